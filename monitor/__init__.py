@@ -1,0 +1,1 @@
+"""Watchkeeper: a streaming time-series anomaly monitor."""

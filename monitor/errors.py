@@ -1,0 +1,60 @@
+"""Every error Watchkeeper raises on purpose.
+
+MonitorError
+├── SettingsError   the configuration cannot be used
+├── RecordError     one record cannot be read (it becomes a dead letter, never a crash)
+├── SourceError     readings cannot be fetched
+├── StoreError      SQL cannot be read or written
+│   └── FencedError another worker owns the partition now
+├── NotifyError     a notification could not be delivered
+├── ModelError      an artefact is missing, damaged or does not fit
+└── ShapeError      arrays of the wrong shape: a mistake in code
+
+A message says what happened, where, and what to do. The command line prints it without a traceback.
+"""
+
+
+class MonitorError(Exception):
+    """Root of the tree. `exit_code` is what the process returns when nobody handles the error."""
+
+    exit_code = 1
+
+
+class SettingsError(MonitorError):
+    """The configuration cannot be used; the message lists every problem found."""
+
+    exit_code = 2
+
+
+class RecordError(MonitorError):
+    """One record cannot be read. Callers turn it into a dead letter."""
+
+
+class SourceError(MonitorError):
+    """Readings cannot be fetched: broker unreachable, topic missing, records lost to retention."""
+
+    exit_code = 3
+
+
+class StoreError(MonitorError):
+    """SQL cannot be read or written: unreachable, locked, full, or of another schema version."""
+
+    exit_code = 4
+
+
+class FencedError(StoreError):
+    """A newer owner holds the partition. Nothing was written; the worker must step down."""
+
+
+class NotifyError(MonitorError):
+    """A notification was not delivered. The dispatcher records the attempt and tries again."""
+
+
+class ModelError(MonitorError):
+    """An artefact is missing, damaged, refused, or made for other windows."""
+
+    exit_code = 5
+
+
+class ShapeError(MonitorError):
+    """Arrays do not have the shape the contract asks for."""

@@ -1,0 +1,214 @@
+"""The seams to the outside: what a source, a store, a scorer and a notifier must do.
+
+Every port has an in-memory twin in `monitor.testing`; twin and real thing pass the same contract tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from monitor.records import (
+    Alert,
+    DeadLetter,
+    Delivery,
+    Evidence,
+    Float32,
+    Int64,
+    Poll,
+    Scores,
+    TopicPartition,
+    Transition,
+)
+
+
+class Assignments(Protocol):
+    """Who is told when partitions come and go. Called from inside `Source.poll`, on its thread."""
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Take ownership and return the offset to start at; a partition left out starts where the source decides."""
+        ...
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Finish and commit what was polled from them, then drop their streams. Bounded in time."""
+        ...
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Drop their streams without committing: somebody else owns them already."""
+        ...
+
+
+class Source(Protocol):
+    """Where readings come from. Used by one thread."""
+
+    def poll(self, timeout: float) -> Poll:
+        """Return what has arrived, waiting at most `timeout` seconds for the first record.
+
+        A record that cannot be read is in `Poll.dead`; nothing is dropped without a word.
+        Raises SourceError when the source cannot go on, also when records were lost before they were read.
+        """
+        ...
+
+    def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Tell the source how far the store has come. For lag tools only: never waits, never raises."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group and free everything. May be called twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Ownership of a partition: the fence (`epoch`) and where to go on, or None where nothing was read yet."""
+
+    epoch: int
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedStream:
+    """A stream as the store knows it: its row id and the state to resume from, or None when it is new."""
+
+    id: int
+    state: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What is saved of a stream at a commit. Counters are totals since the stream was first seen."""
+
+    id: int
+    partition: int
+    last_time: int  # event time of the newest accepted reading, ns
+    accepted: int
+    late: int
+    duplicate: int
+    future: int
+    imputed: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBlock:
+    """Scores of one family and the store's row id of each one's stream (int64, same length)."""
+
+    scores: Scores
+    stream_id: Int64
+    model: str  # id of the artefact that scored, "" for the bootstrap detector
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBlock:
+    """Gridded readings of a stream that has no model yet, kept to train on: time (n,), values (n, width)."""
+
+    id: int  # the store's row id of the stream
+    time: Int64
+    values: Float32
+
+
+@dataclass(slots=True)
+class Commit:
+    """Everything that becomes visible together, or not at all. `positions` holds (epoch, next offset)."""
+
+    run: str
+    scores: list[ScoreBlock] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)  # newest version of each; replaces the row
+    transitions: list[Transition] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    history: list[HistoryBlock] = field(default_factory=list)
+    outbox: list[tuple[Transition, str, str]] = field(default_factory=list)  # (transition, channel, JSON payload)
+    streams: list[StreamState] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    positions: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """Where everything is kept. One thread per instance; each worker has its own."""
+
+    def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
+        """Become the owner: raise each partition's epoch, so that older owners' commits are refused."""
+        ...
+
+    def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
+        """Rows of these streams in the order asked, made where they are missing, with their saved state."""
+        ...
+
+    def commit(self, commit: Commit) -> None:
+        """Write everything in one transaction.
+
+        Raises FencedError when an epoch is stale and StoreError on any other failure; nothing is written then,
+        and the same commit may be tried again.
+        """
+        ...
+
+    def history(self, run: str, family: str) -> Iterator[tuple[str, HistoryBlock]]:
+        """Blocks kept for training with their stream's name, in order of stream and time."""
+        ...
+
+    def drop_history(self, stream_ids: Sequence[int]) -> None:
+        """Forget the training blocks of these streams; called when they have a model."""
+        ...
+
+    def add_model(self, model: ModelRow) -> None:
+        """Record a trained model and make it the family's champion; the one before is retired."""
+        ...
+
+    def champion(self, family: str) -> ModelRow | None:
+        """The model that scores this family now, or None before the first training."""
+        ...
+
+    def close(self) -> None:
+        """Give connections back. May be called twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow:
+    """A trained model: `id` is the sha256 of its weights, `path` its artefact folder, `manifest` JSON text."""
+
+    id: str
+    family: str
+    path: str
+    manifest: str
+
+
+class Outbox(Protocol):
+    """Notifications that are due. Used by the dispatcher's thread, with a connection of its own."""
+
+    def due(self, now: int, limit: int) -> list[Delivery]:
+        """Oldest first, at most one per (alert, channel), so that the order within an alert is kept. `now` in ns."""
+        ...
+
+    def delivered(self, delivery: Delivery, at: int) -> None:
+        """The receiver accepted it: done."""
+        ...
+
+    def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
+        """Record the attempt; try again at `retry_at`, or never when it is None."""
+        ...
+
+
+class Notifier(Protocol):
+    """A way to tell somebody. Slow and unreliable by nature: called by the dispatcher only."""
+
+    def send(self, delivery: Delivery) -> None:
+        """Deliver or raise NotifyError; a repeat carries the same transition id, so that receivers can drop it."""
+        ...
+
+
+class Scorer(Protocol):
+    """A trained detector as the pipeline sees it. Arrays are float32; windows are (m, length, channels)."""
+
+    def score(self, windows: Float32) -> Float32:
+        """How badly each window is explained, (m,), >= 0, higher = worse; equal bits however windows are batched."""
+        ...
+
+    def reconstruct(self, windows: Float32) -> Float32:
+        """What the detector expected to see, (m, length, channels)."""
+        ...
+
+    def explain(self, windows: Float32) -> Float32:
+        """Share of each cell in its window's score, (m, length, channels), summing to 1 per window."""
+        ...
