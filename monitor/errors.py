@@ -13,6 +13,8 @@ MonitorError
 A message says what happened, where, and what to do. The command line prints it without a traceback.
 """
 
+from collections.abc import Sequence
+
 
 class MonitorError(Exception):
     """Root of the tree. `exit_code` is what the process returns when nobody handles the error."""
@@ -21,9 +23,13 @@ class MonitorError(Exception):
 
 
 class SettingsError(MonitorError):
-    """The configuration cannot be used; the message lists every problem found."""
+    """The configuration cannot be used; the message lists every problem found, and so does `problems`."""
 
     exit_code = 2
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class RecordError(MonitorError):
@@ -47,7 +53,15 @@ class FencedError(StoreError):
 
 
 class NotifyError(MonitorError):
-    """A notification was not delivered. The dispatcher records the attempt and tries again."""
+    """A notification was not delivered. The dispatcher records the attempt and tries again.
+
+    `retry_after` is how many seconds the receiver asked to be left alone; `permanent` means that no try can succeed.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.permanent = permanent
 
 
 class ModelError(MonitorError):

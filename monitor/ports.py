@@ -5,7 +5,7 @@ Every port has an in-memory twin in `monitor.testing`; twin and real thing pass 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +52,10 @@ class Source(Protocol):
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         """Tell the source how far the store has come. For lag tools only: never waits, never raises."""
+        ...
+
+    def hold(self, seconds: float) -> None:
+        """Stay in the group for that long without fetching; nothing that was not yet polled is lost."""
         ...
 
     def close(self) -> None:
@@ -127,6 +131,13 @@ class Commit:
 class Store(Protocol):
     """Where everything is kept. One thread per instance; each worker has its own."""
 
+    def start_run(self, run: str, *, replace: bool = False) -> None:
+        """Make sure that nothing is stored of a replay's name; `replace` deletes what there is.
+
+        Raises StoreError when the name is taken, and for the live run, which is never replaced.
+        """
+        ...
+
     def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
         """Become the owner: raise each partition's epoch, so that older owners' commits are refused."""
         ...
@@ -177,8 +188,11 @@ class ModelRow:
 class Outbox(Protocol):
     """Notifications that are due. Used by the dispatcher's thread, with a connection of its own."""
 
-    def due(self, now: int, limit: int) -> list[Delivery]:
-        """Oldest first, at most one per (alert, channel), so that the order within an alert is kept. `now` in ns."""
+    def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
+        """Oldest first, at most one per (alert, channel), so that the order within an alert is kept. `now` in ns.
+
+        Rows of the channels in `skip` are left out and do not count, so that a dead channel cannot starve the others.
+        """
         ...
 
     def delivered(self, delivery: Delivery, at: int) -> None:

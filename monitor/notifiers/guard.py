@@ -1,0 +1,150 @@
+"""Connections to hosts that somebody wrote into a configuration: never into the private network by accident.
+
+The name is resolved once, every address it has is checked, and the connection goes to a checked address, so a name
+that answers differently the second time (DNS rebinding) gains nothing. The name itself stays in the Host header and is
+what the TLS certificate must show. Proxies from the environment are not used: they would resolve the name again.
+
+Each connection has one deadline for everything that happens on it, so that a receiver which sends a byte now and then
+cannot hold the caller. Only the resolver's own timeout comes on top.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import httpcore
+import httpx
+
+from monitor.errors import NotifyError
+
+Resolver = Callable[[str, int], Sequence[str]]
+_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")  # all else is local, reserved, or wraps an IPv4 address
+# Protocol assignments, relays, tunnels, documentation: `is_global` differs between Python versions about these.
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")
+)
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Every address of `host` as the system knows it. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether `address` is an ordinary host of the internet: not loopback, private, link-local, shared, multicast..."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed not in _GLOBAL_IPV6:
+        return False
+    special = any(parsed in network for network in _SPECIAL)
+    return parsed.is_global and not (special or parsed.is_multicast or parsed.is_reserved)
+
+
+def same_host(host: str) -> str:
+    """The form in which host names are compared."""
+    return host.lower().rstrip(".").strip("[]")
+
+
+class GuardedTransport(httpx.HTTPTransport):
+    """Sends each request over a connection of its own, to a public address or a host named in `allow_hosts`.
+
+    `timeout` in seconds covers connecting, TLS, writing and reading together. A refused host raises NotifyError,
+    everything else that goes wrong an httpx.HTTPError.
+    """
+
+    def __init__(self, timeout: float, allow_hosts: Collection[str], resolver: Resolver = resolve) -> None:
+        context = ssl.create_default_context()  # the machine's own certificates, so a plant's CA counts
+        super().__init__(verify=context, trust_env=False)
+        # httpx has no parameter for the network backend; a test fails if this line ever stops working.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_keepalive_connections=0,
+            network_backend=_GuardedBackend(timeout, frozenset(map(same_host, allow_hosts)), resolver),
+        )
+
+
+class _GuardedBackend(httpcore.NetworkBackend):
+    def __init__(self, timeout: float, allowed: frozenset[str], resolver: Resolver) -> None:
+        self._timeout = timeout
+        self._allowed = allowed
+        self._resolver = resolver
+        self._network = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        deadline = time.monotonic() + self._timeout
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in self._addresses(host, port):
+            try:
+                stream = self._network.connect_tcp(address, port, _left(deadline), local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _BoundedStream(stream, deadline)
+        raise failure
+
+    def _addresses(self, host: str, port: int) -> Sequence[str]:
+        try:
+            addresses = self._resolver(host, port)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from None
+        if same_host(host) not in self._allowed:
+            refused = [address for address in addresses if not is_public(address)]
+            if refused:
+                raise NotifyError(refusal(host, refused[0]))
+        return addresses
+
+
+def refusal(host: str, address: str) -> str:
+    """Why `host` is not called, and how to allow it."""
+    return f'{host} is {address}, which is not a public address; if that is meant, add allow_hosts = ["{host}"]'
+
+
+def _left(deadline: float) -> float:
+    """Seconds until the deadline. Raises httpcore.ReadTimeout once it has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("too slow")
+    return left
+
+
+class _BoundedStream(httpcore.NetworkStream):
+    """A stream whose reads and writes all end by the same deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(self._deadline))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(self._deadline))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _BoundedStream(
+            self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline)), self._deadline
+        )
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
