@@ -26,7 +26,7 @@ TopicPartition = tuple[str, int]
 
 LIVE = "live"
 NAMESPACE = UUID("8a3c1c52-5f0e-4f3b-9a0f-6e2f6f3c7d11")
-NEVER = np.iinfo(np.int64).min  # a time before every reading
+NEVER = -(2**62)  # a time, or a grid slot, before every reading; far enough from the edge to subtract from
 
 
 class StreamIndex:
@@ -279,14 +279,3 @@ class Poll:
     records: int = 0
     at_end: bool = False
     finished: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Where the readings of a batch went, by stream code: int64[len(index)] each. Their sum is the readings seen."""
-
-    accepted: Int64
-    late: Int64
-    duplicate: Int64
-    future: Int64
-    imputed: Int64  # slots filled in, beside the sum

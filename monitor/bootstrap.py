@@ -1,0 +1,169 @@
+"""The composition root: the only place that picks implementations. Nothing here runs at import.
+
+Registries map the names of the configuration to "module:class"; adding one is a new file and a line here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+
+from monitor.errors import ModelError
+from monitor.records import LIVE, Alert, Evidence, StreamIndex, Transition
+from monitor.settings import Family, Settings
+
+if TYPE_CHECKING:
+    from monitor.dispatcher import Dispatcher
+    from monitor.pipeline import Pipeline
+    from monitor.ports import Assignments, Notifier, Scorer, Source, Store
+    from monitor.runner import Announce
+    from monitor.sources.decode import Decoder
+    from monitor.thresholds.base import Threshold
+    from monitor.training import Summary, Trainable
+
+log = structlog.get_logger()
+
+THRESHOLDS = {
+    "rolling": "monitor.thresholds.rolling:RollingThreshold",
+    "static": "monitor.thresholds.static:StaticThreshold",
+}
+NOTIFIERS = {
+    "webhook": "monitor.notifiers.webhook:Webhook",
+    "log": "monitor.notifiers.log:Log",
+}
+
+
+def resolve(reference: str) -> Any:
+    """The object that "module:name" stands for."""
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
+
+
+def threshold(family: Family) -> Threshold:
+    """The family's threshold, without any history."""
+    rule = family.threshold
+    if rule.kind == "static":
+        return cast("Threshold", resolve(THRESHOLDS["static"])(rule.n_std))
+    by_time = rule.history.time is not None
+    history = rule.history.time if by_time else rule.history.count
+    return cast("Threshold", resolve(THRESHOLDS["rolling"])(rule.n_std, history, by_time=by_time))
+
+
+def pipeline(name: str, family: Family, run: str = LIVE, index: StreamIndex | None = None) -> Pipeline:
+    """A family's stages, without streams or model."""
+    from monitor.pipeline import Pipeline
+
+    return Pipeline(name, family, index or StreamIndex(), threshold(family), run)
+
+
+def pipelines(settings: Settings, run: str = LIVE) -> dict[str, Pipeline]:
+    """The stages of every family."""
+    return {name: pipeline(name, family, run) for name, family in settings.families.items()}
+
+
+def store(settings: Settings) -> Store:
+    """The SQL store; a new SQLite file gets its tables."""
+    from monitor.store.sql import open_store
+
+    return open_store(settings.store.url)
+
+
+def decoders(settings: Settings, indexes: Mapping[str, StreamIndex]) -> dict[str, tuple[str, Decoder]]:
+    """By topic: the family's name and what reads its messages."""
+    from monitor.sources.decode import JsonDecoder
+
+    return {
+        family.topic: (name, JsonDecoder(family, indexes[name]))
+        for name, family in settings.families.items()
+        if name in indexes
+    }
+
+
+def kafka_source(settings: Settings, running: Mapping[str, Pipeline], listener: Assignments) -> Source:
+    """A consumer of all families' topics in the configured group."""
+    from monitor.sources.kafka import KafkaSource
+
+    return KafkaSource(settings.kafka, decoders(settings, {n: p.index for n, p in running.items()}), listener)
+
+
+def kafka_range(settings: Settings, running: Mapping[str, Pipeline], start: int | None, end: int | None) -> Source:
+    """The records of all families' topics between two times, ns; None = from the first, to the last."""
+    from monitor.sources.kafka import KafkaRange
+
+    return KafkaRange(settings.kafka, decoders(settings, {n: p.index for n, p in running.items()}), start, end)
+
+
+@contextmanager
+def broker(settings: Settings) -> Iterator[Settings]:
+    """The settings with an address to connect to; where they ask for it, an embedded broker runs meanwhile."""
+    if settings.kafka.bootstrap_servers != "embedded":
+        yield settings
+        return
+    from monitor.sources.embedded import EmbeddedBroker
+
+    with EmbeddedBroker(settings.kafka.embedded_port) as running:
+        kafka = settings.kafka.model_copy(update={"bootstrap_servers": running.bootstrap_servers})
+        log.warning("embedded_broker", bootstrap_servers=running.bootstrap_servers, keeps="about 5 MB per partition")
+        yield settings.model_copy(update={"kafka": kafka})
+
+
+def notifiers(settings: Settings, environ: Mapping[str, str] = os.environ) -> dict[str, Notifier]:
+    """Every configured channel. Raises SettingsError where one cannot work, for example without its secret."""
+    return {name: resolve(NOTIFIERS[how.kind])(how, environ) for name, how in settings.notify.items()}
+
+
+def announce(settings: Settings) -> Announce:
+    """What every transition puts into the outbox: one payload for each channel."""
+    from monitor.notifiers.payload import payload
+
+    channels = list(settings.notify)
+
+    def tell(transition: Transition, alert: Alert, evidence: Evidence | None) -> list[tuple[str, str]]:
+        text = payload(alert, transition, evidence) if channels else ""
+        return [(channel, text) for channel in channels]
+
+    return tell
+
+
+def dispatcher(settings: Settings) -> Dispatcher | None:
+    """The thread that drains the outbox, with a connection of its own; None where nobody is to be told."""
+    from monitor.dispatcher import Dispatcher
+    from monitor.store.outbox import open_outbox
+
+    if not settings.notify:
+        return None
+    return Dispatcher(open_outbox(settings.store.url), notifiers(settings))
+
+
+def detector(family: Family) -> Trainable:
+    """An untrained detector of the family's kind and shape."""
+    import models
+
+    scaling = family.detector
+    made = models.create(
+        scaling.kind, length=family.length, channels=len(family.channels), seed=scaling.seed, **scaling.options
+    )
+    return cast("Trainable", made)
+
+
+def summary(scores: Any) -> Summary:
+    """The normal ones among held-out scores."""
+    from models.scores import ScoreSummary
+
+    return ScoreSummary.of(scores)
+
+
+def load_detector(folder: Path) -> Scorer:
+    """A trained detector. Raises ModelError where it is missing or damaged."""
+    import models
+
+    try:
+        return models.load(folder)
+    except models.ModelsError as error:
+        raise ModelError(str(error)) from error

@@ -1,0 +1,111 @@
+"""Which model scores a family: found in the store, loaded, and trained where there is none yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from monitor import training
+from monitor.pipeline import Pipeline
+from monitor.ports import Scorer, Store
+from monitor.training import Summarise
+
+log = structlog.get_logger()
+
+LOOK_S = 5.0  # how often the store is asked for another champion
+AGAIN_S = 300.0  # after a training that failed
+
+
+class Job(Protocol):
+    """A training under way, as `subprocess.Popen` is one."""
+
+    def poll(self) -> int | None:
+        """Exit code, or None while it is running."""
+        ...
+
+
+@dataclass(slots=True)
+class _Family:
+    job: Job | None = None
+    not_before: float = 0.0
+    waiting: dict[str, int] = field(default_factory=dict)  # streams that asked for a model: name to store id
+
+
+class Champions:
+    """Serves the runner with models. `start` begins to train a family from the history in the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: str,
+        load: Callable[[Path], Scorer],
+        summarise: Summarise,
+        start: Callable[[str], Job] | None = None,
+    ) -> None:
+        self._store, self._run, self._load, self._summarise, self._start = store, run, load, summarise, start
+        self._families: dict[str, _Family] = {}
+        self._look = 0.0
+        self.holding = False
+
+    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
+        """Adopt what has been trained since, here or by another worker; at most every few seconds."""
+        finished = self._finished(pipelines)
+        if not finished and time.monotonic() < self._look:
+            return
+        self._look = time.monotonic() + LOOK_S
+        for name, pipeline in pipelines.items():
+            row = self._store.champion(name)
+            if row is not None and row.id != pipeline.model:
+                folder = Path(row.path)
+                profiles = training.load_profiles(folder)
+                pipeline.adopt(row.id, self._load(folder / "detector"), profiles)
+                self._forget(name, set(profiles))
+                log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
+
+    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
+        """Train the family's first model, or profile these streams for the one it has."""
+        family = self._families.setdefault(pipeline.name, _Family())
+        family.waiting.update(stream_ids)
+        if pipeline.scorer is not None:
+            self._enrol(pipeline, pipeline.scorer, family)
+        elif self._start is not None and family.job is None and time.monotonic() >= family.not_before:
+            log.info("training_started", family=pipeline.name, streams=len(family.waiting))
+            family.job = self._start(pipeline.name)
+            self.holding = pipeline.family.train.wait
+
+    def _finished(self, pipelines: Mapping[str, Pipeline]) -> bool:
+        """Whether a training has ended since the last look."""
+        ended = False
+        for name, family in self._families.items():
+            code = family.job.poll() if family.job is not None else None
+            if code is None:
+                continue
+            ended, family.job = True, None
+            if code:
+                family.not_before = time.monotonic() + AGAIN_S
+                log.error("training_failed", family=name, exit_code=code, again_in_s=AGAIN_S)
+        busy = [name for name, family in self._families.items() if family.job is not None]
+        self.holding = any(pipelines[name].family.train.wait for name in busy)
+        return ended
+
+    def _enrol(self, pipeline: Pipeline, scorer: Scorer, family: _Family) -> None:
+        history = ((n, block) for n, block in self._store.history(self._run, pipeline.name) if n in family.waiting)
+        profiles = training.enrol(pipeline.family, history, scorer, self._summarise)
+        for name, profile in profiles.items():
+            code = pipeline.index.codes.get(name)
+            if code is not None:
+                pipeline.enrol(code, profile)
+        log.info("streams_enrolled", family=pipeline.name, streams=len(profiles))
+        self._forget(pipeline.name, set(profiles))
+
+    def _forget(self, name: str, enrolled: set[str]) -> None:
+        """The training blocks of enrolled streams have done their work."""
+        family = self._families.setdefault(name, _Family())
+        done = enrolled & family.waiting.keys()
+        if done:
+            self._store.drop_history([family.waiting.pop(stream) for stream in sorted(done)])

@@ -1,0 +1,16 @@
+"""Option values that several commands read the same way."""
+
+from __future__ import annotations
+
+from monitor.durations import parse_time
+from monitor.errors import SettingsError
+
+
+def time_option(text: str | None, name: str) -> int | None:
+    """ISO 8601 text to ns, None stays None. Raises SettingsError that names the option."""
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None

@@ -1,0 +1,80 @@
+"""`watchkeeper run`: the always-on worker."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from monitor import bootstrap, telemetry
+from monitor.champions import Champions
+from monitor.cli.running import print_totals, stopping
+from monitor.records import LIVE
+from monitor.runner import Plan, Runner
+from monitor.settings import Settings, load
+
+log = structlog.get_logger()
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    *,
+    until_end: Annotated[bool, typer.Option(help="Stop when everything that is there has been read.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Log lines and the closing summary as JSON.")] = False,
+) -> None:
+    """Watch the configured streams until stopped (SIGINT, SIGTERM): finish the batch, commit, leave the group."""
+    settings = load(config)
+    telemetry.configure(json=as_json or not sys.stderr.isatty())
+    with stopping() as stop, worker(settings, config, until_end=until_end) as runner:
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not walk over it with every batch of messages
+        totals = runner.run(stop.is_set)
+    if as_json:
+        typer.echo(json.dumps(asdict(totals)))
+    else:
+        print_totals("Watched", totals)
+
+
+@contextmanager
+def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[Runner]:
+    """A live worker and its dispatcher; a family without a model is trained in a process of its own."""
+    with ExitStack() as stack:
+        settings = stack.enter_context(bootstrap.broker(settings))
+        store = bootstrap.store(settings)
+        stack.callback(store.close)
+        dispatcher = bootstrap.dispatcher(settings)
+        if dispatcher is not None:
+            dispatcher.start()
+            stack.callback(dispatcher.stop)
+        pipelines = bootstrap.pipelines(settings)
+        champions = Champions(
+            store, LIVE, bootstrap.load_detector, bootstrap.summary, partial(_train_apart, config, stack)
+        )
+        plan = Plan(
+            interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=bootstrap.announce(settings)
+        )
+        yield Runner(partial(bootstrap.kafka_source, settings, pipelines), store, pipelines, champions, plan)
+
+
+def _train_apart(config: Path, stack: ExitStack, family: str) -> subprocess.Popen[bytes]:
+    """Train with the command a person would use; it ends with the worker at the latest."""
+    command = [sys.executable, "-m", "monitor", "train", str(config), "--family", family, "--quiet"]
+    job = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
+    stack.callback(_end, job)
+    return job
+
+
+def _end(job: subprocess.Popen[bytes]) -> None:
+    if job.poll() is None:
+        job.terminate()
+    job.wait(timeout=10)

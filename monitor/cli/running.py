@@ -1,0 +1,47 @@
+"""What `run`, `replay` and `demo` share: stop on a signal, and say what was done."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from threading import Event
+from types import FrameType
+
+from rich.console import Console
+from rich.table import Table
+
+from monitor.runner import Totals
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stopping() -> Iterator[Event]:
+    """An event that SIGINT and SIGTERM set; a second signal ends the process as usual."""
+    stop = Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def totals_table(title: str, totals: Totals) -> Table:
+    """The numbers of a run, for a person."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    for name, value in asdict(totals).items():
+        table.add_row(name, f"{value:,}")
+    return table
+
+
+def print_totals(title: str, totals: Totals) -> None:
+    """On standard output."""
+    Console().print(totals_table(title, totals))
