@@ -5,72 +5,25 @@ Unknown keys are refused with the nearest right name, and every problem is repor
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from monitor.durations import WRITTEN, Duration, Interval, Span, Spanned, format_duration, parse_duration
 from monitor.errors import SettingsError
+from monitor.tables import KeyPath, Section, explain, nearest
+
+__all__ = [
+    "Alerts", "Align", "Detector", "Family", "Format", "Kafka", "LogNotifier", "Settings", "Span", "Store", "Threshold",
+    "Train", "WebhookNotifier", "Window", "format_duration", "load", "parse", "parse_duration",
+]  # fmt: skip
 
 PREFIX = "WATCHKEEPER__"
-_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)\s*")
-
-
-def parse_duration(text: str) -> int:
-    """Nanoseconds in a duration such as "10s", "250ms", "1.5h" or "1h30m"."""
-    parts = _DURATION.findall(text)
-    if not parts or _DURATION.sub("", text):
-        raise ValueError(f"{text!r} is not a duration; write a number and a unit, e.g. 250ms, 10s, 5m, 24h, 7d")
-    return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
-
-
-def _duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-class Span(BaseModel):
-    """A length given as a time ("24h", in ns) or as a count (360): exactly one of the two is set."""
-
-    model_config = ConfigDict(frozen=True)
-    time: int | None = None
-    count: int | None = None
-
-    def steps(self, interval: int | None, where: str) -> int:
-        """Number of grid steps; a time needs an interval to become a count."""
-        if self.count is not None:
-            return self.count
-        if interval is None:
-            raise SettingsError(f'{where}: a duration needs an interval; give a count, or set interval = "10s"')
-        assert self.time is not None  # noqa: S101 (one of the two is always set)
-        if self.time % interval:
-            raise SettingsError(f"{where}: {self.time / 1e9:g} s is not a whole number of {interval / 1e9:g} s intervals")
-        return self.time // interval
-
-
-def _span(value: object) -> object:
-    if isinstance(value, str):
-        return {"time": parse_duration(value)}
-    return {"count": value} if isinstance(value, int) else value
-
-
-Duration = Annotated[int, BeforeValidator(_duration), Field(gt=0)]
-Spanned = Annotated[Span, BeforeValidator(_span)]
-
-
-def _interval(value: object) -> object:
-    return None if value == "none" else _duration(value)
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, and strict about names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Kafka(Section):
@@ -78,15 +31,29 @@ class Kafka(Section):
 
     bootstrap_servers: str = "embedded"
     group: str = "watchkeeper"
-    options: dict[str, str | int | float | bool] = {}
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     embedded_port: int = Field(default=0, ge=0, le=65535)
 
 
 class Store(Section):
     """SQL. The URL is SQLAlchemy's; a password belongs into `WATCHKEEPER__STORE__URL`, not into the file."""
 
-    url: str = "sqlite:///watchkeeper.db"
+    url: str = Field(default="sqlite:///watchkeeper.db", repr=False)
     commit_interval: Duration = 10**9
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password, for screens and logs."""
+        hidden = re.sub(r"(://[^:/?]*):.*@", r"\1:***@", self.url)
+        return re.sub(r"(password=)[^&]*", r"\1***", hidden)
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme.split("+")[0] not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError("write sqlite:///FILE or postgresql://USER@HOST/DATABASE")  # never repeats a password
+        return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else url
 
 
 class Format(Section):
@@ -123,14 +90,18 @@ class Detector(Section):
     """Which autoencoder; `options` are its own (see `watchkeeper detectors`)."""
 
     kind: str = "dense"
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     seed: int = 0
 
 
 class Train(Section):
-    """When a stream has been seen for `after`, it gets a model of its family; training takes that span."""
+    """When a stream has been seen for `after`, it gets a model of its family; training takes that span.
+
+    `wait` holds reading back while the first model is trained: for catching up with the past at full speed.
+    """
 
     after: Spanned = Span(count=2000)
+    wait: bool = False
 
 
 class Threshold(Section):
@@ -162,7 +133,7 @@ class Family(Section):
 
     topic: str
     channels: tuple[str, ...] = Field(default=("value",), min_length=1)
-    interval: Annotated[int | None, BeforeValidator(_interval)] = Field(gt=0)
+    interval: Interval
     scale: Literal["stream", "none"] = "stream"
     format: Format = Format()
     align: Align = Align()
@@ -214,31 +185,34 @@ class Settings(Section):
     store: Store = Store()
     models: Path = Path("artefacts")
     families: dict[str, Family] = Field(min_length=1)
-    notify: dict[str, Annotated[WebhookNotifier | LogNotifier, Field(discriminator="kind")]] = {}
+    notify: dict[str, Annotated[WebhookNotifier | LogNotifier, Field(discriminator="kind")]] = Field(
+        default_factory=dict
+    )
 
 
 def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the file, lay the environment over it and check everything. Raises SettingsError with all problems."""
-    if path is None:
-        raw: dict[str, Any] = {}
-    else:
-        raw = _read(path)
-    _overlay(raw, environ)
-    return parse(raw, where=str(path or "settings"))
+    raw = _read(path) if path else {}
+    variables, problems = _overlay(raw, environ)
+    return _checked(raw, str(path or "the environment"), variables, problems)
 
 
 def parse(raw: Mapping[str, Any], where: str = "settings") -> Settings:
-    """Check a configuration given as nested mappings."""
+    """Check a configuration given as nested mappings, written as in the file. Raises SettingsError."""
+    return _checked(raw, where, {}, [])
+
+
+def _checked(raw: Mapping[str, Any], where: str, variables: Mapping[KeyPath, str], problems: list[str]) -> Settings:
+    settings = None
     try:
-        settings = Settings.model_validate(raw)
+        settings = Settings.model_validate(raw, context=WRITTEN)
+        problems = [*problems, *_cross_check(settings)]
     except ValidationError as error:
-        problems = [_explain(item) for item in error.errors()]
-    else:
-        problems = list(_cross_check(settings))
-        if not problems:
-            return settings
-    lines = "\n".join(f"  - {problem}" for problem in problems)
-    raise SettingsError(f"{where} has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}")
+        problems = [*problems, *explain(error, Settings, variables)]
+    if settings is None or problems:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise SettingsError(f"{where} has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}", problems)
+    return settings
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -252,65 +226,68 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
 
 
-def _overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Set raw["a"]["b"] from WATCHKEEPER__A__B; a value is TOML where it can be, else text.
+def _overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[KeyPath, str], list[str]]:
+    """Set raw["a"]["b"] from WATCHKEEPER__A__B. Returns which variable set which path, and what was wrong.
 
-    pydantic-settings would skip a misspelt variable; here it meets the same checks as the file.
+    pydantic-settings would skip a misspelt variable; here it meets the same checks as the file. Families and
+    notifiers of the file can be changed by a variable but not added to, so that a misspelt name is not a new one.
     """
-    for name in sorted(environ):
-        if not name.startswith(PREFIX):
-            continue
-        *parents, last = name.removeprefix(PREFIX).lower().split("__")
-        table = raw
-        for parent in parents:
-            table = table.setdefault(parent, {})
-            if not isinstance(table, dict):
-                raise SettingsError(f"{name}: {parent} is a value, not a table")
-        try:
-            table[last] = tomllib.loads(f"value = {environ[name]}")["value"]
-        except tomllib.TOMLDecodeError:
-            table[last] = environ[name]
+    named = {part: dict(raw[part]) for part in ("families", "notify") if isinstance(raw.get(part), dict)}
+    variables: dict[KeyPath, str] = {}
+    problems: list[str] = []
+    for variable in sorted(name for name in environ if name.startswith(PREFIX)):
+        path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
+        known = named.get(path[0], {})
+        if known and len(path) > 1:
+            path = (path[0], next((name for name in known if name.lower() == path[1]), path[1]), *path[2:])
+            if path[1] not in known:
+                problems.append(f"{variable}: the file has no {path[0]}.{path[1]}{nearest(path[1], list(known))}")
+                continue
+        if _put(raw, path, environ[variable]):
+            variables[path] = variable
+        else:
+            problems.append(f"{variable}: {'.'.join(path[:-1])} is not a table")
+    return variables, problems
 
 
-def _explain(item: Any) -> str:
-    """One sentence for one pydantic error."""
-    where = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(item["loc"][-1]), _keys_at(item["loc"][:-1]), n=1)
-        return f"{where}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
-    if item["type"] == "missing":
-        return f"{where}: missing"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}"
+def _put(raw: dict[str, Any], path: KeyPath, text: str) -> bool:
+    """Set a value, which is TOML where it can be, else text. False when something on the way is not a table."""
+    table: Any = raw
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            return False
+    try:
+        table[path[-1]] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[path[-1]] = text
+    return True
 
 
-def _keys_at(path: tuple[int | str, ...]) -> list[str]:
-    """Names allowed in the table at `path` of the file."""
-    kind: Any = Settings
-    for part in path:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(part)].annotation
-        else:  # dict[str, X], or a union told apart by the tag that pydantic puts into the path
-            members = [member for argument in get_args(kind) for member in (argument, *get_args(argument))]
-            sections = [m for m in members if isinstance(m, type) and issubclass(m, BaseModel)]
-            tagged = [s for s in sections if part in get_args(getattr(s.model_fields.get("kind"), "annotation", None))]
-            kind = (tagged or [*sections, kind])[0] if len(sections) == 1 or tagged else kind
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-
-
-def _cross_check(settings: Settings) -> list[str]:
+def _cross_check(settings: Settings) -> Iterator[str]:
     """Problems that only show when several keys are read together."""
-    problems = []
     for name, family in settings.families.items():
-        where = f"families.{name}"
-        checks = [lambda f=family: f.length, lambda f=family: f.hop]
-        for check in checks:
-            try:
-                if check() < 1:
-                    problems.append(f"{where}.window: length and hop must be at least 1")
-            except SettingsError as error:
-                problems.append(f"{where}.{error}")
+        for problem in _family_problems(family):
+            yield f"families.{name}.{problem}"
     topics = [family.topic for family in settings.families.values()]
-    twice = sorted({topic for topic in topics if topics.count(topic) > 1})
-    problems += [f"topic {topic} belongs to two families; give each its own" for topic in twice]
-    return problems
+    for topic in sorted({topic for topic in topics if topics.count(topic) > 1}):
+        yield f"topic {topic} belongs to two families; give each its own"
+
+
+def _family_problems(family: Family) -> Iterator[str]:
+    spans = {"window.length": family.window.length, "window.hop": family.window.hop}
+    spans |= {"align.lateness": family.align.lateness, "align.max_gap": family.align.max_gap}
+    for where, span in spans.items():
+        try:
+            if span is not None and span.steps(family.interval, where) < (where.startswith("window")):
+                yield f"{where}: must be at least 1"
+        except SettingsError as error:
+            yield str(error)
+    channels, fields = family.channels, family.format.values
+    if len(set(channels)) < len(channels):
+        yield "channels: each name may stand there once"
+    if family.window.kind == "message":
+        if len(fields or channels) != 1:
+            yield "format.values: name the one field that holds the whole window"
+    elif fields and len(fields) != len(channels):
+        yield f"format.values: {len(fields)} fields for {len(channels)} channels"

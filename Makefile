@@ -1,0 +1,49 @@
+# Every target prepares what it needs in .venv: nothing has to be installed by hand but Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench chaos kafka clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make .venv with the versions of constraints.txt
+
+demo: $(READY)  ## the whole product on simulated plants, in memory
+	$(BIN)/watchkeeper demo $(ARGS)
+
+test: $(READY)  ## all tests, with branch coverage and the reason of every skip
+	$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+
+check: $(READY)  ## lint, format, types and import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## speed and memory
+	$(BIN)/pytest tests/benchmarks -s $(ARGS)
+
+chaos: $(READY)  ## the long form of the tests that kill workers, brokers and databases
+	CHAOS_LONG=1 $(BIN)/pytest tests/chaos --timeout=3600 $(ARGS)
+
+kafka: $(READY)  ## a real one-node Apache Kafka on this machine, in the foreground
+	$(BIN)/python deploy/kafka/kafka.py $(ARGS)
+
+clean:  ## remove .venv, caches and what the demo wrote
+	rm -rf $(VENV) demo build dist htmlcov .coverage *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find monitor models tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Done again when a dependency or a pin changes.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Watchkeeper needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
+	@touch $@

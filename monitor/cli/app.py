@@ -1,0 +1,122 @@
+"""The `watchkeeper` command: its table of commands, and what a failure looks like.
+
+Commands are Typer functions (or a `typer.Typer` with subcommands) in modules of their own. The table names them, so
+that `watchkeeper --help` needs none of these modules, nor the libraries they need.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from monitor.errors import ModelError, MonitorError
+
+COMMANDS: Final = {
+    "demo": ("monitor.cli.demo:demo", "Show everything at work on a simulated plant, in memory."),
+    "simulate": ("monitor.cli.simulate:simulate", "Publish a simulated plant with labelled faults to Kafka."),
+    "publish": ("monitor.cli.publish:publish", "Publish a file of readings to Kafka."),
+    "train": ("monitor.cli.train:train", "Train a family's model on history and make it the champion."),
+    "run": ("monitor.cli.run:run", "Watch the configured streams until stopped."),
+    "replay": ("monitor.cli.replay:replay", "Watch past readings again, apart from the live results."),
+    "score": ("monitor.cli.score:score", "Score a CSV or Parquet file, one row per reading."),
+    "evaluate": ("monitor.cli.evaluate:evaluate", "Measure a detector on labelled windows, with pictures."),
+    "alerts": ("monitor.cli.alerts:app", "List alerts and show the evidence behind them."),
+    "db": ("monitor.cli.db:app", "Create the database schema or bring it up to date."),
+    "check": ("monitor.cli.check:check", "Explain a configuration file, or every problem in it."),
+}
+UNEXPECTED = 70  # "internal software error" of sysexits.h
+
+
+class LazyCommand(TyperCommand):
+    """Stands for a command in the list; the command itself is imported when arguments are parsed for it."""
+
+    def __init__(self, name: str, target: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self._target = target
+
+    def load(self) -> TyperCommand | TyperGroup:
+        """Import the module and build the command."""
+        module, attribute = self._target.split(":")
+        found = getattr(import_module(module), attribute)
+        app = found if isinstance(found, typer.Typer) else typer.Typer(add_completion=False)
+        if app is not found:
+            app.command()(found)
+        app.rich_markup_mode = None
+        command = get_command(app)
+        assert isinstance(command, TyperCommand | TyperGroup)  # noqa: S101 (Typer makes nothing else)
+        command.name = self.name
+        return command
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Hand over: the context that comes back belongs to the real command, which then shows its help or runs."""
+        return self.load().make_context(*args, **kwargs)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"watchkeeper {version('watchkeeper')}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Watch streams of sensor readings: windows, autoencoder scores, alerts and their evidence in SQL."""
+
+
+def build() -> TyperGroup:
+    """The whole command line, without importing a single command."""
+    app = typer.Typer(name="watchkeeper", no_args_is_help=True, rich_markup_mode=None)  # Rich triples the time
+    app.callback()(_root)
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)  # noqa: S101 (an app with a callback is a group)
+    for name, (target, summary) in COMMANDS.items():
+        group.add_command(LazyCommand(name, target, summary))
+    return group
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave the process with its exit code; README.md lists the codes."""
+    try:
+        build().main(args=arguments, prog_name="watchkeeper")
+    except Exception as error:
+        if os.environ.get("WATCHKEEPER_DEBUG") == "1":
+            traceback.print_exc()
+        _complain(error)
+        sys.exit(exit_code(error))
+    sys.exit(0)
+
+
+def exit_code(error: Exception) -> int:
+    """What the process returns after `error`; `models` stands alone and so has an error tree of its own."""
+    from models.errors import ModelsError
+
+    if isinstance(error, MonitorError):
+        return error.exit_code
+    return ModelError.exit_code if isinstance(error, ModelsError) else UNEXPECTED
+
+
+def _complain(error: Exception) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    expected = exit_code(error) != UNEXPECTED
+    text = str(error) if expected else f"{type(error).__name__}: {error}"
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), (text, "red" if expected else "")))
+    if not expected:
+        console.print(
+            "This is a mistake in Watchkeeper, sorry. Run it again with WATCHKEEPER_DEBUG=1 and report what it prints."
+        )

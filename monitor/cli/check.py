@@ -1,0 +1,108 @@
+"""`watchkeeper check`: what a configuration means, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor.durations import format_duration
+from monitor.errors import SettingsError
+from monitor.settings import Family, Settings, Span, WebhookNotifier, load
+
+_SLACK = 64  # readings a ring buffer holds beyond its window, at least
+_FIXED = 1024  # bytes of clock, limit history and alert state of one stream, about
+
+
+def check(
+    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Explain a configuration file, or every problem in it at once."""
+    try:
+        settings = load(config)
+    except SettingsError as error:
+        if not as_json:
+            raise
+        typer.echo(json.dumps({"valid": False, "problems": error.problems}, indent=2, ensure_ascii=False))
+        raise typer.Exit(error.exit_code) from None
+    summary = summarise(settings)
+    if as_json:
+        typer.echo(json.dumps({"valid": True, **summary}, indent=2, ensure_ascii=False))
+    else:
+        _show(config, summary)
+
+
+def summarise(settings: Settings) -> dict[str, Any]:
+    """What the settings mean in plain values, without passwords, secrets or librdkafka options."""
+    return {
+        "kafka": {"bootstrap servers": settings.kafka.bootstrap_servers, "group": settings.kafka.group},
+        "store": {"url": settings.store.shown_url, "commit": _every(settings.store.commit_interval)},
+        "families": {name: _family(family) for name, family in settings.families.items()},
+        "notify": {
+            name: f"webhook to {urlsplit(to.url).hostname}" if isinstance(to, WebhookNotifier) else to.kind
+            for name, to in settings.notify.items()
+        },
+    }
+
+
+def state_bytes(family: Family, streams: int) -> int:
+    """Rough size in memory of what a worker keeps of so many streams: ring buffers, limits, alert timers."""
+    if family.window.kind == "message":
+        return streams * _FIXED
+    reading = 4 * len(family.channels) + 1 + 8 * (family.interval is None)  # values, filled-in flag, time off the grid
+    return streams * ((family.length + _SLACK) * reading + _FIXED)
+
+
+def _family(family: Family) -> dict[str, str]:
+    threshold, alerts, interval = family.threshold, family.alerts, family.interval
+    limit = f"mean + {threshold.n_std:g}·std of "
+    limit += f"the last {threshold.history}" if threshold.kind == "rolling" else "the training scores"
+    summary = {
+        "topic": family.topic,
+        "channels": ", ".join(family.channels),
+        "interval": "irregular" if interval is None else format_duration(interval),
+        "window": f"{family.window.kind}, {_steps(family.length, interval)}",
+        "hop": _steps(family.hop, interval),
+        "detector": f"{family.detector.kind}, trained after {_span(family.train.after)}",
+        "limit": f"{threshold.kind}: {limit}",
+        "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",
+        "alert resolves": f"after {alerts.resolve_after} windows below {alerts.resolve_below:g} of it",
+        "state": f"about {state_bytes(family, 10_000) / 2**20:,.0f} MiB for 10,000 streams",
+    }
+    if family.window.kind == "message":
+        summary |= {"window": f"message, {family.length:,} readings", "hop": "every message"}
+    return summary
+
+
+def _steps(count: int, interval: int | None) -> str:
+    """A number of readings, and the time they span on a grid."""
+    readings = f"{count:,} reading{'s'[: count != 1]}"
+    return readings if interval is None else f"{readings} = {format_duration(count * interval)}"
+
+
+def _span(span: Span) -> str:
+    return str(span) if span.count is None else f"{span.count:,} readings"
+
+
+def _every(nanoseconds: int) -> str:
+    return f"every {format_duration(nanoseconds)}"
+
+
+def _show(config: Path, summary: dict[str, Any]) -> None:
+    console = Console()
+    tables = {"kafka": summary["kafka"], "store": summary["store"]}
+    tables |= {f"family {name}": rows for name, rows in summary["families"].items()}
+    tables |= {"notify": summary["notify"]} if summary["notify"] else {}
+    for title, rows in tables.items():
+        table = Table(title=Text(title), title_justify="left", title_style="bold", show_header=False, min_width=60)
+        for name, text in rows.items():
+            table.add_row(Text(name), Text(text))
+        console.print(table)
+    console.print(Text(f"{config} can be used.", style="green"), soft_wrap=True)

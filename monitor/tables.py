@@ -1,0 +1,103 @@
+"""Strict tables of a configuration file, and one plain sentence for each thing that is wrong with one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+KeyPath = tuple[str, ...]
+
+_MISSING = {
+    "families": "add a table [families.NAME] with topic, interval and window.length",
+    "topic": "name the Kafka topic of these streams",
+    "interval": 'write interval = "10s" for readings on a grid, or interval = "none" where they come irregularly',
+    "window": "add window.length, a count of readings such as 360 or a time such as 1h",
+    "length": "write a count of readings such as 360 or a time such as 1h",
+}
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+
+def explain(error: ValidationError, root: type[Section], variables: Mapping[KeyPath, str]) -> list[str]:
+    """One sentence per place that is wrong. `variables` holds the environment variable that set a path, if one did."""
+    problems: dict[KeyPath, str] = {}
+    for item in error.errors(include_url=False):
+        path, names = _locate(root, item["loc"])
+        problems.setdefault(path, _sentence(path, names, item, variables.get(path)))
+    return list(problems.values())
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The likeliest of `names` as the end of a sentence, or nothing when none is like `name`."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _sentence(path: KeyPath, names: Sequence[str], item: Any, variable: str | None) -> str:
+    where = variable or ".".join(path)
+    match item["type"]:
+        case "extra_forbidden":
+            reason = f"unknown key{nearest(path[-1], names)}"
+        case "missing":
+            reason = "missing" + (f"; {_MISSING[path[-1]]}" if path[-1] in _MISSING else "")
+        case "union_tag_not_found":
+            reason = f"kind is missing; write {_either(names)}"
+        case "union_tag_invalid":
+            reason = f"kind {item['ctx']['tag']!r} is not known; write {_either(names)}"
+        case "literal_error":
+            reason = f"{item['input']!r} is not known; write {item['ctx']['expected']}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            reason = "should be a table"
+        case "tuple_type":
+            reason = 'should be a list such as ["a", "b"]'
+        case _:
+            reason = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return f"{where}: {reason}"
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(repr(name) for name in names)
+
+
+def _locate(root: type[Section], location: tuple[int | str, ...]) -> tuple[KeyPath, Sequence[str]]:
+    """Path of a pydantic location in the file, and the names that may stand there: keys of a table, or kinds of one.
+
+    A location also names branches of unions, which nobody wrote; they are left out.
+    """
+    path: list[str] = []
+    names: Sequence[str] = ()
+    annotation: Any = root
+    for part in location:
+        sections = _sections(annotation)
+        if get_origin(annotation) is dict:
+            path.append(str(part))
+            annotation = get_args(annotation)[1]
+        elif len(sections) == 1:
+            path.append(str(part))
+            names = list(sections[0].model_fields)
+            annotation = sections[0].model_fields[str(part)].annotation if part in names else None
+        elif sections:
+            annotation = next(section for section in sections if _kind(section) == part)
+        else:
+            break
+    kinds = _sections(annotation)
+    return tuple(path), [_kind(section) for section in kinds] if len(kinds) > 1 else names
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    """Every table that a type mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for argument in get_args(annotation) for section in _sections(argument)]
+
+
+def _kind(section: type[Section]) -> str:
+    """The `kind` that chooses this table among several."""
+    return str(get_args(section.model_fields["kind"].annotation)[0])
