@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor import bootstrap
 from monitor.pipeline import Outcome, Pipeline
 from monitor.records import AlertState, Float32, Readings, State, StreamIndex
 from monitor.scaling import Profile
 from monitor.settings import Family
 from monitor.testing import DistanceScorer
-from monitor.thresholds.rolling import RollingThreshold
 
 STREAMS = 3
 MODEL = "0123456789abcdef"
@@ -28,7 +28,7 @@ def family(**changes: object) -> Family:
 def pipeline(settings_: Family) -> Pipeline:
     index = StreamIndex()
     index.intern([f"m-{i}" for i in range(STREAMS)])
-    made = Pipeline("f", settings_, index, RollingThreshold(3.0, 60 * 10**9), "live")
+    made = bootstrap.pipeline("f", settings_, index=index)
     one = np.ones(1, np.float32)
     profiles = {f"m-{i}": Profile(one * 0, one, 1.0, 0.2, 50) for i in range(STREAMS - 1)}  # the last has none
     made.adopt(MODEL, DistanceScorer(), profiles)
@@ -174,9 +174,7 @@ def test_changed_settings_rebuild_only_what_no_longer_fits() -> None:
     states = before.dump(codes)
 
     longer = pipeline(family(window={"length": 6}))
-    stricter = Pipeline(
-        "f", family(threshold={"n_std": 4, "history": "60s"}), before.index, RollingThreshold(4.0, 60 * 10**9), "live"
-    )
+    stricter = pipeline(family(threshold={"n_std": 4, "history": "60s"}))
 
     assert longer.load(codes, states) == {"aligner", "windower", "threshold"}
     assert stricter.load(codes, states) == {"threshold"}

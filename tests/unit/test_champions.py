@@ -1,0 +1,106 @@
+"""Models reach the pipelines: found in the store, trained when missing, and streams join later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor import bootstrap, champions, training
+from monitor.champions import Champions
+from monitor.pipeline import Pipeline
+from monitor.ports import Commit, HistoryBlock
+from monitor.records import Float32, Readings
+from monitor.scaling import Profile
+from monitor.settings import Family
+from monitor.testing import DistanceScorer, MemoryStore
+from tests.unit.test_training import Recording, summarise
+
+
+class FakeJob:
+    """A training that ends when told to."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        return self.code
+
+
+def pipeline(*, wait: bool = False) -> Pipeline:
+    family = Family.model_validate(
+        {"topic": "t", "interval": "1s", "window": {"length": 4}, "train": {"after": 40, "wait": wait}}
+    )
+    return bootstrap.pipeline("pumps", family)
+
+
+def feed(made: Pipeline, names: list[str], count: int = 50) -> list[tuple[int, HistoryBlock]]:
+    codes = made.index.intern(names)
+    stream = np.repeat(codes, count)
+    time = np.tile(np.arange(count), len(names)) * 10**9
+    values: Float32 = np.random.default_rng(0).normal(size=(len(stream), 1)).astype(np.float32)
+    none = np.zeros(len(stream), np.int32)
+    return made.process(Readings(stream, time, values, none, none.astype(np.int64))).history
+
+
+def champions_of(store: MemoryStore, job: FakeJob) -> Champions:
+    return Champions(store, "live", lambda path: DistanceScorer(), summarise, lambda family: job)
+
+
+def put_model(store: MemoryStore, folder: Path, names: list[str]) -> None:
+    one = np.ones(1, np.float32)
+    profiles = {name: Profile(0 * one, one, 1.0, 0.5, 60) for name in names}
+    store.add_model(training.save(folder, "pumps", Recording(), profiles))
+
+
+def test_a_missing_model_is_trained_once_and_adopted(tmp_path: Path) -> None:
+    store, job, made = MemoryStore(), FakeJob(), pipeline(wait=True)
+    serving = champions_of(store, job)
+    feed(made, ["a"])
+
+    serving.request(made, {"a": 1})
+    held = [serving.holding]
+    put_model(store, tmp_path, ["a"])
+    job.code = 0
+    serving.refresh({"pumps": made})
+
+    assert [*held, serving.holding] == [True, False]
+    assert made.model == "ab12"
+    assert feed(made, ["a"]) == []  # enrolled: nothing more is kept to train on
+
+
+def test_a_failed_training_is_not_repeated_at_once() -> None:
+    started: list[str] = []
+    job, made = FakeJob(), pipeline()
+
+    def start(family: str) -> FakeJob:
+        started.append(family)
+        return job
+
+    serving = Champions(MemoryStore(), "live", lambda path: DistanceScorer(), summarise, start)
+    serving.request(made, {"a": 1})
+    job.code = 5
+    serving.refresh({"pumps": made})
+    serving.request(made, {"a": 1})
+
+    assert started == ["pumps"]
+    assert not serving.holding
+
+
+def test_a_stream_that_comes_later_is_enrolled_from_its_own_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(champions, "LOOK_S", 0.0)
+    store, made = MemoryStore(), pipeline()
+    serving = champions_of(store, FakeJob())
+    put_model(store, tmp_path, ["a"])
+    serving.refresh({"pumps": made})
+    opened = store.open_streams("live", "pumps", ["late"])[0].id
+    for _, block in feed(made, ["late"]):
+        store.commit(Commit("live", history=[HistoryBlock(opened, block.time, block.values)]))
+
+    serving.request(made, {"late": opened})
+
+    assert feed(made, ["late"]) == []
+    assert list(store.history("live", "pumps")) == []
