@@ -1,0 +1,56 @@
+"""`watchkeeper publish`: a file of readings, published to Kafka."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, messages_bar, pace_of, speed_of
+
+
+def publish(  # noqa: PLR0913 (one argument per option)
+    file: Annotated[Path, typer.Argument(help="CSV (also .gz, .zst) or Parquet.")],
+    *,
+    topic: Annotated[str, typer.Option(help="Topic to publish to.")],
+    values: Annotated[str, typer.Option("--value", "--values", help="Value column, or several: a,b,c.")] = "value",
+    when: Annotated[str | None, typer.Option("--time", help="Column with ISO 8601 or epoch times.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
+    key: Annotated[str, typer.Option(help="Name of the stream, the Kafka key; the file's name by default.")] = "",
+    key_column: Annotated[str | None, typer.Option(help="Column with the names of several streams.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
+    bootstrap_servers: SERVERS = "localhost:9092",
+    speed: SPEED = "max",
+    pace_group: GROUP = None,
+    max_lag: LAG = 2000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Publish a file of readings to Kafka: a JSON message per row, with its time and its value columns by name."""
+    from monitor.simulator.publish import publish as publish_batches
+    from monitor.simulator.recording import Recording
+    from monitor.sources.files import FileColumns
+
+    columns = FileColumns(
+        values=tuple(name.strip() for name in values.split(",")),
+        time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter,
+    )  # fmt: skip
+    factor, pace = speed_of(speed), pace_of(pace_group, max_lag)
+    recording = Recording(file, columns, topic)
+    began = time.monotonic()
+    with messages_bar(f"publishing {file.name}", None) as progress:
+        sent = publish_batches(
+            recording.batches(), {"bootstrap.servers": bootstrap_servers}, speed=factor, pace=pace, progress=progress
+        )
+    seconds = round(time.monotonic() - began, 3)
+    for letter in recording.dead[:3]:
+        typer.echo(f"not published: {letter.error}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"messages": sent, "unreadable": len(recording.dead), "seconds": seconds}))
+    else:
+        typer.echo(
+            f"{sent:,} rows of {file.name} published to {topic} at {bootstrap_servers} in {seconds} s; "
+            f"{len(recording.dead):,} could not be read"
+        )

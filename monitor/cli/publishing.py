@@ -1,0 +1,63 @@
+"""Options and progress that the publishing commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.errors import SettingsError
+
+if TYPE_CHECKING:
+    from monitor.simulator.publish import Pace
+
+SERVERS = Annotated[str, typer.Option(help="Kafka, or the address an embedded broker has printed.")]
+SPEED = Annotated[str, typer.Option(help='A multiple of real time, e.g. 60; "max" is as fast as possible.')]
+GROUP = Annotated[str | None, typer.Option(help="Never run far ahead of this consumer group.")]
+LAG = Annotated[int, typer.Option(help="Messages per partition the group of --pace-group may be behind.", min=1)]
+
+
+def speed_of(text: str) -> float | None:
+    """The number in "60" or "60x"; None for "max"."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise SettingsError(f'--speed: {text!r} is neither a positive number, such as 60, nor "max"')
+    return speed
+
+
+def time_of(text: str) -> int:
+    """Nanoseconds since 1970 of ISO 8601 text; UTC unless it says otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"--start: {text!r} is not a time such as 2026-01-01T00:00:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def pace_of(group: str | None, max_lag: int) -> Pace | None:
+    """The group to keep pace with, if one is named."""
+    from monitor.simulator.publish import Pace
+
+    return None if group is None else Pace(group, max_lag)
+
+
+@contextmanager
+def messages_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; gives the function that moves it on. It vanishes when done."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda count: progress.advance(task, count)

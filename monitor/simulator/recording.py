@@ -1,0 +1,33 @@
+"""A file of readings as batches to publish: what a plant once sent, sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from monitor.records import DeadLetter, StreamIndex
+from monitor.simulator.plant import Batch
+from monitor.sources.files import FileColumns, FileSource
+
+
+class Recording:
+    """The readings of a file, in its order. `dead` collects the rows that cannot be read."""
+
+    def __init__(self, path: Path, columns: FileColumns, topic: str) -> None:
+        self.dead: list[DeadLetter] = []
+        self._topic, self._fields = topic, columns.values
+        self._index = StreamIndex()
+        self._source = FileSource(path, columns, self._index)
+
+    def batches(self) -> Iterator[Batch]:
+        """Every reading, once."""
+        finished = False
+        while not finished:
+            poll = self._source.poll(0)
+            finished = poll.finished
+            self.dead += poll.dead
+            for readings in poll.readings.values():
+                if len(readings):
+                    names = list(self._index.codes)
+                    yield Batch(self._topic, names, self._fields, readings.stream, readings.time, readings.values)
+        self._source.close()

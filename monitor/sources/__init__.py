@@ -1,0 +1,1 @@
+"""Where readings come from: Kafka, its embedded stand-in, files."""
