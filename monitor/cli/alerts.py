@@ -1,0 +1,212 @@
+"""`watchkeeper alerts`: what was found, and why."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli.stored import Config, Url, store_url, utc
+from monitor.notifiers.payload import iso
+from monitor.records import LIVE, Alert, AlertState, Evidence
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from monitor.store.queries import AlertDetail
+
+_BARS = "▁▂▃▄▅▆▇█"
+_WIDTH = 60  # of a sparkline
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def alerts() -> None:
+    """List alerts and show the evidence behind them."""
+
+
+@app.command("list")
+def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
+    config: Config = None,
+    url: Url = None,
+    run: Annotated[str, typer.Option(help="live, or the name of a replay.")] = LIVE,
+    state: Annotated[AlertState | None, typer.Option(help="Only those in this state.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only those of this family.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Only those of this stream.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List alerts, newest first."""
+    from monitor.store.queries import open_reader
+
+    reader = open_reader(store_url(config, url))
+    try:
+        found = reader.list_alerts(run, state=state, family=family, stream=stream, limit=limit)
+    finally:
+        reader.close()
+    if as_json:
+        typer.echo(json.dumps([_alert_json(alert) for alert in found], indent=2, ensure_ascii=False))
+    else:
+        _console().print(_table(found) if found else f"No alerts in run {run}.")
+
+
+@app.command()
+def show(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or how it begins.")],
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Show one alert: its life, the evidence, and what became of its notifications."""
+    from monitor.store.queries import open_reader
+
+    reader = open_reader(store_url(config, url))
+    try:
+        detail = reader.get_alert(id_)
+    finally:
+        reader.close()
+    if as_json:
+        typer.echo(json.dumps(_detail_json(detail), indent=2, ensure_ascii=False))
+    else:
+        _print_detail(_console(), detail)
+
+
+def sparkline(values: list[float], low: float, high: float) -> str:
+    """`values` as bars between `low` and `high`, at most 60 of them; a blank where nothing was measured."""
+    step = max(1, math.ceil(len(values) / _WIDTH))
+    bars = []
+    for i in range(0, len(values), step):
+        known = [value for value in values[i : i + step] if math.isfinite(value)]
+        peak = max(known, key=lambda value: abs(value - (low + high) / 2), default=None)  # the one that stands out
+        share = 0.0 if peak is None or high <= low else (peak - low) / (high - low)
+        bars.append(" " if peak is None else _BARS[min(max(int(share * len(_BARS)), 0), len(_BARS) - 1)])
+    return "".join(bars)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _table(found: list[Alert]) -> Table:
+    from rich.table import Table
+
+    table = Table("id", "opened (UTC)", "family", "stream", "kind", "state", "severity", "peak", "windows")
+    for alert in found:
+        table.add_row(
+            alert.id.hex[:8], utc(alert.opened_at), _plain(alert.family), _plain(alert.stream), alert.kind,
+            alert.state, alert.severity, f"{alert.peak_ratio:.2f}", str(alert.windows),
+        )  # fmt: skip
+    return table
+
+
+def _print_detail(console: Console, detail: AlertDetail) -> None:
+    from rich.panel import Panel
+    from rich.table import Table
+
+    alert = detail.alert
+    end = "" if alert.resolved_at is None else f", resolved {utc(alert.resolved_at)}"
+    facts = [
+        f"{alert.kind} of {_plain(alert.family)} / {_plain(alert.stream)}, run {_plain(alert.run)}",
+        f"{alert.state}, {alert.severity}: peak {alert.peak_ratio:.2f} x the limit at {utc(alert.peak_at)}",
+        f"began {utc(alert.started_at)}, opened {utc(alert.opened_at)}, last {utc(alert.last_at)}{end} (UTC)",
+        f"{alert.windows} anomalous windows",
+    ]
+    console.print(Panel("\n".join(facts), title=str(alert.id), title_align="left", expand=False))
+    if detail.evidence is not None:
+        console.print(_evidence_table(detail.evidence))
+    life = Table("at (UTC)", "state", "severity", "ratio", "who", "note", title="Life", title_justify="left")
+    for change in detail.transitions:
+        ratio = f"{change.ratio:.2f}"
+        life.add_row(utc(change.at), change.state, change.severity, ratio, _plain(change.actor), _plain(change.note))
+    console.print(life)
+    if detail.deliveries:
+        console.print(_deliveries_table(detail))
+
+
+def _evidence_table(evidence: Evidence) -> Table:
+    from rich.table import Table
+
+    title = f"Evidence: {len(evidence.values)} readings from {utc(evidence.start)} to {utc(evidence.end)}"
+    table = Table("channel", "", "", "range", title=title, title_justify="left")
+    for i, channel in enumerate(evidence.channels):
+        values, expected = evidence.values[:, i].tolist(), evidence.reconstruction[:, i].tolist()
+        share = evidence.contribution[:, i].tolist()
+        known = [value for value in (*values, *expected) if math.isfinite(value)] or [0.0]
+        low, high, top = min(known), max(known), max((s for s in share if math.isfinite(s)), default=0.0)
+        table.add_row(_plain(channel), "values", sparkline(values, low, high), f"{low:.6g} to {high:.6g}")
+        table.add_row("", "reconstruction", sparkline(expected, low, high), "")
+        table.add_row("", "contribution", sparkline(share, 0.0, top), f"{sum(share):.0%} of the score")
+    return table
+
+
+def _deliveries_table(detail: AlertDetail) -> Table:
+    from rich.table import Table
+
+    table = Table("channel", "transition", "attempts", "outcome", title="Notifications", title_justify="left")
+    numbers = {change.id: str(change.number) for change in detail.transitions}
+    for row in detail.deliveries:
+        if row.delivered_at is not None:
+            outcome = f"delivered {utc(row.delivered_at)}"
+        elif row.gave_up_at is not None:
+            outcome = f"given up {utc(row.gave_up_at)}: {row.error}"
+        else:
+            outcome = f"waiting: {row.error}" if row.error else "waiting"
+        table.add_row(_plain(row.channel), numbers[row.transition], str(row.attempts), _plain(outcome))
+    return table
+
+
+def _plain(text: str) -> str:
+    """Text from outside, so that Rich does not take brackets in it for markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _alert_json(alert: Alert) -> dict[str, Any]:
+    times = {"opened_at", "started_at", "last_at", "resolved_at", "peak_at"}
+    fields = {name: getattr(alert, name) for name in Alert.__slots__}
+    fields |= {name: _iso(fields[name]) for name in times}
+    return fields | {"id": str(alert.id), "peak_ratio": _finite(alert.peak_ratio)}
+
+
+def _detail_json(detail: AlertDetail) -> dict[str, Any]:
+    return {
+        **_alert_json(detail.alert),
+        "transitions": [
+            {
+                "id": str(change.id), "number": change.number, "at": iso(change.at), "state": change.state,
+                "severity": change.severity, "ratio": _finite(change.ratio), "actor": change.actor, "note": change.note,
+            }
+            for change in detail.transitions
+        ],
+        "evidence": None if detail.evidence is None else _evidence_json(detail.evidence),
+        "deliveries": [
+            {
+                "transition": str(row.transition), "channel": row.channel, "attempts": row.attempts, "error": row.error,
+                "created": iso(row.created), "delivered_at": _iso(row.delivered_at), "gave_up_at": _iso(row.gave_up_at),
+            }
+            for row in detail.deliveries
+        ],
+    }  # fmt: skip
+
+
+def _evidence_json(evidence: Evidence) -> dict[str, Any]:
+    cells = {name: getattr(evidence, name) for name in ("values", "reconstruction", "contribution")}
+    rows = {name: [[_finite(cell) for cell in row] for row in array.tolist()] for name, array in cells.items()}
+    return {"start": iso(evidence.start), "end": iso(evidence.end), "channels": evidence.channels, **rows}
+
+
+def _iso(time: int | None) -> str | None:
+    return None if time is None else iso(time)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

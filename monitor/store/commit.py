@@ -1,0 +1,163 @@
+"""What one commit writes, in order: the fence, then rows that others refer to before the rows that refer to them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from monitor.errors import FencedError, StoreError
+from monitor.ports import Commit, HistoryBlock
+from monitor.records import Alert, DeadLetter, Evidence, Gap, Transition
+from monitor.store import tables
+from monitor.store.engine import Backend
+
+BODY_LIMIT = 64 * 1024  # bytes kept of a record that could not be read
+
+Row = dict[str, Any]
+
+
+def insert_into(connection: Connection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT; both databases spell it alike, SQLAlchemy has a class for each."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[str, int], now: int) -> None:
+    """Write `commit` inside the open transaction. `refs` remembers row numbers of models between calls.
+
+    Raises FencedError when a partition has a newer owner.
+    """
+    _pass_fence(connection, commit, now)
+    for block in commit.scores:
+        if len(block.scores):
+            backend.insert_scores(connection, block, _model_ref(connection, block.model, refs))
+    if commit.streams:
+        backend.update_streams(connection, commit.streams, now)
+    _insert(connection, tables.history, (_history_row(block) for block in commit.history if len(block.time)))
+    _upsert_alerts(connection, commit.alerts)
+    _insert(connection, tables.transitions, map(_transition_row, commit.transitions))
+    _insert(connection, tables.evidence, map(_evidence_row, commit.evidence))
+    _insert(connection, tables.outbox, (_outbox_row(*item, now) for item in commit.outbox))
+    _insert_dead(connection, commit.run, commit.dead, now)
+    _insert(connection, tables.gaps, (_gap_row(commit.run, gap, now) for gap in commit.gaps))
+
+
+def _pass_fence(connection: Connection, commit: Commit, now: int) -> None:
+    """Move every partition on, in an order that all workers share so that they cannot block each other in a ring."""
+    p = tables.positions.c
+    for (topic, partition), (epoch, offset) in sorted(commit.positions.items()):
+        moved = connection.execute(
+            tables.positions.update()
+            .where(p.run == commit.run, p.topic == topic, p.partition == partition, p.epoch == epoch)
+            .values(next_offset=offset, updated=now)
+        )
+        if moved.rowcount != 1:
+            raise FencedError(
+                f"{topic} [{partition}] of run {commit.run} has a newer owner than epoch {epoch}; "
+                "nothing was written, this worker has to step down; if this goes on, two workers use one store under "
+                "different kafka.group names or brokers: stop one of them"
+            )
+
+
+def _model_ref(connection: Connection, model: str, refs: dict[str, int]) -> int | None:
+    if not model:
+        return None
+    if model not in refs:
+        found = connection.execute(select(tables.models.c.ref).where(tables.models.c.id == model).limit(1)).scalar()
+        if found is None:
+            raise StoreError(f"model {model[:12]} scored windows but is not recorded; add_model comes first")
+        refs[model] = found
+    return refs[model]
+
+
+def _insert(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+    if batch := list(rows):
+        connection.execute(table.insert(), batch)
+
+
+def _upsert_alerts(connection: Connection, alerts: list[Alert]) -> None:
+    if not alerts:
+        return
+    statement = insert_into(connection, tables.alerts)
+    changing = ("state", "severity", "last_at", "resolved_at", "peak_ratio", "peak_at", "windows")
+    newest = {name: statement.excluded[name] for name in changing}
+    upsert = statement.on_conflict_do_update(index_elements=["id"], set_=newest)
+    connection.execute(upsert, [_alert_row(alert) for alert in alerts])
+
+
+def _insert_dead(connection: Connection, run: str, dead: list[DeadLetter], now: int) -> None:
+    if dead:
+        statement = insert_into(connection, tables.dead_letters).on_conflict_do_nothing()
+        connection.execute(statement, [_dead_row(run, letter, now) for letter in dead])
+
+
+def _alert_row(alert: Alert) -> Row:
+    return {
+        "id": alert.id, "run": alert.run, "family": alert.family, "stream": alert.stream, "kind": alert.kind,
+        "state": alert.state.value, "severity": alert.severity.value, "opened_at": alert.opened_at,
+        "started_at": alert.started_at, "last_at": alert.last_at, "resolved_at": alert.resolved_at,
+        "peak_ratio": _number(alert.peak_ratio), "peak_at": alert.peak_at, "windows": alert.windows,
+    }  # fmt: skip
+
+
+def _transition_row(transition: Transition) -> Row:
+    return {
+        "id": transition.id, "alert": transition.alert, "number": transition.number, "at": transition.at,
+        "state": transition.state.value, "severity": transition.severity.value, "ratio": _number(transition.ratio),
+        "actor": transition.actor, "note": storable(transition.note),
+    }  # fmt: skip
+
+
+def _evidence_row(evidence: Evidence) -> Row:
+    return {
+        "alert": evidence.alert, "start_ns": evidence.start, "end_ns": evidence.end,
+        "length": len(evidence.values), "channels": json.dumps(evidence.channels),
+        "readings": evidence.values.astype("<f4").tobytes(),
+        "reconstruction": evidence.reconstruction.astype("<f4").tobytes(),
+        "contribution": evidence.contribution.astype("<f4").tobytes(),
+    }  # fmt: skip
+
+
+def _history_row(block: HistoryBlock) -> Row:
+    return {
+        "stream_id": block.id, "first_ns": int(block.time[0]), "width": block.values.shape[1],
+        "times": block.time.astype("<i8").tobytes(), "readings": block.values.astype("<f4").tobytes(),
+    }  # fmt: skip
+
+
+def _outbox_row(transition: Transition, channel: str, payload: str, now: int) -> Row:
+    """Due at once: `next_at` 0 does not depend on two machines' clocks being equal."""
+    return {
+        "transition": transition.id, "alert": transition.alert, "channel": channel, "payload": payload,
+        "created": now, "next_at": 0, "attempts": 0,
+    }  # fmt: skip
+
+
+def _dead_row(run: str, letter: DeadLetter, now: int) -> Row:
+    body = letter.body
+    return {
+        "run": run, "topic": letter.topic, "partition": letter.partition, "offset": letter.offset,
+        "reason": storable(letter.reason), "error": storable(letter.error),
+        "key": None if letter.key is None else letter.key[:BODY_LIMIT],
+        "body": None if body is None else body[:BODY_LIMIT], "size": len(body or b""), "recorded": now,
+    }  # fmt: skip
+
+
+def _gap_row(run: str, gap: Gap, now: int) -> Row:
+    return {
+        "run": run, "topic": gap.topic, "partition": gap.partition, "start": gap.start, "end": gap.end,
+        "reason": gap.reason, "recorded": now,
+    }  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def storable(text: str) -> str:
+    """Text as both databases take it: NUL and lone surrogates, which a broken record may bring, are written out."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")

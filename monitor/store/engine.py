@@ -1,0 +1,142 @@
+"""Connections: which database, how a transaction begins, and what its errors mean to a person.
+
+Only this module decides between SQLite and PostgreSQL; `sqlite.py` and `postgres.py` hold what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from monitor.errors import StoreError
+from monitor.ports import ScoreBlock, StreamState
+
+StreamRow = tuple[str, int, bytes | None]  # name, id, state
+
+
+class Backend(Protocol):
+    """What SQLite and PostgreSQL do differently. Methods run inside the caller's transaction."""
+
+    engine: Engine
+
+    def insert_scores(self, connection: Connection, block: ScoreBlock, model: int | None) -> None:
+        """Add a block of scores; NaN becomes NULL."""
+        ...
+
+    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> None:
+        """Save the state of streams by id."""
+        ...
+
+    def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
+        """Those of `names` that have a row."""
+        ...
+
+    def add_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
+        """Make rows for those of `names` that have none, and return them."""
+        ...
+
+    def transaction_id(self, connection: Connection) -> str | None:
+        """A name of this transaction to ask about after a connection was lost; None where that cannot happen."""
+        ...
+
+    def committed(self, connection: Connection, transaction: str) -> bool | None:
+        """Whether that transaction took effect; None while it is not decided."""
+        ...
+
+    def explain(self, error: BaseException) -> str:
+        """What the driver's error means and what to do, in one sentence."""
+        ...
+
+    def transient(self, error: BaseException) -> bool:
+        """Whether the same may work in a moment without anybody's help here."""
+        ...
+
+
+class Database:
+    """An engine with its two kinds of transactions. Every error of SQLAlchemy or the driver leaves as a StoreError."""
+
+    def __init__(self, backend: Backend, url: URL) -> None:
+        self.backend = backend
+        self.path = url.database if url.get_backend_name() == "sqlite" else None  # of the file
+        self.label = url.set(query={}).render_as_string(hide_password=True)
+        self._reader = backend.engine
+        self._writer = backend.engine.execution_options(begin="IMMEDIATE")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database and writes nothing."""
+        with self.translated(), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end of the block and undone on any error."""
+        with self.translated(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn the errors of SQLAlchemy and of the driver into StoreError."""
+        try:
+            yield
+        except (SQLAlchemyError, self._driver_error) as error:
+            transient = self.backend.transient(error)
+            raise StoreError(f"{self.label}: {self.backend.explain(error)}", transient=transient) from error
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._reader.dispose()
+
+    @property
+    def _driver_error(self) -> type[Exception]:
+        """Root of the driver's errors: COPY talks to it directly, past SQLAlchemy."""
+        error: type[Exception] = self._reader.dialect.loaded_dbapi.Error
+        return error
+
+
+def connect(url: str, *, timeouts: bool = True) -> Database:
+    """Open the database at `url` without looking at its schema.
+
+    `url` is `sqlite:///path` or `postgresql+psycopg://user@host/name`. `timeouts` bound each statement and idle
+    transaction on PostgreSQL, so that a stopped process cannot hold others up. Raises StoreError.
+    """
+    parsed = _parse(url)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            from monitor.store.sqlite import Sqlite
+
+            return Database(Sqlite(parsed), parsed)
+        from monitor.store.postgres import Postgres
+
+        return Database(Postgres(parsed, timeouts=timeouts), parsed)
+    except ImportError as error:
+        raise StoreError(f"{error}; for PostgreSQL run: pip install 'watchkeeper[postgres]'") from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        name = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise StoreError(f"store.url is not a database URL; {_FORMS}") from None  # it may hold a password
+    if name == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if name != "sqlite":
+        raise StoreError(f"store.url: {name} is not supported; {_FORMS}")
+    if parsed.database in {None, "", ":memory:"}:
+        raise StoreError(f"store.url: SQLite in memory would lose everything; {_FORMS}")
+    return parsed
+
+
+_FORMS = "write sqlite:///path/to/file.db or postgresql+psycopg://user@host/database"
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The driver's error inside SQLAlchemy's."""
+    original: Any = getattr(error, "orig", None)
+    return original if isinstance(original, BaseException) else error

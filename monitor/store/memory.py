@@ -1,0 +1,216 @@
+"""The store and its outbox without a database: dictionaries under a lock. Shipped as part of `monitor.testing`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import numpy as np
+
+from monitor.differences import differences
+from monitor.errors import FencedError, StoreError
+from monitor.ports import Commit, HistoryBlock, ModelRow, OpenedStream, Position, StreamState
+from monitor.records import LIVE, Alert, DeadLetter, Delivery, Evidence, Gap, Scores, TopicPartition, Transition
+
+StreamKey = tuple[str, str, str]  # run, family, name
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An outbox row."""
+
+    delivery: Delivery
+    next_at: int = 0
+    delivered_at: int | None = None
+    gave_up_at: int | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Still to be sent."""
+        return self.delivered_at is None and self.gave_up_at is None
+
+
+class MemoryStore:
+    """Keeps everything in public dictionaries, for tests to look at. Any number of workers may share one."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.positions: dict[tuple[str, str, int], Position] = {}  # by run, topic, partition
+        self.streams: dict[StreamKey, int] = {}
+        self.states: dict[int, StreamState] = {}  # by stream id, as are the scores' keys
+        self.scores: dict[tuple[int, int], Scores] = {}  # one window each, by stream id and end
+        self.blocks: dict[int, list[HistoryBlock]] = {}
+        self.alerts: dict[UUID, Alert] = {}
+        self.transitions: dict[UUID, Transition] = {}
+        self.evidence: dict[UUID, Evidence] = {}
+        self.outbox: dict[int, Waiting] = {}
+        self.dead: dict[tuple[str, str, int, int], DeadLetter] = {}  # by run, topic, partition, offset
+        self.gaps: list[tuple[str, Gap]] = []  # with their run
+        self.settings: dict[tuple[str, str], list[str]] = {}  # JSON, oldest first, by run and family
+        self.models: list[ModelRow] = []
+        self._champions: dict[str, ModelRow] = {}
+        self._last_id = 0
+
+    def start_run(self, run: str, *, replace: bool = False) -> None:
+        """Make sure that nothing is stored of a replay's name; see `Store`."""
+        with self.lock:
+            taken = any(key[0] == run for keys in (self.positions, self.streams, self.dead) for key in keys)
+            if run == LIVE or (taken and not replace):
+                raise StoreError(f"run {run} exists already; give another name, or replace it with --replace")
+            self._forget(run)
+
+    def _forget(self, run: str) -> None:
+        ids = {id_ for key, id_ in self.streams.items() if key[0] == run}
+        alerts = {id_ for id_, alert in self.alerts.items() if alert.run == run}
+        self.scores = {key: row for key, row in self.scores.items() if key[0] not in ids}
+        self.states = {id_: row for id_, row in self.states.items() if id_ not in ids}
+        self.blocks = {id_: rows for id_, rows in self.blocks.items() if id_ not in ids}
+        self.outbox = {id_: row for id_, row in self.outbox.items() if row.delivery.alert not in alerts}
+        self.transitions = {id_: row for id_, row in self.transitions.items() if row.alert not in alerts}
+        self.evidence = {id_: row for id_, row in self.evidence.items() if id_ not in alerts}
+        self.alerts = {id_: row for id_, row in self.alerts.items() if id_ not in alerts}
+        self.positions = {key: row for key, row in self.positions.items() if key[0] != run}
+        self.streams = {key: row for key, row in self.streams.items() if key[0] != run}
+        self.dead = {key: row for key, row in self.dead.items() if key[0] != run}
+        self.gaps = [row for row in self.gaps if row[0] != run]
+        self.settings = {key: row for key, row in self.settings.items() if key[0] != run}
+
+    def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
+        """Raise each partition's epoch; see `Store`."""
+        with self.lock:
+            for topic, partition in partitions:
+                old = self.positions.get((run, topic, partition), Position(0, None))
+                self.positions[run, topic, partition] = Position(old.epoch + 1, old.next_offset)
+            return {key: self.positions[run, *key] for key in partitions}
+
+    def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
+        """Rows of these streams in the order asked; see `Store`."""
+        with self.lock:
+            ids = [self.streams.setdefault((run, family, name), self._next_id()) for name in names]
+            return [OpenedStream(id_, self.states[id_].state if id_ in self.states else None) for id_ in ids]
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def commit(self, commit: Commit) -> None:
+        """Look for every reason to refuse first, then write; see `Store`."""
+        with self.lock:
+            self._check(commit)
+            for key, (epoch, offset) in commit.positions.items():
+                self.positions[commit.run, *key] = Position(epoch, offset)
+            for block in commit.scores:
+                for i, id_ in enumerate(block.stream_id.tolist()):
+                    self.scores[id_, int(block.scores.end[i])] = block.scores.take(np.array([i]))
+            self.states.update((stream.id, stream) for stream in commit.streams)
+            for history in commit.history:
+                self.blocks.setdefault(history.id, []).append(history)
+            self.alerts.update((alert.id, alert) for alert in commit.alerts)
+            self.transitions.update((transition.id, transition) for transition in commit.transitions)
+            self.evidence.update((evidence.alert, evidence) for evidence in commit.evidence)
+            for item in commit.outbox:
+                self._enqueue(*item)
+            self.gaps += [(commit.run, gap) for gap in commit.gaps]
+            for letter in commit.dead:
+                self.dead.setdefault((commit.run, letter.topic, letter.partition, letter.offset), letter)
+
+    def _check(self, commit: Commit) -> None:
+        for (topic, partition), (epoch, _) in commit.positions.items():
+            position = self.positions.get((commit.run, topic, partition))
+            if position is None or position.epoch != epoch:
+                raise FencedError(f"{topic} [{partition}] of run {commit.run} has a newer owner than epoch {epoch}")
+        known = {"", *(model.id for model in self.models)}
+        for block in commit.scores:
+            if block.model not in known:
+                raise StoreError(f"model {block.model[:12]} scored windows but is not recorded; add_model comes first")
+            keys = zip(block.stream_id.tolist(), block.scores.end.tolist(), strict=True)
+            if any(key in self.scores for key in keys):
+                raise StoreError("a window is scored already")
+        if any(transition.id in self.transitions for transition in commit.transitions):
+            raise StoreError("a transition is stored already")
+
+    def _enqueue(self, transition: Transition, channel: str, payload: str) -> None:
+        delivery = Delivery(
+            id=self._next_id(), transition=transition.id, alert=transition.alert,
+            channel=channel, payload=payload, attempts=0,
+        )  # fmt: skip
+        self.outbox[delivery.id] = Waiting(delivery)
+
+    def note_settings(self, run: str, family: str, settings: str) -> list[str]:
+        """Keep the settings in force; returns what changed; see `Store`."""
+        with self.lock:
+            kept = self.settings.setdefault((run, family), [])
+            what = differences(kept[-1], settings) if kept else []
+            if what or not kept:
+                kept.append(settings)
+            return what
+
+    def history(self, run: str, family: str) -> Iterator[tuple[str, HistoryBlock]]:
+        """Blocks kept for training, in order of stream name and time; see `Store`."""
+        for key in sorted(key for key in self.streams if key[:2] == (run, family)):
+            for block in sorted(self.blocks.get(self.streams[key], []), key=lambda block: int(block.time[0])):
+                yield key[2], block
+
+    def drop_history(self, stream_ids: Sequence[int]) -> None:
+        """Forget the training blocks of these streams; see `Store`."""
+        with self.lock:
+            for id_ in stream_ids:
+                self.blocks.pop(id_, None)
+
+    def add_model(self, model: ModelRow) -> None:
+        """Record a model and make it the champion; see `Store`."""
+        with self.lock:
+            self.models = [old for old in self.models if (old.family, old.id) != (model.family, model.id)]
+            self.models.append(model)
+            self._champions[model.family] = model
+
+    def champion(self, family: str) -> ModelRow | None:
+        """The model that scores this family now; see `Store`."""
+        return self._champions.get(family)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class MemoryOutbox:
+    """The outbox of a `MemoryStore`. `attempts` holds (outbox id, time, error or None)."""
+
+    def __init__(self, store: MemoryStore, lease: int = 60 * 10**9) -> None:
+        self._store = store
+        self._lease = lease
+        self.attempts: list[tuple[int, int, str | None]] = []
+
+    def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
+        """What to send now, oldest first; see `Outbox`."""
+        with self._store.lock:
+            heads: dict[tuple[UUID, str], Waiting] = {}
+            for _, row in sorted(self._store.outbox.items()):
+                if row.pending:
+                    heads.setdefault((row.delivery.alert, row.delivery.channel), row)
+            ready = [row for row in heads.values() if row.next_at <= now and row.delivery.channel not in skip][:limit]
+            for row in ready:
+                row.next_at = now + self._lease
+            return [row.delivery for row in ready]
+
+    def delivered(self, delivery: Delivery, at: int) -> None:
+        """The receiver accepted it; see `Outbox`."""
+        with self._store.lock:
+            row = self._record(delivery, at, None)
+            row.delivered_at, row.gave_up_at = at, None
+
+    def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
+        """Record the attempt; try again at `retry_at`, or never when it is None; see `Outbox`."""
+        with self._store.lock:
+            row = self._record(delivery, at, error)
+            if retry_at is None:
+                row.gave_up_at = at
+            else:
+                row.next_at = retry_at
+
+    def _record(self, delivery: Delivery, at: int, error: str | None) -> Waiting:
+        self.attempts.append((delivery.id, at, error))
+        row = self._store.outbox[delivery.id]
+        row.delivery = replace(row.delivery, attempts=row.delivery.attempts + 1)
+        return row

@@ -1,0 +1,165 @@
+"""PostgreSQL through psycopg 3: binary COPY for scores, one statement over arrays for the state of streams.
+
+The rows of a COPY are laid out by numpy: a score has a fixed width once it is known which of its numbers are NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine import URL
+
+from monitor.ports import ScoreBlock, StreamState
+from monitor.store.engine import StreamRow, root_cause
+
+_COPY_SCORES = (
+    'COPY scores (stream_id, end_ns, start_ns, score, "limit", ratio, imputed, state, model) FROM STDIN (FORMAT BINARY)'
+)
+_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
+_COPY_TRAILER = b"\xff\xff"
+
+_STATE_FIELDS = ("id", "partition", "last_time", "accepted", "late", "duplicate", "future", "imputed", "state")
+_UPDATE_STREAMS = (
+    "UPDATE streams SET partition = new.partition, last_time = new.last_time, accepted = new.accepted,"
+    " late = new.late, duplicate = new.duplicate, future = new.future, imputed = new.imputed, state = new.state,"
+    " updated = %s FROM unnest(%b::bigint[], %b::integer[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],"
+    " %b::bigint[], %b::bigint[], %b::bytea[])"
+    " AS new(id, partition, last_time, accepted, late, duplicate, future, imputed, state) WHERE streams.id = new.id"
+)
+# A join: ANY(array) compares every row with every name where the planner does not know the table's size yet.
+_FIND_STREAMS = (
+    "SELECT s.name, s.id, s.state FROM unnest(%s::text[]) AS wanted(name) JOIN streams AS s ON s.name = wanted.name"
+    " WHERE s.run = %s AND s.family = %s"
+)
+_ADD_STREAMS = (
+    "INSERT INTO streams (run, family, name, accepted, late, duplicate, future, imputed)"
+    " SELECT %s, %s, unnest(%s::text[]), 0, 0, 0, 0, 0 ON CONFLICT DO NOTHING RETURNING name, id"
+)
+
+# A worker that is stopped in the middle of a transaction must not hold the next owner up for ever.
+_TIMEOUTS = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=20s"
+_CONNECT = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+
+_MEANINGS = (  # beginnings of SQLSTATE
+    ("53100", "the disk of the server is full; free some space, nothing of this commit was written"),
+    ("42P01", "the tables are missing or old; run: watchkeeper db upgrade"),
+    ("42703", "the tables are missing or old; run: watchkeeper db upgrade"),
+    ("42501", "the user lacks a privilege; grant it, or use the owner of the tables"),
+    ("25006", "the server is read-only; point store.url at the primary"),
+    ("28", "the server refused the login; check user, password and pg_hba.conf"),
+    ("3D000", "the database does not exist; create it with: createdb NAME"),
+    ("57014", "a statement took longer than 60 s; look for locks and load on the server"),
+    ("40", "the server undid the transaction in favour of another; try again"),
+    ("08", "the connection was lost; make sure that the server is up"),
+    ("57P", "the server is going down or starting up; try again when it is up"),
+    ("25P03", "the server ended a transaction that had stood still for 20 s; try again"),
+)
+# Undone in favour of another, cancelled, out of connections or memory, locked, lost, shutting down or starting up.
+_TRANSIENT = ("40", "57014", "53200", "53300", "55P03", "08", "57P", "25P03")
+
+
+class Postgres:
+    """The backend behind `postgresql+psycopg://` URLs."""
+
+    def __init__(self, url: URL, *, timeouts: bool) -> None:
+        arguments: dict[str, Any] = dict(_CONNECT)
+        if timeouts and "options" not in url.query:
+            arguments["options"] = _TIMEOUTS
+        self.engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
+
+    def insert_scores(self, connection: Connection, block: ScoreBlock, model: int | None) -> None:
+        """Add a block of scores; NaN becomes NULL."""
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.cursor() as cursor, cursor.copy(_COPY_SCORES) as copy:
+                copy.write(copy_rows(block, model))
+        except psycopg.Error as error:
+            if driver.closed:  # SQLAlchemy does not see this call: without a word it would try to roll back
+                connection.invalidate(error)
+            raise
+
+    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> None:
+        """Save the state of streams by id."""
+        columns = [list(map(attrgetter(name), streams)) for name in _STATE_FIELDS]
+        connection.exec_driver_sql(_UPDATE_STREAMS, (now, *columns))
+
+    def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
+        """Those of `names` that have a row."""
+        rows = connection.exec_driver_sql(_FIND_STREAMS, (list(names), run, family))
+        return [(name, id_, state) for name, id_, state in rows]
+
+    def add_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
+        """Make rows for those of `names` that have none, and return them."""
+        rows = connection.exec_driver_sql(_ADD_STREAMS, (run, family, list(names)))
+        return [(name, id_, None) for name, id_ in rows]
+
+    def transaction_id(self, connection: Connection) -> str | None:
+        """The server's number of this transaction."""
+        return str(connection.exec_driver_sql("SELECT pg_current_xact_id()::text").scalar_one())
+
+    def committed(self, connection: Connection, transaction: str) -> bool | None:
+        """Whether that transaction took effect; None while the server has not noticed that its client is gone."""
+        status = connection.exec_driver_sql("SELECT pg_xact_status(%s::xid8)", (transaction,)).scalar_one()
+        return None if status == "in progress" else status == "committed"
+
+    def explain(self, error: BaseException) -> str:
+        """What the driver's error means and what to do."""
+        cause = root_cause(error)
+        text = (str(cause).splitlines() or [type(cause).__name__])[0]
+        code = getattr(cause, "sqlstate", None) or ""
+        for sign, meaning in _MEANINGS:
+            if code.startswith(sign):
+                return f"{meaning} ({text})"
+        if isinstance(cause, psycopg.OperationalError) and not code:
+            return f"the server cannot be reached; make sure that it is up and store.url is right ({text})"
+        return text
+
+    def transient(self, error: BaseException) -> bool:
+        """A server that is away, busy, or undid the transaction."""
+        cause = root_cause(error)
+        code = getattr(cause, "sqlstate", None) or ""
+        if not code:
+            return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        return code.startswith(_TRANSIENT)
+
+
+def copy_rows(block: ScoreBlock, model: int | None) -> bytes:
+    """The block in the binary format of COPY: per row a count of fields, per field its size and big-endian bytes.
+
+    Rows are grouped by which of their numbers are NULL; a row's order means nothing, its key is in it.
+    """
+    s = block.scores
+    fields: list[tuple[str, NDArray[Any]]] = [
+        (">i8", block.stream_id), (">i8", s.end), (">i8", s.start),
+        (">f4", s.score), (">f4", s.limit), (">f4", s.ratio), (">f4", s.imputed),
+        (">i2", s.state), (">i2", np.full(len(s), -1 if model is None else model, np.int16)),
+    ]  # fmt: skip
+    null = np.zeros((len(s), len(fields)), dtype=bool)
+    null[:, 3:6] = np.isnan(np.stack([s.score, s.limit, s.ratio], axis=1))
+    null[:, 8] = model is None
+    pattern = null @ (1 << np.arange(len(fields)))
+    groups = []
+    for code in np.unique(pattern):
+        rows = np.flatnonzero(pattern == code)
+        groups.append(_fixed_rows(fields, rows, null[rows[0]]))
+    return b"".join((_COPY_HEADER, *groups, _COPY_TRAILER))
+
+
+def _fixed_rows(fields: list[tuple[str, NDArray[Any]]], rows: NDArray[np.intp], null: NDArray[np.bool_]) -> bytes:
+    """`rows` of the fields, all with the same ones NULL (a size of -1 and no bytes)."""
+    layout = [("count", ">i2")]
+    for i, (kind, _) in enumerate(fields):
+        layout += [(f"size{i}", ">i4")] + ([] if null[i] else [(f"value{i}", kind)])
+    out = np.zeros(len(rows), dtype=layout)
+    out["count"] = len(fields)
+    for i, (kind, column) in enumerate(fields):
+        out[f"size{i}"] = -1 if null[i] else np.dtype(kind).itemsize
+        if not null[i]:
+            out[f"value{i}"] = column[rows]
+    return out.tobytes()

@@ -1,0 +1,252 @@
+"""The read side, for the command line and the web: nothing here writes."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
+
+from monitor.errors import StoreError
+from monitor.ports import ModelRow
+from monitor.records import NEVER, Alert, AlertState, Evidence, Scores, Severity, Transition
+from monitor.store import tables
+from monitor.store.engine import Database
+from monitor.store.schema import open_database
+
+_FOREVER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """What became of one notification. Times are wall clock, ns; `error` is the newest attempt's, "" if accepted."""
+
+    transition: UUID
+    channel: str
+    created: int
+    attempts: int
+    next_at: int
+    delivered_at: int | None
+    gave_up_at: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDetail:
+    """An alert with everything kept beside it; `evidence` is None where nothing was kept."""
+
+    alert: Alert
+    transitions: list[Transition]
+    evidence: Evidence | None
+    deliveries: list[DeliveryRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRecord:
+    """A stream and its counters. `last_time` is None before its first commit."""
+
+    id: int
+    run: str
+    family: str
+    name: str
+    partition: int | None
+    last_time: int | None
+    accepted: int
+    late: int
+    duplicate: int
+    future: int
+    imputed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run: how many streams it has, how many alerts, and the newest reading's time."""
+
+    run: str
+    streams: int
+    alerts: int
+    last_time: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A model and what it is now: candidate, champion or retired. `created` is wall clock, ns."""
+
+    model: ModelRow
+    state: str
+    created: int
+
+
+def open_reader(url: str) -> Reader:
+    """Open the store at `url` for reading. Raises StoreError."""
+    return Reader(open_database(url))
+
+
+class Reader:
+    """Queries over a `Database`. Any thread may use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list_alerts(
+        self,
+        run: str,
+        *,
+        state: AlertState | None = None,
+        family: str | None = None,
+        stream: str | None = None,
+        limit: int = 100,
+        before: UUID | None = None,
+    ) -> list[Alert]:
+        """Newest first. `before` is the last alert of the page before this one."""
+        a = tables.alerts.c
+        wanted: list[ColumnElement[bool]] = [a.run == run]
+        wanted += [a[name] == value for name, value in (("family", family), ("stream", stream)) if value is not None]
+        if state is not None:
+            wanted.append(a.state == state.value)
+        query = select(tables.alerts).where(*wanted).order_by(a.opened_at.desc(), a.id.desc()).limit(limit)
+        with self._database.reading() as connection:
+            if before is not None:
+                last = connection.execute(select(a.opened_at, a.id).where(a.id == before)).one_or_none()
+                if last is None:
+                    raise StoreError(f"{self._database.label}: no alert {before} to go on from")
+                query = query.where(tuple_(a.opened_at, a.id) < (last.opened_at, last.id))
+            return [_alert(row) for row in connection.execute(query)]
+
+    def get_alert(self, id_or_prefix: str) -> AlertDetail:
+        """The one alert whose id begins so. Raises StoreError when there is none, or more than one."""
+        first, last = _range(id_or_prefix)
+        a = tables.alerts.c
+        with self._database.reading() as connection:
+            rows = connection.execute(select(tables.alerts).where(a.id.between(first, last)).limit(2)).all()
+            if not rows:
+                raise StoreError(f"{self._database.label}: no alert has an id that begins with {id_or_prefix}")
+            if len(rows) > 1:
+                raise StoreError(
+                    f"{self._database.label}: several alerts begin with {id_or_prefix}; give more of the id"
+                )
+            alert = _alert(rows[0])
+            return AlertDetail(
+                alert, _transitions(connection, alert.id), _evidence(connection, alert.id),
+                _deliveries(connection, alert.id),
+            )  # fmt: skip
+
+    def scores_of(
+        self, run: str, family: str, stream: str, *, start: int = NEVER, end: int = _FOREVER, limit: int = 100_000
+    ) -> Scores:
+        """The first `limit` scores of a stream whose windows end in [start, end), by time. `stream` codes are all 0."""
+        s, t = tables.scores.c, tables.streams.c
+        query = (
+            select(s.start_ns, s.end_ns, s.score, s.limit, s.ratio, s.imputed, s.state)
+            .join(tables.streams, t.id == s.stream_id)
+            .where(t.run == run, t.family == family, t.name == stream, s.end_ns >= start, s.end_ns < end)
+            .order_by(s.end_ns)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        columns: Any = list(zip(*rows, strict=True)) or [()] * 7
+        starts, ends = (np.array(column, np.int64) for column in columns[:2])
+        score, lim, ratio, imputed = (np.array(column, np.float32) for column in columns[2:6])  # None becomes NaN
+        return Scores(
+            np.zeros(len(rows), np.int32), starts, ends, score, lim, ratio, imputed, np.array(columns[6], np.uint8)
+        )
+
+    def list_streams(self, run: str, family: str | None = None) -> list[StreamRecord]:
+        """Streams of a run, by family and name."""
+        t = tables.streams.c
+        names = StreamRecord.__dataclass_fields__
+        query = select(*(t[name] for name in names)).where(t.run == run).order_by(t.family, t.name)
+        with self._database.reading() as connection:
+            rows = connection.execute(query if family is None else query.where(t.family == family))
+            return [StreamRecord(**row) for row in rows.mappings()]
+
+    def dead_letter_counts(self, run: str) -> dict[str, int]:
+        """Records that could not be read, by reason."""
+        d = tables.dead_letters.c
+        query = select(d.reason, func.count()).where(d.run == run).group_by(d.reason).order_by(d.reason)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def list_runs(self) -> list[RunRecord]:
+        """Every run that has streams, by name."""
+        t, a = tables.streams.c, tables.alerts.c
+        alerts = select(func.count()).where(a.run == t.run).correlate(tables.streams).scalar_subquery()
+        query = select(t.run, func.count(), alerts, func.max(t.last_time)).group_by(t.run).order_by(t.run)
+        with self._database.reading() as connection:
+            return [RunRecord(*row) for row in connection.execute(query)]
+
+    def list_models(self, family: str | None = None) -> list[ModelRecord]:
+        """Models, newest first."""
+        m = tables.models.c
+        query = select(m.id, m.family, m.path, m.manifest, m.state, m.created).order_by(m.ref.desc())
+        with self._database.reading() as connection:
+            rows = connection.execute(query if family is None else query.where(m.family == family)).all()
+        return [
+            ModelRecord(ModelRow(id=r.id, family=r.family, path=r.path, manifest=r.manifest), r.state, r.created)
+            for r in rows
+        ]
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._database.close()
+
+
+def _range(prefix: str) -> tuple[UUID, UUID]:
+    """The smallest and the largest id that begin so: a range works on both databases' kinds of id."""
+    digits = prefix.replace("-", "").lower()
+    if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
+        raise StoreError(f"{prefix!r} is no alert id; an id is made of the digits 0-9 and a-f")
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(
+        id=row.id, run=row.run, family=row.family, stream=row.stream, kind=row.kind,
+        state=AlertState(row.state), severity=Severity(row.severity), opened_at=row.opened_at,
+        started_at=row.started_at, last_at=row.last_at, resolved_at=row.resolved_at,
+        peak_ratio=_float(row.peak_ratio), peak_at=row.peak_at, windows=row.windows,
+    )  # fmt: skip
+
+
+def _transitions(connection: Connection, alert: UUID) -> list[Transition]:
+    t = tables.transitions.c
+    rows = connection.execute(select(tables.transitions).where(t.alert == alert).order_by(t.number))
+    return [
+        Transition(
+            alert=row.alert, number=row.number, at=row.at, state=AlertState(row.state),
+            severity=Severity(row.severity), ratio=_float(row.ratio), actor=row.actor, note=row.note,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
+    row = connection.execute(select(tables.evidence).where(tables.evidence.c.alert == alert)).one_or_none()
+    if row is None:
+        return None
+    channels = tuple(json.loads(row.channels))
+    cells = (row.readings, row.reconstruction, row.contribution)  # (length, channels) each
+    values, expected, share = (np.frombuffer(c, "<f4").astype(np.float32).reshape(row.length, -1) for c in cells)
+    return Evidence(
+        alert=alert, start=row.start_ns, end=row.end_ns, channels=channels,
+        values=values, reconstruction=expected, contribution=share,
+    )  # fmt: skip
+
+
+def _deliveries(connection: Connection, alert: UUID) -> list[DeliveryRecord]:
+    o, t = tables.outbox.c, tables.attempts.c
+    error = select(t.error).where(t.outbox == o.id).order_by(t.id.desc()).limit(1).scalar_subquery()
+    columns = (o.transition, o.channel, o.created, o.attempts, o.next_at, o.delivered_at, o.gave_up_at)
+    transitions = select(tables.transitions.c.id).where(tables.transitions.c.alert == alert)
+    query = select(*columns, func.coalesce(error, "").label("error")).where(o.transition.in_(transitions))
+    with_order = query.order_by(o.id)
+    return [DeliveryRecord(**row) for row in connection.execute(with_order).mappings()]
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else value

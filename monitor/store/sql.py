@@ -1,0 +1,191 @@
+"""The store on SQLite or PostgreSQL: one transaction per commit, behind a fence per partition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from sqlalchemy import Connection, Row, collate, delete, select
+
+from monitor.errors import StoreError
+from monitor.ports import Commit, HistoryBlock, ModelRow, OpenedStream, Position
+from monitor.records import LIVE, TopicPartition
+from monitor.store import changes, tables
+from monitor.store.commit import insert_into, storable, write
+from monitor.store.engine import Database
+from monitor.store.schema import open_database
+
+_NAMES_AT_ONCE = 10_000  # bounds the memory of a query, states included
+_STREAMS_AT_ONCE = 200  # whose history is read in one go
+
+
+def open_store(url: str, *, migrate: bool = True) -> SqlStore:
+    """Open the store at `url`. A new SQLite file gets its tables when `migrate` is set. Raises StoreError."""
+    return SqlStore(open_database(url, migrate=migrate))
+
+
+class SqlStore:
+    """The store behind a `Database`. Used by one thread; each worker has its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._backend = database.backend
+        self._model_refs: dict[str, int] = {}
+        self._in_doubt: tuple[Commit, str] | None = None  # and its transaction, while COMMIT was not answered
+
+    def start_run(self, run: str, *, replace: bool = False) -> None:
+        """Make sure that nothing is stored of a replay's name; `replace` deletes what there is.
+
+        Raises StoreError when the name is taken, and for the live run, which is never replaced.
+        """
+        if run == LIVE:
+            raise StoreError(f"{self._database.label}: run {LIVE} cannot be started anew; give the replay another name")
+        with self._database.writing() as connection:
+            if not _exists(connection, run):
+                return
+            if not replace:
+                raise StoreError(
+                    f"{self._database.label}: run {run} exists already; give another name, or replace it with --replace"
+                )
+            _delete_run(connection, run)
+
+    def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
+        """Raise each partition's epoch; see `Store`."""
+        taken = {}
+        with self._database.writing() as connection:
+            insert = insert_into(connection, tables.positions)
+            p = tables.positions.c
+            statement = insert.on_conflict_do_update(
+                index_elements=["run", "topic", "partition"], set_={"epoch": p.epoch + 1, "updated": time.time_ns()}
+            ).returning(p.epoch, p.next_offset)
+            for topic, partition in sorted(partitions):
+                new = {"run": run, "topic": topic, "partition": partition, "epoch": 1, "updated": time.time_ns()}
+                epoch, offset = connection.execute(statement, new).one()
+                taken[topic, partition] = Position(epoch, offset)
+        return taken
+
+    def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
+        """Rows of these streams in the order asked; see `Store`."""
+        for name in names:
+            if storable(name) != name:
+                raise StoreError(f"{self._database.label}: stream name {name!r} holds characters that SQL cannot keep")
+        opened: dict[str, OpenedStream] = {}
+        with self._database.writing() as connection:
+            for i in range(0, len(names), _NAMES_AT_ONCE):
+                self._open(connection, run, family, names[i : i + _NAMES_AT_ONCE], opened)
+        return [opened[name] for name in names]
+
+    def _open(
+        self, connection: Connection, run: str, family: str, names: Sequence[str], opened: dict[str, OpenedStream]
+    ) -> None:
+        find, add = self._backend.find_streams, self._backend.add_streams
+        wanted = list(dict.fromkeys(names))
+        for step in (find, add, find):  # the last for rows that another worker added in between
+            found = step(connection, run, family, wanted)
+            opened.update((name, OpenedStream(id_, state)) for name, id_, state in found)
+            wanted = [name for name in wanted if name not in opened]
+            if not wanted:
+                return
+
+    def commit(self, commit: Commit) -> None:
+        """Write everything in one transaction; see `Store`.
+
+        When the connection is lost while PostgreSQL commits, nobody here knows whether it did. The next call with the
+        same object asks the server first, so that trying again never writes twice.
+        """
+        if self._took_effect(commit):
+            return
+        with self._database.writing() as connection:
+            write(self._backend, connection, commit, self._model_refs, time.time_ns())
+            transaction = self._backend.transaction_id(connection)
+            if transaction is not None:
+                self._in_doubt = (commit, transaction)
+        self._in_doubt = None
+
+    def _took_effect(self, commit: Commit) -> bool:
+        """Whether an earlier try of `commit`, whose answer was lost, had been committed after all."""
+        if self._in_doubt is None or self._in_doubt[0] is not commit:
+            self._in_doubt = None
+            return False
+        with self._database.reading() as connection:
+            answer = self._backend.committed(connection, self._in_doubt[1])
+        if answer is None:
+            raise StoreError(
+                f"{self._database.label}: the server has not decided on the last commit yet", transient=True
+            )
+        self._in_doubt = None
+        return answer
+
+    def note_settings(self, run: str, family: str, settings: str) -> list[str]:
+        """Keep the settings in force; returns what changed; see `Store`."""
+        with self._database.writing() as connection:
+            return changes.note(connection, run, family, settings)
+
+    def history(self, run: str, family: str) -> Iterator[tuple[str, HistoryBlock]]:
+        """Blocks kept for training, in order of stream name (by code point) and time; see `Store`."""
+        s, h = tables.streams.c, tables.history.c
+        with self._database.reading() as connection:
+            by_name = collate(s.name, "BINARY" if connection.dialect.name == "sqlite" else "C")
+            kept = select(h.stream_id).where(h.stream_id == s.id).exists()
+            ids = connection.execute(select(s.id).where(s.run == run, s.family == family, kept).order_by(by_name))
+            streams = list(ids.scalars())
+        blocks = select(s.name, tables.history).join(tables.history, h.stream_id == s.id)
+        for i in range(0, len(streams), _STREAMS_AT_ONCE):
+            some = blocks.where(s.id.in_(streams[i : i + _STREAMS_AT_ONCE])).order_by(by_name, h.first_ns, h.id)
+            with self._database.reading() as connection:
+                rows = connection.execute(some).all()
+            yield from map(_block, rows)
+
+    def drop_history(self, stream_ids: Sequence[int]) -> None:
+        """Forget the training blocks of these streams; see `Store`."""
+        with self._database.writing() as connection:
+            for i in range(0, len(stream_ids), _NAMES_AT_ONCE):
+                some = list(stream_ids[i : i + _NAMES_AT_ONCE])
+                connection.execute(delete(tables.history).where(tables.history.c.stream_id.in_(some)))
+
+    def add_model(self, model: ModelRow) -> None:
+        """Record a model and make it the champion; see `Store`. Adding a known one makes it champion again."""
+        m = tables.models.c
+        row = {"id": model.id, "family": model.family, "path": model.path, "manifest": model.manifest}
+        with self._database.writing() as connection:
+            champion = (m.family == model.family) & (m.state == "champion")
+            connection.execute(tables.models.update().where(champion).values(state="retired"))
+            insert = insert_into(connection, tables.models).values(**row, state="champion", created=time.time_ns())
+            newest = {"path": model.path, "manifest": model.manifest, "state": "champion"}
+            connection.execute(insert.on_conflict_do_update(index_elements=["family", "id"], set_=newest))
+
+    def champion(self, family: str) -> ModelRow | None:
+        """The model that scores this family now; see `Store`."""
+        m = tables.models.c
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(m.id, m.family, m.path, m.manifest).where(m.family == family, m.state == "champion")
+            ).one_or_none()
+        return None if row is None else ModelRow(id=row.id, family=row.family, path=row.path, manifest=row.manifest)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._database.close()
+
+
+def _block(row: Row[tuple[object, ...]]) -> tuple[str, HistoryBlock]:
+    time_ = np.frombuffer(row.times, "<i8").astype(np.int64)
+    values = np.frombuffer(row.readings, "<f4").astype(np.float32).reshape(-1, row.width)
+    return row.name, HistoryBlock(row.stream_id, time_, values)
+
+
+_OF_A_RUN = (tables.alerts, tables.changes, tables.dead_letters, tables.gaps, tables.positions, tables.streams)
+
+
+def _exists(connection: Connection, run: str) -> bool:
+    firsts = (select(table.c.run).where(table.c.run == run).limit(1) for table in _OF_A_RUN)
+    return any(connection.execute(first).first() is not None for first in firsts)
+
+
+def _delete_run(connection: Connection, run: str) -> None:
+    """Transitions, evidence and outbox go with their alerts, history with its streams."""
+    ids = select(tables.streams.c.id).where(tables.streams.c.run == run)
+    connection.execute(delete(tables.scores).where(tables.scores.c.stream_id.in_(ids)))
+    for table in _OF_A_RUN:
+        connection.execute(delete(table).where(table.c.run == run))

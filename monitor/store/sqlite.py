@@ -1,0 +1,113 @@
+"""SQLite: one file, write-ahead log, many readers beside one writer.
+
+`synchronous = NORMAL` syncs at checkpoints, not at each commit. A killed process loses nothing; after a power cut
+the newest commits may be gone, together with their Kafka offsets, so the worker reads those records again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from itertools import repeat
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import URL
+
+from monitor.ports import ScoreBlock, StreamState
+from monitor.store.engine import StreamRow, root_cause
+
+BUSY_SECONDS = 5
+
+_INSERT_SCORES = (
+    'INSERT INTO scores (stream_id, end_ns, start_ns, score, "limit", ratio, imputed, state, model)'
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE_STREAM = (
+    'UPDATE streams SET "partition" = ?, last_time = ?, accepted = ?, late = ?, duplicate = ?, future = ?,'
+    " imputed = ?, state = ?, updated = ? WHERE id = ?"
+)
+_FIND_STREAMS = (
+    "SELECT name, id, state FROM streams WHERE run = ? AND family = ? AND name IN (SELECT value FROM json_each(?))"
+)
+_ADD_STREAMS = (
+    "INSERT INTO streams (run, family, name, accepted, late, duplicate, future, imputed)"
+    " SELECT ?, ?, value, 0, 0, 0, 0, 0 FROM json_each(?) WHERE true ON CONFLICT DO NOTHING RETURNING name, id"
+)
+_MEANINGS = (
+    ("locked", f"another process kept the file locked for {BUSY_SECONDS} s; stop it, or use PostgreSQL for several"),
+    ("disk is full", "the disk is full; free some space, nothing of this commit was written"),
+    ("readonly", "the file or its folder is read-only; make both writable for this user"),
+    ("unable to open", "the file cannot be opened; make sure that its folder exists and is writable"),
+    ("no such table", "the tables are missing or old; run: watchkeeper db upgrade"),
+    ("no such column", "the tables are missing or old; run: watchkeeper db upgrade"),
+    ("not a database", "the file is no SQLite database; name another one in store.url"),
+    ("malformed", "the file is damaged; restore a backup, or recover it with: sqlite3 FILE .recover"),
+    ("disk i/o error", "the disk reports an I/O error; check its free space and its health"),
+)
+
+
+class Sqlite:
+    """The backend behind `sqlite:///` URLs."""
+
+    def __init__(self, url: URL) -> None:
+        self.engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(self.engine, "connect", _configure)
+        event.listen(self.engine, "begin", _begin)
+
+    def insert_scores(self, connection: Connection, block: ScoreBlock, model: int | None) -> None:
+        """Add a block of scores; SQLite stores NaN as NULL by itself."""
+        s = block.scores
+        columns = (block.stream_id, s.end, s.start, s.score, s.limit, s.ratio, s.imputed, s.state)
+        rows = list(zip(*(column.tolist() for column in columns), repeat(model)))
+        connection.exec_driver_sql(_INSERT_SCORES, rows)
+
+    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> None:
+        """Save the state of streams by id."""
+        rows = [
+            (s.partition, s.last_time, s.accepted, s.late, s.duplicate, s.future, s.imputed, s.state, now, s.id)
+            for s in streams
+        ]
+        connection.exec_driver_sql(_UPDATE_STREAM, rows)
+
+    def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
+        """Those of `names` that have a row."""
+        rows = connection.exec_driver_sql(_FIND_STREAMS, (run, family, json.dumps(names)))
+        return [(name, id_, state) for name, id_, state in rows]
+
+    def add_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
+        """Make rows for those of `names` that have none, and return them."""
+        rows = connection.exec_driver_sql(_ADD_STREAMS, (run, family, json.dumps(names)))
+        return [(name, id_, None) for name, id_ in rows]
+
+    def transaction_id(self, connection: Connection) -> str | None:
+        """None: the database runs in this process, so its answer to COMMIT cannot be lost."""
+        return None
+
+    def committed(self, connection: Connection, transaction: str) -> bool | None:
+        """Never asked, as there are no transaction ids."""
+        raise NotImplementedError
+
+    def explain(self, error: BaseException) -> str:
+        """What the driver's error means and what to do."""
+        text = str(root_cause(error)).splitlines()[0]
+        return next((f"{meaning} ({text})" for sign, meaning in _MEANINGS if sign in text.lower()), text)
+
+    def transient(self, error: BaseException) -> bool:
+        """A lock goes away by itself; a full or broken disk does not."""
+        return "locked" in str(root_cause(error)).lower()
+
+
+def _configure(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # `_begin` begins; the driver would begin late and without the write lock
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin(connection: Any) -> None:
+    """Writers take the lock at once: waiting for it later could fail however long the busy timeout is."""
+    mode = connection.get_execution_options().get("begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")

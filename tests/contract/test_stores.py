@@ -1,0 +1,378 @@
+"""What every store does alike: in memory, on SQLite, on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+
+from monitor.errors import FencedError, StoreError
+from monitor.ports import Commit, HistoryBlock, ModelRow, Outbox, Position, Store
+from monitor.records import DeadLetter, Scores
+from monitor.store import tables
+from monitor.store.engine import connect
+from monitor.store.migrations import upgrade
+from monitor.store.outbox import SqlOutbox, open_outbox
+from monitor.store.sql import SqlStore, open_store
+from monitor.testing import MemoryOutbox, MemoryStore
+from tests.store_rows import SECOND, TOPIC, alert, block, evidence, full, resolved, scores, state, transition
+
+LEASE = 60 * SECOND
+
+
+class Memory:
+    """The twin: workers share the object."""
+
+    def __init__(self) -> None:
+        self.shared = MemoryStore()
+
+    def store(self) -> Store:
+        return self.shared
+
+    def outbox(self) -> Outbox:
+        return MemoryOutbox(self.shared, LEASE)
+
+    def counts(self) -> dict[str, int]:
+        s = self.shared
+        return {
+            "scores": len(s.scores), "alerts": len(s.alerts), "transitions": len(s.transitions),
+            "evidence": len(s.evidence), "outbox": len(s.outbox), "dead_letters": len(s.dead),
+        }  # fmt: skip
+
+    def close(self) -> None:
+        pass
+
+
+class Sql:
+    """A database; every worker opens its own store."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        upgrade(url)
+        self._open: list[SqlStore | SqlOutbox] = []
+        self._database = connect(url)
+
+    def store(self) -> Store:
+        store = open_store(self.url)
+        self._open.append(store)
+        return store
+
+    def outbox(self) -> Outbox:
+        outbox = open_outbox(self.url, lease=LEASE)
+        self._open.append(outbox)
+        return outbox
+
+    def counts(self) -> dict[str, int]:
+        names = ("scores", "alerts", "transitions", "evidence", "outbox", "dead_letters")
+        with self._database.reading() as connection:
+            return {
+                name: connection.execute(select(func.count()).select_from(tables.metadata.tables[name])).scalar_one()
+                for name in names
+            }
+
+    def close(self) -> None:
+        self._database.close()
+        for user in self._open:
+            user.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Memory | Sql]:
+    if request.param == "memory":
+        found: Memory | Sql = Memory()
+    elif request.param == "sqlite":
+        found = Sql(f"sqlite:///{tmp_path}/store.db")
+    else:
+        found = Sql(request.getfixturevalue("postgres_url"))
+    yield found
+    found.close()
+
+
+def ready(store: Store, run: str = "live") -> tuple[int, Position]:
+    """A stream's id and the position of its partition, taken."""
+    return store.open_streams(run, "machines", ["m-1"])[0].id, store.take(run, [TOPIC])[TOPIC]
+
+
+def opened(store: Store, epoch: int, opened_at: int = 100, offset: int = 42) -> Commit:
+    return full(store.open_streams("live", "machines", ["m-1"])[0], epoch, opened_at=opened_at, offset=offset)
+
+
+def test_commit_is_visible_and_resumed_from(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    _, position = ready(store)
+    assert position == Position(1, None)
+    store.commit(opened(store, 1))
+    ones = {"scores": 1, "alerts": 1, "transitions": 1, "evidence": 1, "outbox": 1, "dead_letters": 0}
+    assert keeper.counts() == ones
+    later = keeper.store()
+    assert later.take("live", [TOPIC]) == {TOPIC: Position(2, 42)}
+    assert later.open_streams("live", "machines", ["m-1"])[0].state == b"saved"
+
+
+def test_nothing_is_visible_of_a_commit_that_fails_and_it_can_be_tried_again(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    stream, _ = ready(store)
+    store.commit(Commit(run="live", scores=[block(stream, scores([200]))], positions={TOPIC: (1, 10)}))
+    commit = opened(store, 1)
+    twice = block(stream, scores([200]))
+    commit.scores.append(twice)
+    with pytest.raises(StoreError):
+        store.commit(commit)
+    assert keeper.counts() == {
+        "scores": 1, "alerts": 0, "transitions": 0, "evidence": 0, "outbox": 0, "dead_letters": 0,
+    }  # fmt: skip
+    assert keeper.store().open_streams("live", "machines", ["m-1"])[0].state is None
+    commit.scores.remove(twice)
+    store.commit(commit)
+    assert keeper.counts()["scores"] == 2
+    assert store.take("live", [TOPIC])[TOPIC] == Position(2, 42)
+
+
+def test_a_transition_is_never_stored_twice(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    ready(store)
+    store.commit(opened(store, 1))
+    again = Commit(run="live", transitions=[transition(alert())], positions={TOPIC: (1, 50)})
+    with pytest.raises(StoreError):
+        store.commit(again)
+    assert store.take("live", [TOPIC])[TOPIC].next_offset == 42
+
+
+def test_a_newer_owner_fences_the_older_one(keeper: Memory | Sql) -> None:
+    old, new = keeper.store(), keeper.store()
+    ready(old)
+    old.commit(opened(old, 1))
+    assert new.take("live", [TOPIC])[TOPIC] == Position(2, 42)
+    with pytest.raises(FencedError, match=r"plant \[0\]"):
+        old.commit(opened(old, 1, opened_at=300, offset=99))
+    assert keeper.counts()["scores"] == keeper.counts()["alerts"] == 1
+    new.commit(opened(new, 2, opened_at=300, offset=99))
+    assert new.take("live", [TOPIC])[TOPIC] == Position(3, 99)
+
+
+def test_one_stale_partition_refuses_the_whole_commit(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    both = [("plant", 0), ("plant", 1)]
+    store.take("live", both)
+    store.take("live", both[1:])
+    with pytest.raises(FencedError):
+        store.commit(Commit(run="live", positions={both[0]: (1, 7), both[1]: (1, 7)}))
+    assert store.take("live", both[:1])[both[0]] == Position(2, None)
+
+
+def test_a_partition_never_taken_is_refused(keeper: Memory | Sql) -> None:
+    with pytest.raises(FencedError):
+        keeper.store().commit(Commit(run="live", positions={("plant", 9): (1, 7)}))
+
+
+def test_concurrent_takers_get_different_epochs(keeper: Memory | Sql) -> None:
+    stores = [keeper.store() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda store: store.take("live", [TOPIC])[TOPIC].epoch, stores))
+    assert sorted(taken) == list(range(1, 9))
+
+
+def test_runs_are_apart(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    live, _ = ready(store)
+    replay, position = ready(store, "again")
+    assert live != replay
+    assert position == Position(1, None)
+
+
+def test_streams_keep_order_names_and_ids(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    names = ["m-1", "Ünïcode ☃ 😀", "'; DROP TABLE streams; --", "a\nb", "", "m-1", "日本"]
+    first = store.open_streams("live", "machines", names)
+    assert len({stream.id for stream in first}) == 6
+    assert first[0] == first[5]
+    again = store.open_streams("live", "machines", names[::-1])
+    assert again == first[::-1]
+    assert store.open_streams("live", "machines", []) == []
+
+
+def test_an_empty_commit_does_nothing(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    store.commit(Commit(run="live"))
+    stream, _ = ready(store)
+    store.commit(Commit(run="live", scores=[block(stream, scores([]))], positions={TOPIC: (1, 1)}))
+    assert set(keeper.counts().values()) == {0}
+
+
+def test_dead_letters_are_kept_once(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    letter = DeadLetter(
+        topic="plant", partition=0, offset=3, reason="json", error="bad \x00 byte \udcff", body=b"\x00{"
+    )
+    store.commit(Commit(run="live", dead=[letter, replace(letter, offset=4, body=None)]))
+    store.commit(Commit(run="live", dead=[letter]))
+    store.commit(Commit(run="again", dead=[letter]))
+    assert keeper.counts()["dead_letters"] == 3
+
+
+def test_history_comes_back_in_order_to_the_bit(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    b, a = (stream.id for stream in store.open_streams("live", "machines", ["b", "a"]))
+    other = store.open_streams("live", "others", ["a"])[0].id
+    values = np.array([[1.1, np.nan], [np.inf, -0.0], [3.0, 4.0]], np.float32)
+    late, early = np.array([5, 6, 7], np.int64) * SECOND, np.array([1, 2, 3], np.int64) * SECOND
+    store.commit(Commit(run="live", history=[HistoryBlock(b, early, values), HistoryBlock(a, late, values)]))
+    store.commit(Commit(run="live", history=[HistoryBlock(a, early, values * 2), HistoryBlock(other, early, values)]))
+    kept = list(store.history("live", "machines"))
+    assert [(name, kept_.id, int(kept_.time[0])) for name, kept_ in kept] == [
+        ("a", a, SECOND), ("a", a, 5 * SECOND), ("b", b, SECOND),
+    ]  # fmt: skip
+    assert kept[0][1].values.tobytes() == (values * 2).tobytes()
+    assert kept[0][1].time.tolist() == early.tolist()
+    store.drop_history([a, other])
+    assert [name for name, _ in store.history("live", "machines")] == ["b"]
+
+
+def test_the_store_works_while_history_is_read(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    stream, _ = ready(store)
+    piece = HistoryBlock(stream, np.array([1], np.int64), np.ones((1, 1), np.float32))
+    store.commit(Commit(run="live", history=[piece]))
+    reading = store.history("live", "machines")
+    next(reading)
+    store.commit(opened(store, 1))
+    assert list(reading) == []
+
+
+def test_the_newest_model_is_champion(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    assert store.champion("machines") is None
+    first = ModelRow(id="a" * 64, family="machines", path="artefacts/a", manifest="{}")
+    second = replace(first, id="b" * 64, path="artefacts/b")
+    store.add_model(first)
+    store.add_model(replace(first, family="others"))  # the same weights may serve two families
+    assert keeper.store().champion("machines") == first
+    store.add_model(second)
+    assert store.champion("machines") == second
+    store.add_model(replace(first, path="elsewhere/a"))
+    assert keeper.store().champion("machines") == replace(first, path="elsewhere/a")
+    assert store.champion("others") == replace(first, family="others")
+
+
+def test_scores_name_a_recorded_model(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    stream, _ = ready(store)
+    commit = Commit(run="live", scores=[block(stream, scores([1]), "c" * 64)], positions={TOPIC: (1, 1)})
+    with pytest.raises(StoreError, match="add_model"):
+        store.commit(commit)
+    store.add_model(ModelRow(id="c" * 64, family="machines", path="p", manifest="{}"))
+    store.commit(commit)
+    assert keeper.counts()["scores"] == 1
+
+
+def test_a_replay_name_is_used_once_unless_replaced(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    for run in ("live", "again"):
+        stream, position = ready(store, run)
+        letter = DeadLetter(topic="plant", partition=0, offset=3, reason="json", error="bad")
+        piece = HistoryBlock(stream, np.array([1], np.int64), np.ones((1, 1), np.float32))
+        filled = full(store.open_streams(run, "machines", ["m-1"])[0], position.epoch, run=run)
+        filled.dead.append(letter)
+        filled.history.append(piece)
+        store.commit(filled)
+    store.start_run("new")
+    with pytest.raises(StoreError, match="--replace"):
+        store.start_run("again")
+    assert set(keeper.counts().values()) == {2}
+    store.start_run("again", replace=True)
+    assert set(keeper.counts().values()) == {1}
+    assert ready(store, "again")[1] == Position(1, None)
+    assert list(store.history("again", "machines")) == []
+    with pytest.raises(StoreError):
+        store.start_run("live", replace=True)
+    assert set(keeper.counts().values()) == {1}
+
+
+def test_an_alert_is_updated_in_place(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    first = alert()
+    store.commit(Commit(run="live", alerts=[first], transitions=[transition(first)], evidence=[evidence(first)]))
+    store.commit(Commit(run="live", alerts=[resolved(first)], transitions=[transition(first, 1)]))
+    assert keeper.counts()["alerts"] == 1
+    assert keeper.counts()["transitions"] == 2
+
+
+def queue(store: Store, *stream_names: str, per_alert: int = 1, channels: tuple[str, ...] = ("hook",)) -> None:
+    """Notifications of one alert per stream, oldest alert first."""
+    for name in stream_names:
+        of = alert(stream=name)
+        changes = [transition(of, number) for number in range(per_alert)]
+        outbox = [(change, channel, f"{name} {change.number}") for change in changes for channel in channels]
+        store.commit(Commit(run="live", alerts=[of], transitions=changes, outbox=outbox))
+
+
+def test_outbox_keeps_the_order_within_an_alert(keeper: Memory | Sql) -> None:
+    queue(keeper.store(), "a", "b", per_alert=2)
+    outbox = keeper.outbox()
+    first = outbox.due(now=1, limit=10)
+    assert [delivery.payload for delivery in first] == ["a 0", "b 0"]
+    assert first[0].transition == transition(alert(stream="a")).id
+    outbox.failed(first[0], at=2, error="503", retry_at=100)
+    outbox.delivered(first[1], at=2)
+    assert [delivery.payload for delivery in outbox.due(now=3, limit=10)] == ["b 1"]
+    retried = outbox.due(now=100, limit=10)
+    assert [(delivery.payload, delivery.attempts) for delivery in retried] == [("a 0", 1)]
+    outbox.failed(retried[0], at=101, error="410", retry_at=None)
+    assert [delivery.payload for delivery in outbox.due(now=102, limit=10)] == ["a 1"]
+
+
+def test_outbox_rows_are_leased(keeper: Memory | Sql) -> None:
+    queue(keeper.store(), "a")
+    one, two = keeper.outbox(), keeper.outbox()
+    assert len(one.due(now=1, limit=10)) == 1
+    assert two.due(now=LEASE, limit=10) == []
+    assert len(two.due(now=LEASE + 1, limit=10)) == 1
+
+
+def test_outbox_limits_and_skips(keeper: Memory | Sql) -> None:
+    queue(keeper.store(), "a", "b", "c", channels=("dead", "hook"))
+    outbox = keeper.outbox()
+    assert [delivery.payload for delivery in outbox.due(now=1, limit=2, skip={"dead"})] == ["a 0", "b 0"]
+    assert {delivery.channel for delivery in outbox.due(now=2, limit=10)} == {"dead", "hook"}
+
+
+def test_two_dispatchers_never_take_the_same_row(keeper: Memory | Sql) -> None:
+    names = [f"m-{i}" for i in range(40)]
+    queue(keeper.store(), *names)
+    outboxes = [keeper.outbox() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        batches = list(pool.map(lambda outbox: [d.id for _ in range(5) for d in outbox.due(now=1, limit=4)], outboxes))
+    taken = [id_ for batch in batches for id_ in batch]
+    assert len(taken) == len(set(taken))
+    while more := [delivery.id for delivery in outboxes[0].due(now=1, limit=40)]:
+        taken += more
+    assert len(set(taken)) == len(taken) == 40
+
+
+def test_states_are_overwritten(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    ids = [stream.id for stream in store.open_streams("live", "machines", ["a", "b"])]
+    store.commit(Commit(run="live", streams=[state(ids[0], b"\x00one"), state(ids[1], b"")]))
+    store.commit(Commit(run="live", streams=[state(ids[0], b"\xff" * 5000)]))
+    again = store.open_streams("live", "machines", ["a", "b"])
+    assert [stream.state for stream in again] == [b"\xff" * 5000, b""]
+
+
+def test_close_twice(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    store.close()
+    store.close()
+
+
+def test_a_block_may_mix_known_and_unknown_limits(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    stream, _ = ready(store)
+    warming, warm = scores([1, 2], limit=np.nan), scores([3])
+    mixed = Scores(*(np.concatenate([getattr(warming, n), getattr(warm, n)]) for n in Scores.__slots__))
+    store.commit(Commit(run="live", scores=[block(stream, mixed)], positions={TOPIC: (1, 1)}))
+    assert keeper.counts()["scores"] == 3

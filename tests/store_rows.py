@@ -1,0 +1,72 @@
+"""Small commits to fill a store with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from monitor.ports import Commit, OpenedStream, ScoreBlock, StreamState
+from monitor.records import Alert, AlertState, Evidence, Scores, Severity, Transition, alert_id
+
+TOPIC = ("plant", 0)
+SECOND = 10**9
+
+
+def scores(ends: Sequence[int], score: float = 1.0, limit: float = 2.0) -> Scores:
+    """One window per end, ten seconds long."""
+    n = len(ends)
+    end = np.array(ends, np.int64)
+    return Scores(
+        stream=np.zeros(n, np.int32), start=end - 10 * SECOND, end=end,
+        score=np.full(n, score, np.float32), limit=np.full(n, limit, np.float32),
+        ratio=np.full(n, score / limit, np.float32), imputed=np.zeros(n, np.float32), state=np.zeros(n, np.uint8),
+    )  # fmt: skip
+
+
+def block(stream: int, rows: Scores, model: str = "") -> ScoreBlock:
+    return ScoreBlock(rows, np.full(len(rows), stream, np.int64), model)
+
+
+def state(stream: int, state_: bytes, last_time: int = 5) -> StreamState:
+    return StreamState(
+        id=stream, partition=0, last_time=last_time, accepted=4, late=3, duplicate=2, future=1, imputed=0, state=state_
+    )
+
+
+def alert(run: str = "live", stream: str = "m-1", opened_at: int = 100, family: str = "machines") -> Alert:
+    return Alert(
+        id=alert_id(run, family, stream, opened_at), run=run, family=family, stream=stream, opened_at=opened_at,
+        started_at=opened_at - 10, last_at=opened_at, peak_ratio=1.5, peak_at=opened_at,
+    )  # fmt: skip
+
+
+def transition(of: Alert, number: int = 0, state_: AlertState = AlertState.OPEN) -> Transition:
+    return Transition(
+        alert=of.id, number=number, at=of.opened_at + number, state=state_, severity=Severity.WARNING, ratio=1.5
+    )
+
+
+def evidence(of: Alert) -> Evidence:
+    values = np.array([[1.5, np.nan], [-2.25, 3.0], [0.1, 4.0]], np.float32)
+    share = np.array([[0.1, 0.0], [0.2, 0.3], [0.2, 0.2]], np.float32)
+    return Evidence(
+        alert=of.id, start=of.started_at, end=of.opened_at, channels=("température", "load"),
+        values=values, reconstruction=values + 1, contribution=share,
+    )  # fmt: skip
+
+
+def full(stream: OpenedStream, epoch: int, run: str = "live", opened_at: int = 100, offset: int = 42) -> Commit:
+    """A commit with a row of nearly everything, for stream `m-1`."""
+    opened = alert(run, opened_at=opened_at)
+    change = transition(opened)
+    return Commit(
+        run=run, scores=[block(stream.id, scores([opened_at]))], alerts=[opened], transitions=[change],
+        evidence=[evidence(opened)], outbox=[(change, "hook", '{"a": 1}')], streams=[state(stream.id, b"saved")],
+        positions={TOPIC: (epoch, offset)},
+    )  # fmt: skip
+
+
+def resolved(opened: Alert) -> Alert:
+    return replace(opened, state=AlertState.RESOLVED, resolved_at=opened.opened_at + 50, windows=7, peak_ratio=3.0)
