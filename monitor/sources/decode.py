@@ -1,0 +1,192 @@
+"""From Kafka records to columns: the contract of every decoder, and what the formats share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from monitor.errors import SettingsError
+from monitor.records import NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings, StreamIndex
+from monitor.settings import Family
+from monitor.sources.timestamps import to_ns
+
+MAX_NAME = 512  # characters of a stream name; SQL indexes it
+Key = bytes | str | int | None
+Cell = float | None  # a value as a message gives it
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records of one topic as they came, column by column; offsets rise within each partition.
+
+    `stamps` fetches their Kafka timestamps in ms, below 0 where one has none; only decoders that need them call it.
+    """
+
+    topic: str
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    partition: Int32
+    offset: Int64
+    stamps: Callable[[], Sequence[int]] | None = None
+
+    def __len__(self) -> int:
+        """Records in the batch."""
+        return len(self.values)
+
+
+class Decoder(Protocol):
+    """How the messages of one topic become readings of one family."""
+
+    def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
+        """Readings in the order of the records, and one dead letter per record that has none.
+
+        A record is read as a whole or not at all; its readings share its partition and offset. Never raises, but for a
+        SourceError where something beside the records is needed and cannot be had, such as a schema.
+        """
+        ...
+
+
+class Fault(NamedTuple):
+    """Why a record cannot be read: a short stable word, and the sentence for a person."""
+
+    reason: str
+    error: str
+
+
+Faults = dict[int, Fault]  # by row of the batch
+EMPTY = Fault("empty", "the message has no body")
+BAD_TIME = Fault("bad-time", "the time is none, or beyond 1824 to 2115")
+
+
+class Assembly:
+    """One batch on its way to columns: which records are at fault, and what the good ones become.
+
+    `rows` are indices of records, in rising order; a record of several readings has several.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.faults: Faults = {}
+
+    def blame(self, rows: Int64, fault: Fault) -> None:
+        """These records cannot be read, unless that is known already."""
+        for row in rows.tolist():
+            self.faults.setdefault(row, fault)
+
+    def bodies(self) -> Iterator[tuple[int, bytes]]:
+        """Every record that has a body; the others are blamed."""
+        for row, body in enumerate(self.records.values):
+            if body is None or not body.strip():
+                self.faults[row] = EMPTY
+            else:
+                yield row, body
+
+    @contextmanager
+    def reading(self, row: int) -> Iterator[None]:
+        """Blame the record where its body turns out to be unreadable."""
+        try:
+            yield
+        except Unreadable as error:
+            self.faults[row] = error.fault
+
+    def times(self, raw: Sequence[int | float | str], rows: Int64, unit: str) -> Int64:
+        """Times in ns of what the messages hold; NEVER where it is no time."""
+        return self._known(to_ns(raw, unit), rows)
+
+    def stamps(self, rows: Int64) -> Int64:
+        """Kafka's own times of these records in ns; NEVER where one has none."""
+        if self.records.stamps is None:
+            return self._known(np.full(len(rows), NEVER, np.int64), rows)
+        milliseconds = np.array(self.records.stamps(), dtype=np.int64)[rows]
+        return self._known(np.where(milliseconds < 0, NEVER, milliseconds * 10**6), rows)
+
+    def values(self, found: Float64, rows: Int64) -> Float32:
+        """The values (n, width) as float32, which they must fit; NaN stays."""
+        with np.errstate(over="ignore"):
+            values = found.astype(np.float32)
+        self.blame(rows[np.isinf(values).any(axis=1)], Fault("bad-value", "a value is beyond float32"))
+        return values
+
+    def finish(self, rows: Int64, stream: Int32, time: Int64, values: Float32) -> tuple[Readings, list[DeadLetter]]:
+        """What a decoder returns."""
+        records = self.records
+        readings = Readings(stream, time, values, records.partition[rows], records.offset[rows])
+        if not self.faults:
+            return readings, []
+        good: Bool = ~np.isin(rows, list(self.faults))
+        return readings.take(good), [self._dead_letter(row, fault) for row, fault in sorted(self.faults.items())]
+
+    def _known(self, time: Int64, rows: Int64) -> Int64:
+        self.blame(rows[time == NEVER], BAD_TIME)
+        return time
+
+    def _dead_letter(self, row: int, fault: Fault) -> DeadLetter:
+        records = self.records
+        return DeadLetter(
+            topic=records.topic, partition=int(records.partition[row]), offset=int(records.offset[row]),
+            reason=fault.reason, error=fault.error, key=records.keys[row], body=records.values[row],
+        )  # fmt: skip
+
+
+class Unreadable(Exception):  # noqa: N818 (it never leaves a decoder)
+    """A body cannot be read; carries the fault."""
+
+    def __init__(self, reason: str, error: str) -> None:
+        super().__init__(error)
+        self.fault = Fault(reason, error)
+
+
+def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | None, rows: Int64) -> Int32:
+    """Codes of the streams that `keys` name, by default the Kafka keys; 0 where the record is at fault.
+
+    Each name is looked at once per batch. Streams are named only by records that are read: call it last.
+    """
+    faults = assembly.faults
+    if keys is None:
+        kafka = assembly.records.keys
+        keys = kafka if len(rows) == len(kafka) else [kafka[row] for row in rows.tolist()]
+    names = {key: _stream_name(key) for key in set(keys)}
+    if any(isinstance(name, Fault) for name in names.values()):
+        for key, row in zip(keys, rows.tolist(), strict=True):
+            if isinstance(fault := names[key], Fault):
+                faults.setdefault(row, fault)
+    wanted = set(names)
+    if faults:
+        wanted = {key for key, row in zip(keys, rows.tolist(), strict=True) if row not in faults}
+    good = {key: name for key, name in names.items() if key in wanted and isinstance(name, str)}
+    codes: dict[Key, int] = dict(zip(good, index.intern(list(good.values())).tolist(), strict=True))
+    return np.fromiter(map(codes.get, keys, repeat(0)), np.int32, len(keys))
+
+
+def value_fields(family: Family) -> tuple[str, ...]:
+    """The fields that hold the values: one per channel, or the one of a whole window. Raises SettingsError."""
+    vector = family.window.kind == "message"
+    names = family.format.values or (family.channels if not vector or len(family.channels) == 1 else ())
+    expected = 1 if vector else len(family.channels)
+    if len(names) != expected:
+        what = "one field that holds the whole vector" if vector else f"{expected} fields, one per channel"
+        raise SettingsError(f"topic {family.topic}: format.values must name {what}; it names {len(names)}")
+    return names
+
+
+def wrong_length(width: int) -> Fault:
+    """A message, or a line of one, holds another count of numbers than a reading."""
+    return Fault("wrong-length", f"a message must hold {width} number{'s'[: width > 1]} per reading")
+
+
+def _stream_name(key: Key) -> str | Fault:
+    """The name of a stream from a key."""
+    try:
+        name = key.decode() if isinstance(key, bytes) else "" if key is None else str(key)
+    except UnicodeDecodeError:
+        return Fault("utf8", "the key is not UTF-8")
+    if not name:
+        return Fault("missing-key", "the key is missing or empty")
+    if len(name) > MAX_NAME or "\x00" in name:
+        return Fault("bad-key", f"the key is longer than {MAX_NAME} characters, or holds a NUL")
+    return name

@@ -1,0 +1,75 @@
+"""JSON objects that name a field twice. Parsers keep the last value without a word; here the message is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+_Tree = Mapping[str, Any]
+
+
+class DuplicateKeys:
+    """Finds bodies in which a field that is read, or an object on the way to one, is there twice.
+
+    That every name occurs exactly as often as there are objects rules it out for a whole batch, in one fast search per
+    name. Only where a name occurs elsewhere too (in another object, or as a text) are bodies parsed once more.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        tree: dict[str, Any] = {}
+        for name in names:
+            table = tree
+            for part in name.split("."):
+                table = table.setdefault(part, {})
+        self._tree: _Tree = tree
+        self._counts = [(f'"{part}"'.encode(), count) for part, count in Counter(_parts(tree)).items()]
+        plain = all(part.isascii() for part in _parts(tree))
+        self._escaped = re.compile(rb"\\u00[0-7]|\\/" if plain else rb"\\[u/]")  # a name may be spelt with these
+
+    def find(self, bodies: Sequence[bytes], objects: Sequence[int] | None = None) -> list[int]:
+        """Which of these bodies, each readable, repeat a field. `objects`: how many messages each holds, if not one."""
+        if self._clean(b"".join(bodies), len(bodies) if objects is None else sum(objects)):
+            return []
+        counts = [1] * len(bodies) if objects is None else objects
+        pairs = enumerate(zip(bodies, counts, strict=True))
+        return [row for row, (body, count) in pairs if not self._clean(body, count) and self.repeats(body)]
+
+    def repeats(self, body: bytes) -> bool:
+        """Whether this body repeats a field; also where it is nested too deep to tell."""
+        try:
+            document = json.loads(
+                body.decode("utf-8", "replace"),
+                object_pairs_hook=_Pairs, parse_int=str, parse_float=str, strict=False,
+            )  # fmt: skip
+        except (ValueError, RecursionError):
+            return True
+        items = document if isinstance(document, list) and not isinstance(document, _Pairs) else [document]
+        return any(_doubled(item, self._tree) for item in items)
+
+    def _clean(self, text: bytes, objects: int) -> bool:
+        """No body of this text can repeat a field: each object has each name at least once, so none has it twice."""
+        return all(text.count(name) == objects * count for name, count in self._counts) and not (
+            b"\\" in text and self._escaped.search(text)
+        )
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as its pairs of name and value, repeated ones too."""
+
+
+def _doubled(item: Any, tree: _Tree) -> bool:
+    if not isinstance(item, _Pairs):
+        return False
+    names = [name for name, _ in item]
+    return any(
+        names.count(name) > 1 or (bool(below) and _doubled(dict(item).get(name), below)) for name, below in tree.items()
+    )
+
+
+def _parts(tree: _Tree) -> Iterator[str]:
+    for part, below in tree.items():
+        yield part
+        yield from _parts(below)

@@ -1,0 +1,221 @@
+"""Kafka as a source: a member of a consumer group whose offsets live in SQL, and a bounded range for replays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
+
+from monitor import ports, records, settings
+from monitor.errors import MonitorError, SourceError
+from monitor.records import Poll
+from monitor.sources.kafka_client import Decoders, Message, Reader, decode, sentence
+
+_WAIT = 30.0  # seconds for a broker to answer a question
+
+
+class KafkaSource:
+    """A group member that reads the topics of `decoders`, {topic: (family, decoder)}; partitions come and go.
+
+    `listener` says at which offset a partition starts; without its word that is the oldest record. Messages that were
+    fetched from a partition in the very poll that took it away are dropped: the next owner reads them again.
+    An offset that the broker no longer has is a SourceError that counts the records lost.
+    """
+
+    def __init__(self, kafka: settings.Kafka, decoders: Decoders, listener: ports.Assignments | None = None) -> None:
+        self._decoders = decoders
+        self._listener = listener
+        self._reader = Reader(kafka, {"group.id": kafka.group, "partition.assignment.strategy": "cooperative-sticky"})
+        self._consumer = self._reader.consumer
+        self._position: dict[records.TopicPartition, int] = {}
+        self._ends: dict[records.TopicPartition, int] = {}
+        self._assigned: set[records.TopicPartition] = set()
+        self._gone: set[records.TopicPartition] = set()  # taken away during this poll
+        self._held: list[Message] = []  # arrived while fetching was held
+        self._holding = False
+        self._closed = False
+        self._consumer.subscribe(
+            list(decoders), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self, timeout: float) -> Poll:
+        """See `monitor.ports.Source`."""
+        messages, ends = self._read(timeout if not self._held else 0)
+        messages, self._held = self._held + messages, []
+        readings, dead, positions = decode(messages, self._decoders)
+        for partition, end in ends.items():  # an end may lie behind transaction markers that hold no record
+            if end > max(positions.get(partition, 0), self._position.get(partition, 0)):
+                positions[partition] = end
+        self._position |= positions
+        return Poll(readings, dead, positions, records=len(messages), at_end=self._at_end())
+
+    def commit(self, positions: Mapping[records.TopicPartition, int]) -> None:
+        """See `monitor.ports.Source`."""
+        offsets = [TopicPartition(*p, offset) for p, offset in positions.items() if p in self._assigned]
+        if self._closed or not offsets:
+            return
+        with suppress(KafkaException):  # the next commit brings lag tools up to date
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+
+    def hold(self, seconds: float) -> None:
+        """See `monitor.ports.Source`. Partitions may come and go meanwhile."""
+        deadline = time.monotonic() + seconds
+        self._holding = True
+        self._consumer.pause(_partitions(self._assigned))
+        self._ends.clear()  # who does not fetch does not know; the broker says it again afterwards
+        while (left := deadline - time.monotonic()) > 0:
+            messages, _ = self._read(left)
+            self._held += messages  # fetched before the pause
+        self._holding = False
+        self._consumer.resume(_partitions(self._assigned))
+
+    def close(self) -> None:
+        """Leave the group. The listener is not told: whoever closes has committed what should be kept."""
+        if not self._closed:
+            self._closed = True
+            self._consumer.close()
+
+    def _read(self, timeout: float) -> tuple[list[Message], dict[records.TopicPartition, int]]:
+        """Messages and ends that have arrived, without those of partitions that were taken away meanwhile."""
+        self._gone.clear()
+        messages, ends = self._reader.read(timeout)
+        if self._gone:
+            messages = [message for message in messages if (message.topic(), message.partition()) not in self._gone]
+            ends = {partition: end for partition, end in ends.items() if partition not in self._gone}
+        self._ends |= ends
+        return messages, ends
+
+    def _at_end(self) -> bool:
+        return bool(self._assigned) and all(
+            self._ends.get(partition, -1) >= self._position.get(partition, 0) for partition in self._assigned
+        )
+
+    def _on_assign(self, _: Any, arrived: Sequence[TopicPartition]) -> None:
+        partitions = _pairs(arrived)
+        starts: Mapping[records.TopicPartition, int] = {}
+        if self._listener is not None and not self._closed:
+            told = self._tell(self._listener.assigned, partitions)
+            starts = told if told is not None else {}
+        self._assigned.update(partitions)
+        self._gone.difference_update(partitions)  # it came back; what is fetched from now on counts
+        self._consumer.incremental_assign([TopicPartition(*p, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
+        if self._holding:
+            self._consumer.pause(_partitions(partitions))
+
+    def _on_revoke(self, _: Any, leaving: Sequence[TopicPartition]) -> None:
+        self._drop(leaving, self._listener.revoked if self._listener is not None else None)
+
+    def _on_lost(self, _: Any, leaving: Sequence[TopicPartition]) -> None:
+        self._drop(leaving, self._listener.lost if self._listener is not None else None)
+
+    def _drop(
+        self, leaving: Sequence[TopicPartition], tell: Callable[[Sequence[records.TopicPartition]], None] | None
+    ) -> None:
+        partitions = _pairs(leaving)
+        if tell is not None and not self._closed:
+            self._tell(tell, partitions)
+        for partition in partitions:
+            self._position.pop(partition, None)
+            self._ends.pop(partition, None)
+        self._held = [held for held in self._held if (held.topic(), held.partition()) not in partitions]
+        self._assigned.difference_update(partitions)
+        self._gone.update(partitions)
+        self._consumer.incremental_unassign(list(leaving))
+
+    def _tell(self, tell: Callable[[Sequence[records.TopicPartition]], Any], partitions: Any) -> Any:
+        """Call the listener; librdkafka's callbacks are no place to raise, so an error waits for the poll's end."""
+        try:
+            return tell(partitions)
+        except MonitorError as error:
+            self._reader.failure = self._reader.failure or error
+            return None
+
+
+class KafkaRange:
+    """The records of some topics between two times of their *Kafka timestamps*, ns; outside of any group.
+
+    None = from the oldest record, or up to the newest one there is now. `Poll.finished` turns true when every
+    partition is through. Raises SourceError where a topic is missing or no broker answers.
+    """
+
+    def __init__(
+        self, kafka: settings.Kafka, decoders: Decoders, start_ns: int | None = None, end_ns: int | None = None
+    ) -> None:
+        self._decoders = decoders
+        self._reader = Reader(kafka, {"group.id": f"{kafka.group}-range"})  # never joined, never committed to
+        self._consumer = self._reader.consumer
+        self._closed = False
+        try:
+            starts, ends = self._bounds(start_ns, end_ns)
+            self._end = {p: end for p, end in ends.items() if end > starts[p]}  # partitions not yet through
+            self._consumer.assign([TopicPartition(*p, starts[p]) for p in self._end])
+        except KafkaException as error:
+            self.close()
+            raise SourceError(f"Kafka at {kafka.bootstrap_servers}: {sentence(error)}") from None
+        except SourceError:
+            self.close()
+            raise
+
+    def poll(self, timeout: float) -> Poll:
+        """See `monitor.ports.Source`."""
+        if not self._end:
+            return Poll({}, at_end=True, finished=True)
+        messages, ends = self._reader.read(timeout)
+        wanted = [m for m in messages if m.offset() < self._end.get((m.topic(), m.partition()), 0)]
+        readings, dead, positions = decode(wanted, self._decoders)
+        reached = {(m.topic(), m.partition()): m.offset() + 1 for m in messages} | ends
+        through = [p for p, offset in reached.items() if offset >= self._end.get(p, offset + 1)]
+        for partition in through:
+            del self._end[partition]
+        self._consumer.incremental_unassign(_partitions(through))
+        finished = not self._end
+        return Poll(readings, dead, positions, records=len(wanted), at_end=finished, finished=finished)
+
+    def commit(self, positions: Mapping[records.TopicPartition, int]) -> None:
+        """Nothing to tell: a range has no group."""
+
+    def hold(self, seconds: float) -> None:
+        """Wait; there is no group to stay in."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        """Free everything."""
+        if not self._closed:
+            self._closed = True
+            self._consumer.close()
+
+    def _bounds(
+        self, start_ns: int | None, end_ns: int | None
+    ) -> tuple[dict[records.TopicPartition, int], dict[records.TopicPartition, int]]:
+        """First offset, and offset after the last one, of each partition."""
+        known = self._consumer.list_topics(timeout=_WAIT).topics
+        if missing := sorted(set(self._decoders) - set(known)):
+            raise SourceError(f"there is no topic {', '.join(missing)}; it has {', '.join(sorted(known)) or 'none'}")
+        partitions = [(topic, partition) for topic in self._decoders for partition in known[topic].partitions]
+        marks = {p: self._consumer.get_watermark_offsets(TopicPartition(*p), timeout=_WAIT) for p in partitions}
+        starts = {p: low for p, (low, _) in marks.items()} | self._offsets_at(start_ns, partitions)
+        ends = {p: high for p, (_, high) in marks.items()} | self._offsets_at(end_ns, partitions)
+        return {p: marks[p][1] if start == OFFSET_END else start for p, start in starts.items()}, {
+            p: marks[p][1] if end == OFFSET_END else end for p, end in ends.items()
+        }
+
+    def _offsets_at(
+        self, time_ns: int | None, partitions: Sequence[records.TopicPartition]
+    ) -> dict[records.TopicPartition, int]:
+        """Offset of the first record at or after a time, or OFFSET_END where all are older."""
+        if time_ns is None:
+            return {}
+        milliseconds = -(-time_ns // 10**6)
+        found = self._consumer.offsets_for_times([TopicPartition(*p, milliseconds) for p in partitions], timeout=_WAIT)
+        return {(item.topic, item.partition): item.offset for item in found}
+
+
+def _partitions(pairs: Iterable[records.TopicPartition]) -> list[TopicPartition]:
+    return [TopicPartition(*pair) for pair in pairs]
+
+
+def _pairs(partitions: Sequence[TopicPartition]) -> list[records.TopicPartition]:
+    return [(partition.topic, partition.partition) for partition in partitions]

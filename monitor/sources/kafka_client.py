@@ -1,0 +1,234 @@
+"""What every Kafka reader here shares: options, errors, messages to columns; and small administrative calls."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, cast
+
+import numpy as np
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from monitor import records, settings
+from monitor.errors import MonitorError, SettingsError, SourceError
+from monitor.sources.decode import Decoder, Records
+
+BATCH = 10_000  # records of one poll at most
+Decoders = Mapping[str, tuple[str, Decoder]]  # topic -> (family, how its messages are read)
+
+OWNED = {  # what Watchkeeper's promises rest on
+    "auto.offset.reset": "the start is the offset in SQL, or the oldest record",
+    "bootstrap.servers": "set kafka.bootstrap_servers",
+    "enable.auto.commit": "offsets live in SQL, with the scores",
+    "enable.auto.offset.store": "offsets live in SQL, with the scores",
+    "enable.partition.eof": "stream health needs it",
+    "group.id": "set kafka.group",
+    "metadata.broker.list": "set kafka.bootstrap_servers",
+    "partition.assignment.strategy": "state moves with single partitions (cooperative-sticky)",
+    "test.mock.num.brokers": 'set kafka.bootstrap_servers = "embedded"',
+}
+_QUIET = {"log_level": 2}  # what librdkafka would print again and again is told once by `Reader`
+_DEFAULTS = {
+    "fetch.queue.backoff.ms": 10,  # librdkafka's 1000 stops fetching for a second whenever its queue is full
+    "queued.max.messages.kbytes": 32_768,
+    "topic.metadata.refresh.interval.ms": 10_000,  # how soon a topic that is created later is seen
+}
+_FIXED = {
+    "enable.auto.commit": "false",
+    "enable.auto.offset.store": "false",
+    "auto.offset.reset": "error",  # never a silent jump
+    "enable.partition.eof": "true",
+}
+_END = KafkaError._PARTITION_EOF  # noqa: SLF001 (public codes of librdkafka's own begin with an underscore)
+_LOST = {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION}  # noqa: SLF001
+_UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
+_REFUSED = {
+    KafkaError._AUTHENTICATION,  # noqa: SLF001
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+}
+_SILENCE = 30.0  # seconds before the same trouble is logged again
+_MOCK = "mockCluster"  # how the embedded cluster's id begins
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class Message(Protocol):
+    """A message of confluent-kafka as it arrives from a consumer: topic, partition and offset are always there."""
+
+    def topic(self) -> str: ...  # noqa: D102
+    def partition(self) -> int: ...  # noqa: D102
+    def offset(self) -> int: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def error(self) -> KafkaError | None: ...  # noqa: D102
+
+
+class Reader:
+    """A consumer that turns librdkafka's events into messages, ends of partitions, log lines and SourceErrors."""
+
+    def __init__(self, kafka: settings.Kafka, extra: Mapping[str, Any]) -> None:
+        config = _options(kafka) | _FIXED | dict(extra) | {"error_cb": self._on_error}
+        try:
+            self.consumer = Consumer(config)
+        except (KafkaException, TypeError, ValueError) as error:
+            raise SettingsError(f"kafka.options: {sentence(error)}") from None
+        self.failure: MonitorError | None = None  # from a callback; raised by the next `read`
+        self._servers = kafka.bootstrap_servers
+        self._logged: dict[tuple[str, str], float] = {}
+
+    def read(self, timeout: float) -> tuple[list[Message], dict[records.TopicPartition, int]]:
+        """Messages that have arrived, and the end offset of each partition whose end was reached."""
+        try:
+            first = self.consumer.poll(timeout)
+            found = [] if first is None else [first, *self.consumer.consume(BATCH - 1, 0)]
+        except KafkaException as error:
+            raise SourceError(f"Kafka at {self._servers}: {sentence(error)}") from None
+        if self.failure is not None:
+            raise self.failure
+        messages: list[Message] = []
+        ends: dict[records.TopicPartition, int] = {}
+        for message in cast("list[Message]", found):
+            if (code := message.error()) is None:
+                messages.append(message)
+            elif code.code() == _END:
+                ends[message.topic(), message.partition()] = message.offset()
+            elif code.code() in _LOST:
+                raise self._lost(message, code)
+            elif (trouble := self._trouble(code, message.topic() or "")) is not None:
+                raise trouble
+        return messages, ends
+
+    def _on_error(self, error: KafkaError) -> None:
+        self.failure = self.failure or self._trouble(error, "")
+
+    def _trouble(self, error: KafkaError, topic: str) -> SourceError | None:
+        """The error to raise, or None after logging what librdkafka gets over by itself."""
+        if error.fatal() or error.code() in _REFUSED:
+            return SourceError(f"Kafka at {self._servers}: {error.str()}")
+        now = time.monotonic()
+        if now - self._logged.get((error.name(), topic), -_SILENCE) >= _SILENCE:
+            self._logged[error.name(), topic] = now
+            event = "kafka_topic_missing" if error.code() in _UNKNOWN else "kafka_trouble"
+            log.warning(event, servers=self._servers, topic=topic, error=error.str(), note="still trying")
+        return None
+
+    def _lost(self, message: Message, error: KafkaError) -> SourceError:
+        """The broker does not have the record that comes next."""
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        where = f"topic {topic}, partition {partition}"
+        try:
+            low, high = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        except KafkaException:
+            return SourceError(f"{where}: the record at offset {offset} is not there: {error.str()}")
+        if offset < low:
+            return SourceError(
+                f"{where}: {low - offset} records were lost: offsets {offset} to {low - 1} were deleted by the broker "
+                "before they were read; let it keep more (retention.ms, retention.bytes), or read faster"
+            )
+        return SourceError(
+            f"{where}: the next offset to read is {offset}, but the topic ends at {high}: records were lost by the "
+            "broker, or the topic was deleted and made anew"
+        )
+
+
+def decode(
+    messages: Iterable[Message], decoders: Decoders
+) -> tuple[dict[str, records.Readings], list[records.DeadLetter], dict[records.TopicPartition, int]]:
+    """Readings by family, dead letters, and the next offset of each partition that the messages came from."""
+    topics: defaultdict[str, list[Message]] = defaultdict(list)
+    for message in messages:
+        topics[message.topic()].append(message)
+    readings: dict[str, records.Readings] = {}
+    dead: list[records.DeadLetter] = []
+    positions: dict[records.TopicPartition, int] = {}
+    for topic, chosen in topics.items():
+        family, decoder = decoders[topic]
+        partitions = [message.partition() for message in chosen]
+        offsets = [message.offset() for message in chosen]
+        found, bad = decoder.decode(
+            Records(
+                topic=topic,
+                keys=[message.key() for message in chosen],
+                values=[message.value() for message in chosen],
+                partition=np.array(partitions, dtype=np.int32),
+                offset=np.array(offsets, dtype=np.int64),
+            )
+        )
+        if len(found):
+            readings[family] = found
+        dead += bad
+        last = dict(zip(partitions, offsets, strict=True))
+        positions |= {(topic, partition): offset + 1 for partition, offset in last.items()}
+    return readings, dead, positions
+
+
+def wait_for_broker(kafka: settings.Kafka, timeout: float) -> None:
+    """Return when a broker answers. Raises SourceError after `timeout` seconds."""
+    admin = _admin(kafka)
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            admin.list_topics(timeout=max(0.1, min(2.0, deadline - time.monotonic())))
+        except KafkaException as error:
+            if time.monotonic() >= deadline:
+                raise SourceError(
+                    f"no Kafka broker answers at {kafka.bootstrap_servers}: {sentence(error)}; is it running?"
+                ) from None
+        else:
+            return
+
+
+def ensure_topic(kafka: settings.Kafka, topic: str, partitions: int = 1) -> int:
+    """Create the topic where it is missing, and return how many partitions it has (the embedded broker decides).
+
+    One replica, or what `default.replication.factor` of the broker says. Raises SourceError.
+    """
+    admin = _admin(kafka)
+    try:
+        known = admin.list_topics(timeout=10)
+        if topic not in known.topics and not str(known.cluster_id).startswith(_MOCK):
+            admin.create_topics([NewTopic(topic, partitions, -1)])[topic].result(30)
+        return _settled(lambda: admin.list_topics(topic, timeout=10).topics[topic])
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return _settled(lambda: admin.list_topics(topic, timeout=10).topics[topic])
+        raise SourceError(f"topic {topic} cannot be made at {kafka.bootstrap_servers}: {sentence(error)}") from None
+
+
+def _settled(look: Callable[[], Any]) -> int:
+    """Partitions of a topic, once each of them has a leader."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = look()
+        if found.error is None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
+            return len(found.partitions)
+        if time.monotonic() > deadline:
+            raise SourceError(f"topic {found.topic} was made, but no broker leads it after 10 s")
+        time.sleep(0.05)
+
+
+def _admin(kafka: settings.Kafka) -> AdminClient:
+    try:
+        return AdminClient(_options(kafka, defaults=False))
+    except (KafkaException, TypeError, ValueError) as error:
+        raise SettingsError(f"kafka.options: {sentence(error)}") from None
+
+
+def _options(kafka: settings.Kafka, *, defaults: bool = True) -> dict[str, Any]:
+    problems = [f"{name} cannot be set: {why}" for name, why in OWNED.items() if name in kafka.options]
+    if problems:
+        raise SettingsError("kafka.options: " + "; ".join(problems), problems)
+    given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in kafka.options.items()}
+    return _QUIET | {"bootstrap.servers": kafka.bootstrap_servers} | (_DEFAULTS if defaults else {}) | given
+
+
+def sentence(error: Exception) -> str:
+    """What librdkafka says, without its codes."""
+    cause = error.args[0] if error.args else error
+    return str(cause.str()) if isinstance(cause, KafkaError) else str(error)
