@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 from monitor.durations import parse_time
 from monitor.errors import SettingsError
+
+
+@overload
+def time_option(text: str, name: str) -> int: ...
+@overload
+def time_option(text: None, name: str) -> None: ...
+@overload
+def time_option(text: str | None, name: str) -> int | None: ...
 
 
 def time_option(text: str | None, name: str) -> int | None:

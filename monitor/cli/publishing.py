@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,17 +30,6 @@ def speed_of(text: str) -> float | None:
     if not 0 < speed < float("inf"):
         raise SettingsError(f'--speed: {text!r} is neither a positive number, such as 60, nor "max"')
     return speed
-
-
-def time_of(text: str) -> int:
-    """Nanoseconds since 1970 of ISO 8601 text; UTC unless it says otherwise."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"--start: {text!r} is not a time such as 2026-01-01T00:00:00Z") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
 def pace_of(group: str | None, max_lag: int) -> Pace | None:

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, messages_bar, pace_of, speed_of, time_of
+from monitor.cli.options import time_option
+from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, messages_bar, pace_of, speed_of
 from monitor.durations import parse_duration
 from monitor.errors import SettingsError
 
@@ -47,7 +48,7 @@ def simulate(  # noqa: PLR0913 (one argument per option)
     from monitor.simulator.truth import write_truth
 
     plant = Plant(
-        seed=seed, machines=machines, ecgs=ecgs, duration=_duration(duration), start=time_of(start),
+        seed=seed, machines=machines, ecgs=ecgs, duration=_duration(duration), start=time_option(start, "--start"),
         faults=faults, clean=clean, ecg_form=ecg_form.value,
     )  # fmt: skip
     factor, pace = speed_of(speed), pace_of(pace_group, max_lag)
