@@ -121,7 +121,7 @@ def _print_detail(console: Console, detail: AlertDetail) -> None:
     ]
     console.print(Panel("\n".join(facts), title=str(alert.id), title_align="left", expand=False))
     if detail.evidence is not None:
-        console.print(_evidence_table(detail.evidence))
+        console.print(evidence_table(detail.evidence))
     life = Table("at (UTC)", "state", "severity", "ratio", "who", "note", title="Life", title_justify="left")
     for change in detail.transitions:
         ratio = f"{change.ratio:.2f}"
@@ -131,7 +131,8 @@ def _print_detail(console: Console, detail: AlertDetail) -> None:
         console.print(_deliveries_table(detail))
 
 
-def _evidence_table(evidence: Evidence) -> Table:
+def evidence_table(evidence: Evidence) -> Table:
+    """What was measured, what was expected and what gave the window away, as sparklines."""
     from rich.table import Table
 
     title = f"Evidence: {len(evidence.values)} readings from {utc(evidence.start)} to {utc(evidence.end)}"

@@ -25,6 +25,9 @@ from monitor.settings import Settings, load
 
 log = structlog.get_logger()
 
+POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
+PATIENCE = 0.2  # the share of it that a rebalance may wait for SQL
+
 
 def run(
     config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
@@ -61,8 +64,9 @@ def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[Run
             store, LIVE, bootstrap.load_detector, bootstrap.summary, partial(_train_apart, config, stack)
         )
         plan = Plan(
-            interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=bootstrap.announce(settings)
-        )
+            interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=bootstrap.announce(settings),
+            patience=PATIENCE * float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3,
+        )  # fmt: skip
         yield Runner(partial(bootstrap.kafka_source, settings, pipelines), store, pipelines, champions, plan)
 
 

@@ -66,14 +66,7 @@ def _kafka_history(settings: Settings, name: str, start: int | None, end: int | 
     pipeline = bootstrap.pipeline(name, settings.families[name])
     source = bootstrap.kafka_range(settings, {name: pipeline}, start, end)
     try:
-        finished = False
-        while not finished:
-            poll = source.poll(1.0)
-            finished = poll.finished
-            outcomes = [pipeline.process(readings) for readings in poll.readings.values()]
-            outcomes += [pipeline.flush()] if finished else []
-            for outcome in outcomes:
-                yield from ((pipeline.index.name(code), block) for code, block in outcome.history)
+        yield from training.gridded(pipeline, source)
     finally:
         source.close()
 

@@ -1,0 +1,99 @@
+"""Autoencoders for windows of time series, apart from everything else: numpy in, numpy out.
+
+>>> import models
+>>> detector = models.create("dense", length=140, channels=1)  # windows: float32 (n, length, channels)
+>>> detector.fit(windows)                                      # doctest: +SKIP
+>>> detector.score(windows) > detector.training_scores.limit() # doctest: +SKIP
+>>> detector.save("artefacts/pump"); models.load("artefacts/pump")  # doctest: +SKIP
+
+Importing this package is cheap: torch is loaded by the first `create` or `load`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import ArtefactError, ConfigError, DataError, ModelsError, NotFittedError, ShapeError
+
+if TYPE_CHECKING:
+    from models.base import Autoencoder
+    from models.detector import Detector
+
+__all__ = [
+    "DETECTORS",
+    "ArtefactError",
+    "ConfigError",
+    "DataError",
+    "ModelsError",
+    "NotFittedError",
+    "ShapeError",
+    "architecture",
+    "create",
+    "load",
+]
+
+DETECTORS = {
+    "dense": "models.dense:Dense",
+    "lstm": "models.lstm:LSTM",
+}
+"""Every kind of detector, as "module:class" of its architecture. A new one is a new file and a line here."""
+
+
+def create(kind: str, *, length: int, channels: int, seed: int = 0, **config: Any) -> Detector:
+    """A new detector, ready to `fit`, for windows (n, length, channels).
+
+    `config` may hold any option of the architecture (its config dataclass) or of training (`TrainingConfig`). The same
+    seed trains the same detector. Raises ConfigError for an unknown kind or option, or a value that makes no sense.
+    """
+    from models.detector import Detector
+    from models.training import TrainingConfig, seeded
+
+    if length < 1 or channels < 1:
+        raise ConfigError(f"length = {length}, channels = {channels}; both must be at least 1")
+    net_class = architecture(kind)
+    of_net = {field.name for field in fields(net_class.config_class)}
+    of_training = {field.name for field in fields(TrainingConfig)}
+    _refuse_unknown(kind, config.keys() - of_net - of_training, of_net | of_training)
+    try:
+        training = TrainingConfig(**{name: config[name] for name in config.keys() & of_training})
+        net_config = net_class.config_class(**{name: config[name] for name in config.keys() & of_net})
+        with seeded(seed):
+            net = net_class(length, channels, net_config)
+        return Detector(kind, net, training, seed)
+    except TypeError as error:  # an option of the wrong type, such as a text where a number belongs
+        raise ConfigError(f"{kind}: an option has the wrong type: {error}") from error
+
+
+def load(path: str | Path) -> Detector:
+    """The detector saved at `path`, with the same scores to the bit. Nothing in it can run code.
+
+    Raises ArtefactError when it is missing, damaged, changed since it was saved, or a pickle.
+    """
+    from models import artefact
+
+    manifest, weights = artefact.load(Path(path))
+    try:
+        shape = {name: manifest[name] for name in ("length", "channels", "seed")}
+        detector = create(manifest["kind"], **shape, **manifest["config"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise ArtefactError(f"{path}: the manifest does not describe a detector of this version: {error}") from error
+    return detector.restore(manifest, weights)
+
+
+def architecture(kind: str) -> type[Autoencoder]:
+    """The class behind a kind. Raises ConfigError for an unknown one."""
+    _refuse_unknown("detector", {kind} - DETECTORS.keys(), set(DETECTORS))
+    module, _, name = DETECTORS[kind].partition(":")
+    net_class: type[Autoencoder] = getattr(import_module(module), name)
+    return net_class
+
+
+def _refuse_unknown(where: str, unknown: set[str], known: set[str]) -> None:
+    for name in sorted(unknown):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+        raise ConfigError(f"{where}: unknown option or kind {name!r}; {hint}")

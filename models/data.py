@@ -1,0 +1,86 @@
+"""Windows before the net sees them: shape check, split in time order, scaling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.errors import DataError, ShapeError
+
+Float32 = NDArray[np.float32]
+
+MIN_WINDOWS = 20  # below this a held-out part says nothing about the spread of scores
+NORMAL_IQR = 1.349  # interquartile range of a standard normal
+RESOLUTION = 1e-6  # a spread below this share of the level is float32 rounding, not signal
+
+
+def as_windows(values: ArrayLike, length: int, channels: int) -> Float32:
+    """`values` as float32 (n, length, channels). Raises ShapeError otherwise."""
+    windows = np.ascontiguousarray(values, dtype=np.float32)
+    if windows.ndim != 3 or windows.shape[1:] != (length, channels):
+        raise ShapeError(
+            f"windows have shape {windows.shape}, expected (n, {length}, {channels}): n windows of {length} steps "
+            f"and {channels} channel{'s'[: channels != 1]}"
+        )
+    return windows
+
+
+def complete(windows: Float32) -> Float32:
+    """The windows without NaN or infinity, in their order. Raises DataError when too few are left to learn from."""
+    whole = windows[np.isfinite(windows).all(axis=(1, 2))]
+    if len(whole) < MIN_WINDOWS:
+        raise DataError(
+            f"{len(whole)} complete windows of {len(windows)} given, but training needs at least {MIN_WINDOWS}; "
+            "give a longer history, or fill its gaps"
+        )
+    return whole
+
+
+def split(windows: Float32, held_out: float) -> tuple[Float32, Float32]:
+    """First and last part of windows in time order; the last is the share `held_out`, at least one window."""
+    cut = len(windows) - max(1, round(len(windows) * held_out))
+    return windows[:cut], windows[cut:]
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Per channel `(x - centre) / scale`, so that the net works on numbers around one. Both float32 (channels,)."""
+
+    centre: Float32
+    scale: Float32
+
+    @classmethod
+    def robust(cls, windows: Float32) -> Scaler:
+        """Median and interquartile range (as a standard deviation): a few faults in the history do not move them.
+
+        A channel that hardly ever moves has no interquartile range: its standard deviation serves. One that never
+        moves is scaled by 1 % of its level, or by 1, so that its first change counts without drowning the others.
+        """
+        cells = windows.reshape(-1, windows.shape[2]).astype(np.float64)
+        low, centre, high = np.quantile(cells, (0.25, 0.5, 0.75), axis=0)
+        spread = (high - low) / NORMAL_IQR
+        floor = RESOLUTION * np.abs(centre)
+        spread = np.where(spread > floor, spread, cells.std(axis=0))
+        still = np.where(centre == 0, 1.0, 0.01 * np.abs(centre))
+        scale = np.where(spread > floor, spread, still)
+        return cls(centre.astype(np.float32), scale.astype(np.float32))
+
+    def forward(self, windows: Float32) -> Float32:
+        """Scaled windows, same shape."""
+        return (windows - self.centre) / self.scale
+
+    def backward(self, scaled: Float32) -> Float32:
+        """Windows in their own units again."""
+        return scaled * self.scale + self.centre
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """JSON-ready; `from_dict` gives the same bits back."""
+        return {"centre": self.centre.tolist(), "scale": self.scale.tolist()}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Scaler:
+        """The scaler that `to_dict` described."""
+        return cls(np.array(fields["centre"], np.float32), np.array(fields["scale"], np.float32))

@@ -1,0 +1,33 @@
+"""Every error `models` raises on purpose.
+
+ModelsError
+├── ConfigError       an unknown detector kind or option, or a value that makes no sense
+├── DataError         windows that cannot be trained on or evaluated
+├── ShapeError        windows of another shape than the detector was made for
+├── NotFittedError    asked to score before `fit`
+└── ArtefactError     a saved detector is missing, damaged, or refused
+"""
+
+
+class ModelsError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(ModelsError):
+    """An unknown kind or option, or a value outside its range."""
+
+
+class DataError(ModelsError):
+    """The windows given cannot be learned from: too few of them are complete, or their labels do not fit."""
+
+
+class ShapeError(ModelsError):
+    """The windows have another shape than the detector was made for."""
+
+
+class NotFittedError(ModelsError):
+    """The detector has not been fitted yet."""
+
+
+class ArtefactError(ModelsError):
+    """A saved detector is missing, damaged, of an unknown format, or a pickle."""

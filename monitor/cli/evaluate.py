@@ -1,0 +1,131 @@
+"""`watchkeeper evaluate`: train a detector on normal windows of a labelled file and measure it on the rest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from monitor.errors import MonitorError
+from monitor.labelled import LabelledWindows, read_labelled
+
+if TYPE_CHECKING:
+    from models.report import Evaluation
+
+CLASSIC_N_STD = 1.0
+DEFAULT_N_STD = 3.0
+CLASSIC_OPTIONS: dict[str, Any] = {"keep": 1.0}  # learn from every window alike
+
+
+@dataclass(frozen=True)
+class Split:
+    """Normal windows to train on, and the test windows with whether each is normal."""
+
+    train: NDArray[np.float32]
+    test: NDArray[np.float32]
+    normal: NDArray[np.bool_]
+
+
+def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
+    data: Annotated[Path, typer.Option(help="Labelled windows: .npz (windows or beats, label), .csv, .parquet.")],
+    normal: Annotated[int, typer.Option(help="The label of normal windows; every other label is anomalous.")],
+    detector: Annotated[str, typer.Option(help="Kind of detector: dense or lstm.")] = "dense",
+    train_share: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of normal windows to train on.")] = 0.8,
+    n_std: Annotated[
+        float | None, typer.Option(help="Limit = mean + n_std standard deviations (3, classic 1).")
+    ] = None,
+    classic: Annotated[
+        bool, typer.Option("--classic", help="Plain training; limit = mean + 1 std of the training errors.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Folder for PNG pictures and an HTML page.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split and of the training.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Train on a share of the normal windows, test on the others and on every anomalous one.
+
+    Which normal windows are trained on is a seeded shuffle; nothing else is looked at, and training stops by windows
+    held out from its own share, never by the test windows.
+    """
+    split = split_normal(read_labelled(data), normal, train_share, seed)
+    evaluation = measure(split, detector, n_std, classic=classic, seed=seed)
+    files = _report(evaluation, report) if report else []
+    result = {
+        "detector": detector,
+        "recipe": "classic" if classic else "default",
+        "train_windows": len(split.train),
+        "test_normal": int(split.normal.sum()),
+        "test_anomalous": int((~split.normal).sum()),
+        "limit": evaluation.limit,
+        **asdict(evaluation.metrics),
+    }
+    if as_json:
+        typer.echo(json.dumps({**result, "files": [str(file) for file in files]}, indent=2))
+    else:
+        _show(result, files)
+
+
+def split_normal(labelled: LabelledWindows, normal: int, train_share: float, seed: int) -> Split:
+    """Shuffle the normal windows (seeded) and train on the first `train_share` of them."""
+    is_normal = labelled.label == normal
+    if not is_normal.any() or is_normal.all():
+        found = ", ".join(map(str, np.unique(labelled.label)[:10]))
+        raise MonitorError(f"--normal {normal}: normal and other windows are both needed; the labels are {found}")
+    shuffled = np.random.default_rng(seed).permutation(np.flatnonzero(is_normal))
+    cut = round(train_share * len(shuffled))
+    test = np.concatenate([shuffled[cut:], np.flatnonzero(~is_normal)])
+    return Split(labelled.windows[shuffled[:cut]], labelled.windows[test], is_normal[test])
+
+
+def measure(split: Split, kind: str, n_std: float | None, *, classic: bool, seed: int) -> Evaluation:
+    """Train, score and judge. The default limit comes from the clean mode of held-out scores.
+
+    The classic one is mean + n_std standard deviations of the mean squared error of everything trained on; a score is
+    the root of that error.
+    """
+    import models
+    from models.evaluate import evaluate as judge
+    from models.report import Evaluation
+
+    _, length, channels = split.train.shape
+    options = CLASSIC_OPTIONS if classic else {}
+    detector = models.create(kind, length=length, channels=channels, seed=seed, **options).fit(split.train)
+    if classic:
+        errors = detector.score(split.train).astype(np.float64) ** 2
+        limit = float(np.sqrt(errors.mean() + (CLASSIC_N_STD if n_std is None else n_std) * errors.std()))
+    else:
+        limit = detector.training_scores.limit(DEFAULT_N_STD if n_std is None else n_std)
+    scores = detector.score(split.test)
+    return Evaluation(detector, split.test, split.normal, scores, limit, judge(scores, split.normal, limit))
+
+
+def _report(evaluation: Evaluation, folder: Path) -> list[Path]:
+    from models.report import write
+
+    try:
+        return write(evaluation, folder)
+    except OSError as error:
+        raise MonitorError(f"--report {folder} cannot be written: {error}") from error
+
+
+def _show(result: dict[str, Any], files: list[Path]) -> None:
+    table = Table(title=f"{result['detector']}, {result['recipe']} recipe (normal = positive)", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, value in result.items():
+        if isinstance(value, float):
+            table.add_row(name, f"{value:.4f}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"trained on {result['train_windows']} normal windows, tested on {result['test_normal']} normal and "
+        f"{result['test_anomalous']} anomalous ones"
+    )
+    for file in files:
+        console.print(f"wrote {file}", soft_wrap=True)

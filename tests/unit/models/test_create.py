@@ -1,0 +1,92 @@
+"""The package's front door: kinds, options, and what importing costs."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import models
+from models.base import Autoencoder
+from models.dense import default_widths
+
+
+def test_every_architecture_is_registered_and_every_entry_resolves() -> None:
+    found = set()
+    for path in Path(models.__file__).parent.glob("*.py"):
+        module = importlib.import_module(f"models.{path.stem}" if path.stem != "__init__" else "models")
+        found |= {
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and issubclass(value, Autoencoder) and value is not Autoencoder
+        }
+
+    assert found == {models.architecture(kind) for kind in models.DETECTORS}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("dens", {}, "did you mean dense"),
+        ("dense", {"hiden": (3,)}, "did you mean hidden"),
+        ("dense", {"hidden": (0,)}, "at least 1"),
+        ("dense", {"hidden": 5}, "type"),
+        ("dense", {"epochs": "many"}, "type"),
+        ("lstm", {"latent": 0}, "at least 1"),
+    ],
+)
+def test_mistakes_are_explained(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(models.ConfigError, match=message):
+        models.create(kind, length=8, channels=1, **options)
+
+
+@pytest.mark.parametrize("shape", [{"length": 0, "channels": 1}, {"length": 1, "channels": 0}])
+def test_a_window_needs_a_size(shape: dict[str, int]) -> None:
+    with pytest.raises(models.ConfigError, match="at least 1"):
+        models.create("dense", **shape)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "widths"),
+    [(1, (8, 4, 2)), (10, (8, 4, 2)), (140, (32, 16, 8)), (360, (64, 32, 16)), (9999, (256, 128, 64))],
+)
+def test_default_widths(inputs: int, widths: tuple[int, ...]) -> None:
+    assert default_widths(inputs) == widths
+
+
+def test_options_survive_saving(tmp_path: Path) -> None:
+    windows = np.random.default_rng(0).normal(5, 1, (30, 6, 1))
+    detector = models.create("dense", length=6, channels=1, epochs=2, keep=1.0, hidden=[4, 2]).fit(windows)
+    detector.save(tmp_path / "artefact")
+
+    loaded = models.load(tmp_path / "artefact")
+
+    np.testing.assert_array_equal(loaded.score(windows), detector.score(windows))
+    assert loaded.training == detector.training
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_models_is_cheap() -> None:
+    assert run("import sys, models; print('torch' in sys.modules, 'numpy' in sys.modules)") == "False False"
+
+
+def test_loading_and_scoring_need_no_training_libraries(tmp_path: Path) -> None:
+    models.create("lstm", length=4, channels=1, epochs=1).fit(np.ones((30, 4, 1))).save(tmp_path / "artefact")
+
+    code = f"""
+import sys, models, numpy, torch
+threads = torch.get_num_threads()
+models.load({str(tmp_path / "artefact")!r}).score(numpy.ones((3, 4, 1)))
+print([name for name in ("sklearn", "matplotlib", "pandas", "torch._dynamo") if name in sys.modules],
+      torch.get_num_threads() == threads)
+"""
+
+    assert run(code) == "[] True"
