@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from monitor.errors import ModelError
+from monitor.errors import ModelError, SettingsError
+from monitor.message_format import REGISTRY
 from monitor.records import LIVE, Alert, Evidence, StreamIndex, Transition
 from monitor.settings import Family, Settings
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from monitor.ports import Assignments, Notifier, Scorer, Source, Store
     from monitor.runner import Announce
     from monitor.sources.decode import Decoder
+    from monitor.sources.formats.registry import Registry
+    from monitor.store.queries import Reader
     from monitor.thresholds.base import Threshold
     from monitor.training import Summary, Trainable
 
@@ -32,6 +35,17 @@ log = structlog.get_logger()
 THRESHOLDS = {
     "rolling": "monitor.thresholds.rolling:RollingThreshold",
     "static": "monitor.thresholds.static:StaticThreshold",
+}
+DECODERS = {  # by format.kind
+    "json": "monitor.sources.formats.json_messages:JsonDecoder",
+    "json-array": "monitor.sources.formats.json_messages:JsonArrayDecoder",
+    "json-batch": "monitor.sources.formats.json_batch:JsonBatchDecoder",
+    "csv": "monitor.sources.formats.csv_lines:CsvDecoder",
+    "float32": "monitor.sources.formats.vectors:VectorDecoder",
+    "float64": "monitor.sources.formats.vectors:VectorDecoder",
+    "avro": "monitor.sources.formats.avro:AvroDecoder",
+    "protobuf": "monitor.sources.formats.protobuf:ProtobufDecoder",
+    "json-schema": "monitor.sources.formats.json_schema:JsonSchemaDecoder",
 }
 NOTIFIERS = {
     "webhook": "monitor.notifiers.webhook:Webhook",
@@ -59,7 +73,7 @@ def pipeline(name: str, family: Family, run: str = LIVE, index: StreamIndex | No
     """A family's stages, without streams or model."""
     from monitor.pipeline import Pipeline
 
-    return Pipeline(name, family, index or StreamIndex(), threshold(family), run)
+    return Pipeline(name, family, StreamIndex() if index is None else index, threshold(family), run)
 
 
 def pipelines(settings: Settings, run: str = LIVE) -> dict[str, Pipeline]:
@@ -74,15 +88,36 @@ def store(settings: Settings) -> Store:
     return open_store(settings.store.url)
 
 
-def decoders(settings: Settings, indexes: Mapping[str, StreamIndex]) -> dict[str, tuple[str, Decoder]]:
-    """By topic: the family's name and what reads its messages."""
-    from monitor.sources.decode import JsonDecoder
+def reader(settings: Settings) -> Reader:
+    """The store as the command line and the web read it."""
+    from monitor.store.queries import open_reader
 
-    return {
-        family.topic: (name, JsonDecoder(family, indexes[name]))
-        for name, family in settings.families.items()
-        if name in indexes
-    }
+    return open_reader(settings.store.url)
+
+
+def decoders(settings: Settings, indexes: Mapping[str, StreamIndex]) -> dict[str, tuple[str, Decoder]]:
+    """By topic: the family's name and what reads its messages. Raises SettingsError."""
+    families = {name: family for name, family in settings.families.items() if name in indexes}
+    framed = any(family.format.kind in REGISTRY for family in families.values())
+    registry = _registry(settings) if framed else None
+    return {family.topic: (name, decoder(family, indexes[name], registry)) for name, family in families.items()}
+
+
+def decoder(family: Family, index: StreamIndex, registry: Registry | None = None) -> Decoder:
+    """What reads the messages of a family; formats with schemas need the registry."""
+    kind = family.format.kind
+    needs = (family, index, registry) if kind in REGISTRY else (family, index)
+    return cast("Decoder", resolve(DECODERS[kind])(*needs))
+
+
+def _registry(settings: Settings) -> Registry:
+    try:
+        from monitor.sources.formats.registry import open_registry
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"schema_registry: {error.name} is not installed; pip install 'watchkeeper[registry]'"
+        ) from None
+    return open_registry(settings.schema_registry)
 
 
 def kafka_source(settings: Settings, running: Mapping[str, Pipeline], listener: Assignments) -> Source:

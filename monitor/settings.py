@@ -5,6 +5,7 @@ Unknown keys are refused with the nearest right name, and every problem is repor
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -16,23 +17,26 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from monitor.durations import WRITTEN, Duration, Interval, Span, Spanned, format_duration, parse_duration
 from monitor.errors import SettingsError
+from monitor.message_format import REGISTRY, Format, SchemaRegistry, format_problems
 from monitor.tables import KeyPath, Section, explain, nearest
+from monitor.window_kinds import Window, beat_problems
 
 __all__ = [
-    "Alerts", "Align", "Detector", "Family", "Format", "Kafka", "LogNotifier", "Settings", "Span", "Store", "Threshold",
-    "Train", "WebhookNotifier", "Window", "format_duration", "load", "parse", "parse_duration",
+    "Alerts", "Align", "Detector", "Family", "Format", "Kafka", "LogNotifier", "SchemaRegistry", "Settings", "Span",
+    "Store", "Threshold", "Train", "WebhookNotifier", "Window", "format_duration", "load", "parse", "parse_duration",
 ]  # fmt: skip
 
 PREFIX = "WATCHKEEPER__"
 
 
 class Kafka(Section):
-    """The broker. `options` go to librdkafka as they are."""
+    """The broker. `options` go to librdkafka as they are; `on_gap`: what to do when unread records are gone."""
 
     bootstrap_servers: str = "embedded"
     group: str = "watchkeeper"
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     embedded_port: int = Field(default=0, ge=0, le=65535)
+    on_gap: Literal["fail", "record"] = "fail"
 
 
 class Store(Section):
@@ -56,19 +60,6 @@ class Store(Section):
         return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else url
 
 
-class Format(Section):
-    """How a JSON message becomes readings. A name with dots is a path into nested objects.
-
-    `key` "$key" is the Kafka key; `values` defaults to the channel names, and for `message` windows is one field
-    that holds the whole vector. `time_unit` "auto" takes ISO-8601 text, and tells s, ms, us, ns by magnitude.
-    """
-
-    key: str = "$key"
-    time: str = "time"
-    time_unit: Literal["auto", "iso", "s", "ms", "us", "ns"] = "auto"
-    values: tuple[str, ...] = ()
-
-
 class Align(Section):
     """From event time to the grid."""
 
@@ -76,14 +67,6 @@ class Align(Section):
     max_gap: Spanned = Span(count=3)
     max_imputed: float = Field(default=0.2, ge=0, le=1)
     max_future_skew: Duration = 5 * 60 * 10**9
-
-
-class Window(Section):
-    """The fixed-length vectors that are scored. `hop` defaults to 1 (sliding) or `length` (tumbling)."""
-
-    kind: Literal["sliding", "tumbling", "message"] = "sliding"
-    length: Spanned
-    hop: Spanned | None = None
 
 
 class Detector(Section):
@@ -156,6 +139,11 @@ class Family(Section):
         return self.length if self.window.kind == "tumbling" else 1
 
     @property
+    def rate(self) -> float:
+        """Readings per second; the family has a grid, or its windows are beats."""
+        return self.window.rate or 1e9 / (self.interval or math.nan)
+
+    @property
     def width(self) -> int:
         """Numbers in one reading: channels, or a whole window where each message is one."""
         return len(self.channels) * (self.length if self.window.kind == "message" else 1)
@@ -182,6 +170,7 @@ class Settings(Section):
     """The whole file."""
 
     kafka: Kafka = Kafka()
+    schema_registry: SchemaRegistry = SchemaRegistry()
     store: Store = Store()
     models: Path = Path("artefacts")
     families: dict[str, Family] = Field(min_length=1)
@@ -269,6 +258,8 @@ def _cross_check(settings: Settings) -> Iterator[str]:
     for name, family in settings.families.items():
         for problem in _family_problems(family):
             yield f"families.{name}.{problem}"
+        if family.format.kind in REGISTRY and not settings.schema_registry.url:
+            yield f"families.{name}.format.kind: {family.format.kind} needs schema_registry.url"
     topics = [family.topic for family in settings.families.values()]
     for topic in sorted({topic for topic in topics if topics.count(topic) > 1}):
         yield f"topic {topic} belongs to two families; give each its own"
@@ -283,11 +274,7 @@ def _family_problems(family: Family) -> Iterator[str]:
                 yield f"{where}: must be at least 1"
         except SettingsError as error:
             yield str(error)
-    channels, fields = family.channels, family.format.values
-    if len(set(channels)) < len(channels):
+    yield from beat_problems(family.window, family.interval, len(family.channels))
+    if len(set(family.channels)) < len(family.channels):
         yield "channels: each name may stand there once"
-    if family.window.kind == "message":
-        if len(fields or channels) != 1:
-            yield "format.values: name the one field that holds the whole window"
-    elif fields and len(fields) != len(channels):
-        yield f"format.values: {len(fields)} fields for {len(channels)} channels"
+    yield from format_problems(family.format, family.channels, vector=family.window.kind == "message")

@@ -21,17 +21,20 @@ MISSING = {"", "nan", "na", "n/a", "null", "none"}  # an empty value in small le
 _NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
-def times(column: Column) -> tuple[Int64, Bool]:
-    """Times in ns: ISO 8601 (without a zone: UTC), or epoch numbers whose unit shows in their size."""
+def times(column: Column, unit: str = "auto") -> tuple[Int64, Bool]:
+    """Times in ns: ISO 8601 (without a zone: UTC), or epoch numbers whose unit shows in their size.
+
+    Another `unit` than "auto" says how text is to be read, as in `to_ns`.
+    """
     if _is_text(column):
-        return _text_times(column.to_numpy(dtype=object))
+        return _text_times(column.to_numpy(dtype=object), unit)
     data = pa.array(column)
     if pa.types.is_date(data.type):
         data = data.cast(pa.timestamp("ms"))
     if pa.types.is_timestamp(data.type):
         empty = np.asarray(data.is_null())
         return _scaled(np.asarray(data.cast(pa.int64()).fill_null(0)), _NS[data.type.unit], empty)
-    return _text_times(_text(column))  # as text, epoch numbers keep every digit
+    return _text_times(_text(column), unit)  # as text, epoch numbers keep every digit
 
 
 def numbers(column: Column) -> tuple[Float64, Bool]:
@@ -87,10 +90,10 @@ def _text(column: Column) -> np.typing.NDArray[np.object_]:
     return np.array(pa.array(column).cast(pa.string()).fill_null("").to_pylist(), dtype=object)
 
 
-def _text_times(text: np.typing.NDArray[Any]) -> tuple[Int64, Bool]:
+def _text_times(text: np.typing.NDArray[Any], unit: str) -> tuple[Int64, Bool]:
     epoch = np.isfinite(np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64))
     cells = [_epoch(cell) if number else cell.strip() for cell, number in zip(text, epoch, strict=True)]
-    when = to_ns(cells, "auto")
+    when = to_ns(cells, unit)
     bad = when == NEVER
     return np.where(bad, 0, when), bad
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from typing import NamedTuple, Protocol
@@ -86,30 +85,24 @@ class Assembly:
             else:
                 yield row, body
 
-    @contextmanager
-    def reading(self, row: int) -> Iterator[None]:
-        """Blame the record where its body turns out to be unreadable."""
-        try:
-            yield
-        except Unreadable as error:
-            self.faults[row] = error.fault
-
     def times(self, raw: Sequence[int | float | str], rows: Int64, unit: str) -> Int64:
         """Times in ns of what the messages hold; NEVER where it is no time."""
-        return self._known(to_ns(raw, unit), rows)
+        return self.known(to_ns(raw, unit), rows)
 
     def stamps(self, rows: Int64) -> Int64:
         """Kafka's own times of these records in ns; NEVER where one has none."""
         if self.records.stamps is None:
-            return self._known(np.full(len(rows), NEVER, np.int64), rows)
+            return self.known(np.full(len(rows), NEVER, np.int64), rows)
         milliseconds = np.array(self.records.stamps(), dtype=np.int64)[rows]
-        return self._known(np.where(milliseconds < 0, NEVER, milliseconds * 10**6), rows)
+        return self.known(np.where(milliseconds < 0, NEVER, milliseconds * 10**6), rows)
 
-    def values(self, found: Float64, rows: Int64) -> Float32:
+    def values(self, found: Float64 | Float32, rows: Int64) -> Float32:
         """The values (n, width) as float32, which they must fit; NaN stays."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32; a signalling NaN
             values = found.astype(np.float32)
-        self.blame(rows[np.isinf(values).any(axis=1)], Fault("bad-value", "a value is beyond float32"))
+        infinite: Bool = np.isinf(values)
+        if infinite.any():
+            self.blame(rows[infinite.any(axis=1)], Fault("bad-value", "a value is beyond float32"))
         return values
 
     def finish(self, rows: Int64, stream: Int32, time: Int64, values: Float32) -> tuple[Readings, list[DeadLetter]]:
@@ -121,7 +114,8 @@ class Assembly:
         good: Bool = ~np.isin(rows, list(self.faults))
         return readings.take(good), [self._dead_letter(row, fault) for row, fault in sorted(self.faults.items())]
 
-    def _known(self, time: Int64, rows: Int64) -> Int64:
+    def known(self, time: Int64, rows: Int64) -> Int64:
+        """The same times, after blaming the records that have none."""
         self.blame(rows[time == NEVER], BAD_TIME)
         return time
 
@@ -133,14 +127,6 @@ class Assembly:
         )  # fmt: skip
 
 
-class Unreadable(Exception):  # noqa: N818 (it never leaves a decoder)
-    """A body cannot be read; carries the fault."""
-
-    def __init__(self, reason: str, error: str) -> None:
-        super().__init__(error)
-        self.fault = Fault(reason, error)
-
-
 def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | None, rows: Int64) -> Int32:
     """Codes of the streams that `keys` name, by default the Kafka keys; 0 where the record is at fault.
 
@@ -149,8 +135,8 @@ def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | N
     faults = assembly.faults
     if keys is None:
         kafka = assembly.records.keys
-        keys = kafka if len(rows) == len(kafka) else [kafka[row] for row in rows.tolist()]
-    names = {key: _stream_name(key) for key in set(keys)}
+        keys = kafka if np.array_equal(rows, np.arange(len(kafka))) else [kafka[row] for row in rows.tolist()]
+    names = {key: _stream_name(key) for key in dict.fromkeys(keys)}  # in order of arrival
     if any(isinstance(name, Fault) for name in names.values()):
         for key, row in zip(keys, rows.tolist(), strict=True):
             if isinstance(fault := names[key], Fault):

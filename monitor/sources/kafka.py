@@ -22,7 +22,7 @@ class KafkaSource:
 
     `listener` says at which offset a partition starts; without its word that is the oldest record. Messages that were
     fetched from a partition in the very poll that took it away are dropped: the next owner reads them again.
-    An offset that the broker no longer has is a SourceError that counts the records lost.
+    An offset that the broker no longer has is a SourceError that counts the records lost, or a gap in the next poll.
     """
 
     def __init__(self, kafka: settings.Kafka, decoders: Decoders, listener: ports.Assignments | None = None) -> None:
@@ -49,8 +49,10 @@ class KafkaSource:
         for partition, end in ends.items():  # an end may lie behind transaction markers that hold no record
             if end > max(positions.get(partition, 0), self._position.get(partition, 0)):
                 positions[partition] = end
+        gaps, self._reader.gaps = self._reader.gaps, []
+        positions |= {(gap.topic, gap.partition): gap.end for gap in gaps}
         self._position |= positions
-        return Poll(readings, dead, positions, records=len(messages), at_end=self._at_end())
+        return Poll(readings, dead, positions, records=len(messages), at_end=self._at_end(), gaps=gaps)
 
     def commit(self, positions: Mapping[records.TopicPartition, int]) -> None:
         """See `monitor.ports.Source`."""
@@ -121,6 +123,7 @@ class KafkaSource:
             self._position.pop(partition, None)
             self._ends.pop(partition, None)
         self._held = [held for held in self._held if (held.topic(), held.partition()) not in partitions]
+        self._reader.gaps = [gap for gap in self._reader.gaps if (gap.topic, gap.partition) not in partitions]
         self._assigned.difference_update(partitions)
         self._gone.update(partitions)
         self._consumer.incremental_unassign(list(leaving))
@@ -145,7 +148,8 @@ class KafkaRange:
         self, kafka: settings.Kafka, decoders: Decoders, start_ns: int | None = None, end_ns: int | None = None
     ) -> None:
         self._decoders = decoders
-        self._reader = Reader(kafka, {"group.id": f"{kafka.group}-range"})  # never joined, never committed to
+        exact = kafka.model_copy(update={"on_gap": "fail"})
+        self._reader = Reader(exact, {"group.id": f"{kafka.group}-range"})  # never joined, never committed to
         self._consumer = self._reader.consumer
         self._closed = False
         try:

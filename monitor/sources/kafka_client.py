@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -66,6 +67,7 @@ class Message(Protocol):
     def offset(self) -> int: ...  # noqa: D102
     def key(self) -> bytes | None: ...  # noqa: D102
     def value(self) -> bytes | None: ...  # noqa: D102
+    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
     def error(self) -> KafkaError | None: ...  # noqa: D102
 
 
@@ -79,6 +81,8 @@ class Reader:
         except (KafkaException, TypeError, ValueError) as error:
             raise SettingsError(f"kafka.options: {sentence(error)}") from None
         self.failure: MonitorError | None = None  # from a callback; raised by the next `read`
+        self.gaps: list[records.Gap] = []  # found since somebody took them from here
+        self._may_skip = kafka.on_gap == "record"
         self._servers = kafka.bootstrap_servers
         self._logged: dict[tuple[str, str], float] = {}
 
@@ -99,7 +103,7 @@ class Reader:
             elif code.code() == _END:
                 ends[message.topic(), message.partition()] = message.offset()
             elif code.code() in _LOST:
-                raise self._lost(message, code)
+                self._skip(message, code)
             elif (trouble := self._trouble(code, message.topic() or "")) is not None:
                 raise trouble
         return messages, ends
@@ -118,23 +122,33 @@ class Reader:
             log.warning(event, servers=self._servers, topic=topic, error=error.str(), note="still trying")
         return None
 
-    def _lost(self, message: Message, error: KafkaError) -> SourceError:
-        """The broker does not have the record that comes next."""
+    def _skip(self, message: Message, error: KafkaError) -> None:
+        """The broker does not have the record that comes next: fail, or write down what is gone and go on behind it."""
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         where = f"topic {topic}, partition {partition}"
         try:
             low, high = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            reason = _reason(offset, low, high)
+            if not self._may_skip:
+                raise SourceError(f'{where}: {reason}; kafka.on_gap = "record" writes this down and goes on')
+            self.consumer.incremental_unassign([TopicPartition(topic, partition)])  # it has stopped: no seek revives it
+            self.consumer.incremental_assign([TopicPartition(topic, partition, low)])
         except KafkaException:
-            return SourceError(f"{where}: the record at offset {offset} is not there: {error.str()}")
-        if offset < low:
-            return SourceError(
-                f"{where}: {low - offset} records were lost: offsets {offset} to {low - 1} were deleted by the broker "
-                "before they were read; let it keep more (retention.ms, retention.bytes), or read faster"
-            )
-        return SourceError(
-            f"{where}: the next offset to read is {offset}, but the topic ends at {high}: records were lost by the "
-            "broker, or the topic was deleted and made anew"
+            raise SourceError(f"{where}: the record at offset {offset} is not there: {error.str()}") from None
+        log.error("records_lost", topic=topic, partition=partition, reason=reason)
+        self.gaps.append(records.Gap(topic=topic, partition=partition, start=offset, end=low, reason=reason))
+
+
+def _reason(offset: int, low: int, high: int) -> str:
+    if offset < low:
+        return (
+            f"{low - offset} records were lost: offsets {offset} to {low - 1} were deleted by the broker "
+            "before they were read; let it keep more (retention.ms, retention.bytes), or read faster"
         )
+    return (
+        f"the next offset to read is {offset}, but the topic ends at {high}: records were lost by the "
+        "broker, or the topic was deleted and made anew"
+    )
 
 
 def decode(
@@ -158,6 +172,7 @@ def decode(
                 values=[message.value() for message in chosen],
                 partition=np.array(partitions, dtype=np.int32),
                 offset=np.array(offsets, dtype=np.int64),
+                stamps=partial(_stamps, chosen),
             )
         )
         if len(found):
@@ -166,6 +181,11 @@ def decode(
         last = dict(zip(partitions, offsets, strict=True))
         positions |= {(topic, partition): offset + 1 for partition, offset in last.items()}
     return readings, dead, positions
+
+
+def _stamps(messages: Iterable[Message]) -> list[int]:
+    """Kafka's timestamps in ms; -1 where a message has none."""
+    return [when if kind != TIMESTAMP_NOT_AVAILABLE else -1 for kind, when in (m.timestamp() for m in messages)]
 
 
 def wait_for_broker(kafka: settings.Kafka, timeout: float) -> None:

@@ -14,8 +14,8 @@ from confluent_kafka import Producer
 from monitor.errors import SettingsError, SourceError
 from monitor.records import Poll, StreamIndex
 from monitor.settings import Kafka
-from monitor.sources.decode import JsonDecoder
 from monitor.sources.embedded import PARTITIONS, EmbeddedBroker
+from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaRange, KafkaSource
 from monitor.sources.kafka_client import Decoders, ensure_topic, wait_for_broker
 from monitor.testing import ListSource

@@ -14,8 +14,8 @@ from monitor.errors import SourceError, StoreError
 from monitor.ports import Assignments, Source
 from monitor.records import DeadLetter, Poll, StreamIndex, TopicPartition
 from monitor.settings import Family, Kafka
-from monitor.sources.decode import JsonDecoder
 from monitor.sources.embedded import PARTITIONS, EmbeddedBroker
+from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
 from monitor.testing import ListSource
 

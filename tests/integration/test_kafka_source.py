@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from monitor import records, settings
 from monitor.errors import SourceError
 from monitor.records import Poll, StreamIndex
-from monitor.sources.decode import JsonDecoder
+from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
 from monitor.sources.kafka_client import Decoders, ensure_topic
 from tests.integration.broker import KafkaBroker

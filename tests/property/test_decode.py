@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from monitor.records import StreamIndex
 from monitor.settings import Family
-from monitor.sources.decode import JsonDecoder, Records
+from monitor.sources.decode import Records
+from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.timestamps import parse_iso, to_ns
 
 FLAT = {"topic": "t", "interval": "1s", "window": {"length": 4}}

@@ -11,7 +11,8 @@ import pytest
 from monitor.errors import SettingsError
 from monitor.records import DeadLetter, Readings, StreamIndex
 from monitor.settings import Family
-from monitor.sources.decode import JsonDecoder, Records
+from monitor.sources.decode import Records
+from monitor.sources.formats.json_messages import JsonDecoder
 
 SECOND = 10**9
 

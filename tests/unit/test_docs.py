@@ -3,10 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from monitor import bootstrap
 from monitor.cli.app import COMMANDS
+from monitor.records import StreamIndex
 from monitor.settings import LogNotifier, Settings, WebhookNotifier, parse
+from monitor.sources.decode import Records
 from monitor.tables import Section
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +43,7 @@ def test_every_setting_is_documented(key: str) -> None:
     assert any(f"`{key}`" in row for row in rows)
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/configuration.md"])
+@pytest.mark.parametrize("path", ["README.md", "docs/configuration.md", "docs/formats.md"])
 def test_configurations_shown_in_the_documents_can_be_used(path: str) -> None:
     import tomllib
 
@@ -48,6 +52,22 @@ def test_configurations_shown_in_the_documents_can_be_used(path: str) -> None:
     assert shown
     for text in shown:
         parse(tomllib.loads(text))
+
+
+def test_messages_shown_in_the_documents_can_be_read() -> None:
+    import tomllib
+
+    text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```toml\n(.*?)```\n```(?:json|csv)\n(.*?)```", text, re.DOTALL)
+
+    assert len(shown) == 4
+    for config, message in shown:
+        (family,) = parse(tomllib.loads(config)).families.values()
+        decoder = bootstrap.decoder(family, StreamIndex())
+        one = np.zeros(1, np.int64)
+        readings, dead = decoder.decode(Records(family.topic, [b"m"], [message.encode()], one.astype(np.int32), one))
+        assert len(readings) >= 1
+        assert dead == []
 
 
 @pytest.mark.parametrize("path", sorted(p.relative_to(ROOT) for p in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]))

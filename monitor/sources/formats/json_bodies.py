@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -56,28 +56,122 @@ class JsonBodies:
         gets = self.getters("key")
         if not gets:
             return None
-        columns = [map(get, messages) for get in gets]
-        return list(columns[0]) if layout.key_fields == (layout.key,) else list(map(layout.name, zip(*columns)))
+        columns = [list(map(get, messages)) for get in gets]
+        return columns[0] if layout.key_fields == (layout.key,) else list(map(layout.name, zip(*columns, strict=True)))
 
     def parse(self, assembly: Assembly) -> tuple[list[Any], Int64]:
-        """Decoded messages and the records they came from; all at once, and one by one only to find the bad ones."""
+        """Messages and the record each came from; all at once, and one by one only to find the bad ones."""
         bodies = assembly.records.values
         rows = np.arange(len(bodies))
         try:
             found = list(map(self._decode, bodies))
         except (*UNREADABLE, TypeError):
-            found = [item for item in map(self._try, [assembly] * len(bodies), rows.tolist()) if item is not None]
-            rows = rows[[row not in assembly.faults for row in rows.tolist()]]
-        return self._checked(assembly, found, rows)
+            found, rows = self._parse_one_by_one(assembly)
+        objects = list(map(len, found)) if self._many else None
+        chosen = bodies if len(rows) == len(bodies) else [bodies[row] for row in rows.tolist()]
+        assembly.blame(rows[self._duplicates.find(cast("Sequence[bytes]", chosen), objects)], REPEATED)
+        if objects is None:
+            return found, rows
+        assembly.blame(rows[np.array(objects, dtype=np.int64) == 0], _NO_ITEMS)
+        return list(chain.from_iterable(found)), np.repeat(rows, objects)
 
-    def _try(self, assembly: Assembly, row: int) -> Any:
-        """The decoded body, or None with the record blamed."""
-        body = assembly.records.values[row]
-        if body is None or not body.strip():
-            assembly.faults[row] = Fault("empty", "the message has no body")
-            return None
+    def _parse_one_by_one(self, assembly: Assembly) -> tuple[list[Any], Int64]:
+        found, rows = [], []
+        for row, body in assembly.bodies():
+            try:
+                found.append(self._decode(body))
+                rows.append(row)
+            except UNREADABLE as error:
+                assembly.faults[row] = self._explain(body, error)
+        return found, np.array(rows, dtype=np.int64)
+
+    def _explain(self, body: bytes, error: Exception) -> Fault:
+        """Why this body is not a message of ours."""
+        document = parse_json(body)
+        if isinstance(document, Fault):
+            return document
+        if self._duplicates.repeats(body):
+            return REPEATED
+        if self._many and not isinstance(document.value, list):
+            return Fault("not-an-array", "the body is JSON, but not an array")
+        items = document.value if self._many else [document.value]
+        faults = (self._explain_object(item) for item in items)
+        return next((fault for fault in faults if fault is not None), Fault("json", str(error)))
+
+    def _explain_object(self, document: Any) -> Fault | None:
+        if not isinstance(document, dict):
+            what = "an item of the array is" if self._many else "the body is JSON, but"
+            return Fault("not-an-object", f"{what} not an object")
+        for field in self._fields:
+            item: Any = document
+            for part in field.name.split("."):
+                if not isinstance(item, dict) or part not in item:
+                    return Fault(f"missing-{field.role}", f"the field {field.name} is missing")
+                item = item[part]
+            try:
+                msgspec.convert(item, field.kind)
+            except (msgspec.ValidationError, OverflowError) as wrong:
+                return Fault(f"bad-{field.role}", f"the field {field.name}: {wrong}")
+        return None
+
+
+class Parsed(NamedTuple):
+    """A JSON document of any kind."""
+
+    value: Any
+
+
+def parse_json(body: bytes) -> Parsed | Fault:
+    """The document, or why there is none."""
+    try:
+        return Parsed(msgspec.json.decode(body))
+    except UNREADABLE as error:
         try:
-            return self._decode(body)
-        except UNREADABLE as error:
-            assembly.faults[row] = self._explain(body, error)
-            return None
+            body.decode()
+        except UnicodeDecodeError as wrong:
+            return Fault("utf8", f"the body is not UTF-8: {wrong.reason} at byte {wrong.start}")
+        if isinstance(error, msgspec.ValidationError):
+            return Fault("bad-value", f"a number is too large: {error}")
+        return Fault("json", str(error))
+
+
+def key_and_time(layout: Format) -> list[Place]:
+    """The places of a message that are neither Kafka's key nor its time."""
+    keys: list[Place] = [("key", name, str | int) for name in layout.key_fields]
+    return keys + [("time", name, int | float | str) for name in layout.time_fields]
+
+
+def _layout(places: Sequence[Place]) -> tuple[type[msgspec.Struct], tuple[_Field, ...]]:
+    """A struct type (nested where names have dots), and how to fetch each field. Raises SettingsError."""
+    tree: dict[str, Any] = {}
+    for _, name, kind in places:
+        *parents, last = name.split(".")
+        table = tree
+        for parent in parents:
+            table = table.setdefault(parent, {}) if isinstance(table, dict) else table
+        if not isinstance(table, dict) or last in table:
+            raise SettingsError(f"format: the field {name} is named twice, or lies inside another field")
+        table[last] = kind
+    fields = tuple(_Field(role, name, kind, attrgetter(_attributes(tree, name))) for role, name, kind in places)
+    try:
+        return _struct(tree), fields
+    except ValueError as error:
+        raise SettingsError(f"format: a field name cannot be used: {error}") from None
+
+
+def _attributes(tree: dict[str, Any], name: str) -> str:
+    """The dotted attribute path of a field in the struct that `_struct` makes of the tree."""
+    path = []
+    table: Any = tree
+    for part in name.split("."):
+        path.append(f"f{list(table).index(part)}")
+        table = table[part]
+    return ".".join(path)
+
+
+def _struct(tree: dict[str, Any]) -> type[msgspec.Struct]:
+    fields = [
+        (f"f{place}", _struct(kind) if isinstance(kind, dict) else kind) for place, kind in enumerate(tree.values())
+    ]
+    rename = {f"f{place}": name for place, name in enumerate(tree)}
+    return msgspec.defstruct("Message", fields, rename=rename, gc=False)

@@ -1,0 +1,94 @@
+"""CSV lines as messages: one reading per line, one or more lines per message, no header."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pandas as pd
+
+from monitor.records import DeadLetter, Float32, Int64, Readings, StreamIndex
+from monitor.settings import Family
+from monitor.sources import cells
+from monitor.sources.decode import BAD_TIME, Assembly, Fault, Key, Records, stream_codes, value_fields, wrong_length
+
+_Lines = list[list[str]]
+_NO_NUMBER = Fault("bad-value", "a value is no number, or beyond float32")
+
+
+class CsvDecoder:
+    """Lines whose cells are `format.columns`; by default the key's fields, the time and the values, in this order.
+
+    Cells mean what they mean in CSV files: an empty one is NaN, a time is ISO 8601 or a number. With `message` windows
+    the last column takes all cells that are left. A quoted cell may hold commas and line breaks.
+    Reasons of its dead letters: empty, utf8, csv, wrong-length, missing-key, bad-key, bad-time, bad-value.
+    """
+
+    def __init__(self, family: Family, index: StreamIndex) -> None:
+        self._index = index
+        self._format = family.format
+        fields, keys, time = value_fields(family), family.format.key_fields, family.format.time_fields
+        columns = family.format.columns or (*keys, *time, *fields)
+        self._width = family.width
+        self._keys = [columns.index(name) for name in keys]
+        self._time = [columns.index(name) for name in time]
+        first = columns.index(fields[0])
+        vector = family.window.kind == "message"
+        self._values = list(range(first, first + self._width)) if vector else [columns.index(name) for name in fields]
+        self._cells = len(columns) + (self._width - 1 if vector else 0)
+
+    def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
+        """See `monitor.sources.decode.Decoder`."""
+        assembly = Assembly(records)
+        lines: _Lines = []
+        origin: list[int] = []
+        for row, body in assembly.bodies():
+            found = self._lines(body)
+            if isinstance(found, Fault):
+                assembly.faults[row] = found
+            else:
+                lines += found
+                origin += [row] * len(found)
+        rows = np.array(origin, dtype=np.int64)
+        time = self._times(assembly, lines, rows)
+        values = self._numbers(assembly, lines, rows)
+        stream = stream_codes(self._index, assembly, self._names(lines), rows)
+        return assembly.finish(rows, stream, time, values)
+
+    def _lines(self, body: bytes) -> _Lines | Fault:
+        """The cells of each line, or why there are none."""
+        try:
+            text = io.StringIO(body.decode("utf-8-sig"), newline="")
+            found = [line for line in csv.reader(text, strict=True, skipinitialspace=True) if line]
+        except UnicodeDecodeError as wrong:
+            return Fault("utf8", f"the body is not UTF-8: {wrong.reason} at byte {wrong.start}")
+        except csv.Error as wrong:
+            return Fault("csv", str(wrong))
+        if not found:
+            return Fault("empty", "the message holds no line")
+        if any(len(line) != self._cells for line in found):
+            return wrong_length(self._width)
+        return found
+
+    def _times(self, assembly: Assembly, lines: _Lines, rows: Int64) -> Int64:
+        if not self._time:
+            return assembly.stamps(rows)
+        place = self._time[0]
+        column = pd.Series([line[place] for line in lines], dtype=object)
+        time, bad = cells.times(column, self._format.time_unit)
+        assembly.blame(rows[bad], BAD_TIME)
+        return time
+
+    def _numbers(self, assembly: Assembly, lines: _Lines, rows: Int64) -> Float32:
+        """Values (n, width); NaN where a cell is empty."""
+        column = pd.Series([line[place] for line in lines for place in self._values], dtype=object)
+        found, bad = cells.numbers(column)
+        shape = (len(lines), self._width)
+        assembly.blame(rows[bad.reshape(shape).any(axis=1)], _NO_NUMBER)
+        return assembly.values(found.reshape(shape), rows)
+
+    def _names(self, lines: _Lines) -> list[Key] | None:
+        if not self._keys:
+            return None
+        return [self._format.name([line[place] for place in self._keys]) for line in lines]

@@ -1,0 +1,199 @@
+"""Messages framed by Confluent serialisers: a zero byte, four bytes of schema id, and what the schema describes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+
+from monitor.errors import SourceError
+from monitor.records import NEVER, DeadLetter, Float64, Int64, Readings, StreamIndex
+from monitor.settings import Family
+from monitor.sources.decode import EMPTY, Assembly, Cell, Fault, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.formats.registry import Registry, UnknownSchemaError
+from monitor.sources.timestamps import LAST
+
+_HEADER = 5  # bytes: 0, then the schema id
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_T = TypeVar("_T")
+
+
+class Unreadable(Exception):  # noqa: N818 (it never leaves a decoder)
+    """A message cannot be read."""
+
+    def __init__(self, reason: str, error: str) -> None:
+        super().__init__(error)
+        self.fault = Fault(reason, error)
+
+
+class Moment(NamedTuple):
+    """A time that the schema itself calls one: no unit is needed."""
+
+    nanoseconds: int
+
+
+Document = Callable[[str], Any]  # the value at a dotted path of a decoded message, None = null; KeyError = absent
+Reader = Callable[[bytes], Document]  # takes what follows the schema id; may raise anything
+_Time = int | float | str | Moment
+_Row = tuple[str | int | None, _Time, list[Cell]]  # key, time, values
+
+
+class DocumentDecoder(ABC):
+    """Reads one reading per message with the schema that its first bytes name; fields are found as in JSON.
+
+    A schema is fetched once and its reader kept; an id that cannot be used is asked for once per batch.
+    Reasons of its dead letters: empty, magic (not framed), unknown-schema, bad-schema, missing-key, bad-key,
+    missing-time, bad-time, missing-value, bad-value, wrong-length, and the one of the subclass.
+    Rules of data contracts are not run: a field that one encrypts stays so, and cannot be read.
+    """
+
+    reason: ClassVar[str]  # of a body that does not fit its schema
+
+    def __init__(self, family: Family, index: StreamIndex, registry: Registry) -> None:
+        self._index = index
+        self._registry = registry
+        self._format = family.format
+        self._width = family.width
+        self._vector = family.window.kind == "message"
+        self._values = value_fields(family)
+        self._readers: dict[int, Reader] = {}
+
+    @abstractmethod
+    def open(self, number: int) -> Reader:
+        """The reader of a schema. Raises UnknownSchemaError, SourceError, or anything where it cannot be used."""
+
+    def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
+        """See `monitor.sources.decode.Decoder`."""
+        assembly = Assembly(records)
+        useless: dict[int, Fault] = {}  # schema ids
+        found: list[_Row] = []
+        origin: list[int] = []
+        for row, body in enumerate(records.values):
+            if not body:
+                assembly.faults[row] = EMPTY
+                continue
+            try:
+                found.append(self._row(body, useless))
+                origin.append(row)
+            except Unreadable as error:
+                assembly.faults[row] = error.fault
+        rows = np.array(origin, dtype=np.int64)
+        cells: Float64 = np.array([values for _, _, values in found], dtype=np.float64).reshape(-1, self._width)
+        time = self._times(assembly, [time for _, time, _ in found], rows)
+        values = assembly.values(cells, rows)
+        keys = [key for key, _, _ in found] if self._format.key_fields else None
+        return assembly.finish(rows, stream_codes(self._index, assembly, keys, rows), time, values)
+
+    def _times(self, assembly: Assembly, raw: list[_Time], rows: Int64) -> Int64:
+        if not self._format.time_fields:
+            return assembly.stamps(rows)
+        exact = [_clipped(time.nanoseconds) if isinstance(time, Moment) else NEVER for time in raw]
+        written = np.array([not isinstance(time, Moment) for time in raw], dtype=np.bool_)
+        plain = [time for time in raw if not isinstance(time, Moment)]
+        found = np.array(exact, dtype=np.int64)
+        found[written] = assembly.times(plain, rows[written], self._format.time_unit)
+        return assembly.known(found, rows)
+
+    def _row(self, body: bytes, useless: dict[int, Fault]) -> _Row:
+        """Key, time and values of one message. Raises Unreadable and SourceError."""
+        if body[0] != 0 or len(body) < _HEADER:
+            raise Unreadable("magic", "the message does not begin with a zero byte and a schema id")
+        reader = self._reader(int.from_bytes(body[1:_HEADER], "big"), useless)
+        try:
+            document = reader(body[_HEADER:])
+        except Unreadable:
+            raise
+        except Exception as error:
+            raise Unreadable(self.reason, f"the body does not fit its schema: {_short(error)}") from None
+        layout = self._format
+        parts = [_field(document, "key", name, _key) for name in layout.key_fields]
+        key = layout.name(parts) if parts else None
+        time: _Time = NEVER
+        for name in layout.time_fields:
+            time = _field(document, "time", name, _time)
+        if not self._vector:
+            return key, time, [_field(document, "value", name, _number) for name in self._values]
+        values = _field(document, "value", self._values[0], _numbers)
+        if len(values) != self._width:
+            raise Unreadable(*wrong_length(self._width))
+        return key, time, values
+
+    def _reader(self, number: int, useless: dict[int, Fault]) -> Reader:
+        if number in self._readers:
+            return self._readers[number]
+        if number in useless:
+            raise Unreadable(*useless[number])
+        try:
+            self._readers[number] = self.open(number)
+        except UnknownSchemaError as error:
+            useless[number] = Fault("unknown-schema", str(error))
+        except SourceError:
+            raise
+        except Exception as error:  # a foreign parser may raise anything
+            useless[number] = Fault("bad-schema", f"schema {number} cannot be used: {_short(error)}")
+        return self._reader(number, useless)
+
+
+def mapping(fields: Any) -> Document:
+    """A document that is made of dicts."""
+
+    def get(path: str) -> Any:
+        item = fields
+        for part in path.split("."):
+            if not isinstance(item, dict):
+                raise KeyError(path)
+            item = item[part]
+        return item
+
+    return get
+
+
+def _field(document: Document, role: str, name: str, convert: Callable[[Any], _T]) -> _T:
+    try:
+        return convert(document(name))
+    except KeyError:
+        raise Unreadable(f"missing-{role}", f"the field {name} is missing") from None
+    except (TypeError, ValueError, OverflowError, ArithmeticError) as wrong:
+        raise Unreadable(f"bad-{role}", f"the field {name}: {_short(wrong)}") from None
+
+
+def _key(item: Any) -> str | int:
+    if isinstance(item, bool) or not isinstance(item, str | int):
+        raise TypeError(f"expected text or a whole number, got {type(item).__name__}")
+    return item
+
+
+def _time(item: Any) -> _Time:
+    if isinstance(item, datetime):
+        aware = item if item.tzinfo is not None else item.replace(tzinfo=UTC)
+        return Moment((aware - _EPOCH) // timedelta(microseconds=1) * 1000)
+    if isinstance(item, bool) or not isinstance(item, int | float | str | Moment):
+        raise TypeError(f"expected a time, got {type(item).__name__}")
+    return item
+
+
+def _number(item: Any) -> Cell:
+    if item is None:
+        return None
+    if isinstance(item, bool) or not isinstance(item, int | float | Decimal):
+        raise TypeError(f"expected a number, got {type(item).__name__}")
+    return float(item)
+
+
+def _numbers(item: Any) -> list[Cell]:
+    if not isinstance(item, list):
+        raise TypeError(f"expected a list of numbers, got {type(item).__name__}")
+    return list(map(_number, item))
+
+
+def _clipped(nanoseconds: int) -> int:
+    return nanoseconds if abs(nanoseconds) < LAST else NEVER
+
+
+def _short(error: Exception) -> str:
+    """What an error of a foreign library says, in one line that fits a table."""
+    return " ".join((str(error) or type(error).__name__)[:300].split())

@@ -1,0 +1,69 @@
+"""JSON messages of one reading each, and arrays of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from monitor.records import Bool, DeadLetter, Float32, Float64, Int64, Readings, StreamIndex
+from monitor.settings import Family
+from monitor.sources.decode import Assembly, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.formats.json_bodies import JsonBodies, Place, key_and_time
+
+
+class JsonDecoder:
+    """One JSON object per message, laid out as the family's `format` says; unknown fields are ignored.
+
+    Reasons of its dead letters: empty, utf8, json, not-an-object, duplicate-key, missing-key, bad-key, missing-time,
+    bad-time, missing-value, bad-value, wrong-length. A value of null is NaN.
+    Raises SettingsError for a format that cannot be.
+    """
+
+    _many: ClassVar[bool] = False
+
+    def __init__(self, family: Family, index: StreamIndex) -> None:
+        self._index = index
+        self._format = family.format
+        self._width = family.width
+        self._vector = family.window.kind == "message"
+        kind = list[float | None] if self._vector else float | None
+        values: list[Place] = [("value", name, kind) for name in value_fields(family)]
+        self._bodies = JsonBodies([*key_and_time(family.format), *values], many=self._many)
+        self._time = self._bodies.getters("time")
+        self._values = self._bodies.getters("value")
+
+    def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
+        """See `monitor.sources.decode.Decoder`."""
+        assembly = Assembly(records)
+        messages, rows = self._bodies.parse(assembly)
+        if self._time:
+            time = assembly.times(list(map(self._time[0], messages)), rows, self._format.time_unit)
+        else:
+            time = assembly.stamps(rows)
+        values = self._numbers(assembly, messages, rows)
+        stream = stream_codes(self._index, assembly, self._bodies.keys(self._format, messages), rows)
+        return assembly.finish(rows, stream, time, values)
+
+    def _numbers(self, assembly: Assembly, messages: list[Any], rows: Int64) -> Float32:
+        """Values (n, width); NaN where a message gives null."""
+        found: Float64 = np.full((len(messages), self._width), np.nan)
+        if self._vector:
+            vectors = list(map(self._values[0], messages))
+            fits: Bool = np.fromiter(map(len, vectors), np.int64, len(vectors)) == self._width
+            if fits.any():
+                found[fits] = vectors if fits.all() else [v for v, fit in zip(vectors, fits, strict=True) if fit]
+            assembly.blame(rows[~fits], wrong_length(self._width))
+        else:
+            for column, get in enumerate(self._values):
+                found[:, column] = list(map(get, messages))  # None becomes NaN
+        return assembly.values(found, rows)
+
+
+class JsonArrayDecoder(JsonDecoder):
+    """A JSON array of such objects per message, each a reading: `[{"time": 1, "value": 2}, ...]`.
+
+    More reasons: not-an-array. An empty array is `empty`.
+    """
+
+    _many = True

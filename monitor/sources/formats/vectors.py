@@ -1,0 +1,41 @@
+"""Raw little-endian numbers as messages: a reading of several channels, or a whole window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.records import DeadLetter, Readings, StreamIndex
+from monitor.settings import Family
+from monitor.sources.decode import EMPTY, Assembly, Fault, Records, stream_codes
+
+
+class VectorDecoder:
+    """The time as eight bytes (int64, little-endian), then float32 or float64 numbers and nothing else.
+
+    The unit of the time is `format.time_unit`; "auto" tells it by size. With `format.time = "$timestamp"` there are
+    only the numbers. They are the channels of one reading; for `message` windows (reading, channel), row by row.
+    Reasons of its dead letters: empty, wrong-length, bad-time, bad-value (infinite), missing-key, bad-key, utf8.
+    """
+
+    def __init__(self, family: Family, index: StreamIndex) -> None:
+        self._index = index
+        self._unit = family.format.time_unit
+        number = "<f4" if family.format.kind == "float32" else "<f8"
+        time = [("time", "<i8")] if family.format.time_fields else []
+        self._layout = np.dtype([*time, ("values", number, (family.width,))])
+
+    def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
+        """See `monitor.sources.decode.Decoder`."""
+        assembly = Assembly(records)
+        size = self._layout.itemsize
+        sizes = np.fromiter((len(body) if body else 0 for body in records.values), np.int64, len(records))
+        assembly.blame(np.flatnonzero(sizes == 0), EMPTY)
+        assembly.blame(np.flatnonzero(sizes != size), Fault("wrong-length", f"a message must hold {size} bytes"))
+        rows = np.flatnonzero(sizes == size)
+        block = np.frombuffer(b"".join(records.values[row] or b"" for row in rows.tolist()), self._layout)
+        if "time" in (self._layout.names or ()):
+            time = assembly.times(block["time"].tolist(), rows, self._unit)
+        else:
+            time = assembly.stamps(rows)
+        values = assembly.values(block["values"], rows)
+        return assembly.finish(rows, stream_codes(self._index, assembly, None, rows), time, values)
