@@ -1,0 +1,41 @@
+"""`watchkeeper demo`: everything at work on simulated plants, and checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor import telemetry
+from monitor.cli.demo_screen import Screen, conclude
+from monitor.demo.folder import prepare
+from monitor.demo.plants import Plants
+from monitor.demo.play import play
+
+LOG = "watchkeeper.log"
+
+
+def demo(
+    *,
+    folder: Annotated[Path, typer.Option(help="Where it works; emptied first, if it is the demo's own.")] = Path(
+        "demo"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another plant.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the summary, as JSON.")] = False,
+) -> None:
+    """Simulate machines and hearts, train on them, watch them live, compare with the truth, and replay.
+
+    Needs no Kafka, no database server, no files and no network. Ends with exit code 1 when one of its checks fails.
+    """
+    secret = prepare(folder)
+    with (folder / LOG).open("w", encoding="utf-8") as log, Screen(quiet=as_json) as screen:
+        telemetry.configure(json=True, stream=log)
+        report = play(folder, secret, Plants(seed), screen)
+    if as_json:
+        typer.echo(json.dumps(report.as_json()))
+    else:
+        conclude(report)
+    if report.problems:
+        raise typer.Exit(1)

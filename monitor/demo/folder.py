@@ -1,0 +1,102 @@
+"""The demo's work folder: its configuration, which people may read and reuse, and the webhook's secret."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import shutil
+from pathlib import Path
+
+from monitor.errors import SettingsError
+
+MARKER = ".watchkeeper-demo"
+CONFIG = "watchkeeper.toml"
+DATABASE = "watchkeeper.db"
+SECRET = "webhook.secret"  # noqa: S105 (the name of a file)
+
+_CONFIG = """\
+# Written by `watchkeeper demo`. Explain it with: watchkeeper check {file}
+# For a plant of your own: a real broker (`make kafka`), your topics, and a receiver that is always there.
+models = {models}
+
+[kafka]
+bootstrap_servers = "embedded"  # in memory, for trying out; else "localhost:9092"
+group = "watchkeeper-demo"
+
+[store]
+url = {url}
+
+[families.temperature]  # machines, a reading every 10 s
+topic = "temperature"
+interval = "10s"
+scale = "none"  # machines of one kind, in one unit: the net sees how warm each of them is
+window = {{ kind = "sliding", length = "15m", hop = "1m" }}  # looked at once a minute
+threshold = {{ kind = "rolling", n_std = 6, history = "24h" }}
+
+[families.temperature.detector]
+kind = "dense"
+options = {{ hidden = [64, 32, 8], epochs = 12, batch_size = 256, learning_rate = 0.004 }}
+
+[families.ecg]  # patients; each message is a heartbeat of 70 numbers
+topic = "ecg"
+interval = "none"
+window = {{ kind = "message", length = 70 }}
+threshold = {{ kind = "rolling", n_std = 4, history = 2000 }}
+alerts = {{ open_count = 2, open_of = 3, resolve_after = 5 }}  # every other beat of an arrhythmia looks normal
+
+[families.ecg.detector]
+kind = "lstm"
+options = {{ epochs = 10, batch_size = 32, learning_rate = 0.01 }}
+
+[notify.receiver]  # the demo's own; it ended with the demo
+kind = "webhook"
+url = {receiver}
+secret_file = [{secret}]
+allow_hosts = ["127.0.0.1"]
+
+[notify.log]
+kind = "log"
+"""
+
+
+def prepare(folder: Path) -> str:
+    """Empty the folder, make a new secret in it and return the secret. Raises SettingsError if it is not the demo's."""
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    try:
+        if folder.exists():
+            _empty(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKER).write_text("`watchkeeper demo` empties this folder each time it starts.\n", encoding="utf-8")
+        (folder / SECRET).touch(mode=0o600)
+        (folder / SECRET).write_text(secret, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be used: {error.strerror}; give another with --folder") from None
+    return secret
+
+
+def write_config(folder: Path, receiver: str) -> Path:
+    """Write the configuration; `receiver` is the URL that webhooks go to."""
+    file = folder / CONFIG
+    text = _CONFIG.format(
+        file=file, url=_toml(f"sqlite:///{folder / DATABASE}"), models=_toml(str(folder / "artefacts")),
+        receiver=_toml(receiver), secret=_toml(str(folder / SECRET)),
+    )  # fmt: skip
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _empty(folder: Path) -> None:
+    inside = list(folder.iterdir())
+    if inside and folder / MARKER not in inside:
+        raise SettingsError(f"{folder} holds files that are not the demo's; give another folder with --folder")
+    for path in inside:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _toml(text: str) -> str:
+    """A TOML string; JSON's escapes are a part of TOML's."""
+    return json.dumps(text, ensure_ascii=False)
