@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor import bootstrap_detector
 from monitor.alerts import Alerter, Changes
 from monitor.aligner import COUNTERS, Aligner, Gridded, firsts
+from monitor.beats.windower import Beats, BeatWindower, cover
 from monitor.ports import HistoryBlock, Scorer
 from monitor.records import (
     Alert,
@@ -54,9 +56,11 @@ class Pipeline:
         lateness = family.align.lateness.steps(interval, "align.lateness") if interval else 0
         max_gap = family.align.max_gap.steps(interval, "align.max_gap") if interval else 0
         self._aligner = Aligner(family.width, interval, lateness, max_gap, family.align.max_future_skew)
-        self._windower: SlidingWindower | MessageWindower
+        self._windower: SlidingWindower | MessageWindower | BeatWindower
         if family.window.kind == "message":
             self._windower = MessageWindower(length, channels)
+        elif family.window.kind == "beat":
+            self._windower = BeatWindower(length, family.rate)
         else:
             self._windower = SlidingWindower(length, channels, family.hop, interval)
         self._threshold = threshold
@@ -70,7 +74,7 @@ class Pipeline:
         self._codec = StateCodec(
             [
                 ("aligner", self._aligner.columns, signature(grid)),
-                ("windower", self._windower, signature(grid, family.hop)),
+                ("windower", self._windower, signature(grid, family.hop, family.window.kind, family.window.rate)),
                 ("profile", self._profiles.columns, signature(channels, family.scale)),
                 ("threshold", threshold.columns, signature(length, channels, family.threshold)),
                 ("alerts", self._alerter.columns, signature("alerts")),
@@ -109,23 +113,28 @@ class Pipeline:
         self._grow()
         saved = [(code, state) for code, state in zip(codes.tolist(), states, strict=True) if state is not None]
         lost = self._codec.load(np.array([code for code, _ in saved], np.int64), [state for _, state in saved])
-        stale = codes[self._profiles.columns["model"][codes] != self._mark]
-        self._profiles.columns["model"][stale] = b""
+        other = self._profiles.columns["model"][codes] != self._mark
+        stale = codes[other | np.isin(codes, lost.get("threshold", []))]  # a threshold begins from the profile's scores
+        self._profiles.columns.clear(codes[other])
         for code in stale.tolist():
             profile = self._known.get(self.index.name(code))
             if profile is not None:
                 self.enrol(code, profile)
-        return lost
+            else:
+                self._profiles.columns.clear(np.array([code]))
+        return set(lost)
 
     def dump(self, codes: Int32) -> list[bytes]:
         """State of each stream, to be saved."""
         return self._codec.dump(codes)
 
-    def counters(self, codes: Int32) -> dict[str, list[int]]:
-        """Totals per stream since it was first seen, and `clock`, the time of its newest reading (ns)."""
-        columns = self._aligner.columns
-        clock = self._aligner.times(columns["clock"][codes])
-        return {name: columns[name][codes].tolist() for name in COUNTERS} | {"clock": clock.tolist()}
+    def counters(self, codes: NDArray[np.integer]) -> Int64:
+        """`COUNTERS` of each stream since its state began, (n, 5)."""
+        return np.stack([self._aligner.columns[name][codes] for name in COUNTERS], axis=1)
+
+    def clock(self, codes: NDArray[np.integer]) -> Int64:
+        """Time of each stream's newest reading, ns."""
+        return self._aligner.times(self._aligner.columns["clock"][codes])
 
     def forget(self, codes: Int32) -> None:
         """Drop streams that left this worker; their codes will be given to others."""
@@ -133,6 +142,12 @@ class Pipeline:
             part.clear(codes)
         self._alerter.columns.clear(codes)
         self.index.forget(codes.tolist())
+
+    @property
+    def beats(self) -> Beats:
+        """What is known of the last batch's windows, if these are heartbeats of one stream."""
+        assert isinstance(self._windower, BeatWindower)  # noqa: S101 (nobody else asks)
+        return self._windower.beats
 
     @property
     def state_size(self) -> int:
@@ -186,7 +201,8 @@ class Pipeline:
         if self.scorer is not None and enrolled.all():
             return self.scorer.score(self._scaled(windows))
         score = np.empty(len(windows), np.float32)
-        score[~enrolled] = bootstrap_detector.score(windows.values[~enrolled])
+        watch = cover if self.family.window.kind == "beat" else bootstrap_detector.score
+        score[~enrolled] = watch(windows.values[~enrolled])
         if self.scorer is not None and enrolled.any():
             score[enrolled] = self.scorer.score(self._scaled(windows.take(enrolled)))
         return score

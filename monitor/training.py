@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +17,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.numpy import load_file, save_file
 
+from monitor.beats.windower import whole_beats
 from monitor.errors import ModelError
-from monitor.ports import HistoryBlock, ModelRow, Scorer
+from monitor.pipeline import Pipeline
+from monitor.ports import HistoryBlock, ModelRow, Scorer, Source
 from monitor.records import Float32, Int64
 from monitor.scaling import Profile, robust_scale
 from monitor.settings import Family
@@ -75,12 +77,29 @@ class _Sample:
     end: Int64
 
 
+def gridded(pipeline: Pipeline, source: Source) -> Iterator[Named]:
+    """The readings of a bounded source on the grid of `pipeline`, which has no model, with their streams' names."""
+    finished = False
+    while not finished:
+        poll = source.poll(1.0)
+        finished = poll.finished
+        outcomes = [pipeline.process(readings) for readings in poll.readings.values()]
+        outcomes += [pipeline.flush()] if finished else []
+        for outcome in outcomes:
+            yield from ((pipeline.index.name(code), block) for code, block in outcome.history)
+
+
 def train(
-    family: Family, history: Iterable[Named], create: Callable[[], Trainable], summarise: Summarise
+    family: Family,
+    history: Iterable[Named],
+    create: Callable[[], Trainable],
+    summarise: Summarise,
+    *,
+    judged: float = HELD_OUT,
 ) -> tuple[Trainable, dict[str, Profile]]:
     """Fit a new detector to the history of a family's streams, and profile each of them.
 
-    `summarise` finds the normal ones among held-out scores; the past is never clean.
+    `summarise` finds the normal ones among the scores of the newest share `judged`; the past is never clean.
     Raises ModelError when no stream has enough windows.
     """
     samples = [_sample(name, blocks, family) for name, blocks in _by_stream(history)]
@@ -95,7 +114,7 @@ def train(
     values = np.concatenate([sample.values[::stride] for sample in samples])
     detector = create()
     detector.fit(values[np.argsort(end, kind="stable")])
-    return detector, {sample.name: _profile(sample, detector, summarise) for sample in samples}
+    return detector, {sample.name: _profile(sample, detector, summarise, judged) for sample in samples}
 
 
 def enrol(family: Family, history: Iterable[Named], scorer: Scorer, summarise: Summarise) -> dict[str, Profile]:
@@ -158,14 +177,17 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     time = np.concatenate([block.time for block in blocks])
     values = np.concatenate([block.values for block in blocks])
     channels = len(family.channels)
+    if family.window.kind == "message":
+        windows, end = values.reshape(-1, family.length, channels), time
+    elif family.window.kind == "beat":
+        windows, end = whole_beats(values, time, family.length, family.rate, family.interval)
+        values = windows if len(windows) else values  # their baseline is another than the signal's
+    else:
+        windows, end = _cut(values, time, family)
     if family.scale == "stream":
         center, scale = robust_scale(values.reshape(-1, channels))
     else:
         center, scale = np.zeros(channels, np.float32), np.ones(channels, np.float32)
-    if family.window.kind == "message":
-        windows, end = values.reshape(-1, family.length, channels), time
-    else:
-        windows, end = _cut(values, time, family)
     windows = np.asarray((windows - center) / scale, dtype=np.float32)
     whole = np.isfinite(windows).all(axis=(1, 2))
     return _Sample(name, center, scale, windows[whole], end[whole])
@@ -186,7 +208,7 @@ def _cut(values: Float32, time: Int64, family: Family) -> tuple[Float32, Int64]:
     return np.ascontiguousarray(windows.transpose(0, 2, 1)), time[last]
 
 
-def _profile(sample: _Sample, scorer: Scorer, summarise: Summarise) -> Profile:
-    held_out = sample.values[-max(FEWEST_WINDOWS, int(HELD_OUT * len(sample.values))) :]
-    normal = summarise(scorer.score(held_out))
+def _profile(sample: _Sample, scorer: Scorer, summarise: Summarise, judged: float = HELD_OUT) -> Profile:
+    newest = sample.values[-max(FEWEST_WINDOWS, int(judged * len(sample.values))) :]
+    normal = summarise(scorer.score(newest))
     return Profile(sample.center, sample.scale, normal.mean, normal.std, normal.count)

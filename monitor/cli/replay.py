@@ -1,0 +1,176 @@
+"""`watchkeeper replay`: what would have been found in the past, apart from the live results."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from monitor import bootstrap, telemetry
+from monitor.champions import Champions
+from monitor.cli.found import alert_fields, alerts_table
+from monitor.cli.options import time_option
+from monitor.cli.running import stopping, totals_table
+from monitor.errors import SettingsError
+from monitor.replay.bounded import Between, Pinned, begin
+from monitor.runner import Plan, Runner, Totals
+from monitor.settings import Settings, load
+
+if TYPE_CHECKING:
+    from monitor.pipeline import Pipeline
+    from monitor.ports import Assignments, Source
+    from monitor.records import Alert
+    from monitor.sources.files import FileColumns
+
+Connect = Callable[["dict[str, Pipeline]", "Assignments"], "Source"]
+EVERY = 10**6  # alerts: all of a run
+
+
+def replay(  # noqa: PLR0913 (one argument per option)
+    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    *,
+    name: Annotated[str, typer.Option(help="Run name of the replay; its rows in SQL carry it.")],
+    start: Annotated[
+        str | None, typer.Option("--from", help="First time (ISO 8601, UTC unless it says so) ...")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="... and the time before which it ends.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only this family; with --file, the one it belongs to.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Read this CSV or Parquet file instead of Kafka.")] = None,
+    values: Annotated[
+        str, typer.Option("--value", "--values", help="The file's value column, or several: a,b,c.")
+    ] = "",
+    when: Annotated[str | None, typer.Option("--time", help="The file's column with times.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
+    key: Annotated[str, typer.Option(help="Name of the file's stream; the file's name by default.")] = "",
+    key_column: Annotated[str | None, typer.Option(help="The file's column with the names of several streams.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Delete what an earlier replay of that name left.")
+    ] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Tell the configured receivers, as the live run does.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Watch past readings again with today's models and settings: live results stay as they are, nobody is told.
+
+    On Kafka, --from and --to are compared with the records' Kafka timestamps, in a file with its own times.
+    """
+    settings = _chosen(load(config), config, family, file)
+    telemetry.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
+    first, last = time_option(start, "--from"), time_option(end, "--to")
+    if file is None:
+        connect = _kafka(settings, first, last)
+    else:
+        columns = _columns(settings, values, time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter)
+        connect = _file(file, columns, first, last)
+    with stopping() as stop, _worker(settings, name, connect, replace=replace, notify=notify) as runner:
+        with _bar(name) as watch:
+            totals = runner.run(stop.is_set, watch)
+        complete = not stop.is_set()
+    if complete and not totals.records:
+        typer.echo(
+            "nothing was read: no record lies between --from and --to (an embedded broker cannot look up times: "
+            "leave both out there)",
+            err=True,
+        )
+    _report(name, totals, _alerts(settings, name), complete=complete, as_json=as_json)
+
+
+@contextmanager
+def _worker(settings: Settings, run: str, connect: Connect, *, replace: bool, notify: bool) -> Iterator[Runner]:
+    """The live worker's loop over another source; a dispatcher beside it only where somebody is to be told."""
+    with ExitStack() as stack:
+        store = bootstrap.store(settings)
+        stack.callback(store.close)
+        pipelines = bootstrap.pipelines(settings, run)
+        begin(store, run, pipelines, replace=replace)
+        plan = Plan(run=run, interval=settings.store.commit_interval / 1e9, live=False)
+        if notify:
+            plan = dataclasses.replace(plan, announce=bootstrap.announce(settings))
+            dispatcher = bootstrap.dispatcher(settings)
+            if dispatcher is not None:
+                dispatcher.start()
+                stack.callback(dispatcher.stop)
+        champions = Champions(store, run, bootstrap.load_detector, bootstrap.summary)
+        yield Runner(partial(connect, pipelines), store, pipelines, Pinned(champions), plan)
+
+
+def _chosen(settings: Settings, config: Path, family: str | None, file: Path | None) -> Settings:
+    """The settings with the families that are replayed; a file belongs to one."""
+    if family is None and file is not None and len(settings.families) == 1:
+        (family,) = settings.families
+    if family is None and file is None:
+        return settings
+    if family not in settings.families:
+        raise SettingsError(f"--family: choose one of {', '.join(settings.families)} of {config}")
+    return settings.model_copy(update={"families": {family: settings.families[family]}})
+
+
+def _columns(settings: Settings, values: str, **where: Any) -> FileColumns:
+    from monitor.sources.files import FileColumns
+
+    (family,) = settings.families.values()
+    names = tuple(name.strip() for name in values.split(",") if name.strip()) or family.format.values or family.channels
+    if len(names) != family.width:
+        raise SettingsError(f"--values: {len(names)} columns, but a reading has {family.width} numbers")
+    return FileColumns(values=names, **where)
+
+
+def _file(file: Path, columns: FileColumns, start: int | None, end: int | None) -> Connect:
+    def connect(running: dict[str, Pipeline], listener: Assignments) -> Source:
+        from monitor.sources.files import FileSource
+
+        ((name, pipeline),) = running.items()
+        return Between(FileSource(file, columns, pipeline.index, family=name, assignments=listener), start, end)
+
+    return connect
+
+
+def _kafka(settings: Settings, start: int | None, end: int | None) -> Connect:
+    if settings.kafka.bootstrap_servers == "embedded":
+        raise SettingsError(
+            'kafka.bootstrap_servers is "embedded", a broker in which a replay finds nothing; give the address that '
+            "the worker printed, that of a real Kafka, or --file"
+        )
+    return lambda running, _listener: bootstrap.kafka_range(settings, running, start, end)
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[Totals], None]]:
+    """What has been read so far, on a terminal's standard error; it vanishes when done."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,} records"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"replaying as {name}", total=None)
+        yield lambda totals: bar.update(task, completed=totals.records)
+
+
+def _alerts(settings: Settings, run: str) -> list[Alert]:
+    reader = bootstrap.reader(settings)
+    try:
+        return reader.list_alerts(run, limit=EVERY)[::-1]
+    finally:
+        reader.close()
+
+
+def _report(name: str, totals: Totals, alerts: list[Alert], *, complete: bool, as_json: bool) -> None:
+    if as_json:
+        fields = {"run": name, "complete": complete, **asdict(totals), "alerts": [alert_fields(a) for a in alerts]}
+        typer.echo(json.dumps(fields))
+        return
+    console = Console(highlight=False)
+    console.print(totals_table(f"Replay {name}" + ("" if complete else " (stopped before its end)"), totals))
+    console.print(alerts_table(alerts) if alerts else "No alert opened.")

@@ -1,0 +1,256 @@
+"""`watchkeeper score`: a file of readings in, the same rows with their scores out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli.found import alert_fields, alerts_table
+from monitor.errors import SettingsError
+from monitor.settings import Family, load, parse
+
+if TYPE_CHECKING:
+    from monitor.records import Int64
+    from monitor.replay.scoring import Summary
+    from monitor.sources.files import FileColumns
+
+SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from when nobody says how many
+WINDOW = 12
+BEAT, BEAT_N_STD = 128, 6.0  # points of a heartbeat, and its limit
+N_STD = 7.0
+HISTORY = 5000
+
+
+def score(  # noqa: PLR0913 (one argument per option)
+    file: Annotated[Path, typer.Argument(help="CSV (also .gz, .zst) or Parquet.")],
+    *,
+    values: Annotated[str, typer.Option("--value", "--values", help="Value column, or several: a,b,c.")] = "",
+    when: Annotated[str | None, typer.Option("--time", help="Column with ISO 8601 or epoch times.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet, by its extension  [default: FILE.scored.csv].")
+    ] = None,
+    train_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"First rows, to learn from  [default: {SHARE:.0%} of the file, at most {MOST:,}]."),
+    ] = None,
+    interval: Annotated[
+        str | None,
+        typer.Option(help='Time between readings, or "none"  [default: the common step of the training rows].'),
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(help=f'Readings, a duration, or "beat" for an ECG  [default: {WINDOW}].')
+    ] = None,
+    detector: Annotated[str | None, typer.Option(help="dense or lstm  [default: dense].")] = None,
+    n_std: Annotated[
+        float | None, typer.Option(help=f"Limit: mean + this many standard deviations  [default: {N_STD:g}].")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds train equal models  [default: 0].")] = None,
+    config: Annotated[Path | None, typer.Option(help="Take all of that from a family of this TOML file.")] = None,
+    family: Annotated[str | None, typer.Option(help="Which family; needless where there is only one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Score a file: learn from its first rows, judge every other one by what came before it."""
+    from monitor.sources.files import FileColumns
+
+    tuned = {"interval": interval, "window": window, "detector": detector, "n-std": n_std, "seed": seed}
+    taken = _taken(config, family, tuned)
+    names = tuple(name.strip() for name in values.split(",") if name.strip()) or (_value_names(taken))
+    columns = FileColumns(values=names, time=when, rate=rate, stream=",".join(names), delimiter=delimiter)
+    target = output or file.with_suffix(".scored.csv")
+    _check_names(file, target, names)
+
+    def family_of(time: Int64) -> Family:
+        return taken or family_for(columns, time, tuned)
+
+    summary, used = _score(file, columns, target, train_rows, family_of, quiet=quiet)
+    if as_json:
+        typer.echo(json.dumps({**_fields(summary, used), "output": str(target)}))
+    elif not quiet:
+        _show(summary, used, target)
+
+
+def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Family:
+    """The settings that the options ask for; `time` (ns) has the training rows'.
+
+    Raises SettingsError where an option makes no sense.
+    """
+    from monitor.durations import format_duration, parse_duration
+    from monitor.replay.scoring import common_interval
+
+    interval, window = tuned["interval"], tuned["window"] or str(WINDOW)
+    if interval is None:
+        step = common_interval(time) if columns.rate is None else None  # at a rate, rows follow one another
+        interval = "none" if step is None else format_duration(step)
+    length: str | int = int(window) if window.isdecimal() else window
+    if columns.rate is not None and interval == "none" and isinstance(length, str) and window != "beat":
+        try:
+            length = round(parse_duration(length) * columns.rate / 10**9)
+        except ValueError as error:
+            raise SettingsError(f"--window: {error}") from None
+    raw = {
+        "topic": "rows",
+        "channels": list(columns.values),
+        "interval": interval,
+        "window": {"kind": "beat", "length": BEAT, "rate": columns.rate} if window == "beat" else {"length": length},
+        "align": {"lateness": 0},
+        "detector": {"kind": tuned["detector"] or "dense", "seed": tuned["seed"] or 0},
+        "threshold": {"n_std": N_STD if tuned["n-std"] is None else tuned["n-std"], "history": HISTORY},
+    }
+    if window == "beat":  # beats follow one another too fast for a limit that moves: faults would raise it
+        raw |= {"threshold": {"kind": "static", "n_std": BEAT_N_STD if tuned["n-std"] is None else tuned["n-std"]}}
+    return parse({"families": {"file": raw}}, "the command line").families["file"]
+
+
+def _taken(config: Path | None, name: str | None, tuned: dict[str, Any]) -> Family | None:
+    """The family of a settings file, if one is given. Rows cannot wait for earlier ones: its lateness becomes 0."""
+    from monitor.durations import Span
+
+    if config is None:
+        if name is not None:
+            raise SettingsError("--family names a family of --config, which is missing")
+        return None
+    both = [f"--{option}" for option, value in tuned.items() if value is not None]
+    if both:
+        raise SettingsError(f"{', '.join(both)}: {config} says that; leave it out, or leave out --config")
+    families = load(config).families
+    if name is None and len(families) == 1:
+        (name,) = families
+    if name not in families:
+        raise SettingsError(f"--family: choose one of {', '.join(families)}")
+    found = families[name]
+    return found.model_copy(update={"align": found.align.model_copy(update={"lateness": Span(count=0)})})
+
+
+def _value_names(taken: Family | None) -> tuple[str, ...]:
+    if taken is None:
+        return ("value",)
+    return taken.format.values or taken.channels
+
+
+def _check_names(file: Path, target: Path, names: tuple[str, ...]) -> None:
+    from monitor.replay.scoring import COLUMNS
+
+    if target.resolve() == file.resolve():
+        raise SettingsError(f"--output: {target} is the file that is read; choose another one")
+    reserved = sorted(set(names) & {"timestamp", *COLUMNS})
+    if reserved:
+        raise SettingsError(f"--values: the output has a column {', '.join(reserved)} of its own; rename that one")
+
+
+def _score(
+    file: Path,
+    columns: FileColumns,
+    target: Path,
+    train_rows: int | None,
+    family_of: Callable[[Int64], Family],
+    *,
+    quiet: bool,
+) -> tuple[Summary, Family]:
+    """Read, judge and write all rows."""
+    from monitor import bootstrap
+    from monitor.cli.beat_rows import beat_writer
+    from monitor.records import StreamIndex
+    from monitor.replay import scoring
+    from monitor.replay.beat_scoring import score_beats
+    from monitor.sources.files import TIMESTAMP, FileSource
+    from monitor.sources.frames import ScoredWriter
+
+    wanted, total = _training_rows(file, columns, train_rows)
+    index = StreamIndex()
+    source = FileSource(file, columns, index, first_rows=wanted)
+    try:
+        first = source.poll(0.0)
+        scoring.check_room(first)
+        family = family_of(next(iter(first.readings.values())).time)
+        if family.width != len(columns.values):
+            raise SettingsError(f"--values: {len(columns.values)} columns, but a reading has {family.width} numbers")
+        fresh, create = partial(bootstrap.pipeline, "file", family, "file", index), partial(bootstrap.detector, family)
+        with ScoredWriter(target, columns) as writer, _bar(file, total, quiet=quiet) as advance:
+            if family.window.kind == "beat":
+                write_beats = beat_writer(writer, advance)
+                return score_beats(source, first, fresh(), create, bootstrap.summary, write_beats), family
+
+            def write(rows: Any, found: scoring.Columns) -> None:
+                writer.write(rows.rename(columns={columns.time: TIMESTAMP}), found)
+                advance(len(rows))
+
+            return scoring.score_rows(source, first, fresh, create, write), family
+    finally:
+        source.close()
+
+
+def _training_rows(file: Path, columns: FileColumns, given: int | None) -> tuple[int, int | None]:
+    """How many rows to learn from, and how many the file has, where that is known."""
+    from monitor.sources.tabular import count_rows
+
+    if given is not None:
+        return given, None
+    most = round(MOST / SHARE)
+    rows = count_rows(file, columns.delimiter, most)
+    return min(max(int(SHARE * rows), FEWEST), MOST), rows if rows <= most else None
+
+
+@contextmanager
+def _bar(file: Path, total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal's standard error, from the first rows judged by the model on."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+    task = progress.add_task(f"scoring {file.name}", total=total)
+    calls = 0
+
+    def advance(rows: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            progress.start()  # not before: the training has a bar of its own
+        progress.advance(task, rows)
+
+    try:
+        yield advance
+    finally:
+        progress.stop()
+
+
+def _fields(summary: Summary, family: Family) -> dict[str, Any]:
+    from monitor.durations import format_duration
+
+    return {
+        "rows": summary.rows,
+        "training_rows": summary.training_rows,
+        "interval": "none" if family.interval is None else format_duration(family.interval),
+        "window": family.length,
+        "detector": family.detector.kind,
+        "states": summary.states,
+        "alerts": [alert_fields(alert) for alert in summary.alerts.values()],
+    }
+
+
+def _show(summary: Summary, family: Family, target: Path) -> None:
+    from rich.console import Console
+
+    console = Console()
+    fields = _fields(summary, family)
+    unit = "beats" if family.window.kind == "beat" else "rows"
+    console.print(
+        f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}\n"
+        f"interval {fields['interval']}, windows of {family.length} readings, {family.detector.kind} detector\n"
+        + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items())),
+        soft_wrap=True, highlight=False, markup=False,
+    )  # fmt: skip
+    if summary.alerts:
+        console.print(alerts_table(summary.alerts.values()))
+    else:
+        console.print("No alert opened.")

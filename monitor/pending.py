@@ -1,0 +1,119 @@
+"""What a worker has processed since its last commit: the next transaction in the making."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.ownership import Partitions, Streams
+from monitor.pipeline import Outcome, Pipeline
+from monitor.ports import Commit, HistoryBlock, ScoreBlock
+from monitor.records import Alert, Evidence, Poll, Readings, TopicPartition, Transition
+
+Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run has done so far."""
+
+    records: int = 0
+    dead: int = 0
+    readings: int = 0
+    windows: int = 0
+    anomalies: int = 0
+    opened: int = 0
+    resolved: int = 0
+    commits: int = 0
+
+
+class Pending:
+    """Grows with every batch; `complete` gives the commit, `settle` begins the next one."""
+
+    def __init__(self, run: str, announce: Announce, pipelines: Mapping[str, Pipeline]) -> None:
+        self.totals = Totals()
+        self.partitions = Partitions()
+        self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
+        self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
+        self._run, self._announce = run, announce
+        self._commit = Commit(run)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.partitions.next or self._commit.scores or self._commit.dead)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody should be told at once."""
+        return bool(self._commit.transitions)
+
+    def process(self, poll: Poll, now: int | None) -> None:
+        """Run a whole poll through the pipelines; its streams are open. No I/O: all of it is pending, or nothing."""
+        for family, readings in poll.readings.items():
+            streams = self.streams[family]
+            streams.seen(readings)
+            self.add(family, streams.pipeline.process(readings, now), readings)
+        self.totals.records += poll.records
+        self.totals.dead += len(poll.dead)
+        self._commit.dead += poll.dead
+        self._commit.gaps += poll.gaps
+        self.partitions.next.update(poll.positions)
+
+    def add(self, family: str, outcome: Outcome, readings: Readings | None = None) -> None:
+        """Put what a batch led to beside what is there."""
+        streams, commit, scores = self.streams[family], self._commit, outcome.scores
+        if len(scores):
+            commit.scores.append(ScoreBlock(scores, streams.ids[scores.stream], streams.pipeline.model))
+        commit.alerts += outcome.alerts
+        commit.evidence += outcome.evidence
+        evidence = {item.alert: item for item in outcome.evidence}
+        for transition, alert in outcome.transitions:
+            commit.transitions.append(transition)
+            for channel, payload in self._announce(transition, alert, evidence.get(alert.id)):
+                commit.outbox.append((transition, channel, payload))
+        for code, block in outcome.history:
+            commit.history.append(HistoryBlock(int(streams.ids[code]), block.time, block.values))
+        self.ready[family].update(outcome.ready)
+        self._count(outcome, 0 if readings is None else len(readings))
+
+    def complete(self) -> Commit:
+        """The commit with positions and states as they are now; the same object until `settle`."""
+        self._commit.positions = self.partitions.moved()
+        self._commit.streams = [state for streams in self.streams.values() for state in streams.changes()]
+        return self._commit
+
+    def settle(self) -> None:
+        """It is written, or given up: begin the next one."""
+        self._commit = Commit(self._run)
+        self.partitions.settled()
+        for streams in self.streams.values():
+            streams.settled()
+
+    def drop(self, partitions: Sequence[TopicPartition]) -> None:
+        """Forget partitions and their streams."""
+        self.partitions.dropped(partitions)
+        for family, streams in self.streams.items():
+            topic = streams.pipeline.family.topic
+            numbers = [partition for name, partition in partitions if name == topic]
+            if numbers:
+                streams.drop(numbers)
+                self.ready[family].clear()
+
+    def forget(self) -> None:
+        """Forget everything that is only in memory; the store has the truth."""
+        for family, streams in self.streams.items():
+            streams.drop()
+            self.ready[family].clear()
+        self.partitions = Partitions()
+        self.settle()
+
+    def _count(self, outcome: Outcome, readings: int) -> None:
+        totals = self.totals
+        totals.readings += readings
+        totals.windows += len(outcome.scores)
+        totals.anomalies += int(np.count_nonzero(outcome.scores.ratio > 1))
+        totals.opened += len(outcome.evidence)
+        totals.resolved += sum(alert.resolved_at is not None for alert in outcome.alerts)

@@ -1,0 +1,248 @@
+"""`watchkeeper replay`: the same readings give the same results, beside the live ones and without a word to anybody."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import structlog
+from sqlalchemy import create_engine, text
+
+from monitor import bootstrap, training
+from monitor.champions import Champions
+from monitor.cli.app import build
+from monitor.errors import ModelError, SettingsError, SourceError, StoreError
+from monitor.ports import HistoryBlock
+from monitor.records import LIVE, Alert
+from monitor.runner import Plan, Runner
+from monitor.settings import Settings, load
+from monitor.simulator.publish import publish
+from monitor.simulator.recording import Recording
+from monitor.sources.embedded import EmbeddedBroker
+from monitor.sources.files import FileColumns
+from monitor.testing import ListSource
+
+ROWS, TRAIN = 700, 300
+CONFIG = """
+models = "{folder}/artefacts"
+kafka.bootstrap_servers = "{servers}"
+store.url = "sqlite:///{folder}/plant.db"
+notify.console.kind = "log"
+
+[families.pumps]
+topic = "pumps"
+interval = "10s"
+window.length = 12
+threshold.history = "1h"
+detector.options = {{ epochs = 10 }}
+"""
+
+
+def command(*arguments: object) -> str:
+    """What the command prints; errors are raised."""
+    out = StringIO()
+    with redirect_stdout(out):
+        build().main(args=[*map(str, arguments)], standalone_mode=False)
+    return out.getvalue()
+
+
+def replay(*arguments: object) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads(command("replay", *arguments, "--json"))
+    return summary
+
+
+def configure(folder: Path, servers: str = "localhost:1") -> Path:
+    path = folder / "plant.toml"
+    path.write_text(CONFIG.format(folder=folder, servers=servers))
+    return path
+
+
+def readings() -> pd.DataFrame:
+    """A pump's rhythm with a fault after 500 readings."""
+    rng = np.random.default_rng(3)
+    values = 50 + np.sin(np.arange(ROWS) / 5) + rng.normal(0, 0.05, ROWS)
+    values[500:530] += 8 * rng.choice([-1, 1], 30)
+    start = pd.Timestamp("2026-03-01", tz="UTC")
+    times = [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in pd.date_range(start, periods=ROWS, freq="10s")]
+    return pd.DataFrame({"at": times, "value": np.round(values, 4)})
+
+
+def train(settings: Settings) -> None:
+    """Give the family a champion, trained on the first readings."""
+    family = settings.families["pumps"]
+    part = readings()[:TRAIN]
+    time = pd.DatetimeIndex(part["at"]).as_unit("ns").asi8
+    block = HistoryBlock(0, time, part["value"].to_numpy(np.float32)[:, None])
+    detector, profiles = training.train(family, [("p-1", block)], lambda: bootstrap.detector(family), bootstrap.summary)
+    store = bootstrap.store(settings)
+    store.add_model(training.save(settings.models, "pumps", detector, profiles))
+    store.close()
+
+
+def live(settings: Settings) -> None:
+    """The live run, over the same messages as Kafka holds them."""
+    pipelines = bootstrap.pipelines(settings)
+    decoders = bootstrap.decoders(settings, {name: made.index for name, made in pipelines.items()})
+    messages = [
+        (b"p-1", json.dumps({"time": at, "value": value}).encode())
+        for at, value in readings()[TRAIN:].itertuples(index=False)
+    ]
+    store = bootstrap.store(settings)
+    connect = partial(ListSource, {("pumps", 0): messages}, decoders, batch=37, finite=True)
+    champions = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
+    plan = Plan(interval=0.01, live=False, announce=bootstrap.announce(settings))
+    Runner(connect, store, pipelines, champions, plan).run()
+    store.close()
+
+
+def rows(folder: Path) -> dict[str, list[Any]]:
+    """Every table, row by row."""
+    engine = create_engine(f"sqlite:///{folder}/plant.db")
+    with engine.connect() as connection:
+        names = connection.execute(text("select name from sqlite_master where type = 'table'")).scalars().all()
+        found = {name: [tuple(row) for row in connection.execute(text(f'select * from "{name}"'))] for name in names}
+    engine.dispose()
+    return found
+
+
+def facts(settings: Settings, run: str) -> tuple[list[Any], list[bytes]]:
+    """Alerts but for what names the run, and scores as bits."""
+    reader = bootstrap.reader(settings)
+    try:
+        alerts = [_plain(alert) for alert in reader.list_alerts(run)]
+        scores = reader.scores_of(run, "pumps", "p-1")
+    finally:
+        reader.close()
+    columns = (scores.start, scores.end, scores.score, scores.limit, scores.ratio, scores.imputed, scores.state)
+    assert len(scores) == ROWS - TRAIN - 11
+    return alerts, [column.tobytes() for column in columns]
+
+
+def _plain(alert: Alert) -> tuple[Any, ...]:
+    return (
+        alert.opened_at, alert.started_at, alert.last_at, alert.resolved_at, alert.peak_ratio, alert.peak_at,
+        alert.windows, alert.state, alert.severity,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """The command sends log lines to this test's stderr, which ends with it."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a configuration, a model, a live run, and the readings in a file."""
+    folder = tmp_path_factory.mktemp("watched")
+    settings = load(configure(folder))
+    train(settings)
+    live(settings)
+    readings().to_csv(folder / "p-1.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def plant(watched: Path, tmp_path: Path) -> Path:
+    """A copy of it; the model's folder stays where it is."""
+    shutil.copytree(watched, tmp_path, dirs_exist_ok=True)
+    configure(tmp_path)
+    return tmp_path
+
+
+def file_options(folder: Path) -> tuple[object, ...]:
+    return ("--file", folder / "p-1.csv", "--time", "at", "--from", readings()["at"][TRAIN])
+
+
+def test_a_replay_finds_what_the_live_run_found_and_touches_nothing(plant: Path) -> None:
+    config = plant / "plant.toml"
+    before = rows(plant)
+    summary = replay(config, "--name", "again", *file_options(plant))
+    after = rows(plant)
+
+    settings = load(config)
+    assert facts(settings, "again") == facts(settings, LIVE)
+    assert summary["complete"]
+    assert summary["readings"] == ROWS - TRAIN
+    assert summary["opened"] == len(summary["alerts"]) == len(facts(settings, LIVE)[0]) > 0
+    for name, live_rows in before.items():
+        assert set(live_rows) <= set(after[name]), name
+    assert after["outbox"] == before["outbox"] != []
+
+
+def test_a_name_is_used_once_or_replaced(plant: Path) -> None:
+    options = (plant / "plant.toml", "--name", "again", *file_options(plant))
+    first = replay(*options)
+    count = {name: len(found) for name, found in rows(plant).items()}
+    with pytest.raises(StoreError, match="--replace"):
+        replay(*options)
+    assert replay(*options, "--replace") == first
+    assert {name: len(found) for name, found in rows(plant).items()} == count
+
+
+def test_somebody_is_told_only_when_asked_for(plant: Path) -> None:
+    before = len(rows(plant)["outbox"])
+    replay(plant / "plant.toml", "--name", "loud", *file_options(plant), "--notify")
+    assert len(rows(plant)["outbox"]) > before
+
+
+def test_an_end_and_a_table_for_people(plant: Path) -> None:
+    shown = command("replay", plant / "plant.toml", "--name", "short", *file_options(plant), "--to", "2026-03-01T01:00")
+    assert "Replay short" in shown
+    assert "60" in shown  # readings from 00:50 to 01:00
+    assert "No alert opened." in shown
+
+
+@pytest.mark.parametrize("name", [LIVE, ""])
+def test_the_live_run_is_refused(plant: Path, name: str) -> None:
+    before = rows(plant)
+    with pytest.raises(SettingsError, match="--name"):
+        replay(plant / "plant.toml", "--name", name, *file_options(plant))
+    assert rows(plant) == before
+
+
+def test_mistakes_are_explained(tmp_path: Path) -> None:
+    config = configure(tmp_path)
+    readings().to_csv(tmp_path / "p-1.csv", index=False)
+    with pytest.raises(ModelError, match="watchkeeper train"):
+        replay(config, "--name", "r", *file_options(tmp_path))
+    with pytest.raises(SettingsError, match="--from"):
+        replay(config, "--name", "r", "--from", "yesterday")
+    with pytest.raises(SettingsError, match="choose one of pumps"):
+        replay(config, "--name", "r", "--family", "pumpz")
+    with pytest.raises(SettingsError, match="2 columns"):
+        replay(config, "--name", "r", *file_options(tmp_path), "--values", "value,other")
+    with pytest.raises(SettingsError, match="embedded"):
+        replay(configure(tmp_path, "embedded"), "--name", "r")
+    config = configure(tmp_path)
+    train(load(config))
+    with pytest.raises(SourceError, match="no such file"):
+        replay(config, "--name", "r", "--file", tmp_path / "gone.csv", "--time", "at")
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker() as running:
+        yield running
+
+
+def test_a_range_of_kafka(plant: Path, broker: EmbeddedBroker) -> None:
+    readings()[TRAIN:].rename(columns={"at": "time"}).to_csv(plant / "part.csv", index=False)
+    recording = Recording(plant / "part.csv", FileColumns(values=("value",), time="time", stream="p-1"), "pumps")
+    broker.create_topic("pumps")
+    publish(recording.batches(), {"bootstrap.servers": broker.bootstrap_servers})
+    config = configure(plant, broker.bootstrap_servers)
+    summary = replay(config, "--name", "kafka")
+    settings = load(config)
+    assert summary["readings"] == ROWS - TRAIN
+    assert facts(settings, "kafka") == facts(settings, LIVE)

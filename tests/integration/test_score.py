@@ -1,0 +1,258 @@
+"""`watchkeeper score` on whole files: one row out per row in, and nothing depends on what comes later."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.errors import ModelsError
+from monitor.cli.app import build
+from monitor.errors import ModelError, SettingsError
+from monitor.sources import files
+
+HEADER = ["timestamp", "value", "score", "limit", "ratio", "anomaly_score", "state", "alert_id", "alert_opened"]
+TRAIN = 150
+QUICK = """
+[families.quick]
+topic = "t"
+interval = "5m"
+channels = [CHANNELS]
+window.length = 12
+threshold = { n_std = 7, history = 5000 }
+detector.options = { epochs = 15 }
+"""
+DATA = Path(os.environ.get("WATCHKEEPER_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+
+
+def score(*arguments: object) -> dict[str, Any]:
+    """Run the command; errors are raised."""
+    out = StringIO()
+    with redirect_stdout(out):
+        build().main(args=["score", *map(str, arguments), "--json"], standalone_mode=False)
+    summary: dict[str, Any] = json.loads(out.getvalue())
+    return summary
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> list[str]:
+    """Options of the default settings, but for a training that takes no time."""
+    return quick_options(tmp_path)
+
+
+def quick_options(folder: Path, *channels: str) -> list[str]:
+    names = ", ".join(f'"{name}"' for name in channels or ("value",))
+    (folder / "quick.toml").write_text(QUICK.replace("CHANNELS", names))
+    return ["--config", str(folder / "quick.toml"), "--train-rows", str(TRAIN)]
+
+
+def signal(rows: int = 600, channels: int = 1) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A rhythm with a little noise, and a fault from row 400 to row 420."""
+    rng = np.random.default_rng(7)
+    step = np.arange(rows)[:, None] * (1 + 0.1 * np.arange(channels))
+    values = 20 + np.sin(step / 6) + rng.normal(0, 0.05, (rows, channels))
+    values[400:420] += 6 * rng.choice([-1, 1], (min(20, max(0, rows - 400)), 1))
+    return np.round(values, 4)
+
+
+def stamps(rows: int) -> list[str]:
+    return [f"{at:%Y-%m-%d %H:%M:%S}" for at in pd.date_range("2026-03-01", periods=rows, freq="5min")]
+
+
+def table(rows: int = 600) -> list[list[str]]:
+    return [[at, str(value)] for at, value in zip(stamps(rows), signal(rows)[:, 0].tolist(), strict=True)]
+
+
+def write(path: Path, rows: Sequence[Sequence[str]], header: Sequence[str] = ("timestamp", "value")) -> Path:
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    return path
+
+
+def read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, keep_default_na=True)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scored file, out.csv, beside its input, in.csv."""
+    folder = tmp_path_factory.mktemp("scored")
+    path = write(folder / "in.csv", table())
+    summary = score(path, "--time", "timestamp", *quick_options(folder), "--output", folder / "out.csv")
+    assert summary["rows"] == 600
+    assert summary["interval"] == "5m"
+    return folder / "out.csv"
+
+
+def test_every_row_comes_out_with_its_score(scored: Path) -> None:
+    out = read(scored)
+    assert list(out.columns) == HEADER
+    assert out["timestamp"].tolist() == stamps(600)
+    assert set(out["state"][:TRAIN]) == {"bootstrap"}
+    assert out[["score", "anomaly_score", "alert_id"]][:TRAIN].isna().all(axis=None)
+    judged = out[TRAIN:]
+    assert judged["anomaly_score"].between(0, 1).all()
+    order = np.argsort(judged["ratio"].to_numpy(), kind="stable")
+    assert (np.diff(judged["anomaly_score"].to_numpy()[order]) >= 0).all()
+    assert ((judged["ratio"] > 1) == (judged["state"] == "anomaly")).all()
+    assert ((judged["anomaly_score"] > 0.5) == (judged["state"] == "anomaly")).all()
+
+
+def test_the_fault_opens_an_alert(scored: Path) -> None:
+    out = read(scored)
+    opened = np.flatnonzero(out["alert_opened"])
+    assert any(400 <= row < 405 for row in opened)
+    assert len(opened) <= 3
+    for row in opened:
+        assert isinstance(out["alert_id"][row], str)
+    ids = out["alert_id"].fillna("")
+    assert set(ids[out["alert_opened"] == 1]) == set(ids) - {""}
+    assert (out["alert_opened"][ids == ""] == 0).all()
+
+
+@pytest.mark.parametrize("rows", [TRAIN + 1, 403, 404, 521])
+def test_a_prefix_gives_the_prefix_of_the_output(scored: Path, tmp_path: Path, quick: list[str], rows: int) -> None:
+    cut = write(tmp_path / "cut.csv", table()[:rows])
+    score(cut, "--time", "timestamp", *quick, "--output", tmp_path / "out.csv")
+    whole = scored.read_bytes()
+    part = (tmp_path / "out.csv").read_bytes()
+    assert len(part.splitlines()) == rows + 1
+    assert whole.startswith(part)
+
+
+def messy() -> list[list[str]]:
+    """Bad cells, a repeated row, one out of order, short gaps and a long one; all behind the training rows too."""
+    rows = table()
+    rows[50][1] = "broken"
+    rows[300][1] = "n.a."
+    rows[301][0] = "yesterday"
+    rows[302][1] = ""  # missing, not bad
+    rows.insert(310, list(rows[309]))
+    rows.insert(330, [*rows[320]])
+    del rows[350:352]
+    del rows[450:470]
+    return rows
+
+
+def test_bad_late_and_repeated_rows_stay_in_their_places(tmp_path: Path, quick: list[str]) -> None:
+    path = write(tmp_path / "in.csv", messy())
+    summary = score(path, "--time", "timestamp", *quick)
+    out = read(tmp_path / "in.scored.csv")
+    state = out["state"]
+    assert len(out) == len(messy()) == summary["rows"]
+    assert state[50] == state[300] == state[301] == "invalid"
+    assert out["value"][300] == "n.a."
+    assert state[310] == "duplicate"
+    assert state[330] == "late"
+    assert out["anomaly_score"][[300, 301, 310, 330]].isna().all()
+    assert summary["states"]["invalid"] == 3
+    long_gap = np.flatnonzero(pd.to_datetime(out["timestamp"], errors="coerce").diff() > pd.Timedelta("1h"))[-1]
+    assert set(state[long_gap : long_gap + 11]) == {"insufficient"}
+    assert out["anomaly_score"][long_gap + 11 :].notna().all()
+
+
+def test_the_size_of_chunks_changes_nothing(tmp_path: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "in.csv", messy())
+    arguments = (path, "--time", "timestamp", *quick, "--output")
+    score(*arguments, tmp_path / "whole.csv")
+    original = files.FileSource.__init__
+    for chunk in (1, 97):
+        monkeypatch.setattr(
+            files.FileSource, "__init__",
+            lambda self, *args, chunk=chunk, **more: original(self, *args, **{**more, "chunk_rows": chunk}),
+        )  # fmt: skip
+        score(*arguments, tmp_path / "parts.csv")
+        assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_several_channels_another_delimiter_and_parquet(tmp_path: Path) -> None:
+    values = signal(600, 3)
+    frame = pd.DataFrame(values, columns=["a", "b", "c"])
+    frame.insert(0, "datetime", stamps(600))
+    frame["unused"] = "x"
+    frame.to_csv(tmp_path / "in.csv", sep=";", index=False)
+    frame.assign(datetime=pd.to_datetime(frame["datetime"])).to_parquet(tmp_path / "in.parquet")
+    options = ("--time", "datetime", "--values", "a,b,c", *quick_options(tmp_path, *"abc"), "--output")
+    score(tmp_path / "in.csv", "--delimiter", ";", *options, tmp_path / "out.csv")
+    score(tmp_path / "in.parquet", *options, tmp_path / "out.parquet")
+    text, typed = read(tmp_path / "out.csv"), pd.read_parquet(tmp_path / "out.parquet")
+    assert list(text.columns) == list(typed.columns) == ["timestamp", "a", "b", "c", *HEADER[2:]]
+    assert typed["timestamp"].dtype.kind == "M"
+    assert np.array_equal(text["ratio"].to_numpy(np.float32), typed["ratio"].to_numpy(np.float32), equal_nan=True)
+    assert text["alert_id"].fillna("").tolist() == typed["alert_id"].fillna("").tolist()
+
+
+def test_a_rate_stands_in_for_times(tmp_path: Path) -> None:
+    path = write(tmp_path / "in.csv", [row[1:] for row in table()], ["ecg_mv"])
+    summary = score(path, "--value", "ecg_mv", "--rate", 360, "--window", "50ms", "--train-rows", TRAIN)
+    out = read(tmp_path / "in.scored.csv")
+    assert summary["window"] == 18
+    assert summary["interval"] == "none"
+    assert list(out.columns) == ["timestamp", "ecg_mv", *HEADER[2:]]
+    assert out["timestamp"][36] == "1970-01-01T00:00:00.100000000Z"
+    assert out["anomaly_score"][TRAIN:].notna().all()
+
+
+def test_settings_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(
+        '[families.pumps]\ntopic = "t"\ninterval = "5m"\nwindow.length = "1h30m"\nthreshold.kind = "static"\n'
+        'detector.kind = "lstm"\ndetector.options = { epochs = 3 }\n'
+    )
+    path = write(tmp_path / "in.csv", table())
+    summary = score(path, "--time", "timestamp", "--train-rows", TRAIN, "--config", tmp_path / "plant.toml")
+    assert (summary["window"], summary["detector"]) == (18, "lstm")
+    assert read(tmp_path / "in.scored.csv")["limit"][TRAIN:].nunique() == 1
+
+
+def test_defaults_learn_from_the_first_15_percent_and_see_the_fault(tmp_path: Path) -> None:
+    summary = score(write(tmp_path / "in.csv", table(1000)), "--time", "timestamp")
+    assert (summary["training_rows"], summary["interval"], summary["detector"]) == (150, "5m", "dense")
+    opened = np.flatnonzero(read(tmp_path / "in.scored.csv")["alert_opened"])
+    assert any(400 <= row < 405 for row in opened)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ([], SettingsError, "time column or"),
+        (["--time", "when"], SettingsError, "no column when"),
+        (["--time", "timestamp", "--train-rows", "600"], SettingsError, "only 600 rows"),
+        (["--time", "timestamp", "--train-rows", "30"], ModelError, "complete windows"),
+        (["--time", "timestamp", "--window", "7x"], SettingsError, "7x"),
+        (["--time", "timestamp", "--output", "in.csv"], SettingsError, "file that is read"),
+        (["--time", "timestamp", "--family", "pumps"], SettingsError, "--config"),
+        (["--time", "timestamp", "--detector", "dance"], ModelsError, "dance"),
+    ],
+)
+def test_mistakes_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], kind: type[Exception], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "in.csv", table())
+    with pytest.raises(kind, match=message):
+        score("in.csv", *arguments)
+
+
+def test_a_real_machine_fails_where_people_said_so(tmp_path: Path) -> None:
+    """NAB's machine temperature: alerts open inside labelled windows."""
+    name = "realKnownCause/machine_temperature_system_failure.csv"
+    if not (DATA / "nab" / name).exists():
+        pytest.skip(f"no NAB data in {DATA}")
+    score(DATA / "nab" / name, "--time", "timestamp", "--value", "value", "--output", tmp_path / "out.csv")
+    out = read(tmp_path / "out.csv")
+    when = pd.to_datetime(out["timestamp"])
+    windows = [pd.to_datetime(window) for window in json.loads((DATA / "nab" / "windows.json").read_text())[name]]
+    training = when[(out["state"] == "bootstrap").to_numpy().nonzero()[0][-1]]
+    opened = when[out["alert_opened"] == 1]
+    later = [window for window in windows if window[0] > training]
+    assert len(later) == 3
+    assert sum(bool(opened.between(*window).any()) for window in later) >= 2
