@@ -1,6 +1,6 @@
 """Rolling limit: mean + n_std standard deviations of the last `history` of normal scores.
 
-The history is the last 24 buckets in which the stream had normal scores, so neither silence nor a long fault uses it up.
+The history is the last 24 buckets in which the stream had normal scores: neither silence nor a long fault uses it up.
 Each bucket keeps count, sum and sum of squares around the seed's mean, added strictly one after the other, so that any
 cut of the input gives the same bits; it leaves the history whole. Nothing is ever subtracted from a running sum, which
 is how a spike that leaves the window ruins such formulas.
