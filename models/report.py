@@ -61,6 +61,8 @@ def draw_loss(history: History) -> Figure:
     epochs = range(1, len(history.train) + 1)
     axes.plot(epochs, history.train, label="training")
     axes.plot(epochs, history.validation, label="validation")
+    if history.refit_epoch:
+        axes.axvline(history.refit_epoch + 1, color="grey", linestyle="--", label="refit on clean windows")
     axes.axvline(history.best_epoch + 1, color="grey", linestyle=":", label="weights kept")
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", title="Loss")
     axes.legend()

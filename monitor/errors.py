@@ -43,9 +43,16 @@ class SourceError(MonitorError):
 
 
 class StoreError(MonitorError):
-    """SQL cannot be read or written: unreachable, locked, full, or of another schema version."""
+    """SQL cannot be read or written: unreachable, locked, full, or of another schema version.
+
+    `transient` means that the same call may work in a moment, with nobody doing anything about it here.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class FencedError(StoreError):

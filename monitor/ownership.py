@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from monitor.aligner import COUNTERS
 from monitor.pipeline import Pipeline
 from monitor.ports import Position, Store, StreamState
 from monitor.records import Bool, Int32, Int64, Readings, TopicPartition
+
+READINGS = 4  # so many of the counters count readings: accepted, late, duplicate, future
 
 
 class Partitions:
@@ -46,18 +50,26 @@ class Streams:
         self.ids: Int64 = np.zeros(0, np.int64)  # -1 = not opened
         self.partition: Int32 = np.zeros(0, np.int32)
         self._changed: Bool = np.zeros(0, bool)
+        self._earlier: Int64 = np.zeros((0, len(COUNTERS)), np.int64)  # counted before the pipeline's counters began
+        self._counted: Int64 = np.zeros(0, np.int64)  # readings, as the store has it
 
     def open(self, readings: Readings, store: Store, run: str) -> set[str]:
         """Fetch id and state of streams seen for the first time; returns parts of states that no longer fit."""
         self._grow()
-        codes = np.unique(readings.stream)
-        new = codes[self.ids[codes] < 0]
+        codes, first = np.unique(readings.stream, return_index=True)
+        unknown = self.ids[codes] < 0
+        new = codes[unknown]
         if not len(new):
             return set()
         names = [self.pipeline.index.name(code) for code in new.tolist()]
         opened = store.open_streams(run, self.pipeline.name, names)
+        rebuilt = self.pipeline.load(new, [stream.state for stream in opened])
         self.ids[new] = [stream.id for stream in opened]
-        return self.pipeline.load(new, [stream.state for stream in opened])
+        self.partition[new] = readings.partition[first[unknown]]
+        saved = np.array([stream.counts for stream in opened], np.int64)
+        self._earlier[new] = saved - self.pipeline.counters(new)  # 0, unless the state had to be rebuilt
+        self._counted[new] = saved[:, :READINGS].sum(axis=1)
+        return rebuilt
 
     def seen(self, readings: Readings) -> None:
         """These readings are being processed."""
@@ -69,24 +81,14 @@ class Streams:
         codes = np.flatnonzero(self._changed).astype(np.int32)
         if not len(codes):
             return []
-        totals, states = self.pipeline.counters(codes), self.pipeline.dump(codes)
-        return [
-            StreamState(
-                id=int(self.ids[code]),
-                partition=int(self.partition[code]),
-                last_time=totals["clock"][i],
-                accepted=totals["accepted"][i],
-                late=totals["late"][i],
-                duplicate=totals["duplicate"][i],
-                future=totals["future"][i],
-                imputed=totals["imputed"][i],
-                state=states[i],
-            )
-            for i, code in enumerate(codes.tolist())
-        ]
+        columns = (self.ids[codes], self.partition[codes], self.pipeline.clock(codes), *self._totals(codes).T)
+        rows = (column.tolist() for column in columns)
+        return list(map(StreamState, *rows, self.pipeline.dump(codes), self._counted[codes].tolist()))
 
     def settled(self) -> None:
         """A commit has made the states durable."""
+        codes = np.flatnonzero(self._changed)
+        self._counted[codes] = self._totals(codes)[:, :READINGS].sum(axis=1)
         self._changed[:] = False
 
     def drop(self, partitions: Sequence[int] | None = None) -> None:
@@ -100,6 +102,10 @@ class Streams:
         self.ids[codes] = -1
         self._changed[codes] = False
 
+    def _totals(self, codes: NDArray[np.integer]) -> Int64:
+        """The counters of each stream since it was first seen, (n, 5)."""
+        return np.asarray(self._earlier[codes] + self.pipeline.counters(codes))
+
     def _grow(self) -> None:
         more = max(len(self.pipeline.index), 64) - len(self.ids)
         if more > 0:
@@ -107,3 +113,5 @@ class Streams:
             self.ids = np.concatenate([self.ids, np.full(more, -1, np.int64)])
             self.partition = np.concatenate([self.partition, np.zeros(more, np.int32)])
             self._changed = np.concatenate([self._changed, np.zeros(more, bool)])
+            self._earlier = np.concatenate([self._earlier, np.zeros((more, len(COUNTERS)), np.int64)])
+            self._counted = np.concatenate([self._counted, np.zeros(more, np.int64)])

@@ -15,6 +15,7 @@ from monitor.records import (
     Delivery,
     Evidence,
     Float32,
+    Gap,
     Int64,
     Poll,
     Scores,
@@ -71,17 +72,25 @@ class Position:
     next_offset: int | None
 
 
+Counts = tuple[int, int, int, int, int]  # accepted, late, duplicate, future, imputed
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedStream:
-    """A stream as the store knows it: its row id and the state to resume from, or None when it is new."""
+    """A stream as the store knows it: its row id, the state to resume from (None when it is new), and its counters."""
 
     id: int
     state: bytes | None
+    counts: Counts = (0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What is saved of a stream at a commit. Counters are totals since the stream was first seen."""
+    """What is saved of a stream at a commit. Counters are totals since the stream was first seen.
+
+    `before` is how many readings the row had counted (accepted, late, duplicate, future) when this worker last read or
+    wrote it; another number there means that another worker has written it since. None = not known.
+    """
 
     id: int
     partition: int
@@ -92,6 +101,7 @@ class StreamState:
     future: int
     imputed: int
     state: bytes
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,7 @@ class Commit:
     outbox: list[tuple[Transition, str, str]] = field(default_factory=list)  # (transition, channel, JSON payload)
     streams: list[StreamState] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     positions: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -149,8 +160,16 @@ class Store(Protocol):
     def commit(self, commit: Commit) -> None:
         """Write everything in one transaction.
 
-        Raises FencedError when an epoch is stale and StoreError on any other failure; nothing is written then,
+        Raises FencedError when another worker has taken a partition or written a stream, and StoreError on any other
+        failure; nothing is written then,
         and the same commit may be tried again.
+        """
+        ...
+
+    def note_settings(self, run: str, family: str, settings: str) -> list[str]:
+        """Keep the settings (JSON text) that a family works with from now on.
+
+        Where they differ from the newest ones kept, that is a new row; returns what changed, as "key: old -> new".
         """
         ...
 

@@ -254,6 +254,20 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Records [start, end) of a partition that were gone before they were read.
+
+    `end` < `start` where the topic begins anew: how many records were lost is not known then.
+    """
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One notification that is due: an outbox row."""
 
@@ -279,3 +293,4 @@ class Poll:
     records: int = 0
     at_end: bool = False
     finished: bool = False
+    gaps: list[Gap] = field(default_factory=list)

@@ -2,8 +2,8 @@
 
 Layout: magic "WK", version uint16, then for each part its signature (8 bytes), its size (uint32) and its row. All rows
 of a family have the same size, so a whole batch is encoded and decoded as one array. The signature is a hash of the
-settings that give the part its meaning: after a change of settings the parts that no longer fit begin anew, and the
-others are kept. Nothing is ever read as something it is not.
+settings that give the part its meaning and of the row's layout: after a change of either the parts that no longer fit
+begin anew, and the others are kept. Nothing is ever read as something it is not.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.lib.format import dtype_to_descr
 from numpy.typing import NDArray
 
 from monitor.errors import StoreError
@@ -57,7 +58,9 @@ class StateCodec:
     """Encodes and decodes the rows of several parts."""
 
     def __init__(self, parts: Sequence[tuple[str, Part, bytes]]) -> None:
-        self._sections = [_Section(*part) for part in parts]
+        self._sections = [
+            _Section(name, part, signature(meaning, dtype_to_descr(part.dtype))) for name, part, meaning in parts
+        ]
         fields: list[Any] = [("magic", "S2"), ("version", "<u2")]
         for section in self._sections:
             name = section.name
@@ -80,33 +83,38 @@ class StateCodec:
         data, size = rows.tobytes(), self.size
         return [data[at : at + size] for at in range(0, len(data), size)]
 
-    def load(self, codes: NDArray[np.integer], states: Sequence[bytes]) -> set[str]:
-        """Put saved states back; returns the names of parts that no longer fit in at least one of them.
+    def load(self, codes: NDArray[np.integer], states: Sequence[bytes]) -> dict[str, NDArray[np.integer]]:
+        """Put saved states back; returns by part the codes of streams in whose state it no longer fits.
 
         Raises StoreError for bytes that are no state of this version.
         """
-        lost: set[str] = set()
-        for section in self._sections:
-            found = [self._find(state, section) for state in states]
-            fits = np.array([row is not None for row in found], bool)
+        lost: dict[str, NDArray[np.integer]] = {}
+        parts = [_split(state) for state in states]
+        for i, section in enumerate(self._sections):
+            head = section.signature + section.part.dtype.itemsize.to_bytes(4, "little")
+            fits = np.array([i < len(part) and part[i][:_PART_HEAD] == head for part in parts], bool)
             if not fits.all():
-                lost.add(section.name)
-            rows = np.frombuffer(b"".join(row for row in found if row is not None), section.part.dtype)
-            section.part.load(codes[fits], rows)
+                lost[section.name] = codes[~fits]
+            found = b"".join(part[i][_PART_HEAD:] for part, fit in zip(parts, fits.tolist(), strict=True) if fit)
+            section.part.load(codes[fits], np.frombuffer(found, section.part.dtype))
         return lost
 
-    def _find(self, state: bytes, wanted: _Section) -> bytes | None:
-        """The row of a part in a saved state, by walking over the parts; None where its signature differs."""
-        if state[:2] != MAGIC or int.from_bytes(state[2:4], "little") != VERSION:
-            raise StoreError(
-                "a saved stream state is damaged or of another version of Watchkeeper; "
-                "run the version that wrote it, or start a new run name"
-            )
-        at = _HEAD
-        for section in self._sections:
-            size = int.from_bytes(state[at + 8 : at + _PART_HEAD], "little")
-            if section is wanted:
-                same = state[at : at + 8] == wanted.signature and size == wanted.part.dtype.itemsize
-                return state[at + _PART_HEAD : at + _PART_HEAD + size] if same else None
-            at += _PART_HEAD + size
-        return None
+
+def _split(state: bytes) -> list[bytes]:
+    """The parts of a saved state, each with its head."""
+    if len(state) < _HEAD or state[:2] != MAGIC:
+        raise StoreError("a saved stream state is damaged: restore the database, or start a new run name")
+    version = int.from_bytes(state[2:_HEAD], "little")
+    if version != VERSION:
+        raise StoreError(
+            f"a saved stream state is of version {version}, this Watchkeeper reads version {VERSION}; "
+            "install the version that wrote it, or start a new run name"
+        )
+    parts, at = [], _HEAD
+    while at < len(state):
+        end = at + _PART_HEAD + int.from_bytes(state[at + 8 : at + _PART_HEAD], "little")
+        if end > len(state):
+            raise StoreError("a saved stream state is cut short: restore the database, or start a new run name")
+        parts.append(state[at:end])
+        at = end
+    return parts

@@ -32,7 +32,7 @@ RING = 2.0  # s of samples that are kept: enough for LOOK_BACK, and a window aro
 JUMP = 10**8  # ns
 WAITING = 4  # beats of a stream that were found and wait for their last samples
 RHYTHM = 20  # one in so many points of a window draws the rhythm
-COVER = 1 / 0.03  # with the bootstrap detector's limit of 10, a beat 30 % premature is an anomaly
+COVER = 1 / 0.02  # with the bootstrap detector's limit of 10, a beat a fifth premature is an anomaly
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from monitor.beats.windower import RING
 from monitor.durations import format_duration
 from monitor.errors import SettingsError
 from monitor.settings import Family, Settings, Span, WebhookNotifier, load
@@ -56,6 +57,8 @@ def state_bytes(family: Family, streams: int) -> int:
     """Rough size in memory of what a worker keeps of so many streams: ring buffers, limits, alert timers."""
     if family.window.kind == "message":
         return streams * _FIXED
+    if family.window.kind == "beat":
+        return streams * (round(RING * family.rate) * (4 + 1 + 8) + _FIXED)
     reading = 4 * len(family.channels) + 1 + 8 * (family.interval is None)  # values, filled-in flag, time off the grid
     return streams * ((family.length + _SLACK) * reading + _FIXED)
 
@@ -78,6 +81,8 @@ def _family(family: Family) -> dict[str, str]:
     }
     if family.window.kind == "message":
         summary |= {"window": f"message, {family.length:,} readings", "hop": "every message"}
+    if family.window.kind == "beat":
+        summary |= {"window": f"beat, {family.length:,} points, found at {family.rate:g} Hz", "hop": "every beat"}
     return summary
 
 

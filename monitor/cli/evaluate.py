@@ -115,13 +115,14 @@ def _report(evaluation: Evaluation, folder: Path) -> list[Path]:
 
 
 def _show(result: dict[str, Any], files: list[Path]) -> None:
-    table = Table(title=f"{result['detector']}, {result['recipe']} recipe (normal = positive)", title_justify="left")
+    table = Table()
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, value in result.items():
         if isinstance(value, float):
             table.add_row(name, f"{value:.4f}")
     console = Console()
+    console.print(f"{result['detector']}, {result['recipe']} recipe; normal is the positive class")
     console.print(table)
     console.print(
         f"trained on {result['train_windows']} normal windows, tested on {result['test_normal']} normal and "

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from when nobody says how many
 WINDOW = 12
-BEAT, BEAT_N_STD = 128, 6.0  # points of a heartbeat, and its limit
+BEAT = 128  # points of a heartbeat
 N_STD = 7.0
 HISTORY = 5000
 
@@ -106,7 +106,7 @@ def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Fami
         "threshold": {"n_std": N_STD if tuned["n-std"] is None else tuned["n-std"], "history": HISTORY},
     }
     if window == "beat":  # beats follow one another too fast for a limit that moves: faults would raise it
-        raw |= {"threshold": {"kind": "static", "n_std": BEAT_N_STD if tuned["n-std"] is None else tuned["n-std"]}}
+        raw["threshold"]["kind"] = "static"
     return parse({"families": {"file": raw}}, "the command line").families["file"]
 
 

@@ -35,8 +35,11 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
     for block in commit.scores:
         if len(block.scores):
             backend.insert_scores(connection, block, _model_ref(connection, block.model, refs))
-    if commit.streams:
-        backend.update_streams(connection, commit.streams, now)
+    if commit.streams and backend.update_streams(connection, commit.streams, now) != len(commit.streams):
+        raise FencedError(
+            f"streams of run {commit.run} were written by another worker: their readings come through several "
+            "partitions; nothing was written, this worker has to step down; make producers partition by stream"
+        )
     _insert(connection, tables.history, (_history_row(block) for block in commit.history if len(block.time)))
     _upsert_alerts(connection, commit.alerts)
     _insert(connection, tables.transitions, map(_transition_row, commit.transitions))

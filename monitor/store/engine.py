@@ -14,9 +14,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from monitor.errors import StoreError
-from monitor.ports import ScoreBlock, StreamState
+from monitor.ports import OpenedStream, ScoreBlock, StreamState
 
-StreamRow = tuple[str, int, bytes | None]  # name, id, state
+StreamRow = tuple[str, OpenedStream]  # with its name
 
 
 class Backend(Protocol):
@@ -28,8 +28,8 @@ class Backend(Protocol):
         """Add a block of scores; NaN becomes NULL."""
         ...
 
-    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> None:
-        """Save the state of streams by id."""
+    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
+        """Save the state of streams by id, where nobody else has written since; returns how many that were."""
         ...
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:

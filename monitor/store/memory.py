@@ -89,7 +89,13 @@ class MemoryStore:
         """Rows of these streams in the order asked; see `Store`."""
         with self.lock:
             ids = [self.streams.setdefault((run, family, name), self._next_id()) for name in names]
-            return [OpenedStream(id_, self.states[id_].state if id_ in self.states else None) for id_ in ids]
+            return [self._opened(id_) for id_ in ids]
+
+    def _opened(self, id_: int) -> OpenedStream:
+        s = self.states.get(id_)
+        if s is None:
+            return OpenedStream(id_, None)
+        return OpenedStream(id_, s.state, (s.accepted, s.late, s.duplicate, s.future, s.imputed))
 
     def _next_id(self) -> int:
         self._last_id += 1
@@ -121,6 +127,9 @@ class MemoryStore:
             position = self.positions.get((commit.run, topic, partition))
             if position is None or position.epoch != epoch:
                 raise FencedError(f"{topic} [{partition}] of run {commit.run} has a newer owner than epoch {epoch}")
+        for stream in commit.streams:
+            if stream.before not in (None, sum(self._opened(stream.id).counts[:4])):
+                raise FencedError(f"stream {stream.id} of run {commit.run} was written by another worker")
         known = {"", *(model.id for model in self.models)}
         for block in commit.scores:
             if block.model not in known:

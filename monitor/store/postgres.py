@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import URL
 
-from monitor.ports import ScoreBlock, StreamState
+from monitor.ports import OpenedStream, ScoreBlock, StreamState
 from monitor.store.engine import StreamRow, root_cause
 
 _COPY_SCORES = (
@@ -24,17 +24,22 @@ _COPY_SCORES = (
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
 _COPY_TRAILER = b"\xff\xff"
 
-_STATE_FIELDS = ("id", "partition", "last_time", "accepted", "late", "duplicate", "future", "imputed", "state")
+_STATE_FIELDS = (
+    "id", "partition", "last_time", "accepted", "late", "duplicate", "future", "imputed", "state", "before",
+)  # fmt: skip
 _UPDATE_STREAMS = (
     "UPDATE streams SET partition = new.partition, last_time = new.last_time, accepted = new.accepted,"
     " late = new.late, duplicate = new.duplicate, future = new.future, imputed = new.imputed, state = new.state,"
     " updated = %s FROM unnest(%b::bigint[], %b::integer[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],"
-    " %b::bigint[], %b::bigint[], %b::bytea[])"
-    " AS new(id, partition, last_time, accepted, late, duplicate, future, imputed, state) WHERE streams.id = new.id"
+    " %b::bigint[], %b::bigint[], %b::bytea[], %b::bigint[])"
+    " AS new(id, partition, last_time, accepted, late, duplicate, future, imputed, state, before)"
+    " WHERE streams.id = new.id AND (new.before IS NULL"
+    " OR streams.accepted + streams.late + streams.duplicate + streams.future = new.before)"
 )
 # A join: ANY(array) compares every row with every name where the planner does not know the table's size yet.
 _FIND_STREAMS = (
-    "SELECT s.name, s.id, s.state FROM unnest(%s::text[]) AS wanted(name) JOIN streams AS s ON s.name = wanted.name"
+    "SELECT s.name, s.id, s.state, s.accepted, s.late, s.duplicate, s.future, s.imputed"
+    " FROM unnest(%s::text[]) AS wanted(name) JOIN streams AS s ON s.name = wanted.name"
     " WHERE s.run = %s AND s.family = %s"
 )
 _ADD_STREAMS = (
@@ -84,20 +89,20 @@ class Postgres:
                 connection.invalidate(error)
             raise
 
-    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> None:
-        """Save the state of streams by id."""
+    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
+        """Save the state of streams by id, where nobody else has written since."""
         columns = [list(map(attrgetter(name), streams)) for name in _STATE_FIELDS]
-        connection.exec_driver_sql(_UPDATE_STREAMS, (now, *columns))
+        return connection.exec_driver_sql(_UPDATE_STREAMS, (now, *columns)).rowcount
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Those of `names` that have a row."""
         rows = connection.exec_driver_sql(_FIND_STREAMS, (list(names), run, family))
-        return [(name, id_, state) for name, id_, state in rows]
+        return [(row[0], OpenedStream(row[1], row[2], row[3:])) for row in map(tuple, rows)]
 
     def add_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Make rows for those of `names` that have none, and return them."""
         rows = connection.exec_driver_sql(_ADD_STREAMS, (run, family, list(names)))
-        return [(name, id_, None) for name, id_ in rows]
+        return [(name, OpenedStream(id_, None)) for name, id_ in rows]
 
     def transaction_id(self, connection: Connection) -> str | None:
         """The server's number of this transaction."""

@@ -82,8 +82,7 @@ class SqlStore:
         find, add = self._backend.find_streams, self._backend.add_streams
         wanted = list(dict.fromkeys(names))
         for step in (find, add, find):  # the last for rows that another worker added in between
-            found = step(connection, run, family, wanted)
-            opened.update((name, OpenedStream(id_, state)) for name, id_, state in found)
+            opened.update(step(connection, run, family, wanted))
             wanted = [name for name in wanted if name not in opened]
             if not wanted:
                 return

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 
-from monitor.ports import ScoreBlock, StreamState
+from monitor.ports import OpenedStream, ScoreBlock, StreamState
 from monitor.store.engine import StreamRow, root_cause
 
 BUSY_SECONDS = 5
@@ -26,10 +26,12 @@ _INSERT_SCORES = (
 )
 _UPDATE_STREAM = (
     'UPDATE streams SET "partition" = ?, last_time = ?, accepted = ?, late = ?, duplicate = ?, future = ?,'
-    " imputed = ?, state = ?, updated = ? WHERE id = ?"
+    " imputed = ?, state = ?, updated = ?"
+    " WHERE id = ? AND accepted + late + duplicate + future = ifnull(?, accepted + late + duplicate + future)"
 )
 _FIND_STREAMS = (
-    "SELECT name, id, state FROM streams WHERE run = ? AND family = ? AND name IN (SELECT value FROM json_each(?))"
+    "SELECT name, id, state, accepted, late, duplicate, future, imputed FROM streams"
+    " WHERE run = ? AND family = ? AND name IN (SELECT value FROM json_each(?))"
 )
 _ADD_STREAMS = (
     "INSERT INTO streams (run, family, name, accepted, late, duplicate, future, imputed)"
@@ -63,23 +65,26 @@ class Sqlite:
         rows = list(zip(*(column.tolist() for column in columns), repeat(model)))
         connection.exec_driver_sql(_INSERT_SCORES, rows)
 
-    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> None:
-        """Save the state of streams by id."""
+    def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
+        """Save the state of streams by id, where nobody else has written since."""
         rows = [
-            (s.partition, s.last_time, s.accepted, s.late, s.duplicate, s.future, s.imputed, s.state, now, s.id)
+            (
+                s.partition, s.last_time, s.accepted, s.late, s.duplicate, s.future, s.imputed, s.state,
+                now, s.id, s.before,
+            )
             for s in streams
-        ]
-        connection.exec_driver_sql(_UPDATE_STREAM, rows)
+        ]  # fmt: skip
+        return connection.exec_driver_sql(_UPDATE_STREAM, rows).rowcount
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Those of `names` that have a row."""
         rows = connection.exec_driver_sql(_FIND_STREAMS, (run, family, json.dumps(names)))
-        return [(name, id_, state) for name, id_, state in rows]
+        return [(row[0], OpenedStream(row[1], row[2], row[3:])) for row in map(tuple, rows)]
 
     def add_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Make rows for those of `names` that have none, and return them."""
         rows = connection.exec_driver_sql(_ADD_STREAMS, (run, family, json.dumps(names)))
-        return [(name, id_, None) for name, id_ in rows]
+        return [(name, OpenedStream(id_, None)) for name, id_ in rows]
 
     def transaction_id(self, connection: Connection) -> str | None:
         """None: the database runs in this process, so its answer to COMMIT cannot be lost."""

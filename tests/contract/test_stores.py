@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from monitor.errors import FencedError, StoreError
 from monitor.ports import Commit, HistoryBlock, ModelRow, Outbox, Position, Store
-from monitor.records import DeadLetter, Scores
+from monitor.records import DeadLetter, Gap, Scores
 from monitor.store import tables
 from monitor.store.engine import connect
 from monitor.store.migrations import upgrade
@@ -376,3 +376,41 @@ def test_a_block_may_mix_known_and_unknown_limits(keeper: Memory | Sql) -> None:
     mixed = Scores(*(np.concatenate([getattr(warming, n), getattr(warm, n)]) for n in Scores.__slots__))
     store.commit(Commit(run="live", scores=[block(stream, mixed)], positions={TOPIC: (1, 1)}))
     assert keeper.counts()["scores"] == 3
+
+
+def test_a_stream_that_another_worker_wrote_is_not_overwritten(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    stream = store.open_streams("live", "machines", ["m-1"])[0]
+    assert stream.counts == (0, 0, 0, 0, 0)
+    store.commit(Commit("live", streams=[replace(state(stream.id, b"one"), before=0)]))
+    with pytest.raises(FencedError, match="written by another worker"):
+        store.commit(Commit("live", streams=[replace(state(stream.id, b"two"), before=0)]))
+    again = store.open_streams("live", "machines", ["m-1"])[0]
+    assert (again.state, again.counts) == (b"one", (4, 3, 2, 1, 0))
+    store.commit(Commit("live", streams=[replace(state(stream.id, b"three"), before=10)]))
+    assert store.open_streams("live", "machines", ["m-1"])[0].state == b"three"
+
+
+def test_settings_are_kept_where_they_change(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    assert store.note_settings("live", "machines", '{"a": 1, "b": {"c": [2]}}') == []
+    assert store.note_settings("live", "machines", '{"b": {"c": [2]}, "a": 1}') == []
+    assert store.note_settings("live", "pumps", '{"a": 5}') == []
+    changed = store.note_settings("live", "machines", '{"a": 1, "b": {"c": [3], "d": "x"}}')
+    assert changed == ["b.c: [2] -> [3]", 'b.d: nothing -> "x"']
+    assert keeper.store().note_settings("live", "machines", '{"a": 1, "b": {"c": [3], "d": "x"}}') == []
+
+
+def test_gaps_are_kept(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    epoch = store.take("live", [TOPIC])[TOPIC].epoch
+    gap = Gap(topic=TOPIC[0], partition=TOPIC[1], start=5, end=9, reason="deleted")
+    store.commit(Commit("live", gaps=[gap], positions={TOPIC: (epoch, 9)}))
+    if isinstance(keeper, Memory):
+        assert keeper.shared.gaps == [("live", gap)]
+        return
+    with keeper._database.reading() as connection:
+        (row,) = connection.execute(select(tables.gaps)).mappings()
+    assert {name: row[name] for name in ("run", "topic", "partition", "start", "end", "reason")} == {
+        "run": "live", "topic": TOPIC[0], "partition": TOPIC[1], "start": 5, "end": 9, "reason": "deleted",
+    }  # fmt: skip

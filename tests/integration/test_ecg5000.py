@@ -14,6 +14,7 @@ from monitor.cli.evaluate import measure, split_normal
 from monitor.labelled import read_labelled
 
 SEEDS = (0, 1, 2)
+pytestmark = pytest.mark.timeout(1800)  # six trainings: a minute on a free core, many on a crowded machine
 
 
 @pytest.fixture(scope="module")

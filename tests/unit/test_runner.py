@@ -1,0 +1,256 @@
+"""The worker's loop over the in-memory twins: what it does when SQL is away, and when its partitions are taken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from monitor import runner
+from monitor.errors import FencedError, StoreError
+from monitor.pipeline import Pipeline
+from monitor.ports import Assignments, Commit, ModelRow, OpenedStream, Position
+from monitor.records import StreamIndex, TopicPartition
+from monitor.runner import Plan, Runner
+from monitor.scaling import Profile
+from monitor.settings import Family, Span
+from monitor.sources.formats.json_messages import JsonDecoder
+from monitor.sources.memory import Record
+from monitor.testing import DistanceScorer, ListSource, MemoryStore
+from monitor.thresholds.rolling import RollingThreshold
+
+P0, P1 = ("t", 0), ("t", 1)
+MODEL = ModelRow(id="0123456789abcdef", family="f", path="", manifest="")
+FAMILY = Family.model_validate(
+    {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}, "threshold": {"history": "60s"}}
+)
+
+
+def away() -> StoreError:
+    return StoreError("SQL is away", transient=True)
+
+
+class ShakyStore(MemoryStore):
+    """Raises the next error scripted for a method, if any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: dict[str, list[Exception | None]] = {"take": [], "open": [], "commit": []}
+        self.add_model(MODEL)
+
+    def _shake(self, what: str) -> None:
+        error = self.errors[what].pop(0) if self.errors[what] else None
+        if error is not None:
+            raise error
+
+    def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
+        self._shake("take")
+        return super().take(run, partitions)
+
+    def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
+        self._shake("open")
+        return super().open_streams(run, family, names)
+
+    def commit(self, commit: Commit) -> None:
+        self._shake("commit")
+        super().commit(commit)
+
+
+class Models:
+    """One model for good."""
+
+    holding = False
+
+    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
+        one = np.ones(1, np.float32)
+        for pipeline in pipelines.values():
+            if not pipeline.model:
+                profiles = {f"m-{i}": Profile(one * 0, one, 1.0, 0.2, 50) for i in range(4)}
+                pipeline.adopt(MODEL.id, DistanceScorer(), profiles)
+
+    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
+        raise AssertionError("every stream has a profile")
+
+
+class Source(ListSource):
+    """Calls `meanwhile` when it is held, as a group calls its members at any time."""
+
+    meanwhile: Callable[[Source], None] | None = None
+    held = 0
+
+    def hold(self, seconds: float) -> None:
+        self.held += 1
+        if self.meanwhile is not None:
+            act, self.meanwhile = self.meanwhile, None
+            act(self)
+
+
+class World:
+    """Two partitions with a stream each, a store, and workers on them."""
+
+    def __init__(self, readings: int = 40) -> None:
+        rng = np.random.default_rng(0)
+        self.store = ShakyStore()
+        self.sources: list[Source] = []
+        self.meanwhile: Callable[[Source], None] | None = None
+        self.logs: dict[TopicPartition, list[Record]] = {
+            P0: [self._record("m-0", at, rng) for at in range(readings)],
+            P1: [self._record("m-1", at, rng) for at in range(readings)],
+        }
+
+    @staticmethod
+    def _record(name: str, at: int, rng: np.random.Generator) -> Record:
+        value = float(rng.normal()) * (20 if 20 <= at < 28 else 1)
+        return name.encode(), json.dumps({"time": 1_700_000_000 + at, "value": value}).encode()
+
+    def runner(
+        self, *, patience: float = 0.0, partitions: Sequence[TopicPartition] = (P0, P1), family: Family = FAMILY
+    ) -> Runner:
+        index = StreamIndex()
+        pipeline = Pipeline("f", family, index, RollingThreshold(3.0, 60 * 10**9), "live")
+        logs = {partition: self.logs[partition] for partition in partitions}
+
+        def connect(listener: Assignments) -> Source:
+            source = Source(logs, {"t": ("f", JsonDecoder(family, index))}, listener, batch=7)
+            source.meanwhile, self.meanwhile = self.meanwhile, None
+            self.sources.append(source)
+            return source
+
+        plan = Plan(interval=0.0, until_end=True, patience=patience, announce=lambda *_: [("log", "{}")])
+        return Runner(connect, self.store, {"f": pipeline}, Models(), plan)
+
+    def facts(self) -> dict[str, object]:
+        """All that a run leaves behind; ids do not depend on who came first."""
+        names = {id_: key[2] for key, id_ in self.store.streams.items()}
+        return {
+            "scores": {(names[id_], end): s.score.tobytes() for (id_, end), s in self.store.scores.items()},
+            "alerts": self.store.alerts,
+            "transitions": self.store.transitions,
+            "outbox": sorted(str(row.delivery.transition) for row in self.store.outbox.values()),
+            "states": {names[id_]: state.state for id_, state in self.store.states.items()},
+            "offsets": {key: position.next_offset for key, position in self.store.positions.items()},
+        }
+
+
+@pytest.fixture
+def undisturbed() -> dict[str, object]:
+    world = World()
+    world.runner().run()
+    facts = world.facts()
+    assert len(world.store.scores) == 2 * 37
+    assert len(world.store.transitions) >= 2
+    return facts
+
+
+@pytest.mark.parametrize("what", ["take", "open", "commit"])
+def test_sql_is_away_for_a_while(undisturbed: dict[str, object], what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "BACKOFF_S", (0.001,))
+    world = World()
+    world.store.errors[what] = [away(), away(), away(), None, away()]
+    world.runner(patience=5.0).run()
+    assert world.facts() == undisturbed
+    assert world.sources[0].held == (0 if what == "take" else sum(source.held for source in world.sources))
+
+
+@pytest.mark.parametrize("what", ["take", "open", "commit"])
+def test_errors_that_stay_end_the_worker(what: str) -> None:
+    world = World()
+    world.store.errors[what] = [StoreError("the disk is full")]
+    with pytest.raises(StoreError, match="the disk is full"):
+        world.runner().run()
+    assert world.store.scores == {}
+    assert all(source.closed for source in world.sources)
+
+
+def test_sql_stays_away_during_an_assignment(undisturbed: dict[str, object]) -> None:
+    """The worker does not read from a guess: it leaves, and comes again."""
+    world = World()
+    world.store.errors["take"] = [away()]
+    world.runner(patience=0.0).run()
+    assert len(world.sources) == 2
+    assert world.facts() == undisturbed
+
+
+def test_a_fenced_worker_begins_again(undisturbed: dict[str, object]) -> None:
+    world = World()
+    world.store.errors["commit"] = [None, FencedError("newer owner"), None, FencedError("newer owner")]
+    world.runner().run()
+    assert len(world.sources) == 3
+    assert world.facts() == undisturbed
+
+
+@pytest.mark.parametrize("what", ["open", "commit"])
+@pytest.mark.parametrize("action", [Source.take, Source.lose])
+def test_partitions_leave_while_sql_is_away(
+    undisturbed: dict[str, object], what: str, action: Callable[[Source, Sequence[TopicPartition]], None]
+) -> None:
+    """Whatever the worker holds of the partition is written once: here, or by the next owner."""
+    world = World()
+    world.store.errors[what] = [None, away()] if what == "commit" else [away()]
+
+    def meanwhile(source: Source) -> None:
+        action(source, [P1])
+
+    world.meanwhile = meanwhile
+    world.runner().run()
+    world.runner(partitions=[P1]).run()
+    assert world.facts() == undisturbed
+
+
+def test_a_lost_partition_is_never_written_with_a_revoked_one(undisturbed: dict[str, object]) -> None:
+    """The two come together; what is pending holds scores of both, and only one of them still has a fence."""
+    world = World()
+    world.store.errors["commit"] = [None, away()]
+    written: list[int] = []
+
+    def meanwhile(source: Source) -> None:
+        written.append(len(world.store.scores))
+        source.lose([P0])
+        source.take([P1])
+        written.append(len(world.store.scores))
+
+    world.meanwhile = meanwhile
+    world.runner().run()
+    assert written[0] == written[1]
+    assert world.facts() == undisturbed
+
+
+def test_settings_that_change_are_a_row() -> None:
+    world = World()
+    world.runner().run()
+    world.runner().run()
+    assert len(world.store.settings["live", "f"]) == 1
+    changed = FAMILY.model_copy(update={"alerts": FAMILY.alerts.model_copy(update={"open_count": 3})})
+    assert world.store.note_settings("live", "f", changed.model_dump_json()) == ["alerts.open_count: 2 -> 3"]
+    assert len(world.store.settings["live", "f"]) == 2
+
+
+def test_counters_outlive_a_change_of_settings() -> None:
+    """The state of another window length cannot be used; what was counted stays counted."""
+    world = World(readings=30)
+    world.runner().run()
+    world.logs = World(readings=40).logs
+    longer = FAMILY.window.model_copy(update={"length": Span(count=6)})
+    world.runner(family=FAMILY.model_copy(update={"window": longer})).run()
+    assert {state.accepted for state in world.store.states.values()} == {40}
+    assert len(world.store.settings["live", "f"]) == 2
+
+
+def test_two_workers_on_one_stream_do_not_overwrite_each_other() -> None:
+    """A producer that spreads a stream over partitions: each reading is still counted once."""
+    world = World()
+    world.logs[P1] = [(b"m-0", body) for _, body in world.logs[P1]]
+    other = world.runner(partitions=[P1])
+
+    def meanwhile(source: Source) -> None:
+        world.store.errors["commit"] = []
+        other.run()
+
+    world.store.errors["commit"] = [None, away()]
+    world.meanwhile = meanwhile
+    world.runner(partitions=[P0]).run()
+    (state,) = world.store.states.values()
+    assert state.accepted + state.late + state.duplicate == 80
+    assert len(world.sources) == 3  # the first worker was fenced once, and began again
