@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from monitor.errors import NotifyError
+from monitor.errors import NotifyError, StoreError
 from monitor.ports import Notifier, Outbox
 from monitor.records import Delivery
 from monitor.retry import wait
@@ -109,6 +109,9 @@ class Dispatcher:
         while not self._stopping.is_set():
             try:
                 pause = 0.0 if self.run_once(self._clock()) else _IDLE
+            except StoreError as error:  # its message says everything
+                log.warning("dispatcher.failed", error=str(error), retry_in_s=_BROKEN)
+                pause = _BROKEN
             except Exception as error:  # whatever it is, the next look may go well, and alerts must not stop
                 log.exception("dispatcher.failed", error=str(error), retry_in_s=_BROKEN)
                 pause = _BROKEN

@@ -33,6 +33,7 @@ Wait = Callable[[float], bool]  # waits for that many seconds; false = no furthe
 POLL_S = 1.0
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 JITTER = 0.2  # workers that lost SQL together must not return together
+REST = 4  # after a commit that took t seconds there is none for 4 t: at most a fifth of the time goes into commits
 
 
 class Models(Protocol):
@@ -81,7 +82,8 @@ class Runner:
         self._connect, self._store, self._models, self._plan = connect, store, models, plan
         self._pipelines = pipelines
         self._pending = Pending(plan.run, plan.announce, pipelines)
-        self._due = 0.0
+        self._due = 0.0  # when the interval of what is pending is over
+        self._rest = 0.0  # no commit before that, however urgent
         self._fenced = False  # what is in memory must not be written any more
         self._in_hand = False  # a poll is being held back whose streams are not open yet
         self._stop: Callable[[], bool] = lambda: False
@@ -150,15 +152,14 @@ class Runner:
 
     def _turn(self, source: Source) -> bool:
         """Poll once and do what is due; true when the work is over."""
-        wait = max(0.0, min(POLL_S, self._due - time.monotonic())) if self._pending.dirty else POLL_S
-        poll = source.poll(wait)
+        poll = source.poll(min(POLL_S, max(0.0, self._until_commit())))
         if self._fenced or not self._process(poll, source):
             return False
         if poll.finished:
             for family, pipeline in self._pipelines.items():
                 self._pending.add(family, pipeline.flush())
         over = poll.finished or (self._plan.until_end and poll.at_end and not poll.records)
-        if over or self._pending.urgent or (self._pending.dirty and time.monotonic() >= self._due):
+        if over or self._until_commit() <= 0:
             self._commit(source)
             self._serve_models(source)
         return over
@@ -181,6 +182,13 @@ class Runner:
 
     # Commits
 
+    def _until_commit(self) -> float:
+        """Seconds."""
+        if not self._pending.dirty:
+            return POLL_S
+        due = self._rest if self._pending.urgent else max(self._due, self._rest)
+        return due - time.monotonic()
+
     def _commit(self, source: Source) -> None:
         positions = dict(self._pending.partitions.next)
         self._insist(self._write, self._hold(source))
@@ -190,8 +198,10 @@ class Runner:
     def _write(self) -> None:
         """Write the pending commit; afterwards there is nothing pending."""
         if self._pending.dirty:
+            began = time.monotonic()
             self._store.commit(self._pending.complete())
             self._pending.settle()
+            self._rest = time.monotonic() + REST * (time.monotonic() - began)
             self.totals.commits += 1
 
     def _insist(self, action: Callable[[], T], wait: Wait) -> T | None:

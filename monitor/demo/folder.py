@@ -47,7 +47,7 @@ alerts = {{ open_count = 2, open_of = 3, resolve_after = 5 }}  # every other bea
 
 [families.ecg.detector]
 kind = "lstm"
-options = {{ epochs = 10, batch_size = 32, learning_rate = 0.01 }}
+options = {{ epochs = 20, batch_size = 32, learning_rate = 0.01 }}
 
 [notify.receiver]  # the demo's own; it ended with the demo
 kind = "webhook"
