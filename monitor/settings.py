@@ -26,6 +26,7 @@ __all__ = [
     "Store", "Threshold", "Train", "WebhookNotifier", "Window", "format_duration", "load", "parse", "parse_duration",
 ]  # fmt: skip
 
+FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
 PREFIX = "WATCHKEEPER__"
 
 
@@ -268,12 +269,19 @@ def _cross_check(settings: Settings) -> Iterator[str]:
 def _family_problems(family: Family) -> Iterator[str]:
     spans = {"window.length": family.window.length, "window.hop": family.window.hop}
     spans |= {"align.lateness": family.align.lateness, "align.max_gap": family.align.max_gap}
+    spans |= {"train.after": family.train.after}
     for where, span in spans.items():
         try:
             if span is not None and span.steps(family.interval, where) < (where.startswith("window")):
                 yield f"{where}: must be at least 1"
         except SettingsError as error:
             yield str(error)
+            return
+    if family.window.kind != "beat":
+        after, fewest = family.train.after.steps(family.interval, "train.after"), FEWEST_WINDOWS
+        fewest += 0 if family.window.kind == "message" else family.length - 1
+        if after < fewest:
+            yield f"train.after: {after} readings are too few to train on; with this window it takes {fewest} at least"
     yield from beat_problems(family.window, family.interval, len(family.channels))
     if len(set(family.channels)) < len(family.channels):
         yield "channels: each name may stand there once"

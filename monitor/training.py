@@ -23,11 +23,10 @@ from monitor.pipeline import Pipeline
 from monitor.ports import HistoryBlock, ModelRow, Scorer, Source
 from monitor.records import Float32, Int64
 from monitor.scaling import Profile, robust_scale
-from monitor.settings import Family
+from monitor.settings import FEWEST_WINDOWS, Family
 
 MOST_WINDOWS = 20_000  # more of them cost time and teach little: neighbours share almost all readings
 HELD_OUT = 0.2
-FEWEST_WINDOWS = 32
 
 Named = tuple[str, HistoryBlock]
 

@@ -66,7 +66,9 @@ def test_a_time_and_a_count_mean_the_same_window() -> None:
 
 
 def test_the_same_time_is_more_readings_at_a_shorter_interval() -> None:
-    assert parse(config(interval="1s", window={"length": "1h"})).families["motors"].length == 3600
+    hourly = config(interval="1s", window={"length": "1h"}, train={"after": "2h"})
+
+    assert parse(hourly).families["motors"].length == 3600
 
 
 @pytest.mark.parametrize(("kind", "hop"), [("sliding", 1), ("tumbling", 360)])
@@ -267,3 +269,10 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
     with pytest.raises(ValueError, match="frozen"):
         settings.kafka.group = "x"
+
+
+def test_training_that_could_never_work_is_refused() -> None:
+    family = {"topic": "t", "interval": "10s", "window": {"length": 100}, "train": {"after": 120}}
+
+    with pytest.raises(SettingsError, match=r"families.f.train.after: 120 readings are too few .* takes 131 at least"):
+        parse({"families": {"f": family}})
