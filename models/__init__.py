@@ -11,17 +11,19 @@ Importing this package is cheap: torch is loaded by the first `create` or `load`
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ArtefactError, ConfigError, DataError, ModelsError, NotFittedError, ShapeError
+from models.options import build, refuse_unknown
 
 if TYPE_CHECKING:
     from models.base import Autoencoder
     from models.detector import Detector
+    from models.training import TrainingConfig
 
 __all__ = [
     "DETECTORS",
@@ -32,6 +34,7 @@ __all__ = [
     "NotFittedError",
     "ShapeError",
     "architecture",
+    "check",
     "create",
     "load",
 ]
@@ -50,22 +53,19 @@ def create(kind: str, *, length: int, channels: int, seed: int = 0, **config: An
     seed trains the same detector. Raises ConfigError for an unknown kind or option, or a value that makes no sense.
     """
     from models.detector import Detector
-    from models.training import TrainingConfig, seeded
+    from models.training import seeded
 
     if length < 1 or channels < 1:
         raise ConfigError(f"length = {length}, channels = {channels}; both must be at least 1")
-    net_class = architecture(kind)
-    of_net = {field.name for field in fields(net_class.config_class)}
-    of_training = {field.name for field in fields(TrainingConfig)}
-    _refuse_unknown(kind, config.keys() - of_net - of_training, of_net | of_training)
-    try:
-        training = TrainingConfig(**{name: config[name] for name in config.keys() & of_training})
-        net_config = net_class.config_class(**{name: config[name] for name in config.keys() & of_net})
-        with seeded(seed):
-            net = net_class(length, channels, net_config)
-        return Detector(kind, net, training, seed)
-    except TypeError as error:  # an option of the wrong type, such as a text where a number belongs
-        raise ConfigError(f"{kind}: an option has the wrong type: {error}") from error
+    net_config, training = _configs(kind, config)
+    with seeded(seed):
+        net = architecture(kind)(length, channels, net_config)
+    return Detector(kind, net, training, seed)
+
+
+def check(kind: str, options: Mapping[str, Any]) -> None:
+    """Raise the ConfigError that `create` would raise for the kind or its options. Loads torch."""
+    _configs(kind, options)
 
 
 def load(path: str | Path) -> Detector:
@@ -86,14 +86,17 @@ def load(path: str | Path) -> Detector:
 
 def architecture(kind: str) -> type[Autoencoder]:
     """The class behind a kind. Raises ConfigError for an unknown one."""
-    _refuse_unknown("detector", {kind} - DETECTORS.keys(), set(DETECTORS))
+    refuse_unknown("detector", [kind], DETECTORS)
     module, _, name = DETECTORS[kind].partition(":")
     net_class: type[Autoencoder] = getattr(import_module(module), name)
     return net_class
 
 
-def _refuse_unknown(where: str, unknown: set[str], known: set[str]) -> None:
-    for name in sorted(unknown):
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
-        raise ConfigError(f"{where}: unknown option or kind {name!r}; {hint}")
+def _configs(kind: str, options: Mapping[str, Any]) -> tuple[Any, TrainingConfig]:
+    """The options of the architecture and those of training."""
+    from models.training import TrainingConfig
+
+    classes = (architecture(kind).config_class, TrainingConfig)
+    refuse_unknown(kind, options, [field.name for config_class in classes for field in fields(config_class)])
+    of_net, of_training = (build(kind, config_class, options) for config_class in classes)
+    return of_net, of_training

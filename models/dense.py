@@ -19,7 +19,7 @@ class DenseConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON and TOML give lists
-        if any(not isinstance(width, int) or width < 1 for width in self.hidden):
+        if any(type(width) is not int or width < 1 for width in self.hidden):
             raise ConfigError(f"dense: hidden = {list(self.hidden)}; every width must be a whole number of at least 1")
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,7 @@ from monitor.errors import ModelError, SettingsError
 from monitor.message_format import REGISTRY
 from monitor.records import LIVE, Alert, Evidence, StreamIndex, Transition
 from monitor.settings import Family, Settings
+from monitor.tables import nearest
 
 if TYPE_CHECKING:
     from monitor.dispatcher import Dispatcher
@@ -174,6 +176,29 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
     if not settings.notify:
         return None
     return Dispatcher(open_outbox(settings.store.url), notifiers(settings))
+
+
+def check_detectors(settings: Settings) -> None:
+    """Raise SettingsError where a family's detector can never be made.
+
+    Options are checked by the architecture, so torch is loaded when a family has some; without torch only the kinds
+    are checked, as nothing can be trained or loaded there.
+    """
+    import models
+
+    problems = []
+    for name, family in settings.families.items():
+        where, kind, options = f"families.{name}.detector", family.detector.kind, family.detector.options
+        if kind not in models.DETECTORS:
+            hint = nearest(kind, list(models.DETECTORS)) or f"; known: {', '.join(models.DETECTORS)}"
+            problems.append(f"{where}.kind: {kind!r} is not known{hint}")
+        elif options and find_spec("torch"):
+            try:
+                models.check(kind, options)
+            except models.ConfigError as error:
+                problems.append(f"{where}.options: {error}")
+    if problems:
+        raise SettingsError("\n".join(problems), problems)
 
 
 def detector(family: Family) -> Trainable:

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 LOOK_S = 5.0  # how often the store is asked for another champion
 AGAIN_S = 300.0  # after a training that failed
+TELL_S = 15.0  # how often a training under way is logged
 
 
 class Job(Protocol):
@@ -32,6 +33,8 @@ class Job(Protocol):
 @dataclass(slots=True)
 class _Family:
     job: Job | None = None
+    began: float = 0.0
+    tell: float = 0.0  # when to log next that it is under way
     not_before: float = 0.0
     waiting: dict[str, int] = field(default_factory=dict)  # streams that asked for a model: name to store id
 
@@ -51,6 +54,7 @@ class Champions:
         self._families: dict[str, _Family] = {}
         self._look = 0.0
         self.holding = False
+        self.failed: dict[str, int] = {}  # families without a model as training failed: the exit code of the last try
 
     def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
         """Adopt what has been trained since, here or by another worker; at most every few seconds."""
@@ -64,6 +68,7 @@ class Champions:
                 folder = Path(row.path)
                 profiles = training.load_profiles(folder)
                 pipeline.adopt(row.id, self._load(folder / "detector"), profiles)
+                self.failed.pop(name, None)
                 self._forget(name, set(profiles))
                 log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
 
@@ -75,7 +80,8 @@ class Champions:
             self._enrol(pipeline, pipeline.scorer, family)
         elif self._start is not None and family.job is None and time.monotonic() >= family.not_before:
             log.info("training_started", family=pipeline.name, streams=len(family.waiting))
-            family.job = self._start(pipeline.name)
+            family.job, family.began = self._start(pipeline.name), time.monotonic()
+            family.tell = family.began + TELL_S
             self.holding = pipeline.family.train.wait
 
     def _finished(self, pipelines: Mapping[str, Pipeline]) -> bool:
@@ -84,9 +90,11 @@ class Champions:
         for name, family in self._families.items():
             code = family.job.poll() if family.job is not None else None
             if code is None:
+                _tell(name, family)
                 continue
             ended, family.job = True, None
             if code:
+                self.failed[name] = code
                 family.not_before = time.monotonic() + AGAIN_S
                 log.error("training_failed", family=name, exit_code=code, again_in_s=AGAIN_S)
         busy = [name for name, family in self._families.items() if family.job is not None]
@@ -94,8 +102,13 @@ class Champions:
         return ended
 
     def _enrol(self, pipeline: Pipeline, scorer: Scorer, family: _Family) -> None:
-        history = ((n, block) for n, block in self._store.history(self._run, pipeline.name) if n in family.waiting)
+        if time.monotonic() < family.not_before:
+            return
+        kept = self._store.history(self._run, pipeline.name, list(family.waiting.values()))
+        history = training.first(kept, training.span(pipeline.family))
         profiles = training.enrol(pipeline.family, history, scorer, self._summarise)
+        if len(profiles) < len(family.waiting):  # too few whole windows yet
+            family.not_before = time.monotonic() + AGAIN_S
         for name, profile in profiles.items():
             code = pipeline.index.codes.get(name)
             if code is not None:
@@ -109,3 +122,11 @@ class Champions:
         done = enrolled & family.waiting.keys()
         if done:
             self._store.drop_history([family.waiting.pop(stream) for stream in sorted(done)])
+
+
+def _tell(name: str, family: _Family) -> None:
+    """Log now and then that a training is still under way."""
+    now = time.monotonic()
+    if family.job is not None and now >= family.tell:
+        family.tell = now + TELL_S
+        log.info("training_running", family=name, seconds=round(now - family.began))

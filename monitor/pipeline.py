@@ -113,16 +113,32 @@ class Pipeline:
         self._grow()
         saved = [(code, state) for code, state in zip(codes.tolist(), states, strict=True) if state is not None]
         lost = self._codec.load(np.array([code for code, _ in saved], np.int64), [state for _, state in saved])
-        other = self._profiles.columns["model"][codes] != self._mark
+        model = self._profiles.columns["model"]
+        other = model[codes] != self._mark
         stale = codes[other | np.isin(codes, lost.get("threshold", []))]  # a threshold begins from the profile's scores
-        self._profiles.columns.clear(codes[other])
+        self._profiles.columns.clear(codes[other & (model[codes] != b"")])  # one that still waits keeps its count
         for code in stale.tolist():
             profile = self._known.get(self.index.name(code))
             if profile is not None:
                 self.enrol(code, profile)
             else:
-                self._profiles.columns.clear(np.array([code]))
+                model[code] = b""
         return set(lost)
+
+    def rows_until_ready(self, readings: Readings) -> int:
+        """How many of these readings to take before the family's first training must begin; all, where it need not.
+
+        Only a family that is to wait for its model (`train.wait`) asks for that.
+        """
+        if self.scorer is not None or not self.family.train.wait or len(readings) == 0:
+            return len(readings)
+        self._grow()
+        order = np.argsort(readings.stream, kind="stable")
+        stream = readings.stream[order]
+        first = firsts(stream)
+        rank = np.arange(len(stream)) - np.repeat(first, np.diff(np.append(first, len(stream))))
+        enough = order[self._profiles.columns["seen"][stream] + rank + 1 >= self._after]
+        return int(enough.min()) + 1 if len(enough) else len(readings)
 
     def dump(self, codes: Int32) -> list[bytes]:
         """State of each stream, to be saved."""

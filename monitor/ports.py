@@ -173,8 +173,10 @@ class Store(Protocol):
         """
         ...
 
-    def history(self, run: str, family: str) -> Iterator[tuple[str, HistoryBlock]]:
-        """Blocks kept for training with their stream's name, in order of stream and time."""
+    def history(
+        self, run: str, family: str, stream_ids: Sequence[int] | None = None
+    ) -> Iterator[tuple[str, HistoryBlock]]:
+        """Blocks kept for training with their stream's name, in order of stream and time; of some streams, or all."""
         ...
 
     def drop_history(self, stream_ids: Sequence[int]) -> None:

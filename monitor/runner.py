@@ -26,6 +26,8 @@ from monitor.records import LIVE, Poll, TopicPartition
 
 __all__ = ["Announce", "Models", "Plan", "Runner", "Totals"]
 
+from monitor.splitting import split
+
 log = structlog.get_logger()
 T = TypeVar("T")
 Wait = Callable[[float], bool]  # waits for that many seconds; false = no further try
@@ -86,6 +88,7 @@ class Runner:
         self._rest = 0.0  # no commit before that, however urgent
         self._fenced = False  # what is in memory must not be written any more
         self._in_hand = False  # a poll is being held back whose streams are not open yet
+        self._later: Poll | None = None  # the rest of a poll that was cut
         self._stop: Callable[[], bool] = lambda: False
 
     @property
@@ -138,7 +141,7 @@ class Runner:
         """
         began = time.monotonic()
         self._insist(self._write, self._patience())
-        self._fenced = self._fenced or self._in_hand
+        self._fenced = self._fenced or self._in_hand or self._later is not None
         self._pending.drop(partitions)
         log.info("partitions_revoked", partitions=_names(partitions), took_s=_since(began))
 
@@ -152,17 +155,36 @@ class Runner:
 
     def _turn(self, source: Source) -> bool:
         """Poll once and do what is due; true when the work is over."""
-        poll = source.poll(min(POLL_S, max(0.0, self._until_commit())))
+        poll = self._next(source)
         if self._fenced or not self._process(poll, source):
             return False
         if poll.finished:
             for family, pipeline in self._pipelines.items():
                 self._pending.add(family, pipeline.flush())
         over = poll.finished or (self._plan.until_end and poll.at_end and not poll.records)
-        if over or self._until_commit() <= 0:
+        if over or self._until_commit() <= 0 or self._model_is_due():
             self._commit(source)
+        if not self._pending.dirty:
             self._serve_models(source)
         return over
+
+    def _next(self, source: Source) -> Poll:
+        """What is left of the last poll, else a new one; cut where a family must be trained before it goes on."""
+        poll, self._later = self._later or source.poll(min(POLL_S, max(0.0, self._until_commit()))), None
+        for family, readings in poll.readings.items():
+            pipeline = self._pipelines[family]
+            rows = pipeline.rows_until_ready(readings)
+            if rows < len(readings):
+                poll, self._later = split(poll, family, pipeline.family.topic, rows)
+                break  # the other family is cut when its turn comes
+        return poll
+
+    def _model_is_due(self) -> bool:
+        """Whether a family waits for its first model and can be trained now."""
+        return any(
+            ready and self._pipelines[family].scorer is None and self._pipelines[family].family.train.wait
+            for family, ready in self._pending.ready.items()
+        )
 
     def _process(self, poll: Poll, source: Source) -> bool:
         """Take a poll in, as a whole; false when the worker was fenced before that."""
@@ -247,6 +269,7 @@ class Runner:
         log.warning("stepping_down", run=self._plan.run)
         self._pending.forget()
         self._fenced = self._in_hand = False
+        self._later = None
 
     # Models and settings
 

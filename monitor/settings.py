@@ -71,7 +71,7 @@ class Align(Section):
 
 
 class Detector(Section):
-    """Which autoencoder; `options` are its own (see `watchkeeper detectors`)."""
+    """Which autoencoder; docs/configuration.md lists the kinds and the `options` of each."""
 
     kind: str = "dense"
     options: dict[str, Any] = Field(default_factory=dict)
@@ -92,7 +92,7 @@ class Threshold(Section):
     """The limit. `rolling`: mean + n_std·std of the last `history` of normal scores; `static`: of the training's."""
 
     kind: Literal["rolling", "static"] = "rolling"
-    n_std: float = Field(default=3.0, gt=0)
+    n_std: float = Field(default=6.0, gt=0)
     history: Spanned = Span(time=24 * 3600 * 10**9)
 
 

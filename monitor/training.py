@@ -1,7 +1,8 @@
 """From a stream's first days to a model: one detector per family, one profile per stream.
 
-Windows of all streams are scaled by their own profile, pooled in time order and given to the detector. The newest fifth
-of each stream, which the detector did not learn from, gives the stream's normal scores: its threshold starts there.
+Windows of all streams are scaled by their own profile, pooled in time order and given to the detector, which learns
+from the older ones and stops by the newest fifth of them. The scores of the newest fifth of each stream are its normal
+scores: its threshold starts there.
 """
 
 from __future__ import annotations
@@ -86,6 +87,21 @@ def gridded(pipeline: Pipeline, source: Source) -> Iterator[Named]:
         outcomes += [pipeline.flush()] if finished else []
         for outcome in outcomes:
             yield from ((pipeline.index.name(code), block) for code, block in outcome.history)
+
+
+def span(family: Family) -> int:
+    """Readings of a stream that a model is trained on, and that a stream waits for one."""
+    return family.train.after.steps(family.interval, "train.after")
+
+
+def first(history: Iterable[Named], count: int) -> Iterator[Named]:
+    """The oldest `count` readings of each stream; its blocks come in order of time."""
+    taken: dict[str, int] = {}
+    for name, block in history:
+        left = count - taken.get(name, 0)
+        if left > 0:
+            taken[name] = taken.get(name, 0) + len(block.time)
+            yield name, HistoryBlock(block.id, block.time[:left], block.values[:left])
 
 
 def train(

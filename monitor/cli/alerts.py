@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.stored import Config, Url, store_url, utc
+from monitor.errors import SettingsError
 from monitor.notifiers.payload import iso
 from monitor.records import LIVE, Alert, AlertState, Evidence
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from monitor.store.queries import AlertDetail
+    from monitor.cli.found import FittedTable
+    from monitor.store.queries import AlertDetail, Reader
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60  # of a sparkline
@@ -47,9 +49,14 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
 
     reader = open_reader(store_url(config, url))
     try:
-        found = reader.list_alerts(run, state=state, family=family, stream=stream, limit=limit)
+        found = reader.list_alerts(run, state=state, family=family, stream=stream, limit=limit + 1)
+        if not found:
+            _check_run(reader, run)
     finally:
         reader.close()
+    if len(found) > limit:
+        found.pop()
+        typer.echo(f"There are more than these {limit} alerts; --limit N shows more.", err=True)
     if as_json:
         typer.echo(json.dumps([_alert_json(alert) for alert in found], indent=2, ensure_ascii=False))
     else:
@@ -95,16 +102,33 @@ def _console() -> Console:
     return Console(highlight=False)
 
 
-def _table(found: list[Alert]) -> Table:
-    from rich.table import Table
+def _check_run(reader: Reader, run: str) -> None:
+    """Raise SettingsError for a run that never was; the live one may yet come."""
+    runs = [known.run for known in reader.list_runs()]
+    if run not in (LIVE, *runs):
+        raise SettingsError(f"--run: no run is called {run}; there are: {', '.join(runs) or 'none yet'}")
 
-    table = Table("id", "opened (UTC)", "family", "stream", "kind", "state", "severity", "peak", "windows")
-    for alert in found:
-        table.add_row(
-            alert.id.hex[:8], utc(alert.opened_at), _plain(alert.family), _plain(alert.stream), alert.kind,
-            alert.state, alert.severity, f"{alert.peak_ratio:.2f}", str(alert.windows),
-        )  # fmt: skip
-    return table
+
+def _table(found: list[Alert]) -> FittedTable:
+    """A family or kind that all of them share says nothing and is left out."""
+    from monitor.cli.found import FittedTable, short_id
+
+    columns = {
+        "id": [short_id(alert) for alert in found],
+        "opened (UTC)": [utc(alert.opened_at) for alert in found],
+        "family": [alert.family for alert in found],
+        "stream": [alert.stream for alert in found],
+        "kind": [alert.kind for alert in found],
+        "state": [alert.state.value for alert in found],
+        "severity": [alert.severity.value for alert in found],
+        "peak": [f"{alert.peak_ratio:.2f}" for alert in found],
+        "windows": [f"{alert.windows:,}" for alert in found],
+    }
+    for name in ("kind", "family"):
+        if len(set(columns[name])) == 1:
+            del columns[name]
+    expendable = [name for name in ("kind", "windows", "family", "severity") if name in columns]
+    return FittedTable(columns, expendable)
 
 
 def _print_detail(console: Console, detail: AlertDetail) -> None:

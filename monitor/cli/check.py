@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from monitor import bootstrap
 from monitor.beats.windower import RING
 from monitor.durations import format_duration
 from monitor.errors import SettingsError
@@ -28,6 +29,7 @@ def check(
     """Explain a configuration file, or every problem in it at once."""
     try:
         settings = load(config)
+        bootstrap.check_detectors(settings)
     except SettingsError as error:
         if not as_json:
             raise

@@ -1,10 +1,13 @@
-"""How `score` and `replay` show the alerts they found."""
+"""How the commands show alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -12,23 +15,63 @@ from monitor.cli.stored import utc
 from monitor.records import Alert
 
 SHOWN = 50  # alerts in a table; more of them are for a file or for SQL
+_ANY_WIDTH = 10_000
 
 
-def alerts_table(alerts: Iterable[Alert]) -> Table:
-    """The first alerts in the order in which they opened, for a person."""
-    table = Table(title="Alerts", title_justify="left", title_style="bold")
-    for heading in ("stream", "severity", "opened", "resolved", "windows", "peak ratio", "id"):
-        table.add_column(heading)
-    rows = sorted(alerts, key=lambda alert: (alert.opened_at, alert.stream))
-    for alert in rows[:SHOWN]:
-        resolved = "still open" if alert.resolved_at is None else utc(alert.resolved_at)
-        table.add_row(
-            Text(alert.stream), alert.severity.value, utc(alert.opened_at), resolved, f"{alert.windows:,}",
-            f"{alert.peak_ratio:.2f}", str(alert.id),
+@dataclass(frozen=True, slots=True)
+class FittedTable:
+    """Columns of text, by heading. Where the terminal is too narrow, `expendable` ones are left out, in that order.
+
+    Only names of streams are folded, and only when that is not enough.
+    """
+
+    columns: Mapping[str, Sequence[str]]
+    expendable: Sequence[str]
+    title: str | None = None
+    caption: str | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it, as wide as `options` allow."""
+        shown = dict(self.columns)
+        unbounded = options.update_width(_ANY_WIDTH)
+        for name in self.expendable:
+            if console.measure(self._table(shown), options=unbounded).maximum <= options.max_width:
+                break
+            del shown[name]
+        yield self._table(shown)
+
+    def _table(self, shown: Mapping[str, Sequence[str]]) -> Table:
+        table = Table(
+            title=self.title, title_justify="left", title_style="bold", caption=self.caption, caption_justify="left",
+            box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0),
         )  # fmt: skip
-    if len(rows) > SHOWN:
-        table.caption = f"and {len(rows) - SHOWN:,} more"
-    return table
+        for heading in shown:
+            table.add_column(heading, no_wrap=heading != "stream", overflow="fold")
+        for row in zip(*shown.values(), strict=True):
+            table.add_row(*map(Text, row))  # as Text, brackets are no markup
+        return table
+
+
+def alerts_table(alerts: Iterable[Alert]) -> FittedTable:
+    """The first alerts in the order in which they opened, for a person."""
+    rows = sorted(alerts, key=lambda alert: (alert.opened_at, alert.stream))
+    first = rows[:SHOWN]
+    columns = {
+        "id": [short_id(alert) for alert in first],
+        "opened (UTC)": [utc(alert.opened_at) for alert in first],
+        "resolved": ["still open" if alert.resolved_at is None else utc(alert.resolved_at) for alert in first],
+        "stream": [alert.stream for alert in first],
+        "severity": [alert.severity.value for alert in first],
+        "peak": [f"{alert.peak_ratio:.2f}" for alert in first],
+        "windows": [f"{alert.windows:,}" for alert in first],
+    }
+    more = f"and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else None
+    return FittedTable(columns, ("windows", "severity"), title="Alerts", caption=more)
+
+
+def short_id(alert: Alert) -> str:
+    """How the id begins: enough for `alerts show`."""
+    return alert.id.hex[:8]
 
 
 def alert_fields(alert: Alert) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, messages_bar, pace_of, speed_of
+from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
 
 
 def publish(  # noqa: PLR0913 (one argument per option)
@@ -39,6 +39,7 @@ def publish(  # noqa: PLR0913 (one argument per option)
     )  # fmt: skip
     factor, pace = speed_of(speed), pace_of(pace_group, max_lag)
     recording = Recording(file, columns, topic)
+    make_topics(bootstrap_servers, [topic])
     began = time.monotonic()
     with messages_bar(f"publishing {file.name}", None) as progress:
         sent = publish_batches(

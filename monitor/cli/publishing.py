@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +37,17 @@ def pace_of(group: str | None, max_lag: int) -> Pace | None:
     from monitor.simulator.publish import Pace
 
     return None if group is None else Pace(group, max_lag)
+
+
+def make_topics(servers: str, topics: Iterable[str]) -> None:
+    """Make the topics that are missing; few brokers do that by themselves. Raises SourceError when none answers."""
+    from monitor.settings import Kafka
+    from monitor.sources.kafka_client import BROKERS_CHOICE, ensure_topic, wait_for_broker
+
+    kafka = Kafka(bootstrap_servers=servers)
+    wait_for_broker(kafka, 10)
+    for topic in topics:
+        ensure_topic(kafka, topic, BROKERS_CHOICE)
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
     On Kafka, --from and --to are compared with the records' Kafka timestamps, in a file with its own times.
     """
     settings = _chosen(load(config), config, family, file)
+    bootstrap.check_detectors(settings)
     telemetry.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
     first, last = time_option(start, "--from"), time_option(end, "--to")
     if file is None:

@@ -19,6 +19,7 @@ import typer
 from monitor import bootstrap, telemetry
 from monitor.champions import Champions
 from monitor.cli.running import print_totals, stopping
+from monitor.errors import ModelError
 from monitor.records import LIVE
 from monitor.runner import Plan, Runner
 from monitor.settings import Settings, load
@@ -37,20 +38,31 @@ def run(
 ) -> None:
     """Watch the configured streams until stopped (SIGINT, SIGTERM): finish the batch, commit, leave the group."""
     settings = load(config)
+    bootstrap.check_detectors(settings)
     telemetry.configure(json=as_json or not sys.stderr.isatty())
-    with stopping() as stop, worker(settings, config, until_end=until_end) as runner:
+    with stopping() as stop, worker(settings, config, until_end=until_end) as (runner, champions):
         gc.collect()
         gc.freeze()  # what is there now stays: the collector need not walk over it with every batch of messages
         totals = runner.run(stop.is_set)
     if as_json:
-        typer.echo(json.dumps(asdict(totals)))
+        typer.echo(json.dumps({**asdict(totals), "failed_trainings": champions.failed}))
     else:
-        print_totals("Watched", totals)
+        failed = ", ".join(f"{family} (exit code {code})" for family, code in champions.failed.items())
+        print_totals("Watched", totals, {"failed trainings": failed} if failed else {})
+    if until_end and champions.failed:
+        raise ModelError("\n".join(_no_model(config, family, code) for family, code in champions.failed.items()))
+
+
+def _no_model(config: Path, family: str, code: int) -> str:
+    return (
+        f"families.{family} has no model: its training ended with exit code {code}, and said why above; until it has "
+        f"one, a simple statistic covers it. Mend the cause, then run `watchkeeper train {config} --family {family}`"
+    )
 
 
 @contextmanager
-def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[Runner]:
-    """A live worker and its dispatcher; a family without a model is trained in a process of its own."""
+def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[tuple[Runner, Champions]]:
+    """A live worker, its models and its dispatcher; a family without a model is trained in a process of its own."""
     with ExitStack() as stack:
         settings = stack.enter_context(bootstrap.broker(settings))
         store = bootstrap.store(settings)
@@ -67,7 +79,8 @@ def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[Run
             interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=bootstrap.announce(settings),
             patience=PATIENCE * float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3,
         )  # fmt: skip
-        yield Runner(partial(bootstrap.kafka_source, settings, pipelines), store, pipelines, champions, plan)
+        connect = partial(bootstrap.kafka_source, settings, pipelines)
+        yield Runner(connect, store, pipelines, champions, plan), champions
 
 
 def _train_apart(config: Path, stack: ExitStack, family: str) -> subprocess.Popen[bytes]:

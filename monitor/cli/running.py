@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from threading import Event
@@ -11,6 +11,7 @@ from types import FrameType
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from monitor.runner import Totals
 
@@ -42,6 +43,9 @@ def totals_table(title: str, totals: Totals) -> Table:
     return table
 
 
-def print_totals(title: str, totals: Totals) -> None:
-    """On standard output."""
-    Console().print(totals_table(title, totals))
+def print_totals(title: str, totals: Totals, more: Mapping[str, str]) -> None:
+    """On standard output, with `more` rows below."""
+    table = totals_table(title, totals)
+    for name, text in more.items():
+        table.add_row(name, Text(text))
+    Console().print(table)

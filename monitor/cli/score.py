@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,14 @@ WINDOW = 12
 BEAT = 128  # points of a heartbeat
 N_STD = 7.0
 HISTORY = 5000
+OPTIONS = {  # the option behind a key of the family
+    "channels": "--values",
+    "detector": "--detector",
+    "interval": "--interval",
+    "threshold": "--n-std",
+    "window": "--window",
+    "window.rate": "--rate",
+}
 
 
 def score(  # noqa: PLR0913 (one argument per option)
@@ -90,7 +99,7 @@ def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Fami
     if interval is None:
         step = common_interval(time) if columns.rate is None else None  # at a rate, rows follow one another
         interval = "none" if step is None else format_duration(step)
-    length: str | int = int(window) if window.isdecimal() else window
+    length: str | int = int(window) if window.removeprefix("-").isdecimal() else window
     if columns.rate is not None and interval == "none" and isinstance(length, str) and window != "beat":
         try:
             length = round(parse_duration(length) * columns.rate / 10**9)
@@ -102,12 +111,32 @@ def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Fami
         "interval": interval,
         "window": {"kind": "beat", "length": BEAT, "rate": columns.rate} if window == "beat" else {"length": length},
         "align": {"lateness": 0},
-        "detector": {"kind": tuned["detector"] or "dense", "seed": tuned["seed"] or 0},
+        "train": {"after": sys.maxsize},  # --train-rows says it here
+        "detector": {"kind": _kind(tuned["detector"]), "seed": tuned["seed"] or 0},
         "threshold": {"n_std": N_STD if tuned["n-std"] is None else tuned["n-std"], "history": HISTORY},
     }
     if window == "beat":  # beats follow one another too fast for a limit that moves: faults would raise it
         raw["threshold"]["kind"] = "static"
-    return parse({"families": {"file": raw}}, "the command line").families["file"]
+    try:
+        return parse({"families": {"file": raw}}).families["file"]
+    except SettingsError as error:
+        problems = [_of_option(problem) for problem in error.problems]
+        raise SettingsError("\n".join(problems), problems) from None
+
+
+def _kind(given: str | None) -> str:
+    from models import DETECTORS
+
+    if given is not None and given not in DETECTORS:
+        raise SettingsError(f"--detector: {given!r} is not known; choose one of {', '.join(DETECTORS)}")
+    return given or "dense"
+
+
+def _of_option(problem: str) -> str:
+    """A problem of the family as one of the option that it came from."""
+    key, _, reason = problem.removeprefix("families.file.").partition(": ")
+    option = OPTIONS.get(key) or OPTIONS.get(key.split(".")[0], key)
+    return f"{option}: {reason}"
 
 
 def _taken(config: Path | None, name: str | None, tuned: dict[str, Any]) -> Family | None:

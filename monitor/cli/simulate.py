@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from monitor.cli.options import time_option
-from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, messages_bar, pace_of, speed_of
+from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
 from monitor.durations import parse_duration
 from monitor.errors import SettingsError
 
@@ -54,6 +54,7 @@ def simulate(  # noqa: PLR0913 (one argument per option)
     factor, pace = speed_of(speed), pace_of(pace_group, max_lag)
     if truth is not None:
         write_truth(truth, plant.truth)
+    make_topics(bootstrap_servers, [feed.topic for feed in plant.feeds])
     began = time.monotonic()
     step = 600 * 10**9 if factor is None else max(1, int(factor * 0.05 * 10**9))  # topics alternate that often
     with messages_bar("simulating", len(plant)) as progress:

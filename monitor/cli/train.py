@@ -30,6 +30,7 @@ def train(
 ) -> None:
     """Train on what a run has collected so far, or on a time range of the Kafka topics; the new model takes over."""
     settings = load(config)
+    bootstrap.check_detectors(settings)
     names = [family] if family is not None else list(settings.families)
     for name in names:
         if name not in settings.families:
@@ -38,7 +39,8 @@ def train(
     try:
         for name in names:
             if start is None and end is None:
-                history: Iterable[training.Named] = store.history(run, name)
+                after = training.span(settings.families[name])
+                history: Iterable[training.Named] = training.first(store.history(run, name), after)
             else:
                 history = _kafka_history(settings, name, time_option(start, "--from"), time_option(end, "--to"))
             model = train_family(settings, name, history, store)

@@ -13,6 +13,7 @@ from monitor.ports import Source
 from monitor.records import Int64, Poll, Readings, Scores, State
 from monitor.replay.scoring import MODEL, Columns, Summary
 from monitor.scaling import Profile
+from monitor.settings import FEWEST_WINDOWS
 
 RECENT = 10**10  # ns before the newest sample in which an R-peak may still be found
 
@@ -92,6 +93,6 @@ def _learn(
         return training.train(pipeline.family, history, create, summarise)
     except ModelError:
         raise ModelError(
-            f"the training rows hold {beats} heartbeats, and learning takes {training.FEWEST_WINDOWS} of them "
+            f"the training rows hold {beats} heartbeats, and learning takes {FEWEST_WINDOWS} of them "
             "without gaps; raise --train-rows, and check --rate and --values"
         ) from None

@@ -21,7 +21,7 @@ from monitor.errors import ModelError, SettingsError
 from monitor.pipeline import Outcome, Pipeline
 from monitor.ports import HistoryBlock, Source
 from monitor.records import NEVER, Alert, Bool, Float32, Float64, Int64, Poll, Readings, State
-from monitor.settings import Family
+from monitor.settings import FEWEST_WINDOWS, Family
 
 LATE, DUPLICATE, INVALID = "late", "duplicate", "invalid"  # besides the states of a scored window
 MODEL = "of this file"  # stands for the id of a model that is never saved
@@ -149,7 +149,7 @@ def learn(pipeline: Pipeline, history: list[training.Named], create: Callable[[]
     except ModelError:
         kept = sum(len(block.time) for _, block in history)
         raise ModelError(
-            f"the training rows hold {kept} readings, but fewer than {training.FEWEST_WINDOWS} complete windows of "
+            f"the training rows hold {kept} readings, but fewer than {FEWEST_WINDOWS} complete windows of "
             f"{pipeline.family.length}; raise --train-rows, shorten --window, or give the right --interval"
         ) from None
     pipeline.adopt(MODEL, detector, profiles)
@@ -157,6 +157,8 @@ def learn(pipeline: Pipeline, history: list[training.Named], create: Callable[[]
 
 def check_room(first: Poll) -> None:
     """Raise SettingsError where the training rows are all there is."""
+    if not first.records:
+        raise SettingsError("the file has no rows, only the names of its columns")
     if first.finished:
         raise SettingsError(
             f"the file has only {first.records:,} rows and all of them would be learned from; lower --train-rows"

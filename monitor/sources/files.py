@@ -43,6 +43,8 @@ class FileColumns:
             raise SettingsError("give either the time column or, for a file without one, the rate in Hz")
         if self.rate is not None and (self.rate <= 0 or np.prod(self.ratio, dtype=np.float64) > 9e9):
             raise SettingsError(f"rate = {self.rate} Hz; give a positive number of at most four decimals")
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
+            raise SettingsError(f"delimiter = {self.delimiter!r}; give one character, such as ; or | (a tab is $'\\t')")
 
     @property
     def ratio(self) -> tuple[int, int]:

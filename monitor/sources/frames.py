@@ -20,6 +20,8 @@ from monitor.sources import cells
 from monitor.sources.files import TIMESTAMP, FileColumns
 from monitor.sources.tabular import PARQUET
 
+TEXT, PACKED = {".csv", ".tsv"}, {".gz", ".zst", ".bz2"}
+
 
 class ScoredWriter:
     """Writes the rows a `FileSource` has read, in their order, with more columns beside them.
@@ -33,6 +35,7 @@ class ScoredWriter:
         self._parquet: Any = None  # the writer needs the first rows to know its schema
         self._names: list[str] | None = None
         self._path = path
+        _check_extension(path)
         try:
             if path.suffix in PARQUET:
                 self._file: Any = pa.OSFile(str(path), "wb")
@@ -91,6 +94,15 @@ class ScoredWriter:
             when, bad = cells.times(column)
             return pa.array(when.view("datetime64[ns]"), mask=bad, type=pa.timestamp("ns", "UTC"))
         return pa.array(column.tolist(), pa.string())
+
+
+def _check_extension(path: Path) -> None:
+    unpacked = path.with_suffix("") if path.suffix in PACKED else path
+    if path.suffix not in PARQUET and unpacked.suffix not in TEXT:
+        raise SettingsError(
+            f"{path} cannot be written: its extension must be one of {', '.join(sorted(TEXT | PARQUET))}; "
+            f"behind .csv or .tsv there may be one of {', '.join(sorted(PACKED))}"
+        )
 
 
 def _csv_text(values: NDArray[Any]) -> list[str]:

@@ -19,6 +19,7 @@ from monitor.errors import MonitorError, SettingsError, SourceError
 from monitor.sources.decode import Decoder, Records
 
 BATCH = 10_000  # records of one poll at most
+BROKERS_CHOICE = -1  # as a number of partitions: the broker's `num.partitions`
 Decoders = Mapping[str, tuple[str, Decoder]]  # topic -> (family, how its messages are read)
 
 OWNED = {  # what Watchkeeper's promises rest on

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.errors import FencedError, StoreError
-from monitor.ports import Commit, HistoryBlock
-from monitor.records import Alert, DeadLetter, Evidence, Gap, Transition
+from monitor.ports import Commit, HistoryBlock, ScoreBlock
+from monitor.records import Alert, DeadLetter, Evidence, Gap, Scores, Transition
 from monitor.store import tables
 from monitor.store.engine import Backend
 
@@ -32,9 +34,8 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
     Raises FencedError when a partition has a newer owner.
     """
     _pass_fence(connection, commit, now)
-    for block in commit.scores:
-        if len(block.scores):
-            backend.insert_scores(connection, block, _model_ref(connection, block.model, refs))
+    for block in _in_key_order(commit.scores):
+        backend.insert_scores(connection, block, _model_ref(connection, block.model, refs))
     if commit.streams and backend.update_streams(connection, commit.streams, now) != len(commit.streams):
         raise FencedError(
             f"streams of run {commit.run} were written by another worker: their readings come through several "
@@ -47,6 +48,17 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
     _insert(connection, tables.outbox, (_outbox_row(*item, now) for item in commit.outbox))
     _insert_dead(connection, commit.run, commit.dead, now)
     _insert(connection, tables.gaps, (_gap_row(commit.run, gap, now) for gap in commit.gaps))
+
+
+def _in_key_order(blocks: list[ScoreBlock]) -> Iterator[ScoreBlock]:
+    """One block for each model, sorted by stream and end: every page of the table is touched once, not once a batch."""
+    for model in dict.fromkeys(block.model for block in blocks if len(block.scores)):
+        chosen = [block for block in blocks if block.model == model]
+        stream_id = np.concatenate([block.stream_id for block in chosen])
+        columns = zip(*(attrgetter(*Scores.__slots__)(block.scores) for block in chosen), strict=True)
+        scores = Scores(*map(np.concatenate, columns))
+        order = np.lexsort((scores.end, stream_id))
+        yield ScoreBlock(scores.take(order), stream_id[order], model)
 
 
 def _pass_fence(connection: Connection, commit: Commit, now: int) -> None:

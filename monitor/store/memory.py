@@ -156,9 +156,13 @@ class MemoryStore:
                 kept.append(settings)
             return what
 
-    def history(self, run: str, family: str) -> Iterator[tuple[str, HistoryBlock]]:
+    def history(
+        self, run: str, family: str, stream_ids: Sequence[int] | None = None
+    ) -> Iterator[tuple[str, HistoryBlock]]:
         """Blocks kept for training, in order of stream name and time; see `Store`."""
         for key in sorted(key for key in self.streams if key[:2] == (run, family)):
+            if stream_ids is not None and self.streams[key] not in stream_ids:
+                continue
             for block in sorted(self.blocks.get(self.streams[key], []), key=lambda block: int(block.time[0])):
                 yield key[2], block
 

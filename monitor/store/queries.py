@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
-from monitor.errors import StoreError
+from monitor.errors import SettingsError, StoreError
 from monitor.ports import ModelRow
 from monitor.records import NEVER, Alert, AlertState, Evidence, Scores, Severity, Transition
 from monitor.store import tables
@@ -118,15 +118,15 @@ class Reader:
             return [_alert(row) for row in connection.execute(query)]
 
     def get_alert(self, id_or_prefix: str) -> AlertDetail:
-        """The one alert whose id begins so. Raises StoreError when there is none, or more than one."""
+        """The one alert whose id begins so. Raises SettingsError when there is none, or more than one."""
         first, last = _range(id_or_prefix)
         a = tables.alerts.c
         with self._database.reading() as connection:
             rows = connection.execute(select(tables.alerts).where(a.id.between(first, last)).limit(2)).all()
             if not rows:
-                raise StoreError(f"{self._database.label}: no alert has an id that begins with {id_or_prefix}")
+                raise SettingsError(f"{self._database.label}: no alert has an id that begins with {id_or_prefix}")
             if len(rows) > 1:
-                raise StoreError(
+                raise SettingsError(
                     f"{self._database.label}: several alerts begin with {id_or_prefix}; give more of the id"
                 )
             alert = _alert(rows[0])
@@ -200,7 +200,7 @@ def _range(prefix: str) -> tuple[UUID, UUID]:
     """The smallest and the largest id that begin so: a range works on both databases' kinds of id."""
     digits = prefix.replace("-", "").lower()
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
-        raise StoreError(f"{prefix!r} is no alert id; an id is made of the digits 0-9 and a-f")
+        raise SettingsError(f"{prefix!r} is no alert id; an id is made of the digits 0-9 and a-f")
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
 

@@ -121,14 +121,17 @@ class SqlStore:
         with self._database.writing() as connection:
             return changes.note(connection, run, family, settings)
 
-    def history(self, run: str, family: str) -> Iterator[tuple[str, HistoryBlock]]:
+    def history(
+        self, run: str, family: str, stream_ids: Sequence[int] | None = None
+    ) -> Iterator[tuple[str, HistoryBlock]]:
         """Blocks kept for training, in order of stream name (by code point) and time; see `Store`."""
         s, h = tables.streams.c, tables.history.c
         with self._database.reading() as connection:
             by_name = collate(s.name, "BINARY" if connection.dialect.name == "sqlite" else "C")
             kept = select(h.stream_id).where(h.stream_id == s.id).exists()
             ids = connection.execute(select(s.id).where(s.run == run, s.family == family, kept).order_by(by_name))
-            streams = list(ids.scalars())
+            wanted = None if stream_ids is None else set(stream_ids)
+            streams = [id_ for id_ in ids.scalars() if wanted is None or id_ in wanted]
         blocks = select(s.name, tables.history).join(tables.history, h.stream_id == s.id)
         for i in range(0, len(streams), _STREAMS_AT_ONCE):
             some = blocks.where(s.id.in_(streams[i : i + _STREAMS_AT_ONCE])).order_by(by_name, h.first_ns, h.id)

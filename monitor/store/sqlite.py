@@ -114,6 +114,8 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # `_begin` begins; the driver would begin late and without the write lock
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA cache_size = -65536")  # KiB: what a commit of many streams touches stays in memory
+    connection.execute("PRAGMA wal_autocheckpoint = 10000")  # pages: such a commit is not copied at once
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
 

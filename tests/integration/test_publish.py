@@ -19,6 +19,7 @@ from monitor.errors import SettingsError, SourceError
 from monitor.simulator.plant import MINUTE, SECOND, Batch, Plant
 from monitor.simulator.publish import Pace, encode, publish
 from monitor.simulator.truth import read_truth
+from tests.integration.broker import KafkaBroker
 
 PLANT = Plant(machines=3, ecgs=1, duration=20 * MINUTE)
 
@@ -214,3 +215,30 @@ def test_publish_command_sends_a_file_row_by_row(
         {"time": "2020-01-01T00:00:00Z", "a": 1.5, "b": 2.0},
         {"time": "2020-01-01T00:00:20Z", "a": None, "b": 3.25},
     ]
+
+
+@pytest.mark.kafka
+def test_publish_command_makes_the_topic_where_the_broker_does_not(
+    kafka: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "pump.csv"
+    file.write_text("when,value\n2020-01-01 00:00:00,1.5\n2020-01-01 00:00:10,2\n")
+    topic = f"{kafka.topic()}-nobody-made"
+    options = ["--bootstrap-servers", kafka.bootstrap_servers, "--topic", topic, "--time", "when", "--json"]
+    for _ in range(2):  # the second time it is there
+        code, output, _ = watchkeeper(capsys, "publish", str(file), *options)
+        assert code == 0
+        assert json.loads(output)["messages"] == 2
+
+    assert [record.body["value"] for record in read(kafka.bootstrap_servers, topic, 4)] == [1.5, 2.0, 1.5, 2.0]
+
+
+@pytest.mark.kafka
+def test_simulate_command_makes_its_topics(kafka: KafkaBroker, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--machines", "1", "--ecgs", "1", "--duration", "10m", "--json"]
+    code, output, _ = watchkeeper(capsys, "simulate", "--bootstrap-servers", kafka.bootstrap_servers, *options)
+    summary = json.loads(output)
+
+    assert code == 0
+    assert len(summary["topics"]) == 2
+    assert summary["messages"] == sum(summary["topics"].values())

@@ -10,14 +10,17 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
-from models.errors import ModelsError
 from monitor.cli.app import build
+from monitor.cli.found import alerts_table
 from monitor.errors import ModelError, SettingsError
+from monitor.records import Alert
 from monitor.sources import files
 
 HEADER = ["timestamp", "value", "score", "limit", "ratio", "anomaly_score", "state", "alert_id", "alert_opened"]
@@ -230,7 +233,14 @@ def test_defaults_learn_from_the_first_15_percent_and_see_the_fault(tmp_path: Pa
         (["--time", "timestamp", "--window", "7x"], SettingsError, "7x"),
         (["--time", "timestamp", "--output", "in.csv"], SettingsError, "file that is read"),
         (["--time", "timestamp", "--family", "pumps"], SettingsError, "--config"),
-        (["--time", "timestamp", "--detector", "dance"], ModelsError, "dance"),
+        (["--time", "timestamp", "--detector", "dance"], SettingsError, "^--detector: 'dance' .* dense, lstm$"),
+        (["--time", "timestamp", "--window", "-3"], SettingsError, "^--window: -3 is neither"),
+        (["--time", "timestamp", "--window", "0"], SettingsError, "^--window: must be"),
+        (["--time", "timestamp", "--n-std", "-1"], SettingsError, "^--n-std: should be greater than 0$"),
+        (["--time", "timestamp", "--interval", "soon"], SettingsError, "^--interval: 'soon'"),
+        (["--rate", "1", "--window", "beat"], SettingsError, "^--rate: should be greater"),
+        (["--time", "timestamp", "--delimiter", ";;"], SettingsError, "delimiter = ';;'; give one character"),
+        (["--time", "timestamp", "--output", "out.txt"], SettingsError, "one of .csv, .parquet, .pq, .tsv"),
     ],
 )
 def test_mistakes_are_explained(
@@ -240,6 +250,29 @@ def test_mistakes_are_explained(
     write(tmp_path / "in.csv", table())
     with pytest.raises(kind, match=message):
         score("in.csv", *arguments)
+
+
+def test_a_header_alone_is_no_file_to_score(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no rows"):
+        score(write(tmp_path / "in.csv", []), "--time", "timestamp")
+
+
+def test_a_window_may_be_wider_than_a_live_family_would_wait_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "in.csv", table())
+    with pytest.raises(ModelError, match=r"complete windows of 2500; raise --train-rows"):
+        score(path, "--time", "timestamp", "--window", "2500")
+
+
+def test_alerts_found_fit_80_columns() -> None:
+    opened = 1_700_000_000 * 10**9
+    one = Alert(
+        id=UUID(int=7), run="r", family="f", stream="machine-[17]", opened_at=opened, started_at=opened,
+        last_at=opened, resolved_at=opened, peak_ratio=12.5, peak_at=opened, windows=1234,
+    )  # fmt: skip
+    out = StringIO()
+    Console(file=out, width=80).print(alerts_table([one]))
+    row = out.getvalue().splitlines()[-1].split()
+    assert row == ["00000000", "2023-11-14", "22:13:20", "2023-11-14", "22:13:20", "machine-[17]", "12.50"]
 
 
 def test_a_real_machine_fails_where_people_said_so(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_cuts_and_restarts_change_no_bit(seed: int, cuts: list[int], restart: bo
 @given(ratios=st.lists(st.sampled_from([0.1, 0.9, 1.5, 3.0]), min_size=1, max_size=60))
 def test_alerts_follow_their_rule(ratios: list[float]) -> None:
     """Windows of length 1 with a known ratio: the states are those of the rule written out in plain Python."""
-    settings_ = family(window={"length": 1}, threshold={"kind": "static"}, align={"lateness": 0})
+    settings_ = family(window={"length": 1}, threshold={"kind": "static", "n_std": 3}, align={"lateness": 0})
     made = pipeline(settings_)
     limit = 1.0 + 3 * 0.2
     values = np.array([[ratio * limit] for ratio in ratios], np.float32)

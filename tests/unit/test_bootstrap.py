@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from monitor import bootstrap, bootstrap_detector
+from monitor.errors import SettingsError
+from monitor.settings import Settings, parse
 
 ROOT = Path(bootstrap.__file__).parent
 HELPERS = {"thresholds": {"base"}, "notifiers": {"payload", "guard"}}
@@ -45,3 +50,49 @@ def test_the_bootstrap_detector_keeps_quiet_where_it_knows_nothing() -> None:
     assert np.isnan(bootstrap_detector.score(short)).all()
     assert np.isnan(bootstrap_detector.score(holes)).all()
     assert bootstrap_detector.score(np.ones((1, 20, 1), np.float32)) == 0
+
+
+def with_detectors(*detectors: dict[str, Any]) -> Settings:
+    families = {
+        f"f{i}": {"topic": f"t{i}", "interval": "1s", "window": {"length": 8}, "detector": detector}
+        for i, detector in enumerate(detectors)
+    }
+    return parse({"families": families})
+
+
+@pytest.mark.parametrize(
+    ("detector", "problem"),
+    [
+        ({"kind": "lstn"}, "families.f0.detector.kind: 'lstn' is not known; did you mean lstm?"),
+        ({"kind": "foo"}, "families.f0.detector.kind: 'foo' is not known; known: dense, lstm"),
+        ({"options": {"layer": 3}}, "families.f0.detector.options: dense: unknown option or kind 'layer'"),
+        ({"options": {"epoch": 3}}, "did you mean epochs?"),
+        ({"options": {"epochs": -3}}, "at least 1"),
+        ({"options": {"hidden": "a"}}, "hidden = 'a' has the wrong type; write a list"),
+    ],
+)
+def test_a_detector_that_can_never_be_made_is_refused(detector: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        bootstrap.check_detectors(with_detectors(detector))
+
+    assert problem in str(refused.value)
+
+
+def test_wrong_detectors_of_all_families_are_told_together() -> None:
+    with pytest.raises(SettingsError) as refused:
+        bootstrap.check_detectors(with_detectors({"kind": "foo"}, {}, {"options": {"keep": 2}}))
+
+    assert [problem.split(":")[0] for problem in refused.value.problems] == [
+        "families.f0.detector.kind", "families.f2.detector.options"
+    ]  # fmt: skip
+
+
+def test_checking_detectors_without_options_loads_no_torch() -> None:
+    code = """
+import sys
+from monitor import bootstrap
+from monitor.settings import parse
+bootstrap.check_detectors(parse({"families": {"f": {"topic": "t", "interval": "1s", "window": {"length": 8}}}}))
+print("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

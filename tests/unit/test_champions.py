@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from monitor import bootstrap, champions, training
 from monitor.champions import Champions
@@ -86,6 +88,35 @@ def test_a_failed_training_is_not_repeated_at_once() -> None:
 
     assert started == ["pumps"]
     assert not serving.holding
+    assert serving.failed == {"pumps": 5}
+
+
+def test_a_model_from_elsewhere_makes_up_for_a_failed_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(champions, "LOOK_S", 0.0)
+    store, job, made = MemoryStore(), FakeJob(), pipeline()
+    serving = champions_of(store, job)
+    serving.request(made, {"a": 1})
+    job.code = 5
+    serving.refresh({"pumps": made})
+    put_model(store, tmp_path, ["a"])
+    serving.refresh({"pumps": made})
+
+    assert serving.failed == {}
+
+
+def test_a_training_under_way_is_logged_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    made = pipeline()
+    serving = champions_of(MemoryStore(), FakeJob())
+
+    with capture_logs() as lines:
+        serving.request(made, {"a": 1})
+        for now[0] in (101.0, 114.0, 115.0, 116.0, 131.0):
+            serving.refresh({"pumps": made})
+
+    told = [line["seconds"] for line in lines if line["event"] == "training_running"]
+    assert told == [15, 31]
 
 
 def test_a_stream_that_comes_later_is_enrolled_from_its_own_history(

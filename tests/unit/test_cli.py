@@ -1,11 +1,13 @@
 """The command line as a whole: what it costs to start, what it imports, and how failures look."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
@@ -13,8 +15,13 @@ import pytest
 import typer
 
 from models.errors import ArtefactError
-from monitor.cli import app
+from monitor import bootstrap
+from monitor.champions import Champions
+from monitor.cli import app, run
+from monitor.cli.running import print_totals
 from monitor.errors import FencedError, ModelError, MonitorError, SettingsError, SourceError, StoreError
+from monitor.runner import Totals
+from monitor.testing import MemoryStore
 
 HEAVY = ("torch", "sqlalchemy", "pandas", "confluent_kafka", "matplotlib", "pyarrow", "sklearn")
 CONFIG = '[families.motors]\ntopic = "motors"\ninterval = "10s"\nwindow.length = "1h"\n'
@@ -172,7 +179,7 @@ def test_check_explains_each_family(tmp_path: Path) -> None:
 
     assert result.returncode == 0, result.stderr
     assert "sliding, 360 readings = 1h" in result.stdout
-    assert "rolling: mean + 3·std of the last 1d" in result.stdout
+    assert "rolling: mean + 6·std of the last 1d" in result.stdout
     assert "wk:***@db/x" in result.stdout
     assert "hunter2" not in result.stdout
 
@@ -198,3 +205,55 @@ def test_check_lists_every_problem(tmp_path: Path) -> None:
     assert "did you mean topic?" in text.stderr
     assert "did you mean group?" in text.stderr
     assert len(json.loads(as_json.stdout)["problems"]) == 3
+
+
+@pytest.mark.parametrize("command", [("check",), ("train",), ("run",), ("replay", "--name", "x")])
+def test_a_detector_that_is_not_known_is_refused_by_every_command(tmp_path: Path, command: tuple[str, ...]) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG + 'detector.kind = "dens"\n')
+
+    result = watchkeeper(*command, str(config), WATCHKEEPER__STORE__URL=f"sqlite:///{tmp_path}/x.db")
+
+    assert result.returncode == 2
+    assert "families.motors.detector.kind: 'dens' is not known; did you mean dense?" in result.stderr
+    assert not (tmp_path / "x.db").exists()
+
+
+def test_check_as_json_lists_problems_of_detector_options(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG + "detector.options = { epochs = -3 }\n")
+
+    result = watchkeeper("check", str(config), "--json")
+
+    assert result.returncode == 2
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem.startswith("families.motors.detector.options: ")
+
+
+@pytest.mark.parametrize("until_end", [True, False])
+def test_run_until_the_end_fails_where_training_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], until_end: bool
+) -> None:
+    class Done:
+        def run(self, stop: object) -> Totals:
+            return Totals(records=3)
+
+    champions = Champions(MemoryStore(), "live", bootstrap.load_detector, bootstrap.summary)
+    champions.failed["motors"] = 70
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG)
+    monkeypatch.setattr(run, "worker", lambda *_, **__: nullcontext((Done(), champions)))
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+
+    with pytest.raises(ModelError, match=r"motors has no model.*code 70") if until_end else nullcontext():
+        run.run(config, until_end=until_end, as_json=True)
+
+    assert json.loads(capsys.readouterr().out)["failed_trainings"] == {"motors": 70}
+
+
+def test_the_closing_table_of_run_shows_more_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    print_totals("Watched", Totals(records=1234), {"failed trainings": "motors (exit code 70)"})
+
+    shown = capsys.readouterr().out
+    assert "1,234" in shown
+    assert "motors (exit code 70)" in shown

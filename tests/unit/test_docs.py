@@ -1,11 +1,14 @@
 """The documents say what the code does."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import models
+from models.training import TrainingConfig
 from monitor import bootstrap
 from monitor.cli.app import COMMANDS
 from monitor.records import StreamIndex
@@ -41,6 +44,14 @@ def test_every_setting_is_documented(key: str) -> None:
     rows = re.findall(r"^\|([^|]*)\|", (ROOT / "docs/configuration.md").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert any(f"`{key}`" in row for row in rows)
+
+
+@pytest.mark.parametrize("kind", models.DETECTORS)
+def test_every_option_of_every_detector_is_documented(kind: str) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs/configuration.md").read_text("utf-8"), re.MULTILINE)
+
+    for config_class, of in ((models.architecture(kind).config_class, f"`{kind}`"), (TrainingConfig, "every kind")):
+        assert {field.name for field in fields(config_class)} <= {name for name, whose in rows if whose == of}
 
 
 @pytest.mark.parametrize("path", ["README.md", "docs/configuration.md", "docs/formats.md"])

@@ -220,7 +220,8 @@ def test_a_file_of_a_header_only_is_finished_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [{"values": ()}, {"values": ("a",)}, {"values": ("a",), "time": "t", "rate": 1.0},
-     {"values": ("a",), "rate": 0.0}, {"values": ("a",), "rate": 1 / 3}],
+     {"values": ("a",), "rate": 0.0}, {"values": ("a",), "rate": 1 / 3},
+     *({"values": ("a",), "time": "t", "delimiter": text} for text in ("", ";;", '"', "\n"))],
 )  # fmt: skip
 def test_columns_that_make_no_sense_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
@@ -281,6 +282,13 @@ def test_parquet_in_csv_out(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be written"):
         ScoredWriter(tmp_path / "nowhere" / "out.csv", PLAIN)
+
+
+@pytest.mark.parametrize("name", ["out", "out.txt", "out.gz", "out.xlsx", "out.parquet.gz"])
+def test_an_output_of_no_known_kind_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=r"one of \.csv, \.parquet, \.pq, \.tsv"):
+        ScoredWriter(tmp_path / name, PLAIN)
+    assert not (tmp_path / name).exists()
 
 
 @real_data

@@ -123,7 +123,7 @@ def test_lists_are_filtered_and_paged(store: SqlStore, reader: Reader) -> None:
 def test_ids_that_fit_none_or_several(store: SqlStore, reader: Reader) -> None:
     store.commit(Commit(run="live", alerts=[alert(opened_at=i) for i in range(40)]))
     for prefix, message in (("zz", "no alert id"), ("", "no alert id"), ("0" * 32, "no alert has"), ("1", "several")):
-        with pytest.raises(StoreError, match=message):
+        with pytest.raises(SettingsError, match=message):
             reader.get_alert(prefix)
 
 
@@ -163,6 +163,53 @@ def test_alerts_on_the_command_line(store: SqlStore, url: str) -> None:
     assert detail["evidence"]["values"][0] == [1.5, None]
     assert [change["number"] for change in detail["transitions"]] == [0]
     assert detail["deliveries"][0]["channel"] == "hook"
+
+
+def listed(url: str, columns: int) -> list[str]:
+    """Lines of `alerts list` on a terminal so wide."""
+    result = CliRunner().invoke(alerts_command.app, ["list", "--url", url], env={"COLUMNS": str(columns)})
+    assert result.exit_code == 0
+    return [line.rstrip() for line in result.stdout.splitlines()]
+
+
+def test_alerts_fit_the_terminal(store: SqlStore, url: str) -> None:
+    one = alert(stream="boiler-room-pump-17", opened_at=10**9)
+    store.commit(Commit(run="live", alerts=[one]))
+    head, _, row = listed(url, 80)
+    assert head.split() == ["id", "opened", "(UTC)", "stream", "state", "severity", "peak"]
+    assert row.startswith(f"{one.id.hex[:8]}  1970-01-01 00:00:01  boiler-room-pump-17  open")
+    assert listed(url, 100)[0].split() == [*head.split(), "windows"]
+    store.commit(Commit(run="live", alerts=[replace(alert(opened_at=10**9), family="[b]presses")]))
+    assert any("[b]presses" in line for line in listed(url, 100))  # not before: all were of one family
+    assert "family" not in listed(url, 80)[0]
+
+
+def test_a_very_long_stream_name_is_all_that_folds(store: SqlStore, url: str) -> None:
+    long = alert(stream="boiler-room-pump-17/" * 3, opened_at=10**9)
+    store.commit(Commit(run="live", alerts=[long]))
+    _, _, row, rest = listed(url, 80)
+    assert row.startswith(f"{long.id.hex[:8]}  1970-01-01 00:00:01  boiler-room-pump-17/")
+    assert rest.strip() in long.stream
+
+
+def test_a_list_that_stops_at_its_limit_says_so(store: SqlStore, url: str) -> None:
+    store.commit(Commit(run="live", alerts=[alert(opened_at=i) for i in range(4)]))
+    run = CliRunner()
+    cut = run.invoke(alerts_command.app, ["list", "--url", url, "--json", "--limit", "3"])
+    whole = run.invoke(alerts_command.app, ["list", "--url", url, "--json", "--limit", "4"])
+    assert (len(json.loads(cut.stdout)), len(json.loads(whole.stdout))) == (3, 4)
+    assert (cut.stderr, whole.stderr) == ("There are more than these 3 alerts; --limit N shows more.\n", "")
+
+
+def test_a_run_that_never_was_is_a_mistake(store: SqlStore, url: str) -> None:
+    run = CliRunner()
+    assert run.invoke(alerts_command.app, ["list", "--url", url]).stdout == "No alerts in run live.\n"
+    for known in ("none yet", "june, live"):
+        error = run.invoke(alerts_command.app, ["list", "--url", url, "--run", "july"]).exception
+        assert isinstance(error, SettingsError)
+        assert str(error).endswith(f"no run is called july; there are: {known}")
+        for name in ("live", "june"):
+            store.open_streams(name, "machines", ["m-1"])
 
 
 def test_the_database_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

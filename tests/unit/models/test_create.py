@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -36,13 +37,23 @@ def test_every_architecture_is_registered_and_every_entry_resolves() -> None:
         ("dense", {"hiden": (3,)}, "did you mean hidden"),
         ("dense", {"hidden": (0,)}, "at least 1"),
         ("dense", {"hidden": 5}, "type"),
-        ("dense", {"epochs": "many"}, "type"),
+        ("dense", {"hidden": [8, True]}, "whole number"),
+        ("dense", {"epochs": "many"}, r"dense: epochs = 'many' has the wrong type; write a whole number"),
+        ("dense", {"epochs": 2.5}, "a whole number"),
+        ("dense", {"epochs": -3}, "at least 1"),
+        ("dense", {"keep": True}, "a number"),
+        ("dense", {"reach": math.inf}, "a number"),
+        ("dense", {"length": 3}, "unknown option"),
+        ("lstm", {"hidden": "a"}, "a whole number"),
         ("lstm", {"latent": 0}, "at least 1"),
     ],
 )
 def test_mistakes_are_explained(kind: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(models.ConfigError, match=message):
-        models.create(kind, length=8, channels=1, **options)
+        models.check(kind, options)
+    if "length" not in options:
+        with pytest.raises(models.ConfigError, match=message):
+            models.create(kind, length=8, channels=1, **options)
 
 
 @pytest.mark.parametrize("shape", [{"length": 0, "channels": 1}, {"length": 1, "channels": 0}])
