@@ -16,8 +16,8 @@ setup: $(READY)  ## make .venv with the versions of constraints.txt
 demo: $(READY)  ## the whole product on simulated plants, in memory
 	$(BIN)/watchkeeper demo $(ARGS)
 
-test: $(READY)  ## all tests, with branch coverage and the reason of every skip
-	$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+test: $(READY)  ## all tests but `bench` and `chaos`, with branch coverage and the reason of every skip
+	$(BIN)/pytest --ignore=tests/benchmarks --ignore=tests/chaos --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
 
 check: $(READY)  ## lint, format, types and import rules
 	$(BIN)/ruff check
@@ -29,7 +29,7 @@ bench: $(READY)  ## speed and memory
 	$(BIN)/pytest tests/benchmarks -s $(ARGS)
 
 chaos: $(READY)  ## the long form of the tests that kill workers, brokers and databases
-	CHAOS_LONG=1 $(BIN)/pytest tests/chaos --timeout=3600 $(ARGS)
+	CHAOS_LONG=1 $(BIN)/pytest tests/chaos --timeout=7200 $(ARGS)
 
 kafka: $(READY)  ## a real one-node Apache Kafka on this machine, in the foreground
 	$(BIN)/python deploy/kafka/kafka.py $(ARGS)

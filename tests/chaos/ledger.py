@@ -1,0 +1,232 @@
+"""The check of every chaos test: nothing lost, nothing twice, and every number as if nobody had disturbed the run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+from sqlalchemy import Connection, create_engine, text
+
+from monitor import bootstrap, training
+from monitor.ports import ModelRow
+from monitor.records import Alert, Evidence, StreamIndex, Transition
+from monitor.settings import Settings
+from monitor.sources.decode import Records
+from tests.chaos.plant import Plant, Record
+
+FATES = ("accepted", "late", "duplicate", "future")
+Bits = tuple[int, ...]
+
+
+@dataclass
+class Facts:
+    """What a run left behind, or should have; every float as its bits."""
+
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)  # by stream and fate
+    dead: Counter[tuple[int, int]] = field(default_factory=Counter)  # (partition, offset)
+    scores: dict[tuple[str, int], Bits] = field(default_factory=dict)  # by stream and end of the window
+    alerts: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    transitions: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    outbox: Counter[str] = field(default_factory=Counter)  # rows per transition
+    evidence: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+def check(plant: Plant, settings: Settings, model: ModelRow) -> Facts:
+    """Compare what SQL holds with what was sent; returns what was found."""
+    url = settings.store.url
+    log = read_log(plant.servers, plant.topic, plant.ends)
+    for partition, kept in log.items():
+        sent = [record for record in plant.sent if record.partition == partition]
+        assert kept == [(record.key, record.value) for record in sent], "the producer is to blame"
+    found, wanted = in_sql(url), undisturbed(log, settings, model)
+    _every_record_once(plant.sent, found)
+    assert found.counters == wanted.counters
+    assert found.dead == wanted.dead
+    _equal(found.scores, wanted.scores, "scores")
+    _equal(found.alerts, wanted.alerts, "alerts")
+    _equal(found.transitions, wanted.transitions, "transitions")
+    _equal(found.evidence, wanted.evidence, "evidence")
+    assert found.outbox == Counter(dict.fromkeys(wanted.transitions, 1))
+    _moves_are_contiguous(url, plant.ends)
+    return found
+
+
+def read_log(servers: str, topic: str, ends: dict[int, int]) -> dict[int, list[tuple[bytes, bytes]]]:
+    """Key and value of every record in the topic, by partition."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "ledger", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+    log: dict[int, list[tuple[bytes, bytes]]] = {partition: [] for partition in ends}
+    deadline = time.monotonic() + 120
+    while any(len(log[partition]) < end for partition, end in ends.items()):
+        assert time.monotonic() < deadline, {partition: len(kept) for partition, kept in log.items()}
+        for message in consumer.consume(10_000, 1.0):
+            assert message.error() is None, message.error()
+            log[int(message.partition() or 0)].append((message.key() or b"", message.value() or b""))
+    low_high = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30) for p in ends}
+    consumer.close()
+    assert low_high == {partition: (0, end) for partition, end in ends.items()}
+    return log
+
+
+def undisturbed(log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, model: ModelRow) -> Facts:
+    """What one pipeline makes of the same records, in this process and in one batch."""
+    index = StreamIndex()
+    (topic, (_, decoder)), *_ = bootstrap.decoders(settings, {"plant": index}).items()
+    pipeline = bootstrap.pipeline("plant", settings.families["plant"], index=index)
+    kept = [(p, offset, *record) for p, records in log.items() for offset, record in enumerate(records)]
+    partition, offset, keys, values = map(list, zip(*kept, strict=True))
+    columns = (np.array(partition, np.int32), np.array(offset, np.int64))
+    readings, dead = decoder.decode(Records(topic, keys, values, *columns))
+    folder = Path(model.path)
+    pipeline.adopt(model.id, bootstrap.load_detector(folder / "detector"), training.load_profiles(folder))
+    outcome = pipeline.process(readings, time.time_ns())
+    facts = Facts(dead=Counter((letter.partition, letter.offset) for letter in dead))
+    codes = np.array(list(index.codes.values()), np.int32)
+    totals = pipeline.counters(codes)
+    for i, name in enumerate(index.codes):
+        facts.counters[name] = dict(zip(FATES, totals[i].tolist(), strict=False))
+    s = outcome.scores
+    for i in range(len(s)):
+        numbers = (s.score[i], s.limit[i], s.ratio[i], s.imputed[i])
+        facts.scores[index.name(int(s.stream[i])), int(s.end[i])] = (int(s.start[i]), int(s.state[i]), *_bits(numbers))
+    facts.alerts = {alert.id.hex: _alert(alert) for alert in outcome.alerts}
+    facts.transitions = {change.id.hex: _transition(change) for change, _ in outcome.transitions}
+    facts.evidence = {item.alert.hex: _evidence(item) for item in outcome.evidence}
+    return facts
+
+
+def in_sql(url: str) -> Facts:
+    """What the tables hold."""
+    facts = Facts()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        for row in _rows(connection, "SELECT name, accepted, late, duplicate, future FROM streams"):
+            facts.counters[row[0]] = dict(zip(FATES, row[1:], strict=True))
+        facts.dead.update(
+            (row[0], row[1]) for row in _rows(connection, 'SELECT "partition", "offset" FROM dead_letters')
+        )
+        columns = 'name, end_ns, start_ns, scores.state, score, "limit", ratio, scores.imputed'
+        for row in _rows(connection, f"SELECT {columns} FROM scores JOIN streams ON streams.id = stream_id"):
+            facts.scores[row[0], row[1]] = (row[2], row[3], *_bits(row[4:]))
+        columns = "id, run, family, stream, kind, state, severity, opened_at, started_at, last_at, resolved_at"
+        for row in _rows(connection, f"SELECT {columns}, peak_ratio, peak_at, windows FROM alerts"):
+            facts.alerts[_hex(row[0])] = tuple(row[1:])
+        columns = 'id, alert, number, "at", state, severity, ratio, actor, note'
+        for row in _rows(connection, f"SELECT {columns} FROM transitions"):
+            facts.transitions[_hex(row[0])] = (_hex(row[1]), *row[2:])
+        facts.outbox.update(_hex(row[0]) for row in _rows(connection, "SELECT transition FROM outbox"))
+        columns = "alert, start_ns, end_ns, readings, reconstruction, contribution"
+        for row in _rows(connection, f"SELECT {columns} FROM evidence"):
+            facts.evidence[_hex(row[0])] = (row[1], row[2], *map(bytes, row[3:]))
+    engine.dispose()
+    return facts
+
+
+def keep_moves(url: str) -> None:
+    """Make the database keep every move of a partition's offset, in the order of the commits."""
+    engine = create_engine(url)
+    columns = "partition_ INTEGER, epoch_ BIGINT, before_ BIGINT, after_ BIGINT, at_ DOUBLE PRECISION"
+    row = 'INSERT INTO moves (partition_, epoch_, before_, after_, at_) VALUES (NEW."partition", NEW.epoch, '
+    row += "OLD.next_offset, NEW.next_offset, "
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            clock = "(julianday('now') - 2440587.5) * 86400.0"
+            connection.execute(text(f"CREATE TABLE moves (id INTEGER PRIMARY KEY, {columns})"))
+            when = "AFTER UPDATE ON positions WHEN OLD.next_offset IS NOT NEW.next_offset"
+            connection.execute(text(f"CREATE TRIGGER moved {when} BEGIN {row} {clock}); END"))
+        else:
+            clock = "extract(epoch FROM clock_timestamp())"
+            connection.execute(text(f"CREATE TABLE moves (id BIGSERIAL PRIMARY KEY, {columns})"))
+            body = f"BEGIN {row} {clock}); RETURN NULL; END"
+            connection.execute(text(f"CREATE FUNCTION moved() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$"))
+            when = "AFTER UPDATE ON positions FOR EACH ROW WHEN (OLD.next_offset IS DISTINCT FROM NEW.next_offset)"
+            connection.execute(text(f"CREATE TRIGGER moved {when} EXECUTE FUNCTION moved()"))
+    engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One commit moved a partition from `before` to `after`; `at` in seconds."""
+
+    epoch: int
+    before: int
+    after: int
+    at: float
+
+
+def moves(url: str) -> dict[int, list[Move]]:
+    """Every move of every partition, in order."""
+    engine = create_engine(url)
+    found: defaultdict[int, list[Move]] = defaultdict(list)
+    with engine.connect() as connection:
+        query = "SELECT partition_, epoch_, before_, after_, at_ FROM moves ORDER BY id"
+        for partition, epoch, before, after, at in _rows(connection, query):
+            found[partition].append(Move(epoch, before or 0, after, at))
+    engine.dispose()
+    return dict(found)
+
+
+def _every_record_once(sent: Sequence[Record], found: Facts) -> None:
+    """Each record was accepted, late, duplicate, future or dead, as the plant meant it; windows follow from that."""
+    fates: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for record in sent:
+        fates[record.key.decode()][record.fate] += 1
+    dead = sum(found.dead.values())
+    assert sum(sum(counts.values()) for counts in found.counters.values()) + dead == len(sent)
+    assert dead == sum(counts["dead"] for counts in fates.values())
+    assert found.counters == {name: {fate: counts[fate] for fate in FATES} for name, counts in fates.items()}
+    windows = Counter(name for name, _ in found.scores)
+    assert windows == {name: counts["accepted"] - 15 for name, counts in fates.items()}  # length 16, no reading waits
+
+
+def _moves_are_contiguous(url: str, ends: dict[int, int]) -> None:
+    found = moves(url)
+    assert {partition: kept[-1].after for partition, kept in found.items()} == ends
+    for kept in found.values():
+        assert kept[0].before == 0
+        for earlier, later in pairwise(kept):
+            assert later.before == earlier.after < later.after
+            assert later.epoch >= earlier.epoch
+
+
+def _equal(found: dict[Any, Any], wanted: dict[Any, Any], what: str) -> None:
+    """As `assert found == wanted`, without printing a hundred thousand rows."""
+    missing, extra = wanted.keys() - found.keys(), found.keys() - wanted.keys()
+    assert not missing, f"{len(missing)} {what} are missing, for example {sorted(missing)[:3]}"
+    assert not extra, f"{len(extra)} {what} too many, for example {sorted(extra)[:3]}"
+    differ = [key for key in wanted if found[key] != wanted[key]]
+    assert not differ, f"{len(differ)} {what} differ: {[(k, found[k], wanted[k]) for k in sorted(differ)[:3]]}"
+
+
+def _rows(connection: Connection, query: str) -> Iterable[Any]:
+    return connection.execute(text(query)).all()
+
+
+def _bits(numbers: Iterable[float | None]) -> Bits:
+    return tuple(np.float32(np.nan if number is None else number).view(np.uint32).item() for number in numbers)
+
+
+def _hex(value: object) -> str:
+    return str(value).replace("-", "")  # SQLite keeps ids as hex digits
+
+
+def _alert(a: Alert) -> tuple[Any, ...]:
+    return (
+        a.run, a.family, a.stream, a.kind, a.state.value, a.severity.value, a.opened_at, a.started_at, a.last_at,
+        a.resolved_at, a.peak_ratio, a.peak_at, a.windows,
+    )  # fmt: skip
+
+
+def _transition(t: Transition) -> tuple[Any, ...]:
+    return (t.alert.hex, t.number, t.at, t.state.value, t.severity.value, t.ratio, t.actor, t.note)
+
+
+def _evidence(e: Evidence) -> tuple[Any, ...]:
+    return (e.start, e.end, *(part.astype("<f4").tobytes() for part in (e.values, e.reconstruction, e.contribution)))
