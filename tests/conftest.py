@@ -1,5 +1,9 @@
-"""What tests of several folders share: one of each server per session, and hypothesis without a stopwatch."""
+"""What tests of several folders share: servers, logs that no test leaves behind, hypothesis without a stopwatch."""
 
+from collections.abc import Iterator
+
+import pytest
+import structlog
 from hypothesis import settings
 
 from tests.integration.postgres import postgres, postgres_url
@@ -8,3 +12,11 @@ __all__ = ["postgres", "postgres_url"]
 
 settings.register_profile("patient", deadline=None)  # busy machines are slow, not wrong
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """A command that a test ran may have sent the logs to a stream that is closed by now."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
