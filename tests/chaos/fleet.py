@@ -116,6 +116,11 @@ class Site:
         worker.kill()
         self.kills += 1
 
+    @property
+    def at_work(self) -> list[int]:
+        """Numbers of the workers that have become members of the group."""
+        return [number for number, worker in sorted(self.workers.items()) if worker.at_work]
+
     def positions(self) -> dict[int, int]:
         """Next offset of each partition; nothing while the database is away."""
         engine = create_engine(self.settings.store.url)
@@ -137,6 +142,10 @@ class Site:
             assert time.monotonic() < deadline, f"{what} did not come about within {PATIENCE_S:g} s"
             time.sleep(0.1)
 
+    def wait_for_workers(self, count: int) -> None:
+        """Until that many are at work."""
+        self.wait_until(lambda: len(self.at_work) >= count, f"{count} workers at work")
+
     def wait_for_progress(self, records: int = 1) -> None:
         """Until that many more records are committed."""
         before = sum(self.positions().values())
@@ -156,10 +165,11 @@ def havoc(site: Site, kills: int, workers: int, rng: random.Random) -> None:
     for number in range(workers):
         site.start(number)
     while site.kills < kills:
+        count = min(rng.choice((1, 1, 2, 3)), workers, kills - site.kills)
+        site.wait_for_workers(count)
         site.wait_for_progress()
         time.sleep(rng.uniform(0, 1))
-        at_work = [number for number, worker in sorted(site.workers.items()) if worker.at_work]
-        victims = rng.sample(at_work, min(rng.choice((1, 1, 2, 3)), len(at_work), kills - site.kills))
+        victims = rng.sample(site.at_work, count)
         for number in victims:
             site.kill(number)
         for number in victims:

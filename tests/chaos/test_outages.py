@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos import ledger
 from tests.chaos.conftest import LONG, Build
-from tests.chaos.fleet import Site
+from tests.chaos.fleet import Site, Worker
 from tests.integration.broker import KafkaBroker
 from tests.integration.postgres import PostgresServer
 
@@ -46,7 +46,7 @@ def test_a_zombie_is_fenced(build: Build, postgres_url: str) -> None:
         site.plant.start()
         for number in range(2):
             site.start(number)
-        site.wait_until(lambda: all(w.at_work for w in site.workers.values()), "two workers")
+        site.wait_for_workers(2)
         for round_ in range(5 if LONG else 1):
             zombie = site.workers[round_ % 2]
             site.wait_for_progress(200)
@@ -54,8 +54,13 @@ def test_a_zombie_is_fenced(build: Build, postgres_url: str) -> None:
             zombie.signal(signal.SIGSTOP)
             _wait_for_all_partitions(site)
             zombie.signal(signal.SIGCONT)
-            site.wait_until(lambda z=zombie, n=steps: z.text().count("stepping_down") > n, "stepping down")  # type: ignore[misc]
+            _wait_for_one_more(site, zombie, steps)
         site.finish()
+
+
+def _wait_for_one_more(site: Site, zombie: Worker, steps: int) -> None:
+    """Until the zombie has stepped down once more than `steps` times."""
+    site.wait_until(lambda: zombie.text().count("stepping_down") > steps, "stepping down")
 
 
 def _wait_for_all_partitions(site: Site) -> None:
@@ -73,7 +78,7 @@ def test_one_worker_three_and_one_again(build: Build, postgres_url: str) -> None
             for number in (1, 2):
                 site.start(number)
             helpers = [site.workers[number] for number in (1, 2)]
-            site.wait_until(lambda h=helpers: all(w.at_work for w in h), "three workers")  # type: ignore[misc]
+            site.wait_for_workers(3)
             site.wait_for_progress(500)
             for helper in helpers:
                 del site.workers[helper.number]
