@@ -53,14 +53,16 @@ class Streams:
         self._earlier: Int64 = np.zeros((0, len(COUNTERS)), np.int64)  # counted before the pipeline's counters began
         self._counted: Int64 = np.zeros(0, np.int64)  # readings, as the store has it
 
-    def open(self, readings: Readings, store: Store, run: str) -> set[str]:
-        """Fetch id and state of streams seen for the first time; returns parts of states that no longer fit."""
+    def strangers(self, readings: Readings) -> bool:
+        """Whether some of these streams are seen for the first time."""
         self._grow()
+        return len(readings) > 0 and bool(self.ids[readings.stream].min() < 0)
+
+    def open(self, readings: Readings, store: Store, run: str) -> set[str]:
+        """Fetch id and state of the strangers among them; returns parts of states that no longer fit."""
         codes, first = np.unique(readings.stream, return_index=True)
         unknown = self.ids[codes] < 0
         new = codes[unknown]
-        if not len(new):
-            return set()
         names = [self.pipeline.index.name(code) for code in new.tolist()]
         opened = store.open_streams(run, self.pipeline.name, names)
         rebuilt = self.pipeline.load(new, [stream.state for stream in opened])

@@ -1,41 +1,37 @@
-"""The loop of a worker: poll, process, commit; one thread.
+"""The loop of a worker: poll, process, commit.
 
 What one commit interval brought (scores, alerts, outbox rows, evidence, stream states and next offsets) is written in
-one transaction. When SQL is away the same commit is tried again until it works, while the worker stays in its group
-without fetching; when a newer owner has taken a partition, the worker drops everything it holds in memory, leaves the
-group and begins again from what the store says. There is no other recovery.
+one transaction, while the next interval is being read. When SQL is away the same commit is tried again until it works,
+while the worker stays in its group without fetching; when a newer owner has taken a partition, the worker drops
+everything it holds in memory, leaves the group and begins again from what the store says. There is no other recovery.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
-from monitor.errors import FencedError, StoreError
+from monitor.errors import StoreError
 from monitor.pending import Announce, Pending, Totals
 from monitor.pipeline import Pipeline
 from monitor.ports import Assignments, Source, Store
 from monitor.records import LIVE, Poll, TopicPartition
+from monitor.splitting import split
+from monitor.writer import Wait, Writer
 
 __all__ = ["Announce", "Models", "Plan", "Runner", "Totals"]
 
-from monitor.splitting import split
-
 log = structlog.get_logger()
-T = TypeVar("T")
-Wait = Callable[[float], bool]  # waits for that many seconds; false = no further try
 
 POLL_S = 1.0
-BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
-JITTER = 0.2  # workers that lost SQL together must not return together
-REST = 4  # after a commit that took t seconds there is none for 4 t: at most a fifth of the time goes into commits
+GLANCE_S = 0.005  # between looks at a commit on its way that another one waits for
+LOOK_S = 5.0  # how often models are looked after while readings never pause
+REST = 2  # after a commit that took t seconds there is none for 2 t: however many alerts, reading goes on
 
 
 class Models(Protocol):
@@ -84,9 +80,10 @@ class Runner:
         self._connect, self._store, self._models, self._plan = connect, store, models, plan
         self._pipelines = pipelines
         self._pending = Pending(plan.run, plan.announce, pipelines)
+        self._writer = Writer(store, lambda: self._stop())  # noqa: PLW0108 (`run` sets another one)
+        self._look = 0.0  # when models are looked after again, at the latest
         self._due = 0.0  # when the interval of what is pending is over
         self._rest = 0.0  # no commit before that, however urgent
-        self._fenced = False  # what is in memory must not be written any more
         self._in_hand = False  # a poll is being held back whose streams are not open yet
         self._later: Poll | None = None  # the rest of a poll that was cut
         self._stop: Callable[[], bool] = lambda: False
@@ -94,6 +91,7 @@ class Runner:
     @property
     def totals(self) -> Totals:
         """What was done so far."""
+        self._pending.totals.commits = self._writer.commits
         return self._pending.totals
 
     def run(self, stop: Callable[[], bool] = lambda: False, watch: Callable[[Totals], None] | None = None) -> Totals:
@@ -108,7 +106,7 @@ class Runner:
         try:
             while not stop():
                 over = self._turn(source)
-                if self._fenced:
+                if self._writer.fenced:
                     source.close()
                     self._begin_again()
                     source = self._connect(self)
@@ -116,9 +114,10 @@ class Runner:
                     break
                 if watch is not None:
                     watch(self.totals)
-            self._commit(source)
+            self._commit(source, wait=True)
         finally:
             source.close()
+            self._writer.abandon()
         return self.totals
 
     # Assignments: called by the source, inside poll
@@ -129,7 +128,7 @@ class Runner:
         While SQL is away the rebalance waits; after that the worker leaves the group rather than read from a guess.
         """
         began = time.monotonic()
-        taken = self._insist(partial(self._store.take, self._plan.run, partitions), self._patience()) or {}
+        taken = self._writer.ask(partial(self._store.take, self._plan.run, partitions), self._patience()) or {}
         self._pending.partitions.taken(taken)
         log.info("partitions_assigned", partitions=_names(taken), took_s=_since(began))
         return {p: at.next_offset for p, at in taken.items() if at.next_offset is not None}
@@ -140,15 +139,18 @@ class Runner:
         A poll that is being held back may have readings of these partitions: then the worker begins again.
         """
         began = time.monotonic()
-        self._insist(self._write, self._patience())
-        self._fenced = self._fenced or self._in_hand or self._later is not None
+        patience = self._patience()
+        self._writer.land(patience)
+        self._launch()
+        self._writer.land(patience)
+        self._writer.fenced |= self._in_hand or self._later is not None
         self._pending.drop(partitions)
         log.info("partitions_revoked", partitions=_names(partitions), took_s=_since(began))
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Somebody else owns them already: what was not committed is theirs to do again."""
         log.warning("partitions_lost", partitions=_names(partitions))
-        self._fenced = True
+        self._writer.fenced = True
         self._pending.drop(partitions)
 
     # One turn
@@ -156,15 +158,19 @@ class Runner:
     def _turn(self, source: Source) -> bool:
         """Poll once and do what is due; true when the work is over."""
         poll = self._next(source)
-        if self._fenced or not self._process(poll, source):
+        if self._writer.fenced or not self._process(poll, source):
             return False
         if poll.finished:
             for family, pipeline in self._pipelines.items():
                 self._pending.add(family, pipeline.flush())
         over = poll.finished or (self._plan.until_end and poll.at_end and not poll.records)
-        if over or self._until_commit() <= 0 or self._model_is_due():
-            self._commit(source)
-        if not self._pending.dirty:
+        if over or self._model_is_due():
+            self._commit(source, wait=True)
+        elif self._until_commit() <= 0:
+            self._commit(source, wait=self._models_call())
+        elif self._writer.arrived:
+            self._land(source)
+        if not (self._pending.dirty or self._writer.busy):
             self._serve_models(source)
         return over
 
@@ -190,12 +196,14 @@ class Runner:
         """Take a poll in, as a whole; false when the worker was fenced before that."""
         self._in_hand = True
         for family, readings in poll.readings.items():
-            open_streams = partial(self._pending.streams[family].open, readings, self._store, self._plan.run)
-            rebuilt = self._insist(open_streams, self._hold(source))
-            if rebuilt:
-                log.warning("state_rebuilt", family=family, parts=sorted(rebuilt))
+            streams = self._pending.streams[family]
+            if streams.strangers(readings):
+                open_streams = partial(streams.open, readings, self._store, self._plan.run)
+                rebuilt = self._writer.ask(open_streams, self._hold(source))
+                if rebuilt:
+                    log.warning("state_rebuilt", family=family, parts=sorted(rebuilt))
         self._in_hand = False
-        if self._fenced:
+        if self._writer.fenced:
             return False
         if poll.records and not self._pending.dirty:
             self._due = time.monotonic() + self._plan.interval
@@ -205,44 +213,33 @@ class Runner:
     # Commits
 
     def _until_commit(self) -> float:
-        """Seconds."""
+        """Seconds; while one is on its way, the next is not due before it is a whole interval late."""
         if not self._pending.dirty:
             return POLL_S
         due = self._rest if self._pending.urgent else max(self._due, self._rest)
-        return due - time.monotonic()
+        seconds = due - time.monotonic()
+        if self._writer.busy and not self._writer.arrived and seconds > -self._plan.interval:
+            return max(seconds, GLANCE_S)
+        return seconds
 
-    def _commit(self, source: Source) -> None:
-        positions = dict(self._pending.partitions.next)
-        self._insist(self._write, self._hold(source))
-        if not self._fenced:
-            source.commit(positions)
+    def _commit(self, source: Source, *, wait: bool) -> None:
+        """Send off what is pending, and `wait` for its arrival or not."""
+        self._land(source)
+        self._launch()
+        if wait:
+            self._land(source)
 
-    def _write(self) -> None:
-        """Write the pending commit; afterwards there is nothing pending."""
-        if self._pending.dirty:
-            began = time.monotonic()
-            self._store.commit(self._pending.complete())
+    def _launch(self) -> None:
+        """Put what is pending on its way; afterwards there is nothing pending."""
+        if self._pending.dirty and not self._writer.fenced:
+            self._writer.launch(self._pending.complete())
             self._pending.settle()
-            self._rest = time.monotonic() + REST * (time.monotonic() - began)
-            self.totals.commits += 1
 
-    def _insist(self, action: Callable[[], T], wait: Wait) -> T | None:
-        """Try until it works; None when fenced, also because `wait` gave up. Errors that stay are raised."""
-        for attempt in count():
-            if self._fenced:
-                break
-            try:
-                return action()
-            except FencedError as error:
-                log.warning("fenced", error=str(error))
-                self._fenced = True
-            except StoreError as error:
-                if not error.transient or self._stop():
-                    raise
-                delay = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-                log.warning("store_unavailable", error=str(error), retry_in_s=round(delay, 1))
-                self._fenced = not wait(delay) or self._fenced
-        return None
+    def _land(self, source: Source) -> None:
+        self._writer.land(self._hold(source))
+        if not self._writer.fenced and (landed := self._writer.landed()):
+            self._rest = time.monotonic() + REST * self._writer.took
+            source.commit(landed)
 
     def _hold(self, source: Source) -> Wait:
         """Wait inside the group, without fetching."""
@@ -267,16 +264,22 @@ class Runner:
 
     def _begin_again(self) -> None:
         log.warning("stepping_down", run=self._plan.run)
+        self._writer.abandon()
         self._pending.forget()
-        self._fenced = self._in_hand = False
+        self._in_hand = False
         self._later = None
 
     # Models and settings
 
+    def _models_call(self) -> bool:
+        """Whether models are to be looked after, for which the store must be free."""
+        return time.monotonic() >= self._look or any(self._pending.ready.values())
+
     def _serve_models(self, source: Source) -> None:
         """Between commits: adopt new models, ask for missing ones, and wait for them where that is wanted."""
-        if self._fenced:
+        if self._writer.fenced:
             return
+        self._look = time.monotonic() + LOOK_S
         try:
             for family, ready in self._pending.ready.items():
                 streams = self._pending.streams[family]
@@ -285,7 +288,7 @@ class Runner:
                     self._models.request(streams.pipeline, names)
                     ready.clear()
             self._models.refresh(self._pipelines)
-            while self._models.holding and not self._stop() and not self._fenced:
+            while self._models.holding and not self._stop() and not self._writer.fenced:
                 source.hold(0.2)
                 self._models.refresh(self._pipelines)
         except StoreError as error:

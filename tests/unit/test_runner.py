@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
 
-from monitor import runner
+from monitor import writer
 from monitor.errors import FencedError, StoreError
 from monitor.pipeline import Pipeline
 from monitor.ports import Assignments, Commit, ModelRow, OpenedStream, Position
 from monitor.records import StreamIndex, TopicPartition
-from monitor.runner import Plan, Runner
+from monitor.runner import Plan, Runner, Totals
 from monitor.scaling import Profile
 from monitor.settings import Family, Span
 from monitor.sources.formats.json_messages import JsonDecoder
@@ -106,7 +108,12 @@ class World:
         return name.encode(), json.dumps({"time": 1_700_000_000 + at, "value": value}).encode()
 
     def runner(
-        self, *, patience: float = 0.0, partitions: Sequence[TopicPartition] = (P0, P1), family: Family = FAMILY
+        self,
+        *,
+        patience: float = 0.0,
+        interval: float = 0.0,
+        partitions: Sequence[TopicPartition] = (P0, P1),
+        family: Family = FAMILY,
     ) -> Runner:
         index = StreamIndex()
         pipeline = Pipeline("f", family, index, RollingThreshold(3.0, 60 * 10**9), "live")
@@ -118,7 +125,7 @@ class World:
             self.sources.append(source)
             return source
 
-        plan = Plan(interval=0.0, until_end=True, patience=patience, announce=lambda *_: [("log", "{}")])
+        plan = Plan(interval=interval, until_end=True, patience=patience, announce=lambda *_: [("log", "{}")])
         return Runner(connect, self.store, {"f": pipeline}, Models(), plan)
 
     def facts(self) -> dict[str, object]:
@@ -146,7 +153,7 @@ def undisturbed() -> dict[str, object]:
 
 @pytest.mark.parametrize("what", ["take", "open", "commit"])
 def test_sql_is_away_for_a_while(undisturbed: dict[str, object], what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BACKOFF_S", (0.001,))
+    monkeypatch.setattr(writer, "BACKOFF_S", (0.001,))
     world = World()
     world.store.errors[what] = [away(), away(), away(), None, away()]
     world.runner(patience=5.0).run()
@@ -254,3 +261,23 @@ def test_two_workers_on_one_stream_do_not_overwrite_each_other() -> None:
     (state,) = world.store.states.values()
     assert state.accepted + state.late + state.duplicate == 80
     assert len(world.sources) == 3  # the first worker was fenced once, and began again
+
+
+def test_reading_goes_on_while_a_commit_is_on_its_way(undisturbed: dict[str, object]) -> None:
+    """The first commit is held up until the worker has polled again."""
+    world = World()
+    polled, commit = threading.Event(), world.store.commit
+
+    def slow(one: Commit) -> None:
+        assert polled.wait(10)
+        commit(one)
+
+    def watch(totals: Totals) -> None:
+        if totals.records > 7:  # the first poll brings 7
+            polled.set()
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    worker = world.runner(interval=0.1)
+    worker._look = math.inf  # nobody looks after models, for which the store would have to be free
+    worker.run(watch=watch)
+    assert world.facts() == undisturbed
