@@ -6,7 +6,7 @@
 >>> detector.score(windows) > detector.training_scores.limit() # doctest: +SKIP
 >>> detector.save("artefacts/pump"); models.load("artefacts/pump")  # doctest: +SKIP
 
-Importing this package is cheap: torch is loaded by the first `create` or `load`.
+Importing this package is cheap. torch is loaded by the first `create`, ONNX Runtime, which scores, by it or by `load`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,29 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import ArtefactError, ConfigError, DataError, ModelsError, NotFittedError, ShapeError
+from models.errors import (
+    ArtefactError,
+    ConfigError,
+    DataError,
+    DependencyError,
+    ModelsError,
+    NotFittedError,
+    ShapeError,
+)
 from models.options import build, refuse_unknown
 
 if TYPE_CHECKING:
     from models.base import Autoencoder
+    from models.configs import TrainingConfig
     from models.detector import Detector
-    from models.training import TrainingConfig
+    from models.scorer import Scorer
 
 __all__ = [
     "DETECTORS",
     "ArtefactError",
     "ConfigError",
     "DataError",
+    "DependencyError",
     "ModelsError",
     "NotFittedError",
     "ShapeError",
@@ -43,49 +53,61 @@ DETECTORS = {
     "dense": "models.dense:Dense",
     "lstm": "models.lstm:LSTM",
 }
-"""Every kind of detector, as "module:class" of its architecture. A new one is a new file and a line here."""
+"""Every kind of detector, as "module:class" of its architecture. A new one is a new file, a line here
+and its options in `models.configs`."""
 
 
 def create(kind: str, *, length: int, channels: int, seed: int = 0, **config: Any) -> Detector:
     """A new detector, ready to `fit`, for windows (n, length, channels).
 
-    `config` may hold any option of the architecture (its config dataclass) or of training (`TrainingConfig`). The same
-    seed trains the same detector. Raises ConfigError for an unknown kind or option, or a value that makes no sense.
+    `config` may hold any option of the kind or of training (`models.configs`). The same seed trains the same detector.
+    Raises ConfigError for an unknown kind or option, or a value that makes no sense, and DependencyError where the
+    libraries that training needs are not installed.
     """
-    from models.detector import Detector
-    from models.training import seeded
-
     if length < 1 or channels < 1:
         raise ConfigError(f"length = {length}, channels = {channels}; both must be at least 1")
     net_config, training = _configs(kind, config)
+    try:
+        from models.detector import Detector
+        from models.training import seeded
+
+        net_class = architecture(kind)
+    except ModuleNotFoundError as error:
+        raise DependencyError(
+            f"training needs {error.name}, which is not installed; pip install 'watchkeeper[train]'"
+        ) from None
     with seeded(seed):
-        net = architecture(kind)(length, channels, net_config)
+        net = net_class(length, channels, net_config)
     return Detector(kind, net, training, seed)
 
 
 def check(kind: str, options: Mapping[str, Any]) -> None:
-    """Raise the ConfigError that `create` would raise for the kind or its options. Loads torch."""
+    """Raise the ConfigError that `create` would raise for the kind or its options."""
     _configs(kind, options)
 
 
-def load(path: str | Path) -> Detector:
-    """The detector saved at `path`, with the same scores to the bit. Nothing in it can run code.
+def load(path: str | Path) -> Scorer:
+    """The detector saved at `path`, with the same scores to the bit. Needs no torch, and nothing in it can run code.
 
-    Raises ArtefactError when it is missing, damaged, changed since it was saved, or a pickle.
+    Raises ArtefactError when it is missing, damaged, changed since it was saved, of another version, or a pickle.
     """
     from models import artefact
+    from models.runtime import Runtime
+    from models.scorer import Scorer
+    from models.scores import ScoreSummary
 
-    manifest, weights = artefact.load(Path(path))
+    manifest, graph = artefact.load(Path(path))
     try:
-        shape = {name: manifest[name] for name in ("length", "channels", "seed")}
-        detector = create(manifest["kind"], **shape, **manifest["config"])
-    except (KeyError, TypeError, ConfigError) as error:
+        check(manifest["kind"], manifest["config"])
+        runtime = Runtime(graph, int(manifest["chunk"]))
+        shape = manifest["length"], manifest["channels"]
+        return Scorer(manifest["kind"], shape, runtime, ScoreSummary.from_dict(manifest["training_scores"]))
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise ArtefactError(f"{path}: the manifest does not describe a detector of this version: {error}") from error
-    return detector.restore(manifest, weights)
 
 
 def architecture(kind: str) -> type[Autoencoder]:
-    """The class behind a kind. Raises ConfigError for an unknown one."""
+    """The class behind a kind; loads torch. Raises ConfigError for an unknown one."""
     refuse_unknown("detector", [kind], DETECTORS)
     module, _, name = DETECTORS[kind].partition(":")
     net_class: type[Autoencoder] = getattr(import_module(module), name)
@@ -94,9 +116,10 @@ def architecture(kind: str) -> type[Autoencoder]:
 
 def _configs(kind: str, options: Mapping[str, Any]) -> tuple[Any, TrainingConfig]:
     """The options of the architecture and those of training."""
-    from models.training import TrainingConfig
+    from models.configs import CONFIGS, TrainingConfig
 
-    classes = (architecture(kind).config_class, TrainingConfig)
+    refuse_unknown("detector", [kind], DETECTORS)
+    classes = (CONFIGS[kind], TrainingConfig)
     refuse_unknown(kind, options, [field.name for config_class in classes for field in fields(config_class)])
     of_net, of_training = (build(kind, config_class, options) for config_class in classes)
     return of_net, of_training

@@ -1,7 +1,8 @@
-"""A trained detector on disk: a folder with `weights.safetensors` and `manifest.json`, never a pickle.
+"""A trained detector on disk: a folder with `model.onnx`, `weights.safetensors` and `manifest.json`, never a pickle.
 
-The manifest holds everything that is not a weight, and the sha256 of the weights. Loading reads nothing that could
-run code, and refuses weights that are not the ones the manifest was written for.
+The graph is what scores; the weights are what it was written from, for training and other tools to go on with. The
+manifest holds everything else, and the sha256 of both. Loading reads nothing that could run code, and refuses files
+that are not the ones the manifest was written for.
 """
 
 from __future__ import annotations
@@ -12,30 +13,27 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from safetensors import SafetensorError
-from safetensors import torch as safetensors
+from typing import Any
 
 from models.errors import ArtefactError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-FORMAT = 1
+FORMAT = 2
+GRAPH = "model.onnx"
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
+HASHES = {WEIGHTS: "sha256", GRAPH: "graph_sha256"}  # by file, where the manifest has its hash
 
 Manifest = dict[str, Any]
 
 
-def save(path: Path, weights: dict[str, Tensor], manifest: Manifest) -> None:
+def save(path: Path, graph: bytes, weights: bytes, manifest: Manifest) -> None:
     """Write the folder `path` so that a reader sees the old artefact or the whole new one, never a part.
 
-    `format` and `sha256` are added to the manifest. An artefact in the way is replaced; anything else is an error.
+    `format` and the hashes are added to the manifest. An artefact in the way is replaced; anything else is an error.
     """
-    body = safetensors.save(weights)
-    text = json.dumps({"format": FORMAT, "sha256": hashlib.sha256(body).hexdigest(), **manifest}, indent=2) + "\n"
+    bodies = {GRAPH: graph, WEIGHTS: weights}
+    hashes = {key: hashlib.sha256(bodies[name]).hexdigest() for name, key in HASHES.items()}
+    text = json.dumps({"format": FORMAT, **hashes, **manifest}, indent=2) + "\n"
     if path.exists() and not (path / MANIFEST).is_file():
         raise ArtefactError(f"{path} exists and is not an artefact; choose another path")
     try:
@@ -43,28 +41,26 @@ def save(path: Path, weights: dict[str, Tensor], manifest: Manifest) -> None:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
             fresh = Path(scratch) / "new"
             fresh.mkdir()
-            _write(fresh / WEIGHTS, body)
-            _write(fresh / MANIFEST, text.encode())
+            for name, body in (bodies | {MANIFEST: text.encode()}).items():
+                _write(fresh / name, body)
             _put(fresh, path, Path(scratch) / "old")
     except OSError as error:
         raise ArtefactError(f"{path} cannot be written: {error}") from error
 
 
-def load(path: Path) -> tuple[Manifest, dict[str, Tensor]]:
-    """Manifest and weights of the artefact at `path`. Raises ArtefactError for anything that is not one."""
+def load(path: Path) -> tuple[Manifest, bytes]:
+    """Manifest and graph of the artefact at `path`. Raises ArtefactError for anything that is not one."""
     if path.suffix and path.is_file():
         raise ArtefactError(
-            f"{path} is a {path.suffix} file; an artefact is a folder with {WEIGHTS} and {MANIFEST}. "
+            f"{path} is a {path.suffix} file; an artefact is a folder with {GRAPH} and {MANIFEST}. "
             "Pickled models can run code when they are read, so they are refused"
         )
     manifest = _manifest(path)
-    body = _read(path / WEIGHTS)
-    if hashlib.sha256(body).hexdigest() != manifest.get("sha256"):
-        raise ArtefactError(f"{path / WEIGHTS} is not what {MANIFEST} describes (sha256 differs); restore it")
-    try:
-        return manifest, safetensors.load(body)
-    except SafetensorError as error:
-        raise ArtefactError(f"{path / WEIGHTS} is not a safetensors file: {error}") from error
+    bodies = {name: _read(path / name) for name in HASHES}
+    for name, key in HASHES.items():
+        if hashlib.sha256(bodies[name]).hexdigest() != manifest.get(key):
+            raise ArtefactError(f"{path / name} is not what {MANIFEST} describes (sha256 differs); restore it")
+    return manifest, bodies[GRAPH]
 
 
 def _manifest(path: Path) -> Manifest:
@@ -73,9 +69,12 @@ def _manifest(path: Path) -> Manifest:
         manifest = json.loads(body)
     except ValueError as error:
         raise ArtefactError(f"{path / MANIFEST} is not JSON: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ArtefactError(f"{path / MANIFEST} is not of format {FORMAT}, which this version reads; retrain it")
-    return manifest
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise ArtefactError(
+            f"{path / MANIFEST} is of format {found}, but this version reads format {FORMAT}; train the model again"
+        )
+    return dict(manifest)
 
 
 def _read(path: Path) -> bytes:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from models.graph import Graph
 
 Reduce = Callable[[Tensor], Tensor]  # losses (batch,) -> the one number to learn from
 Optimizers = Sequence[torch.optim.Optimizer]
 
 
 class Autoencoder(nn.Module, ABC):
-    """A net over scaled windows (batch, length, channels). One architecture is one file: config, module, loss, score.
+    """A net over scaled windows (batch, length, channels). One architecture is one file: module, graph, loss, score.
 
-    `config_class` is its frozen dataclass of options, each with a default; `config` the instance it was built with,
-    everything filled in, so that the same net can be built again; `chunk` the rows scored at once.
+    `config` is the instance of its options it was built with, everything filled in, so that the same net can be built
+    again. The net is trained by torch and scores as an ONNX graph: `forward`, `score` and `contribution` say what
+    `export`, `export_score` and `export_contribution` must compute, which is checked after each training. In the
+    graph a window is one row, (batch, length * channels).
     """
-
-    config_class: ClassVar[type[Any]]
-    chunk: ClassVar[int]
 
     def __init__(self, length: int, channels: int, config: Any) -> None:
         super().__init__()
@@ -33,16 +35,32 @@ class Autoencoder(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction of x, same shape."""
 
+    @abstractmethod
+    def export(self, graph: Graph, x: str) -> str:
+        """Add `forward` to the graph; from and to rows. Rows must not depend on one another, not in the last bit."""
+
     def contribution(self, x: Tensor, reconstruction: Tensor) -> Tensor:
         """How much each cell adds to the score, >= 0, same shape as x."""
         return (x - reconstruction).square()
 
+    def export_contribution(self, graph: Graph, x: str, reconstruction: str) -> str:
+        """Add `contribution` to the graph; from and to rows."""
+        difference = graph.node("Sub", x, reconstruction)
+        return graph.node("Mul", difference, difference)
+
     def score(self, x: Tensor, reconstruction: Tensor) -> Tensor:
         """How badly each window is rebuilt, (batch,): >= 0, higher is worse. Root mean square, in scaled units.
 
-        Must treat each row on its own, so that a score does not depend on the windows scored beside it.
+        Must treat each row on its own, and be NaN or infinite where a row of x holds NaN or infinity.
         """
         return self.contribution(x, reconstruction).flatten(1).mean(1).sqrt()
+
+    def export_score(self, graph: Graph, x: str, reconstruction: str, contribution: str) -> str:
+        """Add `score` to the graph: from rows to (batch,)."""
+        cells = self.length * self.channels
+        share = graph.constant(np.full((cells, 1), 1 / cells, np.float32))
+        mean = graph.node("MatMul", contribution, share)  # ReduceMean's last bit depends on where a row lies in memory
+        return graph.node("Squeeze", graph.node("Sqrt", mean), graph.constant([1]))
 
     def loss(self, x: Tensor) -> Tensor:
         """What training makes small, per window: (batch,). Mean squared error."""

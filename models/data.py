@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,10 +76,5 @@ class Scaler:
         return scaled * self.scale + self.centre
 
     def to_dict(self) -> dict[str, list[float]]:
-        """JSON-ready; `from_dict` gives the same bits back."""
+        """JSON-ready; the numbers keep their bits."""
         return {"centre": self.centre.tolist(), "scale": self.scale.tolist()}
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Scaler:
-        """The scaler that `to_dict` described."""
-        return cls(np.array(fields["centre"], np.float32), np.array(fields["scale"], np.float32))

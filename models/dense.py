@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from models.base import Autoencoder
-from models.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class DenseConfig:
-    """Widths from the first hidden layer to the latent one; empty follows the rule of `default_widths`."""
-
-    hidden: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON and TOML give lists
-        if any(type(width) is not int or width < 1 for width in self.hidden):
-            raise ConfigError(f"dense: hidden = {list(self.hidden)}; every width must be a whole number of at least 1")
+from models.configs import DenseConfig
+from models.graph import Graph
 
 
 def default_widths(inputs: int) -> tuple[int, int, int]:
@@ -35,9 +24,6 @@ class Dense(Autoencoder):
     tanh saturates: a net of rectifiers would extrapolate, and so rebuild spikes it has never seen.
     """
 
-    config_class = DenseConfig
-    chunk = 1024
-
     def __init__(self, length: int, channels: int, config: DenseConfig) -> None:
         inputs = length * channels
         hidden = config.hidden or default_widths(inputs)
@@ -51,3 +37,9 @@ class Dense(Autoencoder):
         """See `Autoencoder.forward`."""
         rebuilt: Tensor = self.layers(x.flatten(1))  # (batch, length * channels)
         return rebuilt.view_as(x)
+
+    def export(self, graph: Graph, x: str) -> str:
+        """See `Autoencoder.export`."""
+        for layer in self.layers:
+            x = graph.linear(x, layer) if isinstance(layer, nn.Linear) else graph.node("Tanh", x)
+        return x

@@ -2,6 +2,7 @@
 
 ModelsError
 ├── ConfigError       an unknown detector kind or option, or a value that makes no sense
+├── DependencyError   a library that only training needs is not installed
 ├── DataError         windows that cannot be trained on or evaluated
 ├── ShapeError        windows of another shape than the detector was made for
 ├── NotFittedError    asked to score before `fit`
@@ -15,6 +16,10 @@ class ModelsError(Exception):
 
 class ConfigError(ModelsError):
     """An unknown kind or option, or a value outside its range."""
+
+
+class DependencyError(ModelsError):
+    """A library that only training needs is not installed."""
 
 
 class DataError(ModelsError):

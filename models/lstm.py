@@ -5,25 +5,12 @@ Malhotra et al. 2016, arXiv:1607.00148; Srivastava et al. 2015, arXiv:1502.04681
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from models.base import Autoencoder
-from models.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class LSTMConfig:
-    """Units of encoder and decoder, and the size of the latent vector between them."""
-
-    hidden: int = 32
-    latent: int = 8
-
-    def __post_init__(self) -> None:
-        if min(self.hidden, self.latent) < 1:
-            raise ConfigError(f"lstm: hidden = {self.hidden}, latent = {self.latent}; both must be at least 1")
+from models.configs import LSTMConfig
+from models.graph import Graph
 
 
 class LSTM(Autoencoder):
@@ -31,9 +18,6 @@ class LSTM(Autoencoder):
 
     The decoder tells the window backwards: what the encoder saw last is what the latent vector remembers best.
     """
-
-    config_class = LSTMConfig
-    chunk = 128
 
     def __init__(self, length: int, channels: int, config: LSTMConfig) -> None:
         super().__init__(length, channels, config)
@@ -49,3 +33,14 @@ class LSTM(Autoencoder):
         told, _ = self.decoder(latent.unsqueeze(1).expand(-1, self.length, -1))  # (batch, length, hidden)
         rebuilt: Tensor = self.output(told)
         return rebuilt.flip(1)
+
+    def export(self, graph: Graph, x: str) -> str:
+        """See `Autoencoder.export`."""
+        windows = graph.node("Reshape", x, graph.constant([-1, self.length, self.channels]))
+        steps = graph.node("Transpose", windows, perm=[1, 0, 2])  # (length, batch, channels)
+        latent = graph.node("Tanh", graph.linear(graph.lstm(steps, self.encoder, last=True), self.latent))
+        fed = graph.node("Expand", latent, graph.constant([self.length, 1, 1]))  # (length, batch, latent)
+        told = graph.lstm(fed, self.decoder, reverse=True)  # (length, batch, hidden)
+        rebuilt = graph.node("MatMul", told, graph.constant(self.output.weight.T))
+        rows = graph.node("Flatten", graph.node("Transpose", rebuilt, perm=[1, 0, 2]))
+        return graph.node("Add", rows, graph.constant(self.output.bias.repeat(self.length)))

@@ -16,13 +16,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.base import Autoencoder
-from models.errors import ConfigError
+from models.configs import TrainingConfig
 
 EVALUATION_BATCH = 1024
 TINY = 1e-30  # log of a loss of zero
@@ -31,28 +30,6 @@ SMALLEST_GAP = 0.1  # of log losses: a tenth more is no fault, however alike the
 ROUNDING = 1e-5  # a loss may come out this much larger when computed in another batch
 
 Advance = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How to train. `validation` is the share held out at the end; `keep` 1.0 learns from every window alike."""
-
-    epochs: int = 200  # at most, in each of the two runs
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    patience: int = 20  # epochs without a better validation loss before a run stops
-    validation: float = 0.2
-    keep: float = 0.6
-    reach: float = 3.0
-
-    def __post_init__(self) -> None:
-        counts = min(self.epochs, self.batch_size, self.patience) >= 1
-        shares = 0 < self.validation < 1 and 0 < self.keep <= 1
-        if not (counts and shares and self.reach >= 1 and self.learning_rate > 0):
-            raise ConfigError(
-                f"{self}: epochs, batch_size, patience and reach must be at least 1, learning_rate above 0, "
-                "validation between 0 and 1, keep above 0 and at most 1"
-            )
 
 
 @dataclass(frozen=True)
@@ -68,11 +45,6 @@ class History:
     best_epoch: int
     refit_epoch: int = 0
     clean: float = 1.0
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> History:
-        """The history that `dataclasses.asdict` described; JSON turned the tuples into lists."""
-        return cls(**{**fields, "train": tuple(fields["train"]), "validation": tuple(fields["validation"])})
 
 
 def train(

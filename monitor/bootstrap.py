@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -179,11 +178,7 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
 
 
 def check_detectors(settings: Settings) -> None:
-    """Raise SettingsError where a family's detector can never be made.
-
-    Options are checked by the architecture, so torch is loaded when a family has some; without torch only the kinds
-    are checked, as nothing can be trained or loaded there.
-    """
+    """Raise SettingsError where a family's detector can never be made."""
     import models
 
     problems = []
@@ -192,11 +187,11 @@ def check_detectors(settings: Settings) -> None:
         if kind not in models.DETECTORS:
             hint = nearest(kind, list(models.DETECTORS)) or f"; known: {', '.join(models.DETECTORS)}"
             problems.append(f"{where}.kind: {kind!r} is not known{hint}")
-        elif options and find_spec("torch"):
-            try:
-                models.check(kind, options)
-            except models.ConfigError as error:
-                problems.append(f"{where}.options: {error}")
+            continue
+        try:
+            models.check(kind, options)
+        except models.ConfigError as error:
+            problems.append(f"{where}.options: {error}")
     if problems:
         raise SettingsError("\n".join(problems), problems)
 

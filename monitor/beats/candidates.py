@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import correlate1d, maximum_filter1d
 
 from monitor.records import Bool, Float64, Int64
 
@@ -59,6 +58,8 @@ class Finder:
 
     def find(self, samples: Float64, decidable: Bool) -> Candidates:
         """Candidates in `samples` (streams, n) where `decidable`; there are `margin` columns on both sides of these."""
+        from scipy.ndimage import correlate1d, maximum_filter1d  # slow to import: not where no beats are found
+
         first, second = correlate1d(samples, self._first), correlate1d(samples, self._second)
         height = correlate1d(np.sqrt(first * first + second * second), self._smooth)
         top = (height == maximum_filter1d(height, 2 * self._apart + 1, axis=1)) & decidable

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 import models
@@ -15,6 +15,7 @@ from models.data import Float32
 
 if TYPE_CHECKING:
     from models.detector import Detector
+    from models.scorer import Scorer
 
 LENGTH = 16
 SMALL: dict[str, dict[str, Any]] = {"dense": {}, "lstm": {"hidden": 12, "latent": 6, "learning_rate": 1e-2}}
@@ -41,10 +42,11 @@ def with_spike(windows: Float32) -> Float32:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained detector and what it was made for."""
+    """A trained detector, fresh or saved and loaded again, and what it was made for."""
 
     channels: int
-    detector: Detector
+    trained: Detector
+    detector: Detector | Scorer
 
 
 def train(kind: str, channels: int, seed: int = 3, epochs: int = 30) -> Detector:
@@ -60,8 +62,17 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one-channel", "two-channels"])
-def fitted(request: pytest.FixtureRequest, kind: str) -> Fitted:
-    return Fitted(request.param, train(kind, request.param))
+def trained(request: pytest.FixtureRequest, kind: str) -> Detector:
+    return train(kind, request.param)
+
+
+@pytest.fixture(scope="module", params=["trained", "loaded"])
+def fitted(request: pytest.FixtureRequest, trained: Detector, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    if request.param == "trained":
+        return Fitted(trained.channels, trained, trained)
+    folder = tmp_path_factory.mktemp("saved") / "artefact"
+    trained.save(folder)
+    return Fitted(trained.channels, trained, models.load(folder))
 
 
 def test_shapes_and_types(fitted: Fitted) -> None:
@@ -118,16 +129,33 @@ def test_same_seed_same_scores_and_another_seed_others(kind: str) -> None:
     assert not np.array_equal(one, other)
 
 
-def test_saved_and_loaded_it_scores_the_same_bits(fitted: Fitted, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_scores_the_same_bits(fitted: Fitted) -> None:
     windows = waves(50, fitted.channels, seed=8)
-    fitted.detector.save(tmp_path / "artefact")
 
-    loaded = models.load(tmp_path / "artefact")
+    for name in ("score", "reconstruct", "explain"):
+        expected, found = (getattr(one, name)(windows) for one in (fitted.trained, fitted.detector))
+        np.testing.assert_array_equal(expected, found)
+    assert fitted.detector.training_scores == fitted.trained.training_scores
 
-    np.testing.assert_array_equal(loaded.score(windows), fitted.detector.score(windows))
-    np.testing.assert_array_equal(loaded.explain(windows), fitted.detector.explain(windows))
-    assert loaded.training_scores == fitted.detector.training_scores
-    assert loaded.history == fitted.detector.history
+
+def test_scores_as_the_net_that_torch_trained(fitted: Fitted) -> None:
+    windows = with_spike(waves(50, fitted.channels, seed=11))
+    net, known = fitted.trained._net, fitted.trained._known()
+    with torch.inference_mode():
+        x = torch.from_numpy(known.scaler.forward(windows))
+        rebuilt = net(x)
+
+    np.testing.assert_allclose(fitted.detector.score(windows), net.score(x, rebuilt), rtol=1e-5)
+    own_units = known.scaler.backward(rebuilt.numpy())
+    np.testing.assert_allclose(fitted.detector.reconstruct(windows), own_units, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [*range(1, 20), 33, 64, 100])
+def test_batches_of_any_size_score_the_same_bits(fitted: Fitted, size: int) -> None:
+    windows = waves(1100, fitted.channels, seed=12)
+    whole = fitted.detector.score(windows)
+
+    np.testing.assert_array_equal(fitted.detector.score(windows[7 : 7 + size]), whole[7 : 7 + size])
 
 
 def test_incomplete_windows_score_nan_and_leave_the_others_alone(fitted: Fitted) -> None:
@@ -141,7 +169,15 @@ def test_incomplete_windows_score_nan_and_leave_the_others_alone(fitted: Fitted)
     assert np.isnan(scores).tolist() == [False, False, True, False, True, False]
     others = [0, 1, 3, 5]
     np.testing.assert_array_equal(scores[others], fitted.detector.score(windows)[others])
-    assert np.isnan(fitted.detector.explain(holed)[2]).all()
+    for ask in (fitted.detector.explain, fitted.detector.reconstruct):
+        assert np.isnan(ask(holed)).all(axis=(1, 2)).tolist() == [False, False, True, False, True, False]
+
+
+def test_huge_values_are_no_missing_ones(fitted: Fitted) -> None:
+    windows = waves(2, fitted.channels, seed=9)
+    windows[1] = 1e30
+
+    assert fitted.detector.score(windows)[1] == np.inf
 
 
 @pytest.mark.parametrize("shape", [(4, LENGTH), (4, LENGTH + 1, 1), (4, LENGTH, 3)])

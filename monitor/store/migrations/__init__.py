@@ -1,14 +1,13 @@
-"""The schema's history and the commands on it. Every revision is a file in `versions/`."""
+"""The schema's history and the commands on it. Every revision is a file in `versions/`: its number, and a name.
+
+Alembic is slow to import, so it is loaded where a schema is changed; that nothing is to be done is seen without it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from monitor.store.engine import Database, connect
 
@@ -17,14 +16,12 @@ _UPGRADE_LOCK = 7_215_309  # any number, the same in every process
 
 def head() -> str:
     """The revision this version of Watchkeeper works with."""
-    revision = _scripts().get_current_head()
-    assert revision is not None  # noqa: S101 (the package ships at least one)
-    return revision
+    return max(known())
 
 
 def known() -> set[str]:
     """Every revision this version can upgrade from, and `head()`."""
-    return {script.revision for script in _scripts().walk_revisions()}
+    return {path.name.partition("_")[0] for path in (Path(__file__).parent / "versions").glob("[0-9]*_*.py")}
 
 
 def current(url: str) -> str | None:
@@ -49,24 +46,21 @@ def upgrade(url: str) -> str:
 def revision_of(database: Database) -> str | None:
     """As `current`, of an open database."""
     with database.reading() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return revision
 
 
 def upgrade_open(database: Database) -> None:
     """As `upgrade`, of an open database. Safe to run from several processes at once: one works, the others wait."""
+    from alembic import command
+    from alembic.config import Config
+
     with database.writing() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-        config = _config()
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 import models
-from models.artefact import MANIFEST, WEIGHTS
+from models.artefact import GRAPH, MANIFEST, WEIGHTS
+from models.dense import Dense
 
 if TYPE_CHECKING:
     from models.detector import Detector
@@ -41,13 +43,13 @@ def test_manifest_says_what_people_ask_about(saved: Path) -> None:
     assert manifest["channel_names"] == ["bearing"]
     assert manifest["data"]["span"] == [10, 20]
     assert manifest["data"]["windows"] == 40
-    assert len(manifest["data"]["sha256"]) == len(manifest["sha256"]) == 64
+    assert len(manifest["data"]["sha256"]) == len(manifest["sha256"]) == len(manifest["graph_sha256"]) == 64
     assert {"mean", "std", "quantiles"} <= manifest["training_scores"].keys()
-    assert {"watchkeeper", "torch", "numpy", "safetensors"} == manifest["versions"].keys()
+    assert {"watchkeeper", "torch", "onnx", "onnxruntime", "numpy", "safetensors"} == manifest["versions"].keys()
 
 
 def test_nothing_else_is_left_in_the_folder(saved: Path) -> None:
-    assert sorted(path.name for path in saved.iterdir()) == [MANIFEST, WEIGHTS]
+    assert sorted(path.name for path in saved.iterdir()) == [MANIFEST, GRAPH, WEIGHTS]
     assert [path.name for path in saved.parent.iterdir()] == ["pump"]
 
 
@@ -67,26 +69,27 @@ def test_something_else_is_not_overwritten(detector: Detector, tmp_path: Path) -
     assert (tmp_path / "notes" / "keep.txt").read_text() == "mine"
 
 
-def test_changed_weights_are_refused(saved: Path) -> None:
-    body = bytearray((saved / WEIGHTS).read_bytes())
+@pytest.mark.parametrize("name", [GRAPH, WEIGHTS])
+def test_changed_files_are_refused(saved: Path, name: str) -> None:
+    body = bytearray((saved / name).read_bytes())
     body[-1] ^= 1
-    (saved / WEIGHTS).write_bytes(body)
+    (saved / name).write_bytes(body)
 
     with pytest.raises(models.ArtefactError, match="sha256"):
         models.load(saved)
 
 
-def test_weights_of_another_shape_are_refused(saved: Path) -> None:
+def test_a_graph_for_another_shape_is_refused(saved: Path) -> None:
     rewrite(saved, length=9)
 
-    with pytest.raises(models.ArtefactError, match="size mismatch"):
+    with pytest.raises(models.ArtefactError, match="not for windows of 9 x 1"):
         models.load(saved)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"kind": "tree"}, {"config": {"hiden": 3}}, {"scaler": {}}, {"training_scores": {"mean": 1}}, {"length": "x"},
-     {"scaler": {"centre": [0, 0], "scale": [1, 1]}}, {"history": None}],
+    [{"kind": "tree"}, {"config": {"hiden": 3}}, {"training_scores": {"mean": 1}}, {"length": "x"}, {"chunk": "all"},
+     {"chunk": 0}],
 )  # fmt: skip
 def test_a_manifest_that_does_not_fit_is_refused(saved: Path, changes: dict[str, Any]) -> None:
     rewrite(saved, **changes)
@@ -103,7 +106,14 @@ def test_another_manifest_is_refused(saved: Path, text: str) -> None:
         models.load(saved)
 
 
-@pytest.mark.parametrize("name", [MANIFEST, WEIGHTS])
+def test_the_previous_format_asks_for_a_training(saved: Path) -> None:
+    rewrite(saved, format=1)
+
+    with pytest.raises(models.ArtefactError, match="format 1, but this version reads format 2; train the model again"):
+        models.load(saved)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, GRAPH, WEIGHTS])
 def test_a_missing_file_is_named(saved: Path, name: str) -> None:
     (saved / name).unlink()
 
@@ -129,13 +139,19 @@ def test_pickles_are_refused_unread(tmp_path: Path, name: str) -> None:
     assert not Trap.sprung
 
 
-def test_a_pickle_in_the_place_of_the_weights_is_refused_unread(saved: Path) -> None:
-    import hashlib
-
+def test_a_pickle_in_the_place_of_the_graph_is_refused_unread(saved: Path) -> None:
     body = pickle.dumps(Trap())
-    (saved / WEIGHTS).write_bytes(body)
-    rewrite(saved, sha256=hashlib.sha256(body).hexdigest())
+    (saved / GRAPH).write_bytes(body)
+    rewrite(saved, graph_sha256=hashlib.sha256(body).hexdigest())
 
-    with pytest.raises(models.ArtefactError, match="not a safetensors file"):
+    with pytest.raises(models.ArtefactError, match="cannot use the graph"):
         models.load(saved)
     assert not Trap.sprung
+
+
+def test_a_graph_that_computes_something_else_is_never_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    export = Dense.export
+    monkeypatch.setattr(Dense, "export", lambda net, graph, x: graph.node("Neg", export(net, graph, x)))
+
+    with pytest.raises(models.ArtefactError, match=r"apart from torch.*Dense\.export"):
+        models.create("dense", length=8, channels=1, epochs=1).fit(np.random.default_rng(0).normal(size=(40, 8, 1)))
