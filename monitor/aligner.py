@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.columns import Columns
+from monitor.late import Late
 from monitor.records import NEVER, Bool, Float32, Int32, Int64, Readings
 
 COUNTERS = ("accepted", "late", "duplicate", "future", "imputed")
@@ -42,15 +43,16 @@ class Gridded:
         return len(self.stream)
 
 
-class _Sorted(NamedTuple):
+class Sorted(NamedTuple):
     """Readings by stream, in order of arrival or of slot."""
 
     stream: Int32
     slot: Int64
     values: Float32
 
-    def take(self, rows: Bool | Int64) -> _Sorted:
-        return _Sorted(self.stream[rows], self.slot[rows], self.values[rows])
+    def take(self, rows: Bool | Int64) -> Sorted:
+        """Those at `rows` (indices or mask)."""
+        return Sorted(self.stream[rows], self.slot[rows], self.values[rows])
 
 
 class Aligner:
@@ -61,6 +63,7 @@ class Aligner:
         self._lateness = lateness if interval else 0
         self._max_gap = max_gap
         self._skew = skew
+        self.late: Late | None = None  # those of the last batch
         waiting = self._lateness
         self.columns = Columns(
             dict.fromkeys(COUNTERS, (np.int64, (), 0))
@@ -76,14 +79,27 @@ class Aligner:
 
     def add(self, readings: Readings, now: int | None = None) -> Gridded:
         """Accept a batch in order of arrival and return what can be released. `now` (ns) is the wall clock, if live."""
-        batch = self._sort(readings, now)
+        readings = self._present(readings, now)
+        batch, order = self._sort(readings)
+        self.late = None
         if len(batch.stream):
-            batch = self._release(self._accept(batch))
+            if (straight := self._straight(batch)) is not None:
+                return straight
+            accepted, late, behind = self._accept(batch)
+            if len(late):
+                self.late = Late(readings.take(order[late]), behind * (self.interval or 1))
+            batch = self._release(accepted)
         return self._fill(batch)
 
-    def flush(self) -> Gridded:
-        """Release everything that waits: nothing more will come."""
-        streams = np.flatnonzero(self.columns["waiting"]).astype(np.int32)
+    @property
+    def grid(self) -> tuple[int | None, int, int]:
+        """Interval in ns, lateness and longest gap in slots."""
+        return self.interval, self._lateness, self._max_gap
+
+    def flush(self, streams: Int32 | None = None) -> Gridded:
+        """Release everything that waits, of these streams or all: nothing more will come."""
+        if streams is None:
+            streams = np.flatnonzero(self.columns["waiting"]).astype(np.int32)
         return self._fill(self._take_waiting(streams))
 
     def slots(self, time: Int64) -> Int64:
@@ -96,28 +112,57 @@ class Aligner:
         """Grid time of each slot, ns."""
         return slot if self.interval is None else slot * self.interval
 
-    def _sort(self, readings: Readings, now: int | None) -> _Sorted:
-        """By stream, arrival order kept; readings from the future counted and left out."""
+    def _present(self, readings: Readings, now: int | None) -> Readings:
+        """Those from the future counted and left out."""
         if now is not None:
             future = readings.time > now + self._skew
             if future.any():
                 np.add.at(self.columns["future"], readings.stream[future], 1)
-                readings = readings.take(~future)
+                return readings.take(~future)
+        return readings
+
+    def _sort(self, readings: Readings) -> tuple[Sorted, Int64]:
+        """By stream, arrival order kept; also returns the row that each came from."""
         stream = readings.stream
         small = stream.astype(np.uint16) if len(stream) and stream.max() < 2**16 else stream  # radix sort: 3 x faster
         order = np.argsort(small, kind="stable")
-        return _Sorted(stream[order], self.slots(readings.time[order]), readings.values[order])
+        return Sorted(stream[order], self.slots(readings.time[order]), readings.values[order]), order
 
-    def _accept(self, batch: _Sorted) -> _Sorted:
-        """Drop and count the late and duplicate ones; returned with those that waited, by stream and slot."""
+    def _straight(self, batch: Sorted) -> Gridded | None:
+        """The batch as it is, where nothing waits and each reading follows on the one before: nearly always."""
+        stream, slot, values = batch
+        first, columns = firsts(stream), self.columns
+        streams, last = stream[first], np.append(first[1:], len(stream)) - 1
+        if not (self.interval and len(stream)) or columns["waiting"][streams].any() or np.isnan(values).any():
+            return None
+        step = np.ones_like(slot)
+        np.subtract(slot[1:], slot[:-1], out=step[1:])
+        step[first] = slot[first] - columns["head"][streams]
+        if (step != 1).any():
+            return None
+        columns["clock"][streams] = columns["head"][streams] = slot[last]
+        columns["last"][streams] = values[last]
+        columns["accepted"][streams] += last - first + 1
+        nothing = np.zeros(len(slot), bool)
+        return Gridded(stream, slot, values, nothing, nothing)
+
+    def _accept(self, batch: Sorted) -> tuple[Sorted, Int64, Int64]:
+        """Drop and count the late and duplicate ones; the others, by stream and slot, with those that waited.
+
+        Also returns which rows were late, and by how many slots.
+        """
         stream, slot, _ = batch
         first = firsts(stream)
         clock, head = self.columns["clock"], self.columns["head"]
         rising = np.empty(len(slot), bool)
         np.greater(slot[1:], slot[:-1], out=rising[1:])
         rising[first] = slot[first] > clock[stream[first]]
+        too_late = behind = np.zeros(0, np.int64)
         if not rising.all():
-            late = slot < self._clock_before(stream, slot, first) - self._lateness
+            before = self._clock_before(stream, slot, first)
+            late = slot < before - self._lateness
+            too_late = np.flatnonzero(late)
+            behind = (before - slot)[too_late]
             np.add.at(self.columns["late"], stream[late], 1)
             duplicate = ~late & (slot <= head[stream])  # on time, so it was there when its neighbours were released
             np.add.at(self.columns["duplicate"], stream[duplicate], 1)
@@ -129,8 +174,8 @@ class Aligner:
         waited = self._take_waiting(stream[first])
         if rising.all() and len(waited.stream) == 0:
             _count(self.columns["accepted"], stream)
-            return batch
-        return self._merge(waited, batch)
+            return batch, too_late, behind
+        return self._merge(waited, batch), too_late, behind
 
     def _clock_before(self, stream: Int32, slot: Int64, first: Int64) -> Int64:
         """The stream's clock at the moment before each reading arrived, by a running maximum over slot ranks."""
@@ -142,22 +187,22 @@ class Aligner:
         segment = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(slot))))
         return np.asarray(levels[np.maximum.accumulate(before + segment * len(levels)) - segment * len(levels)])
 
-    def _take_waiting(self, streams: Int32) -> _Sorted:
+    def _take_waiting(self, streams: Int32) -> Sorted:
         """Readings of these streams that waited for earlier ones; they wait no more, or again."""
         columns = self.columns
         streams = streams[columns["waiting"][streams] > 0]
         held = columns["waiting_slot"][streams] != NEVER  # (streams, lateness)
         row, place = np.nonzero(held)
-        found = _Sorted(
+        found = Sorted(
             streams[row], columns["waiting_slot"][streams[row], place], columns["waiting_values"][streams[row], place]
         )
         columns["waiting"][streams] = 0
         columns["waiting_slot"][streams] = NEVER
         return found
 
-    def _merge(self, waited: _Sorted, batch: _Sorted) -> _Sorted:
+    def _merge(self, waited: Sorted, batch: Sorted) -> Sorted:
         """Both in slot order; of two readings for one slot the earlier arrival stays."""
-        both = _Sorted(
+        both = Sorted(
             np.concatenate([waited.stream, batch.stream]),
             np.concatenate([waited.slot, batch.slot]),
             np.concatenate([waited.values, batch.values]),
@@ -170,7 +215,7 @@ class Aligner:
         np.subtract.at(self.columns["accepted"], both.stream[again], 1)
         return both.take(~again)
 
-    def _release(self, ready: _Sorted) -> _Sorted:
+    def _release(self, ready: Sorted) -> Sorted:
         """Split off what must still wait for an earlier slot."""
         if not (self._lateness and len(ready.stream)):
             return ready
@@ -187,7 +232,7 @@ class Aligner:
             ready = ready.take(~wait)
         return ready
 
-    def _put_waiting(self, rest: _Sorted) -> None:
+    def _put_waiting(self, rest: Sorted) -> None:
         first = firsts(rest.stream)
         count = np.diff(np.append(first, len(rest.stream)))
         place = np.arange(len(rest.stream)) - np.repeat(first, count)
@@ -202,7 +247,7 @@ class Aligner:
         before[first] = self.columns["head"][stream[first]]
         return before
 
-    def _fill(self, ready: _Sorted) -> Gridded:
+    def _fill(self, ready: Sorted) -> Gridded:
         """Fill short gaps, mark long ones, and remember where each stream stands."""
         stream, slot, values = ready
         if len(stream) == 0:

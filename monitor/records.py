@@ -5,7 +5,7 @@ Times are int64 nanoseconds since 1970 (UTC) everywhere. A `stream` column holds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NewType
@@ -39,6 +39,7 @@ class StreamIndex:
         self._codes: dict[str, int] = {}
         self._names: list[str | None] = []
         self._free: list[int] = []
+        self.of_key: dict[bytes | str | int | None, int] = {}  # codes by message key, as decoders have met them
 
     def __len__(self) -> int:
         """Rows needed to hold every code."""
@@ -66,6 +67,7 @@ class StreamIndex:
 
     def forget(self, codes: Iterable[int]) -> None:
         """Free the codes of streams that left this worker."""
+        self.of_key.clear()
         for code in codes:
             name = self._names[code]
             if name is not None:
@@ -200,9 +202,9 @@ class Alert:
     windows: int = 1  # anomalous windows so far
 
 
-def alert_id(run: str, family: str, stream: str, opened_at: int) -> UUID:
-    """The id of the alert that opened there: the same in every process that sees the same readings."""
-    return uuid5(NAMESPACE, "\x1f".join((run, family, stream, str(opened_at))))
+def alert_id(run: str, family: str, stream: str, opened_at: int, *kind: str) -> UUID:
+    """The id of the alert that opened there, in every process alike; `kind` of those that are not anomalies."""
+    return uuid5(NAMESPACE, "\x1f".join((run, family, stream, str(opened_at), *kind)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +230,8 @@ class Transition:
 class Evidence:
     """Why an alert opened: the window, its reconstruction and each cell's share of the score, all (length, channels).
 
-    `values` and `reconstruction` are in the units of the readings; `contribution` sums to 1.
+    `values` and `reconstruction` are in the units of the readings; `contribution` sums to 1. `facts` is what else is
+    known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), rate_bpm, latency_s.
     """
 
     alert: UUID
@@ -238,6 +241,7 @@ class Evidence:
     values: Float32
     reconstruction: Float32
     contribution: Float32
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +288,8 @@ class Poll:
     """What one poll of a source brought. `positions` are next offsets: everything before them is in here or earlier.
 
     `records` counts messages, `dead` those that could not be read; a message may hold many readings.
-    `at_end` is true when the source has nothing more for now (live) or at all (`finished`).
+    `at_end` is true when the source has nothing more for now (live) or at all (`finished`). `ends` has the partitions
+    of which all that was there at that time (wall clock, ns) has been polled: only where the broker has just said so.
     """
 
     readings: dict[str, Readings]
@@ -294,3 +299,4 @@ class Poll:
     at_end: bool = False
     finished: bool = False
     gaps: list[Gap] = field(default_factory=list)
+    ends: dict[TopicPartition, int] = field(default_factory=dict)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 import structlog
 
 from monitor.errors import StoreError
 from monitor.pending import Announce, Pending, Totals
 from monitor.pipeline import Pipeline
+from monitor.plan import Models, Plan
 from monitor.ports import Assignments, Source, Store
-from monitor.records import LIVE, Poll, TopicPartition
+from monitor.records import Poll, TopicPartition
 from monitor.splitting import split
+from monitor.vigil import Vigil
 from monitor.writer import Wait, Writer
 
 __all__ = ["Announce", "Models", "Plan", "Runner", "Totals"]
@@ -32,38 +32,6 @@ POLL_S = 1.0
 GLANCE_S = 0.005  # between looks at a commit on its way that another one waits for
 LOOK_S = 5.0  # how often models are looked after while readings never pause
 REST = 2  # after a commit that took t seconds there is none for 2 t: however many alerts, reading goes on
-
-
-class Models(Protocol):
-    """Where models come from. Called between commits, on the runner's thread."""
-
-    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
-        """Give each pipeline its family's champion, if that has changed."""
-        ...
-
-    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
-        """These streams (name to store id) are ready: train the family's first model, or profile them for it."""
-        ...
-
-    @property
-    def holding(self) -> bool:
-        """Whether reading should pause until a model is there."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How to run: `interval` seconds between commits; `live` compares times with the wall clock.
-
-    `patience` is how many seconds a rebalance may be held up by a store that does not answer.
-    """
-
-    run: str = LIVE
-    interval: float = 1.0
-    live: bool = True
-    until_end: bool = False  # stop when everything that is there has been read
-    announce: Announce = field(default=lambda transition, alert, evidence: [])
-    patience: float = 60.0
 
 
 class Runner:
@@ -79,7 +47,8 @@ class Runner:
     ) -> None:
         self._connect, self._store, self._models, self._plan = connect, store, models, plan
         self._pipelines = pipelines
-        self._pending = Pending(plan.run, plan.announce, pipelines)
+        self._pending = Pending(plan.run, plan.announce, pipelines, plan.scores)
+        self._vigil = Vigil(self._pending, store, plan.run)
         self._writer = Writer(store, lambda: self._stop())  # noqa: PLW0108 (`run` sets another one)
         self._look = 0.0  # when models are looked after again, at the latest
         self._due = 0.0  # when the interval of what is pending is over
@@ -163,6 +132,8 @@ class Runner:
         if poll.finished:
             for family, pipeline in self._pipelines.items():
                 self._pending.add(family, pipeline.flush())
+        if self._plan.live and not self._plan.until_end and self._later is None:
+            self._vigil.look(poll.ends, partial(self._writer.ask, wait=self._hold(source)))
         over = poll.finished or (self._plan.until_end and poll.at_end and not poll.records)
         if over or self._model_is_due():
             self._commit(source, wait=True)

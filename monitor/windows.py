@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.aligner import Aligner, Gridded, firsts
 from monitor.columns import Columns
-from monitor.records import Bool, Float32, Int32, Int64, Windows
+from monitor.records import NEVER, Bool, Float32, Int32, Int64, Windows
 
 ROOM = 2**18  # readings kept beyond one window, over all streams; more room = fewer moves to the front
 
@@ -42,16 +42,19 @@ class SlidingWindower:
     """Windows of `length` consecutive slots, one every `hop` slots; a restart begins anew.
 
     Buffers are (streams, room): a stream's row fills from the left, and when it is full its last `length - 1` readings
-    move to the front. A window is emitted when the stream's run of slots since its last restart is long enough.
+    move to the front. Which readings were filled in is only written for streams that have had some lately.
     """
 
     def __init__(self, length: int, channels: int, hop: int, interval: int | None) -> None:
         self._length, self._channels, self._hop, self._interval = length, channels, hop, interval
         self._keep = length - 1
-        counters = dict.fromkeys(("run", "count", "clean"), (np.int64, (), 0))
-        self._counters = Columns(counters)
+        # Readings are numbered: on a grid by their slot, else from 1. `began`: the number that began the run.
+        self._counters = Columns({"began": (np.int64, (), NEVER), "count": (np.int64, (), 0)})
         self._buffers: dict[str, NDArray[Any]] = {}
         self._fill = np.zeros(0, np.int64)
+        self._flagged = np.zeros(
+            0, bool
+        )  # streams whose row in `imputed` is up to date; the others have no filled slot
         self._room = 0
         kept = [("values", np.float32, (self._keep, channels)), ("imputed", np.uint8, ((self._keep + 7) // 8,))]
         if interval is None:
@@ -65,15 +68,16 @@ class SlidingWindower:
             return
         self._counters.grow(rows)
         size = max(rows, 2 * old, 64)
-        kept = self._dump_buffers(np.arange(old))
+        kept = {name: self._kept(name, np.arange(old)) for name in self._buffers}
         self._room = self._keep + int(np.clip(ROOM // size, 64, 4096))
         self._buffers = {
             "values": np.zeros((size, self._room, self._channels), np.float32),
-            "imputed": np.zeros((size, self._room), np.uint8),
+            "imputed": np.zeros((size, self._room), np.bool_),
         }
         if self._interval is None:
             self._buffers["time"] = np.zeros((size, self._room), np.int64)
-        self._fill = np.full(size, self._keep)  # a new row begins behind an empty window; `run` tells how much is real
+        self._fill = np.full(size, self._keep)  # a new row begins behind an empty window; `began` tells what is real
+        self._flagged = np.concatenate([self._flagged, np.zeros(size - old, bool)])
         for name, rows_kept in kept.items():
             self._buffers[name][:old, : self._keep] = rows_kept
 
@@ -84,23 +88,25 @@ class SlidingWindower:
         first = firsts(readings.stream)
         size = np.diff(np.append(first, len(readings)))
         rank = np.arange(len(readings)) - np.repeat(first, size)
-        run, clean, ends = self._count(readings, first, rank, aligner)
-        parts: list[Windows] = []
+        due = self._due(readings, first, rank)
         step = self._room - self._keep
-        for begin in range(0, int(size.max(initial=0)), step):
-            part = slice(None) if size.max() <= step else np.flatnonzero((rank >= begin) & (rank < begin + step))
-            place = self._append(readings, rank[part] - begin, part, aligner)
-            due = np.flatnonzero(ends[part] & (run[part] >= self._length))
-            end = aligner.times(readings.slot[part][due])
-            parts.append(self._cut(readings.stream[part][due], place[due], end, clean[part][due]))
-        return parts[0] if len(parts) == 1 else _concatenate(parts, (self._length, self._channels))
+        if size.max() <= step:
+            return self._extend(readings, rank, due, aligner)
+        parts = []
+        for begin in range(0, int(size.max()), step):
+            part = np.flatnonzero((rank >= begin) & (rank < begin + step))
+            some = Gridded(*(getattr(readings, name)[part] for name in Gridded.__slots__))
+            ends = np.searchsorted(part, due[np.isin(due, part, assume_unique=True)])
+            parts.append(self._extend(some, rank[part] - begin, ends, aligner))
+        return _concatenate(parts, (self._length, self._channels))
 
     def dump(self, codes: NDArray[np.integer]) -> NDArray[np.void]:
         """The last length - 1 readings of each stream and its counters."""
         out = np.empty(len(codes), self.dtype)
         out["counters"] = self._counters.dump(codes)
-        for name, values in self._dump_buffers(codes).items():
-            out[name] = np.packbits(values, axis=1) if name == "imputed" else values
+        for name in self._buffers:
+            values = self._kept(name, codes)
+            out[name] = np.packbits(values & self._flagged[codes, None], axis=1) if name == "imputed" else values
         return out
 
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
@@ -110,76 +116,98 @@ class SlidingWindower:
         for name, buffer in self._buffers.items():
             kept = np.unpackbits(rows[name], axis=1, count=self._keep) if name == "imputed" else rows[name]
             buffer[codes, : self._keep] = kept
+            if name == "imputed":
+                self._flagged[codes] = kept.any(axis=1)
 
     def clear(self, codes: NDArray[np.integer]) -> None:
         """Make these rows new."""
         self._counters.clear(codes)
         self._fill[codes] = self._keep
+        self._flagged[codes] = False
 
-    def _count(self, readings: Gridded, first: Int64, rank: Int64, aligner: Aligner) -> tuple[Int64, Int64, Bool]:
-        """For each slot (n,): the run since the last restart, since the last filled slot, may a window end there."""
+    def _due(self, readings: Gridded, first: Int64, rank: Int64) -> Int64:
+        """Rows at which a window ends; counts the readings and notes where runs begin."""
         streams, last = readings.stream[first], np.append(first[1:], len(readings)) - 1
-        run = self._since(readings.restart, self._counters["run"][streams], first, rank)
-        clean = self._since(readings.imputed, self._counters["clean"][streams] + 1, first, rank) - 1
-        count = self._counters["count"][readings.stream] + rank + 1
-        for name, column in (("run", run), ("clean", clean), ("count", count)):
-            self._counters[name][streams] = column[last]
-        place = readings.slot + 1 if aligner.interval else count - self._length
-        return run, clean, place % self._hop == 0
+        began, count = self._counters["began"], self._counters["count"]
+        number, phase = readings.slot, 1
+        if not self._interval:
+            number, phase = count[readings.stream] + rank + 1, -self._length
+            count[streams] = number[last]
+        fresh = streams[began[streams] == NEVER]  # without a restart: the state before was lost
+        if len(fresh):
+            began[fresh] = number[first[np.isin(streams, fresh)]]
+        due = np.flatnonzero((number + phase) % self._hop == 0) if self._hop > 1 else np.arange(len(number))
+        since = began[readings.stream[due]]
+        if readings.restart.any():
+            newest = np.maximum.accumulate(np.where(readings.restart, np.arange(len(number)), -1))
+            here = newest >= np.repeat(first, np.diff(np.append(first, len(number))))
+            since = np.where(here, number[newest], began[readings.stream])[due]
+            began[streams] = np.where(here[last], number[newest[last]], began[streams])
+        return np.asarray(due[number[due] - since + 1 >= self._length])
 
-    @staticmethod
-    def _since(event: Bool, known: Int64, first: Int64, rank: Int64) -> Int64:
-        """Slots from the newest event to each slot, both counted; `known` is that number before the batch."""
-        size = np.diff(np.append(first, len(event)))
-        since = np.repeat(known, size) + rank + 1
-        if event.any():
-            at = np.where(event, np.arange(len(event)), -1)
-            newest = np.maximum.accumulate(at)
-            inside = newest >= np.repeat(first, size)
-            since[inside] = (np.arange(len(event)) - newest + 1)[inside]
-        return since
-
-    def _append(self, readings: Gridded, rank: Int64, part: Int64 | slice, aligner: Aligner) -> Int64:
-        """Write readings behind what each stream has; returns their places in the rows."""
-        stream = readings.stream[part]
+    def _extend(self, readings: Gridded, rank: Int64, due: Int64, aligner: Aligner) -> Windows:
+        """Write readings behind what each stream has, and cut the windows that end at the rows `due`."""
+        stream = readings.stream
         first = firsts(stream)
         streams, size = stream[first], np.diff(np.append(first, len(stream)))
         full = streams[self._fill[streams] + size > self._room]
         if len(full):
-            for name, values in self._dump_buffers(full).items():
-                self._buffers[name][full, : self._keep] = values
-            self._fill[full] = self._keep
+            self._move_to_front(full)
         place = np.asarray(self._fill[stream] + rank)
-        self._buffers["values"][stream, place] = readings.values[part].reshape(len(stream), self._channels)
-        self._buffers["imputed"][stream, place] = readings.imputed[part]
+        self._buffers["values"][stream, place] = readings.values.reshape(len(stream), self._channels)
         if self._interval is None:
-            self._buffers["time"][stream, place] = aligner.times(readings.slot[part])
+            self._buffers["time"][stream, place] = aligner.times(readings.slot)
+        self._flag(stream, place, readings.imputed, first)
         self._fill[streams] += size
-        return place
+        return self._cut(stream[due], place[due], aligner.times(readings.slot[due]))
 
-    def _cut(self, stream: Int32, place: Int64, end: Int64, clean: Int64) -> Windows:
-        """The windows that end at `place` of each stream's row; `clean` slots since a filled one."""
+    def _move_to_front(self, full: Int32) -> None:
+        for name, buffer in self._buffers.items():
+            buffer[full, : self._keep] = kept = self._kept(name, full)
+            if name == "imputed":
+                self._flagged[full] &= kept.any(axis=1)
+        self._fill[full] = self._keep
+
+    def _flag(self, stream: Int32, place: Int64, imputed: Bool, first: Int64) -> None:
+        """Note which readings were filled in, for streams that had some since their row last moved to the front."""
+        streams, filled = stream[first], imputed.any()
+        flagged, flags = self._flagged[streams], self._buffers["imputed"]
+        if filled:
+            new = streams[~flagged & np.logical_or.reduceat(imputed, first)]
+            flags[new] = False
+            self._flagged[new] = True
+        if filled or flagged.any():
+            noted = self._flagged[stream]
+            flags[stream[noted], place[noted]] = imputed[noted]
+
+    def _cut(self, stream: Int32, place: Int64, end: Int64) -> Windows:
+        """The windows that end at `place` of each stream's row."""
         begin = place - self._keep
-        flat = self._buffers["values"].reshape(len(self._fill), -1)
-        cells = sliding_window_view(flat, self._length * self._channels, axis=1)
-        values: Float32 = cells[stream, begin * self._channels].reshape(-1, self._length, self._channels)
+        values: Float32 = self._runs("values", self._length)[stream, begin * self._channels]
         imputed = np.zeros(len(stream), np.float32)
-        some = np.flatnonzero(clean < self._length)
+        some = np.flatnonzero(self._flagged[stream])
         if len(some):
-            flags = sliding_window_view(self._buffers["imputed"], self._length, axis=1)[stream[some], begin[some]]
+            flags = self._runs("imputed", self._length)[stream[some], begin[some]]
             imputed[some] = flags.sum(axis=1) / np.float32(self._length)
         if self._interval is None:
             start = np.asarray(self._buffers["time"][stream, begin], dtype=np.int64)
         else:
             start = end - self._keep * self._interval
-        return Windows(stream, start, end, values, imputed)
+        return Windows(stream, start, end, values.reshape(-1, self._length, self._channels), imputed)
 
-    def _dump_buffers(self, codes: NDArray[np.integer]) -> dict[str, NDArray[Any]]:
-        """The last length - 1 entries of each buffer."""
+    def _kept(self, name: str, codes: NDArray[np.integer]) -> NDArray[Any]:
+        """The last length - 1 entries of each stream in a buffer."""
         if not self._keep:
-            return {name: buffer[codes, :0] for name, buffer in self._buffers.items()}
-        places = (self._fill[codes] - self._keep)[:, None] + np.arange(self._keep)
-        return {name: buffer[codes[:, None], places] for name, buffer in self._buffers.items()}
+            return self._buffers[name][codes, :0]
+        begin = (self._fill[codes] - self._keep) * (self._channels if name == "values" else 1)
+        kept: NDArray[Any] = self._runs(name, self._keep)[codes, begin]
+        return kept.reshape(len(codes), self._keep, self._channels) if name == "values" else kept
+
+    def _runs(self, name: str, length: int) -> NDArray[Any]:
+        """Views of a buffer by stream and first cell, each of so many entries: gathering them copies whole runs."""
+        flat = self._buffers[name].reshape(len(self._fill), -1)
+        runs: NDArray[Any] = sliding_window_view(flat, length * (self._channels if name == "values" else 1), axis=1)
+        return runs
 
 
 def _concatenate(parts: list[Windows], shape: tuple[int, int]) -> Windows:

@@ -136,6 +136,10 @@ def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | N
     if keys is None:
         kafka = assembly.records.keys
         keys = kafka if np.array_equal(rows, np.arange(len(kafka))) else [kafka[row] for row in rows.tolist()]
+    try:
+        return np.fromiter(map(index.of_key.__getitem__, keys), np.int32, len(keys))
+    except KeyError:
+        pass  # a stream that has not been seen, or no name at all
     names = {key: _stream_name(key) for key in dict.fromkeys(keys)}  # in order of arrival
     if any(isinstance(name, Fault) for name in names.values()):
         for key, row in zip(keys, rows.tolist(), strict=True):
@@ -145,12 +149,17 @@ def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | N
     if faults:
         wanted = {key for key, row in zip(keys, rows.tolist(), strict=True) if row not in faults}
     good = {key: name for key, name in names.items() if key in wanted and isinstance(name, str)}
-    codes: dict[Key, int] = dict(zip(good, index.intern(list(good.values())).tolist(), strict=True))
-    return np.fromiter(map(codes.get, keys, repeat(0)), np.int32, len(keys))
+    index.of_key.update(zip(good, index.intern(list(good.values())).tolist(), strict=True))
+    return np.fromiter(map(index.of_key.get, keys, repeat(0)), np.int32, len(keys))
 
 
 def value_fields(family: Family) -> tuple[str, ...]:
-    """The fields that hold the values: one per channel, or the one of a whole window. Raises SettingsError."""
+    """The fields that hold the values: one per channel, or the one of a channel or a whole window.
+
+    Raises SettingsError.
+    """
+    if family.format.channel:
+        return (family.format.value,)
     vector = family.window.kind == "message"
     names = family.format.values or (family.channels if not vector or len(family.channels) == 1 else ())
     expected = 1 if vector else len(family.channels)
@@ -171,8 +180,17 @@ def _stream_name(key: Key) -> str | Fault:
         name = key.decode() if isinstance(key, bytes) else "" if key is None else str(key)
     except UnicodeDecodeError:
         return Fault("utf8", "the key is not UTF-8")
+    return name_fault(name) or name
+
+
+def name_fault(name: str) -> Fault | None:
+    """Why a stream cannot be called so, if it cannot."""
     if not name:
         return Fault("missing-key", "the key is missing or empty")
     if len(name) > MAX_NAME or "\x00" in name:
         return Fault("bad-key", f"the key is longer than {MAX_NAME} characters, or holds a NUL")
-    return name
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # lone surrogates: bytes of a file that are no UTF-8
+        return Fault("utf8", "the key is not UTF-8")
+    return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
 import structlog
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -18,7 +18,7 @@ from monitor import records, settings
 from monitor.errors import MonitorError, SettingsError, SourceError
 from monitor.sources.decode import Decoder, Records
 
-BATCH = 10_000  # records of one poll at most
+BATCH = 32_768  # records of one poll at most; a backlog of many streams comes in larger pieces
 BROKERS_CHOICE = -1  # as a number of partitions: the broker's `num.partitions`
 Decoders = Mapping[str, tuple[str, Decoder]]  # topic -> (family, how its messages are read)
 
@@ -96,8 +96,10 @@ class Reader:
             raise SourceError(f"Kafka at {self._servers}: {sentence(error)}") from None
         if self.failure is not None:
             raise self.failure
-        messages: list[Message] = []
         ends: dict[records.TopicPartition, int] = {}
+        if not any(map(KafkaMessage.error, found)):
+            return cast("list[Message]", found), ends
+        messages: list[Message] = []
         for message in cast("list[Message]", found):
             if (code := message.error()) is None:
                 messages.append(message)
@@ -153,35 +155,44 @@ def _reason(offset: int, low: int, high: int) -> str:
 
 
 def decode(
-    messages: Iterable[Message], decoders: Decoders
+    messages: Sequence[Message], decoders: Decoders
 ) -> tuple[dict[str, records.Readings], list[records.DeadLetter], dict[records.TopicPartition, int]]:
     """Readings by family, dead letters, and the next offset of each partition that the messages came from."""
-    topics: defaultdict[str, list[Message]] = defaultdict(list)
-    for message in messages:
-        topics[message.topic()].append(message)
     readings: dict[str, records.Readings] = {}
     dead: list[records.DeadLetter] = []
     positions: dict[records.TopicPartition, int] = {}
-    for topic, chosen in topics.items():
+    for topic, chosen in _by_topic(messages, decoders):
         family, decoder = decoders[topic]
-        partitions = [message.partition() for message in chosen]
-        offsets = [message.offset() for message in chosen]
-        found, bad = decoder.decode(
-            Records(
-                topic=topic,
-                keys=[message.key() for message in chosen],
-                values=[message.value() for message in chosen],
-                partition=np.array(partitions, dtype=np.int32),
-                offset=np.array(offsets, dtype=np.int64),
-                stamps=partial(_stamps, chosen),
-            )
-        )
+        batch = _columns(topic, chosen)
+        found, bad = decoder.decode(batch)
         if len(found):
             readings[family] = found
         dead += bad
-        last = dict(zip(partitions, offsets, strict=True))
-        positions |= {(topic, partition): offset + 1 for partition, offset in last.items()}
+        for number in np.flatnonzero(np.bincount(batch.partition)).tolist():
+            positions[topic, number] = int(batch.offset[batch.partition == number][-1]) + 1
     return readings, dead, positions
+
+
+def _by_topic(messages: Sequence[Message], decoders: Decoders) -> Iterator[tuple[str, Sequence[Message]]]:
+    if len(decoders) == 1:
+        yield from ((topic, messages) for topic in decoders if messages)
+        return
+    topics = [message.topic() for message in messages]
+    for topic in dict.fromkeys(topics):
+        yield topic, [message for message, of in zip(messages, topics, strict=True) if of == topic]
+
+
+def _columns(topic: str, messages: Sequence[Any]) -> Records:
+    """No Python code runs per message here: `map` calls straight into confluent-kafka."""
+    count = len(messages)
+    return Records(
+        topic=topic,
+        keys=list(map(KafkaMessage.key, messages)),
+        values=list(map(KafkaMessage.value, messages)),
+        partition=np.fromiter(map(KafkaMessage.partition, messages), np.int32, count),
+        offset=np.fromiter(map(KafkaMessage.offset, messages), np.int64, count),
+        stamps=partial(_stamps, messages),
+    )
 
 
 def _stamps(messages: Iterable[Message]) -> list[int]:
@@ -191,7 +202,7 @@ def _stamps(messages: Iterable[Message]) -> list[int]:
 
 def wait_for_broker(kafka: settings.Kafka, timeout: float) -> None:
     """Return when a broker answers. Raises SourceError after `timeout` seconds."""
-    admin = _admin(kafka)
+    admin = admin_client(kafka)
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -210,7 +221,7 @@ def ensure_topic(kafka: settings.Kafka, topic: str, partitions: int = 1) -> int:
 
     One replica, or what `default.replication.factor` of the broker says. Raises SourceError.
     """
-    admin = _admin(kafka)
+    admin = admin_client(kafka)
     try:
         known = admin.list_topics(timeout=10)
         if topic not in known.topics and not str(known.cluster_id).startswith(_MOCK):
@@ -234,7 +245,8 @@ def _settled(look: Callable[[], Any]) -> int:
         time.sleep(0.05)
 
 
-def _admin(kafka: settings.Kafka) -> AdminClient:
+def admin_client(kafka: settings.Kafka) -> AdminClient:
+    """A client for questions about topics, partitions and offsets. Raises SettingsError."""
     try:
         return AdminClient(_options(kafka, defaults=False))
     except (KafkaException, TypeError, ValueError) as error:

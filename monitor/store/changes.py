@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from monitor.differences import differences
 from monitor.store import tables
-from monitor.store.commit import insert_into
+from monitor.store.conflicts import insert_into
 
 
 def note(connection: Connection, run: str, family: str, settings: str) -> list[str]:
