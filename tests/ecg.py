@@ -61,18 +61,31 @@ class Found:
         return [column.tobytes() for column in (w.start, w.end, w.values, w.imputed, b.interval, b.latency)]
 
 
-def find(samples: NDArray[np.floating], rate: float, cuts: tuple[int, ...] = (), *, restart: bool = False) -> Found:
-    """Feed one stream in the given parts; `restart` goes through saved bytes after each of them."""
-    values, time, grid = samples.astype(np.float32), times(len(samples), rate), Aligner(1, None)
-    windower = BeatWindower(LENGTH, rate)
+def find(
+    samples: NDArray[np.floating],
+    rate: float,
+    cuts: tuple[int, ...] = (),
+    *,
+    restart: bool = False,
+    interval: int | None = None,
+    ended: bool = False,
+) -> Found:
+    """Feed one stream in the given parts; `restart` goes through saved bytes after each of them.
+
+    With an `interval` (ns) the samples follow one another on its grid. `ended`: no more will come.
+    """
+    values, grid = samples.astype(np.float32), Aligner(1, interval)
+    slot = times(len(samples), rate) if interval is None else np.arange(len(samples))
+    windower = BeatWindower(LENGTH, rate, interval)
     windower.grow(1)
     found = []
     for begin, end in itertools.pairwise([0, *cuts, len(values)]):
-        windows = windower.add(gridded(values[begin:end], time[begin:end], begin), grid)
+        cut = windower.finish if ended and end == len(values) else windower.add
+        windows = cut(gridded(values[begin:end], slot[begin:end], begin), grid)
         found.append((windows, windower.beats))
         if restart:
             saved = windower.dump(np.zeros(1, np.int64)).tobytes()
-            windower = BeatWindower(LENGTH, rate)
+            windower = BeatWindower(LENGTH, rate, interval)
             windower.grow(1)
             windower.load(np.zeros(1, np.int64), np.frombuffer(saved, windower.dtype))
     windows = Windows(*(np.concatenate([getattr(w, name) for w, _ in found]) for name in Windows.__slots__))

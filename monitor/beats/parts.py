@@ -37,6 +37,19 @@ class Part(NamedTuple):
         return self.row[:, None] + np.minimum(np.arange(self.size.max()), self.size[:, None] - 1)
 
 
+class Chunk(NamedTuple):
+    """Samples of several streams, (k, n): those of the ring, the new ones, then padding. The first one in row i is at
+    place `origin[i]` of its stream; blocks were complete up to place `before[i]` and now are up to `ready[i]`."""
+
+    stream: Int32
+    values: Float32
+    filled: Bool
+    time: Int64
+    origin: Int64
+    before: Int64
+    ready: Int64
+
+
 def split(samples: Samples) -> Iterator[Part]:
     """Parts in order of time, with at most one piece of each stream; pieces of one part are of similar size."""
     n = len(samples.stream)

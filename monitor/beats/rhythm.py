@@ -5,7 +5,8 @@ detection algorithm", IEEE Trans. Biomed. Eng. 32(3), 1985.)
 
 * The threshold lies 0.3 of the way from the median height of the last 8 other humps to that of the last 8 beats, and
   is up to half as much higher soon after a beat.
-* Within 360 ms of a beat, a hump less than half as steep is its T wave.
+* Within 360 ms of a beat, a hump less than half as steep is its T wave; not one of 0.7 times a beat's height, as
+  premature ventricular beats are.
 * When no beat has come for 1.66 times the median interval, the highest hump since the last one, if it is above half
   the way to the threshold, was a beat.
 * At the start, and when nothing came for 4 s, the levels are learned anew for 2 s from the highest hump so far.
@@ -25,7 +26,7 @@ from monitor.records import NEVER
 
 SHARE = 0.3  # of the way from noise to beats
 SOON, SOON_SHARE = 0.5, 0.8  # the threshold is so much higher right after a beat; back to itself at 0.8 intervals
-T_WAVE, T_SLOPE = 0.36, 0.5  # s, and share of the beat's steepness
+T_WAVE, T_SLOPE, T_HEIGHT = 0.36, 0.5, 0.7  # s, and shares of the beat's steepness and of the median height
 LATE, LATE_SHARE = 1.66, 0.5  # median intervals without a beat; share of the threshold's distance from noise
 LOOK_BACK = 1.25  # s; what lies further back when a beat is late is lost
 LEARN, LEARN_SHARE = 2.0, 0.4  # s, and share of the highest hump
@@ -127,15 +128,17 @@ class Rhythm:
     def _judge(self, hump: Hump) -> Beat | None:
         self.seen = hump.place
         since = (hump.place - self.last) / self.rate
-        beat = hump.height > self._level(hump, since) and not (
-            since < T_WAVE and hump.slope < T_SLOPE * self.last_slope
-        )
-        if beat:
+        if hump.height > self._level(hump, since) and not self._trails(hump, since):
             return self._accept(hump, hump.height, hump.place)
         self.noise = [*self.noise[1 - MEMORY :], hump.height]
         if since > T_WAVE and (self.spare is None or hump.height > self.spare.height):
             self.spare = hump
         return None
+
+    def _trails(self, hump: Hump, since: float) -> bool:
+        """Whether the hump is the T wave of the last beat."""
+        flat = since < T_WAVE and hump.slope < T_SLOPE * self.last_slope
+        return flat and not (self.heights and hump.height > T_HEIGHT * median(self.heights))
 
     def _level(self, hump: Hump, since: float) -> float:
         """What a hump must exceed, `since` seconds after the last beat."""

@@ -8,11 +8,13 @@ weighs the same in mV and in counts of a converter. `end` is the time of the R-p
 
 Samples count as evenly spaced, `rate` a second. Work is done in blocks of 25 ms, counted from the stream's beginning.
 A stream begins anew where the aligner says so and, without a grid, where time jumps by more than 0.1 s; what would lie
-before its beginning counts as filled in.
+before its beginning counts as filled in. So does what would lie behind the end of a source, where the beats are cut
+that were found already; an R-peak less than about 0.3 s before the end is not known to be one.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 
 from monitor.aligner import Aligner, Gridded, firsts
 from monitor.beats.candidates import Finder
-from monitor.beats.parts import Part, Samples, split
+from monitor.beats.parts import Chunk, Part, Samples, split
 from monitor.beats.rhythm import ROW, Beat, Hump, Rhythm
 from monitor.columns import Columns
 from monitor.records import NEVER, Bool, Float32, Float64, Int32, Int64, Windows
@@ -47,18 +49,11 @@ class Beats:
         """The beats at `rows`."""
         return Beats(self.interval[rows], self.latency[rows])
 
-
-class _Chunk(NamedTuple):
-    """Samples of several streams, (k, n): those of the ring, the new ones, then padding. The first one in row i is at
-    place `origin[i]` of its stream; blocks were complete up to place `before[i]` and now are up to `ready[i]`."""
-
-    stream: Int32
-    values: Float32
-    filled: Bool
-    time: Int64
-    origin: Int64
-    before: Int64
-    ready: Int64
+    def facts(self, row: int) -> dict[str, float]:
+        """What to say of one beat beside its score: RR interval (s), rate (beats a minute), detection latency (s)."""
+        rr, latency = float(self.interval[row]), float(self.latency[row])
+        known = {} if math.isnan(rr) else {"rr_s": rr, "rate_bpm": 60 / rr}
+        return known | {"latency_s": latency}
 
 
 class _Found(NamedTuple):
@@ -78,10 +73,13 @@ class _Found(NamedTuple):
 
 
 class BeatWindower:
-    """Windows of `length` points from one channel of samples at `rate` Hz. `beats` are those of the last `add`."""
+    """Windows of `length` points from one channel of samples at `rate` Hz, on a grid of `interval` ns if it is given.
 
-    def __init__(self, length: int, rate: float) -> None:
-        self._length, self._rate, self._finder = length, rate, Finder(rate)
+    `beats` are those of the last `add` or `finish`.
+    """
+
+    def __init__(self, length: int, rate: float, interval: int | None = None) -> None:
+        self._length, self._rate, self._interval, self._finder = length, rate, interval, Finder(rate)
         self._block, self._keep = max(1, round(BLOCK * rate)), round(RING * rate)
         self._drawn = -(-length // RHYTHM)  # points of the rhythm
         at = np.linspace(-BEFORE, AFTER, length - self._drawn) * rate
@@ -92,8 +90,9 @@ class BeatWindower:
             {
                 "count": (np.int64, (), 0),
                 "values": (np.float32, (self._keep,), 0.0),
-                "filled": (np.bool_, (self._keep,), True),
-                "time": (np.int64, (self._keep,), NEVER),
+                "filled": (np.uint8, (-(-self._keep // 8),), 255),  # a bit each
+                "time": (np.int64, (), NEVER),  # of the newest
+                "step": (np.int32, (0 if interval else self._keep,), 0),  # ns since the sample before
                 "waiting": (np.float64, (WAITING, len(Beat._fields)), np.nan),
             }
         )
@@ -128,7 +127,18 @@ class BeatWindower:
     def add(self, readings: Gridded, aligner: Aligner) -> Windows:
         """Append samples, sorted by stream, and cut the beats they complete; sorted by stream and time."""
         samples = self._samples(readings, aligner)
-        done = [self._advance(self._chunk(samples, part)) for part in split(samples)]
+        return self._join([self._advance(self._chunk(samples, part)) for part in split(samples)])
+
+    def finish(self, readings: Gridded, aligner: Aligner) -> Windows:
+        """`add` the last samples there are, and also cut the beats that wait for more; all streams begin anew then."""
+        done = [(self.add(readings, aligner), self.beats)]
+        streams = np.flatnonzero(self._ring["count"]).astype(np.int32)
+        done.append(self._advance(self._ending(streams), ended=True))
+        self._ring["count"][streams] = 0
+        return self._join(done)
+
+    def _join(self, done: list[tuple[Windows, Beats]]) -> Windows:
+        """Of several parts, sorted by stream and time; sets `beats`."""
         windows = [_no_windows(self._length), *(windows for windows, _ in done)]
         beats = [Beats(np.zeros(0), np.zeros(0)), *(beats for _, beats in done)]
         joined = Windows(*(np.concatenate([getattr(w, name) for w in windows]) for name in Windows.__slots__))
@@ -145,47 +155,72 @@ class BeatWindower:
         first = firsts(readings.stream)
         streams = readings.stream[first]
         begins[first] |= self._ring["count"][streams] == 0
-        if aligner.interval is None:
+        if self._interval is None:
             step = np.diff(time, prepend=0)
-            step[first] = time[first] - self._ring["time"][streams, -1]
+            step[first] = time[first] - self._ring["time"][streams]
             begins |= step > JUMP
         return Samples(readings.stream, np.where(lost, np.float32(0), value), readings.imputed | lost, time, begins)
 
-    def _chunk(self, samples: Samples, part: Part) -> _Chunk:
+    def _chunk(self, samples: Samples, part: Part) -> Chunk:
         """The part's samples behind those of the ring, which then holds the newest of both."""
         ring, rows, stream = self._ring, part.rows, part.stream
         self._begin(stream[part.begins], samples, part.row[part.begins])
         values = np.concatenate([ring["values"][stream], samples.value[rows]], axis=1)
-        filled = np.concatenate([ring["filled"][stream], samples.filled[rows]], axis=1)
-        time = np.concatenate([ring["time"][stream], samples.time[rows]], axis=1)
+        filled = np.concatenate([self._filled(stream), samples.filled[rows]], axis=1)
+        time = np.concatenate([self._times(stream), samples.time[rows]], axis=1)
         newest = part.size[:, None] + np.arange(self._keep)
-        for name, column in (("values", values), ("filled", filled), ("time", time)):
-            ring[name][stream] = np.take_along_axis(column, newest, axis=1)
+        ring["values"][stream] = np.take_along_axis(values, newest, axis=1)
+        ring["filled"][stream] = np.packbits(np.take_along_axis(filled, newest, axis=1), axis=1)
+        ring["time"][stream] = samples.time[part.row + part.size - 1]
+        if self._interval is None:
+            ring["step"][stream] = np.take_along_axis(np.diff(time), newest - 1, axis=1)
         count = ring["count"][stream]
         ring["count"][stream] += part.size
         ready = (count + part.size) // self._block * self._block
-        return _Chunk(stream, values, filled, time, count - self._keep, count // self._block * self._block, ready)
+        return Chunk(stream, values, filled, time, count - self._keep, count // self._block * self._block, ready)
+
+    def _ending(self, stream: Int32) -> Chunk:
+        """The samples of the ring, the last of which is thought to stay for ever; there are no blocks any more."""
+        count, more = self._ring["count"][stream], self._span[-1] + 1
+        values = np.pad(self._ring["values"][stream], ((0, 0), (0, more)), mode="edge")
+        filled = np.pad(self._filled(stream), ((0, 0), (0, more)), constant_values=True)
+        return Chunk(
+            stream, values, filled, self._times(stream), count - self._keep, count // self._block * self._block, count
+        )
+
+    def _filled(self, stream: Int32) -> Bool:
+        """Which samples of the ring were filled in."""
+        return np.unpackbits(self._ring["filled"][stream], axis=1, count=self._keep).view(np.bool_)
+
+    def _times(self, stream: Int32) -> Int64:
+        """Times of the samples in the ring."""
+        back = np.zeros((len(stream), self._keep), np.int64)  # from the newest one
+        step = self._ring["step"][stream] if self._interval is None else np.full_like(back, self._interval)
+        np.cumsum(step[:, :0:-1], axis=1, out=back[:, -2::-1])
+        return np.asarray(self._ring["time"][stream][:, None] - back)
 
     def _begin(self, streams: Int32, samples: Samples, row: Int64) -> None:
         """Forget the samples of these streams; the first new one is thought to have been there for ever."""
         self._ring["count"][streams] = 0
         self._ring["values"][streams] = samples.value[row][:, None]
-        self._ring["filled"][streams] = True
-        self._ring["time"][streams] = samples.time[row][:, None]
+        self._ring["filled"][streams] = 255
+        self._ring["time"][streams] = samples.time[row]
+        self._ring["step"][streams] = 0
         self._ring["waiting"][streams] = np.nan
         for code in streams.tolist():
             self._rhythms[code].begin()
 
-    def _advance(self, chunk: _Chunk) -> tuple[Windows, Beats]:
-        """Find beats in the blocks that are complete now, and cut those whose last samples are there."""
+    def _advance(self, chunk: Chunk, *, ended: bool = False) -> tuple[Windows, Beats]:
+        """Find beats in the blocks that are complete now, and cut those whose last samples are there, or will never."""
         found = self._find(chunk)
-        whole = found.peak + self._span[-1] < chunk.ready[found.row]
+        whole = (found.peak + self._span[-1] < chunk.ready[found.row]) | ended
         self._wait(chunk.stream, found.take(~whole))
         found = found.take(whole)
         known = -(-found.known // self._block) * self._block  # nothing is looked at before its block is complete
+        known = np.minimum(known, chunk.ready[found.row])
         return self._cut(chunk, found), Beats(found.interval, (known - 1 - found.peak) / self._rate)
 
-    def _find(self, chunk: _Chunk) -> _Found:
+    def _find(self, chunk: Chunk) -> _Found:
         """Beats that waited and new ones."""
         margin = self._finder.margin
         from_ = max(0, self._keep - self._block - 2 * margin - 1)
@@ -212,7 +247,7 @@ class BeatWindower:
         turn = np.arange(len(found.row)) - np.searchsorted(found.row, found.row)
         self._ring["waiting"][stream[found.row], turn] = np.stack(found[1:], axis=1)
 
-    def _cut(self, chunk: _Chunk, found: _Found) -> Windows:
+    def _cut(self, chunk: Chunk, found: _Found) -> Windows:
         """The windows of beats whose samples are all there."""
         row = found.row[:, None]
         column = (found.peak - chunk.origin[found.row])[:, None]
@@ -224,7 +259,7 @@ class BeatWindower:
         drawn = np.repeat(step[:, None], self._drawn, axis=1)
         values = np.concatenate([signal, drawn], axis=1)[:, :, None].astype(np.float32)
         imputed = chunk.filled[row, column + self._span].mean(axis=1, dtype=np.float32)
-        end = chunk.time[found.row, column[:, 0]]
+        end = chunk.time[found.row, np.maximum(found.peak, 0) - chunk.origin[found.row]]  # nothing is before its first
         return Windows(chunk.stream[found.row], end - round(BEFORE * 1e9), end, values, imputed)
 
 
@@ -233,7 +268,7 @@ def whole_beats(values: Float32, time: Int64, length: int, rate: float, interval
 
     Without those that touch its beginning or a gap.
     """
-    grid, windower = Aligner(1, interval), BeatWindower(length, rate)
+    grid, windower = Aligner(1, interval), BeatWindower(length, rate, interval)
     windower.grow(1)
     begins = np.zeros(len(time), bool)
     if interval is not None:

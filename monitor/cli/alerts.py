@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60  # of a sparkline
+EVERY = "(all streams)"  # of the family: what a gateway alert is about
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -117,7 +118,7 @@ def _table(found: list[Alert]) -> FittedTable:
         "id": [short_id(alert) for alert in found],
         "opened (UTC)": [utc(alert.opened_at) for alert in found],
         "family": [alert.family for alert in found],
-        "stream": [alert.stream for alert in found],
+        "stream": [alert.stream or EVERY for alert in found],
         "kind": [alert.kind for alert in found],
         "state": [alert.state.value for alert in found],
         "severity": [alert.severity.value for alert in found],
@@ -138,11 +139,12 @@ def _print_detail(console: Console, detail: AlertDetail) -> None:
     alert = detail.alert
     end = "" if alert.resolved_at is None else f", resolved {utc(alert.resolved_at)}"
     facts = [
-        f"{alert.kind} of {_plain(alert.family)} / {_plain(alert.stream)}, run {_plain(alert.run)}",
+        f"{alert.kind} of {_plain(alert.family)} / {_plain(alert.stream or EVERY)}, run {_plain(alert.run)}",
         f"{alert.state}, {alert.severity}: peak {alert.peak_ratio:.2f} x the limit at {utc(alert.peak_at)}",
         f"began {utc(alert.started_at)}, opened {utc(alert.opened_at)}, last {utc(alert.last_at)}{end} (UTC)",
-        f"{alert.windows} anomalous windows",
     ]
+    if alert.windows:
+        facts.append(f"{alert.windows} {'anomalous windows' if alert.kind == 'anomaly' else 'bad readings'}")
     console.print(Panel("\n".join(facts), title=str(alert.id), title_align="left", expand=False))
     if detail.evidence is not None:
         console.print(evidence_table(detail.evidence))
@@ -160,7 +162,8 @@ def evidence_table(evidence: Evidence) -> Table:
     from rich.table import Table
 
     title = f"Evidence: {len(evidence.values)} readings from {utc(evidence.start)} to {utc(evidence.end)}"
-    table = Table("channel", "", "", "range", title=title, title_justify="left")
+    facts = ", ".join(f"{name} {value:.3g}" for name, value in evidence.facts.items())
+    table = Table("channel", "", "", "range", title=title, title_justify="left", caption=facts or None)
     for i, channel in enumerate(evidence.channels):
         values, expected = evidence.values[:, i].tolist(), evidence.reconstruction[:, i].tolist()
         share = evidence.contribution[:, i].tolist()
@@ -226,7 +229,8 @@ def _detail_json(detail: AlertDetail) -> dict[str, Any]:
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
     cells = {name: getattr(evidence, name) for name in ("values", "reconstruction", "contribution")}
     rows = {name: [[_finite(cell) for cell in row] for row in array.tolist()] for name, array in cells.items()}
-    return {"start": iso(evidence.start), "end": iso(evidence.end), "channels": evidence.channels, **rows}
+    head = {"start": iso(evidence.start), "end": iso(evidence.end), "channels": evidence.channels}
+    return {**head, "facts": dict(evidence.facts), **rows}
 
 
 def _iso(time: int | None) -> str | None:

@@ -4,11 +4,14 @@
 type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.shelved" | "alert.resolved"
 timestamp   event time of the change
 data        alert_id transition_id number run family stream kind state severity actor note
+            kind          "anomaly", or of the stream itself: "out-of-range", "frozen", "silent"; "gateway": all streams
+                          of the family are silent, and `stream` is empty
             ratio         score / limit of the window that caused the change, 1.0 = at the limit
             peak_ratio peak_at windows
             opened_at started_at last_at resolved_at
             causes        at most 3 cells of the first window that explain most of its score:
                           channel, time, offset_s (after the window's start), share (0 to 1), value, expected
+            facts         what else is known of that window, by name; of a heartbeat: rr_s, rate_bpm, latency_s
 ```
 Times are ISO-8601 in UTC with as many decimals as they have, to the nanosecond; null where there is none. Numbers that
 are not finite are null. Long texts are cut and end in "…", so that a message is always below `MAX_BYTES`.
@@ -57,6 +60,7 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None) -> 
             "actor": _cut(transition.actor),
             "note": _cut(transition.note, _NOTE),
             "causes": [] if evidence is None else _causes(evidence),
+            "facts": {} if evidence is None else dict(evidence.facts),
         },
     }
     return msgspec.json.encode(message).decode()

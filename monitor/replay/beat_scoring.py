@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor import training
 from monitor.errors import ModelError
-from monitor.pipeline import Pipeline
+from monitor.pipeline import Outcome, Pipeline
 from monitor.ports import Source
 from monitor.records import Int64, Poll, Readings, Scores, State
 from monitor.replay.scoring import MODEL, Columns, Summary
@@ -35,21 +35,26 @@ def score_beats(
 
     `write` is called with the row and the time (ns) of each R-peak and what there is to say of it: `rr`, seconds since
     the beat before; `latency`, seconds from the R-peak to the sample with which it was found (the beat is judged 0.45 s
-    after its R-peak); `score`, `limit`, `ratio`, `state`. The beats of the rows to learn from have a score of the
-    bootstrap detector.
+    after its R-peak, the last one with what there is); `score`, `limit`, `ratio`, `state`. The beats of the rows to
+    learn from have a score of the bootstrap detector.
     """
     summary, rows, poll = Summary(training_rows=first.records), _Rows(), first
+
+    def tell(outcome: Outcome) -> None:
+        columns = _columns(pipeline, outcome.scores)
+        summary.add(columns, outcome.alerts)
+        write(rows.of(outcome.scores.end), outcome.scores.end, columns)
+
     while True:
         for readings in poll.readings.values():
             rows.add(readings)
             outcome = pipeline.process(readings)
-            columns = _columns(pipeline, outcome.scores)
-            summary.add(columns, outcome.alerts)
-            write(rows.of(outcome.scores.end), outcome.scores.end, columns)
+            tell(outcome)
             if pipeline.scorer is None:
                 history = [(pipeline.index.name(code), block) for code, block in outcome.history]
                 pipeline.adopt(MODEL, *_learn(pipeline, history, create, summarise, summary.rows))
         if poll.finished:
+            tell(pipeline.flush())
             return summary
         poll = source.poll(0.0)
 

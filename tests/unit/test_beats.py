@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.aligner import Aligner
+from monitor import bootstrap
+from monitor.aligner import COUNTERS, Aligner
 from monitor.beats.windower import AFTER, BEFORE, BeatWindower, cover, whole_beats
 from monitor.errors import SettingsError
-from monitor.records import Float64
-from monitor.settings import parse
+from monitor.records import Float64, Readings
+from monitor.settings import Family, parse
 from tests.ecg import LENGTH, find, gridded, lead, matched, times, with_noise
 
 RATE = 250.0
@@ -29,10 +30,11 @@ def rates(signal: Float64, marks: Float64, rate: float = RATE) -> tuple[float, f
 
 @pytest.mark.parametrize("bpm", [40, 60, 90, 120, 180])
 @pytest.mark.parametrize("decibel", [None, 10])
-def test_beats_of_simulated_leads_are_found(bpm: int, decibel: float | None) -> None:
-    """At least 99.5 % of clean ones and 98 % at 10 dB, with wander, at every rate."""
+@pytest.mark.parametrize("premature", [0.0, 0.08])
+def test_beats_of_simulated_leads_are_found(bpm: int, decibel: float | None, premature: float) -> None:
+    """At least 99.5 % of clean ones and 98 % at 10 dB, with wander and ectopic beats, at every rate."""
     rng = np.random.default_rng(bpm)
-    signal, marks = lead(240, RATE, bpm, rng)
+    signal, marks = lead(240, RATE, bpm, rng, premature=premature)
     signal += 0.5 * np.sin(2 * np.pi * 0.25 * np.arange(len(signal)) / RATE)
     if decibel is not None:
         signal = with_noise(signal, decibel, rng)
@@ -136,6 +138,64 @@ def test_missing_samples_count_as_filled_in() -> None:
     touched = np.abs(windows.end - 8.54e9) < 0.1e9
     assert windows.imputed[touched].tolist() == pytest.approx([35 / 176], abs=0.01)
     assert np.isfinite(windows.values).all()
+
+
+@pytest.mark.parametrize("behind", [0.30, 0.36, 0.42, 0.44])
+def test_a_beat_that_is_known_is_cut_when_the_source_ends(behind: float) -> None:
+    """The samples that will not come count as filled in, as the last one."""
+    signal, marks = lead(30, RATE, 60, np.random.default_rng(7))
+    mark = marks[-3]
+    signal = signal[: round((mark + behind) * RATE) + 1]
+
+    running, ended = find(signal, RATE).windows, find(signal, RATE, ended=True)
+
+    assert abs(running.end[-1] / 1e9 - marks[-4]) < 0.02
+    expected = [] if behind < 0.31 else [pytest.approx((AFTER - behind) / (BEFORE + AFTER), abs=0.02)]
+    assert ended.windows.imputed[len(running) :].tolist() == expected
+    if expected:
+        assert abs(ended.windows.end[-1] / 1e9 - mark) < 0.02
+        assert ended.beats.latency[-1] <= behind + 0.02
+        assert ended.beats.interval[-1] == pytest.approx(mark - marks[-4], abs=0.02)
+
+
+def test_a_stream_that_goes_on_after_its_end_begins_anew() -> None:
+    signal, _ = lead(30, RATE, 60, np.random.default_rng(7))
+    time, grid, windower = times(len(signal), RATE), Aligner(1, None), BeatWindower(LENGTH, RATE)
+    windower.grow(1)
+    ends = []
+    for part in (slice(0, 3010), slice(3010, None)):
+        windows = windower.finish(gridded(signal[part].astype(np.float32), time[part], 1), grid)
+        ends += windows.end.tolist()
+
+    assert ends == sorted(set(ends))
+    assert set(ends[:-1]) <= set(find(signal, RATE, ended=True).windows.end.tolist())
+
+
+def test_what_is_kept_of_a_lead_is_small() -> None:
+    """The samples of 2 s: 4 bytes each, and 4 more for their times where there is no grid."""
+    for rate, interval, limit in ((360.0, 2_777_778, 4_000), (250.0, 4_000_000, 3_000), (360.0, None, 6_500)):
+        assert BeatWindower(LENGTH, rate, interval).dtype.itemsize <= limit
+
+
+def test_beats_on_a_grid_of_360_hz_are_those_without_one() -> None:
+    """1/360 s is no whole number of ns: once in 9.6 hours a sample is one too many for the grid, as here after 10 s."""
+    interval, signal = 2_777_778, lead(20, 360.0, 75, np.random.default_rng(10))[0].astype(np.float32)
+    seconds = np.arange(40_000) * 10**9
+    start = seconds[np.abs((seconds + interval // 2) % interval - 800) < 50][0]
+    time, none = start + np.arange(len(signal)) * 10**9 // 360, np.zeros(len(signal), np.int32)
+    readings = Readings(none, time, signal[:, None], none, none.astype(np.int64))
+    ends = []
+    for spacing in ({"interval": "none", "rate": 360}, {"interval": "2777778ns"}):
+        window = {"kind": "beat", "length": LENGTH, "rate": spacing.get("rate")}
+        family = Family.model_validate({"topic": "t", "interval": spacing["interval"], "window": window})
+        pipeline = bootstrap.pipeline("ecg", family)
+        pipeline.index.intern(["patient"])
+        ends.append(pipeline.process(readings).scores.end)
+
+    assert pipeline.counters(none[:1])[0, COUNTERS.index("duplicate")] == 1
+    assert pipeline.counters(none[:1])[0, COUNTERS.index("imputed")] == 0
+    assert len(ends[0]) > 20
+    assert np.abs(ends[0] - ends[1]).max() <= 2 * interval
 
 
 @pytest.mark.parametrize("level", [0.0, 3.3])

@@ -65,6 +65,7 @@ def test_the_message_in_full() -> None:
             "actor": "monitor",
             "note": "2 of 3",
             "causes": [],
+            "facts": {},
         },
     } == decoded()
 
@@ -111,6 +112,12 @@ def test_cells_without_a_share_are_no_causes() -> None:
 
 def test_a_window_of_one_reading_has_offset_zero() -> None:
     assert decoded(evidence=make_evidence([[1.0, 0.0]]))["data"]["causes"][0]["offset_s"] == 0.0
+
+
+def test_facts_of_the_window_come_with_it() -> None:
+    facts = {"rr_s": 0.5, "rate_bpm": 120.0, "latency_s": 0.3}
+
+    assert decoded(evidence=replace(make_evidence([[1.0, 0.0]]), facts=facts))["data"]["facts"] == facts
 
 
 def test_numbers_that_are_not_finite_are_null() -> None:

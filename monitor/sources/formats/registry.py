@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -74,4 +75,6 @@ def open_registry(where: settings.SchemaRegistry) -> Registry:
         client = SchemaRegistryClient.new_client({"url": where.url} | _DEFAULTS | dict(where.options))
     except (ValueError, TypeError, OSError) as error:
         raise SettingsError(f"schema_registry: {error}") from None
-    return Registry(client, where.shown_url)
+    registry = Registry(client, where.shown_url)
+    weakref.finalize(registry, client.close)  # decoders come and go with their source, and nobody closes them
+    return registry
