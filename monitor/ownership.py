@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.aligner import COUNTERS
-from monitor.pipeline import Pipeline
+from monitor.pipeline import COUNTERS, Pipeline
 from monitor.ports import Position, Store, StreamState
-from monitor.records import Bool, Int32, Int64, Readings, TopicPartition
+from monitor.records import NEVER, Bool, Float64, Int32, Int64, Readings, TopicPartition
 
 READINGS = 4  # so many of the counters count readings: accepted, late, duplicate, future
 
@@ -21,17 +20,27 @@ class Partitions:
     def __init__(self) -> None:
         self.epochs: dict[TopicPartition, int] = {}
         self.next: dict[TopicPartition, int] = {}
+        self._durable: dict[TopicPartition, int] = {}  # next offsets, as the store has them or will have them soon
 
     def taken(self, positions: dict[TopicPartition, Position]) -> None:
         """The store has made us the owner."""
         for partition, position in positions.items():
             self.epochs[partition] = position.epoch
+            if position.next_offset is not None:
+                self._durable[partition] = position.next_offset
 
     def dropped(self, partitions: Iterable[TopicPartition]) -> None:
         """They are somebody else's now."""
         for partition in partitions:
             self.epochs.pop(partition, None)
             self.next.pop(partition, None)
+            self._durable.pop(partition, None)
+
+    def guard(self, partitions: Iterable[TopicPartition]) -> None:
+        """Something of these partitions changes without a record: the next commit is to meet their fence too."""
+        for partition in partitions:
+            if partition in self._durable:
+                self.next.setdefault(partition, self._durable[partition])
 
     def moved(self) -> dict[TopicPartition, tuple[int, int]]:
         """(epoch, next offset) of every partition read since the last `settled`."""
@@ -39,6 +48,7 @@ class Partitions:
 
     def settled(self) -> None:
         """A commit has made the positions durable."""
+        self._durable |= self.next
         self.next.clear()
 
 
@@ -52,6 +62,8 @@ class Streams:
         self._changed: Bool = np.zeros(0, bool)
         self._earlier: Int64 = np.zeros((0, len(COUNTERS)), np.int64)  # counted before the pipeline's counters began
         self._counted: Int64 = np.zeros(0, np.int64)  # readings, as the store has it
+        self._clock: Int64 = np.zeros(0, np.int64)  # time of the newest reading then, ns
+        self._rate: Float64 = np.zeros(0)  # readings a second, between the two newest commits that brought any
 
     def strangers(self, readings: Readings) -> bool:
         """Whether some of these streams are seen for the first time."""
@@ -63,14 +75,25 @@ class Streams:
         codes, first = np.unique(readings.stream, return_index=True)
         unknown = self.ids[codes] < 0
         new = codes[unknown]
+        return self._take(new, readings.partition[first[unknown]], store, run)
+
+    def wake(self, names: Sequence[str], partition: int, store: Store, run: str) -> None:
+        """Fetch streams of a partition that have brought nothing since it was assigned."""
+        codes = self.pipeline.index.intern(names)
+        self._grow()
+        new = codes[self.ids[codes] < 0]
+        self._take(new, np.full(len(new), partition, np.int32), store, run)
+
+    def _take(self, new: Int32, partition: Int32, store: Store, run: str) -> set[str]:
         names = [self.pipeline.index.name(code) for code in new.tolist()]
         opened = store.open_streams(run, self.pipeline.name, names)
         rebuilt = self.pipeline.load(new, [stream.state for stream in opened])
         self.ids[new] = [stream.id for stream in opened]
-        self.partition[new] = readings.partition[first[unknown]]
-        saved = np.array([stream.counts for stream in opened], np.int64)
+        self.partition[new] = partition
+        saved = np.array([stream.counts for stream in opened], np.int64).reshape(-1, len(COUNTERS))
         self._earlier[new] = saved - self.pipeline.counters(new)  # 0, unless the state had to be rebuilt
         self._counted[new] = saved[:, :READINGS].sum(axis=1)
+        self._clock[new], self._rate[new] = self.pipeline.clock(new), 0.0
         return rebuilt
 
     def seen(self, readings: Readings) -> None:
@@ -78,19 +101,28 @@ class Streams:
         self.partition[readings.stream] = readings.partition
         self._changed[readings.stream] = True
 
+    def touch(self, codes: Iterable[int]) -> None:
+        """The state of these streams has changed without a reading."""
+        self._changed[list(codes)] = True
+
     def changes(self) -> list[StreamState]:
         """State of every stream that changed since the last `settled`."""
         codes = np.flatnonzero(self._changed).astype(np.int32)
         if not len(codes):
             return []
-        columns = (self.ids[codes], self.partition[codes], self.pipeline.clock(codes), *self._totals(codes).T)
-        rows = (column.tolist() for column in columns)
-        return list(map(StreamState, *rows, self.pipeline.dump(codes), self._counted[codes].tolist()))
+        clock, totals = self.pipeline.clock(codes), self._totals(codes)
+        first, gaps, out_of_range = totals.T[:-2], totals.T[-2], totals.T[-1]
+        columns = (self.ids[codes], self.partition[codes], clock, *first)
+        more = (self._counted[codes], gaps, out_of_range, self.pipeline.seen(codes), self._rates(codes, clock, totals))
+        rows, rest = ([column.tolist() for column in some] for some in (columns, more))
+        return list(map(StreamState, *rows, self.pipeline.dump(codes), *rest))
 
     def settled(self) -> None:
         """A commit has made the states durable."""
         codes = np.flatnonzero(self._changed)
-        self._counted[codes] = self._totals(codes)[:, :READINGS].sum(axis=1)
+        totals, clock = self._totals(codes), self.pipeline.clock(codes)
+        self._rate[codes] = self._rates(codes, clock, totals)
+        self._counted[codes], self._clock[codes] = totals[:, :READINGS].sum(axis=1), clock
         self._changed[:] = False
 
     def drop(self, partitions: Sequence[int] | None = None) -> None:
@@ -105,8 +137,15 @@ class Streams:
         self._changed[codes] = False
 
     def _totals(self, codes: NDArray[np.integer]) -> Int64:
-        """The counters of each stream since it was first seen, (n, 5)."""
+        """The counters of each stream since it was first seen, (n, 7)."""
         return np.asarray(self._earlier[codes] + self.pipeline.counters(codes))
+
+    def _rates(self, codes: NDArray[np.integer], clock: Int64, totals: Int64) -> Float64:
+        """Readings a second of event time since the last commit; as it was where the clock has not moved since."""
+        moved = (clock > self._clock[codes]) & (self._clock[codes] != NEVER)
+        seconds = np.where(moved, clock - self._clock[codes], 1) / 1e9
+        brought = totals[:, :READINGS].sum(axis=1) - self._counted[codes]
+        return np.asarray(np.where(moved, brought / seconds, self._rate[codes]))
 
     def _grow(self) -> None:
         more = max(len(self.pipeline.index), 64) - len(self.ids)
@@ -117,3 +156,5 @@ class Streams:
             self._changed = np.concatenate([self._changed, np.zeros(more, bool)])
             self._earlier = np.concatenate([self._earlier, np.zeros((more, len(COUNTERS)), np.int64)])
             self._counted = np.concatenate([self._counted, np.zeros(more, np.int64)])
+            self._clock = np.concatenate([self._clock, np.full(more, NEVER, np.int64)])
+            self._rate = np.concatenate([self._rate, np.zeros(more)])

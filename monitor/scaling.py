@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitor.aligner import firsts
 from monitor.columns import Columns
 from monitor.records import Float32, Int32
 
@@ -68,3 +69,12 @@ class Profiles:
         self.columns["model"][code] = model
         self.columns["center"][code] = profile.center
         self.columns["scale"][code] = profile.scale
+
+    def rows_until(self, stream: Int32, after: int) -> int:
+        """How many of these readings it takes until one of the streams has been seen for `after` of them, or all."""
+        order = np.argsort(stream, kind="stable")
+        ordered = stream[order]
+        first = firsts(ordered)
+        rank = np.arange(len(ordered)) - np.repeat(first, np.diff(np.append(first, len(ordered))))
+        enough = order[self.columns["seen"][ordered] + rank + 1 >= after]
+        return int(enough.min()) + 1 if len(enough) else len(stream)

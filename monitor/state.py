@@ -3,7 +3,8 @@
 Layout: magic "WK", version uint16, then for each part its signature (8 bytes), its size (uint32) and its row. All rows
 of a family have the same size, so a whole batch is encoded and decoded as one array. The signature is a hash of the
 settings that give the part its meaning and of the row's layout: after a change of either the parts that no longer fit
-begin anew, and the others are kept. Nothing is ever read as something it is not.
+begin anew, and the others are kept. Parts that were added since at the end begin anew too. Nothing is ever read as
+something it is not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 from monitor.errors import StoreError
 
 MAGIC = b"WK"
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)  # 1 lacks the parts from "health" on
 _HEAD = 4
 _PART_HEAD = 12
 
@@ -93,8 +95,9 @@ class StateCodec:
         for i, section in enumerate(self._sections):
             head = section.signature + section.part.dtype.itemsize.to_bytes(4, "little")
             fits = np.array([i < len(part) and part[i][:_PART_HEAD] == head for part in parts], bool)
-            if not fits.all():
-                lost[section.name] = codes[~fits]
+            absent = np.array([i >= len(part) for part in parts], bool)  # nothing to lose
+            if not (fits | absent).all():
+                lost[section.name] = codes[~(fits | absent)]
             found = b"".join(part[i][_PART_HEAD:] for part, fit in zip(parts, fits.tolist(), strict=True) if fit)
             section.part.load(codes[fits], np.frombuffer(found, section.part.dtype))
         return lost
@@ -105,9 +108,9 @@ def _split(state: bytes) -> list[bytes]:
     if len(state) < _HEAD or state[:2] != MAGIC:
         raise StoreError("a saved stream state is damaged: restore the database, or start a new run name")
     version = int.from_bytes(state[2:_HEAD], "little")
-    if version != VERSION:
+    if version not in READABLE:
         raise StoreError(
-            f"a saved stream state is of version {version}, this Watchkeeper reads version {VERSION}; "
+            f"a saved stream state is of version {version}, this Watchkeeper reads up to version {VERSION}; "
             "install the version that wrote it, or start a new run name"
         )
     parts, at = [], _HEAD

@@ -12,7 +12,8 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicP
 from monitor import ports, records, settings
 from monitor.errors import MonitorError, SourceError
 from monitor.records import Poll
-from monitor.sources.kafka_client import Decoders, Message, Reader, decode, sentence
+from monitor.sources.kafka_client import Decoders, Message, Reader, admin_client, decode, sentence
+from monitor.sources.kafka_ends import Ends
 
 _WAIT = 30.0  # seconds for a broker to answer a question
 
@@ -32,6 +33,7 @@ class KafkaSource:
         self._consumer = self._reader.consumer
         self._position: dict[records.TopicPartition, int] = {}
         self._ends: dict[records.TopicPartition, int] = {}
+        self._proof = Ends(admin_client(kafka))
         self._assigned: set[records.TopicPartition] = set()
         self._gone: set[records.TopicPartition] = set()  # taken away during this poll
         self._held: list[Message] = []  # arrived while fetching was held
@@ -52,7 +54,8 @@ class KafkaSource:
         gaps, self._reader.gaps = self._reader.gaps, []
         positions |= {(gap.topic, gap.partition): gap.end for gap in gaps}
         self._position |= positions
-        return Poll(readings, dead, positions, records=len(messages), at_end=self._at_end(), gaps=gaps)
+        reached = self._proof.reached(self._position, self._assigned)
+        return Poll(readings, dead, positions, records=len(messages), at_end=self._at_end(), gaps=gaps, ends=reached)
 
     def commit(self, positions: Mapping[records.TopicPartition, int]) -> None:
         """See `monitor.ports.Source`."""
@@ -68,6 +71,7 @@ class KafkaSource:
         self._holding = True
         self._consumer.pause(_partitions(self._assigned))
         self._ends.clear()  # who does not fetch does not know; the broker says it again afterwards
+        self._proof.forget(self._assigned)
         while (left := deadline - time.monotonic()) > 0:
             messages, _ = self._read(left)
             self._held += messages  # fetched before the pause
@@ -122,6 +126,7 @@ class KafkaSource:
         for partition in partitions:
             self._position.pop(partition, None)
             self._ends.pop(partition, None)
+        self._proof.forget(partitions)
         self._held = [held for held in self._held if (held.topic(), held.partition()) not in partitions]
         self._reader.gaps = [gap for gap in self._reader.gaps if (gap.topic, gap.partition) not in partitions]
         self._assigned.difference_update(partitions)

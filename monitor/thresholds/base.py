@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
+from monitor.aligner import firsts
 from monitor.columns import Columns
 from monitor.records import Float64, Int32, Int64
 
@@ -32,3 +35,18 @@ class Threshold(Protocol):
     def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
         """Begin anew from the mean and standard deviation of `count` training scores."""
         ...
+
+
+def rounds(stream: Int32, bucket: Int64) -> list[Int64]:
+    """Row numbers grouped so that each group has one bucket per stream, in time order. Sorted by stream."""
+    if len(stream) == 0:
+        return []
+    first = firsts(stream)
+    step = np.zeros(len(stream), np.int64)
+    step[1:] = bucket[1:] != bucket[:-1]
+    step[first] = 0
+    passed = np.cumsum(step)
+    round_ = passed - np.repeat(passed[first], np.diff(np.append(first, len(stream))))
+    if not round_.any():
+        return [np.arange(len(stream))]
+    return [np.flatnonzero(round_ == r) for r in range(int(round_.max()) + 1)]

@@ -17,7 +17,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import Readings, StreamIndex
 from monitor.scaling import Profile
 from monitor.settings import Family
-from monitor.state import MAGIC, VERSION, StateCodec
+from monitor.state import MAGIC, READABLE, VERSION, StateCodec
 from monitor.testing import DistanceScorer
 from monitor.thresholds.base import Threshold
 from monitor.thresholds.rolling import RollingThreshold
@@ -35,6 +35,7 @@ FAMILIES: dict[str, dict[str, object]] = {
     "by-count": {"interval": "none", "window": {"length": 5}, "threshold": {"history": 100}},
     "messages": {"interval": "none", "window": {"kind": "message", "length": 4}, "threshold": {"kind": "static"}},
 }
+REBUILT = {1: {"windower"}}  # parts of older versions that are not read: they begin anew
 ONE = np.array([0], np.int32)
 
 
@@ -79,14 +80,18 @@ def written(name: str) -> bytes:
 def test_an_old_state_is_read_or_refused(path: Path) -> None:
     name, _, version = path.stem.rpartition("-v")
     made = pipeline(name)
-    if int(version) != VERSION:
-        with pytest.raises(StoreError, match=f"is of version {version}, this Watchkeeper reads version {VERSION}"):
+    if int(version) not in READABLE:
+        with pytest.raises(StoreError, match=f"is of version {version}, this Watchkeeper reads up to"):
             made.load(ONE, [path.read_bytes()])
         return
-    assert made.load(ONE, [path.read_bytes()]) == set(), "the layout has changed: raise VERSION and add golden files"
+    lost = made.load(ONE, [path.read_bytes()])
+    assert lost <= REBUILT.get(int(version), set()), "the layout has changed: raise VERSION and add golden files"
+    if lost:
+        return
     undisturbed = pipeline(name)
     feed(undisturbed, 0, 60)
-    assert made.dump(ONE) == [path.read_bytes()]
+    if int(version) == VERSION:
+        assert made.dump(ONE) == [path.read_bytes()]
     assert feed(made, 60, 30) == feed(undisturbed, 60, 30)
 
 

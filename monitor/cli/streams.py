@@ -1,0 +1,204 @@
+"""`watchkeeper streams`: which streams there are, how they are doing, and what those that are not ready wait for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli.stored import Config, Url, store_url, utc
+from monitor.errors import SettingsError
+from monitor.notifiers.payload import iso
+from monitor.records import LIVE
+
+if TYPE_CHECKING:
+    from monitor.cli.found import FittedTable
+    from monitor.store.stream_reports import StreamReport
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Run = Annotated[str, typer.Option(help="live, or the name of a replay.")]
+FamilyName = Annotated[str | None, typer.Option(help="Only those of this family.")]
+
+_EXPENDABLE = ("out of range", "future", "late", "duplicates", "gaps", "imputed", "lateness", "family", "rate")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def streams() -> None:
+    """List streams and show how they are doing."""
+
+
+@app.command("list")
+def list_(
+    config: Config = None,
+    url: Url = None,
+    run: Run = LIVE,
+    family: FamilyName = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List streams by family and name."""
+    found = _read(store_url(config, url), run, family, None, limit + 1)
+    if len(found) > limit:
+        found.pop()
+        typer.echo(f"There are more than these {limit} streams; --limit N shows more.", err=True)
+    if as_json:
+        typer.echo(json.dumps([as_dict(report) for report in found], indent=2, ensure_ascii=False))
+    else:
+        _print(_table(found) if found else f"No streams in run {run}.")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The stream.")],
+    config: Config = None,
+    url: Url = None,
+    run: Run = LIVE,
+    family: FamilyName = None,
+    as_json: Json = False,
+) -> None:
+    """Show one stream."""
+    found = _read(store_url(config, url), run, family, name, None)
+    if not found:
+        raise SettingsError(f"run {run} has no stream called {name!r}; `watchkeeper streams list` shows what there is")
+    if len(found) > 1:
+        families = ", ".join(report.family for report in found)
+        raise SettingsError(f"several families have a stream called {name!r}: {families}; choose one with --family")
+    if as_json:
+        typer.echo(json.dumps(as_dict(found[0]), indent=2, ensure_ascii=False))
+    else:
+        _print(_facts(found[0]))
+
+
+def readiness(report: StreamReport) -> str:
+    """Whether a model scores the stream, or what it waits for and about how long."""
+    if report.seen < 0:
+        return f"ready, model {report.model[:12]}"
+    if report.needed and report.seen >= report.needed:
+        return f"waits to join model {report.model[:12]}" if report.model else "waits for the training of its model"
+    if not report.needed:
+        return f"waits for a model: {report.seen:,} readings so far"
+    left = eta(report)
+    time = "" if left is None else f", about {in_words(left)}"
+    return f"waits for a model: {report.seen:,} of {report.needed:,} readings{time}"
+
+
+def eta(report: StreamReport) -> float | None:
+    """Seconds until enough readings will have come; None where that is not known, or there is nothing to wait for."""
+    missing = report.needed - report.seen
+    if report.seen < 0 or missing <= 0:
+        return None
+    if report.rate > 0:
+        return missing / report.rate
+    return missing * report.interval / 1e9 if report.interval else None
+
+
+def in_words(seconds: float) -> str:
+    """A length of time in its two largest units: 3 h 18 min."""
+    left, parts = round(seconds), list[str]()
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count or (parts and len(parts) < 2):
+            parts.append(f"{count} {unit}")
+    return " ".join([part for part in parts[:2] if not part.startswith("0 ")] or ["0 s"])
+
+
+def as_dict(report: StreamReport) -> dict[str, Any]:
+    """A stream for JSON: times in UTC, lengths of time in seconds."""
+    times = {name: None if value is None else iso(value) for name, value in _times(report).items()}
+    more = {"state": _state(report), "lateness_s": _lateness(report), "readiness": readiness(report)}
+    interval = None if report.interval is None else report.interval / 1e9
+    fields = {name: value for name, value in asdict(report).items() if name not in ("interval", *times)}
+    return fields | times | more | {"ready": report.seen < 0, "eta_s": eta(report), "interval_s": interval}
+
+
+def _read(url: str, run: str, family: str | None, name: str | None, limit: int | None) -> list[StreamReport]:
+    from monitor.store.queries import open_reader
+
+    reader = open_reader(url)
+    try:
+        found = reader.stream_reports(run, family=family, name=name, limit=limit)
+        runs = [] if found else [known.run for known in reader.list_runs()]
+    finally:
+        reader.close()
+    if not found and run not in (LIVE, *runs):
+        raise SettingsError(f"--run: no run is called {run}; there are: {', '.join(runs) or 'none yet'}")
+    return found
+
+
+def _print(what: object) -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(what)
+
+
+def _times(report: StreamReport) -> dict[str, int | None]:
+    return {"last_time": report.last_time, "updated": report.updated}
+
+
+def _state(report: StreamReport) -> str:
+    return ", ".join(report.alerts) or "ok"
+
+
+def _lateness(report: StreamReport) -> float | None:
+    """Seconds from the newest reading's time to when it was stored."""
+    if report.last_time is None or report.updated is None:
+        return None
+    return max(0.0, (report.updated - report.last_time) / 1e9)
+
+
+def _short(report: StreamReport) -> str:
+    """Readiness in few words, for a narrow column."""
+    if report.seen < 0:
+        return "ready"
+    if report.needed and report.seen >= report.needed:
+        return "joins soon" if report.model else "training"
+    if not report.needed:
+        return f"{report.seen:,} so far"
+    left = eta(report)
+    return f"{report.seen:,} of {report.needed:,}" + ("" if left is None else f", {in_words(left)}")
+
+
+def _table(found: list[StreamReport]) -> FittedTable:
+    from monitor.cli.found import FittedTable
+
+    rows = [_columns(report) | {"readiness": _short(report)} for report in found]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    if len(set(columns["family"])) == 1:
+        del columns["family"]
+    return FittedTable(columns, [name for name in _EXPENDABLE if name in columns])
+
+
+def _columns(report: StreamReport) -> dict[str, str]:
+    late = _lateness(report)
+    return {
+        "family": report.family,
+        "stream": report.name,
+        "last seen (UTC)": "never" if report.last_time is None else utc(report.last_time),
+        "rate": f"{report.rate:.3g}/s" if report.rate else "",
+        "lateness": "" if late is None else in_words(late),
+        "gaps": f"{report.gaps:,}",
+        "imputed": f"{report.imputed:,}",
+        "duplicates": f"{report.duplicate:,}",
+        "late": f"{report.late:,}",
+        "future": f"{report.future:,}",
+        "out of range": f"{report.out_of_range:,}",
+        "state": _state(report),
+        "readiness": readiness(report),
+    }
+
+
+def _facts(report: StreamReport) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, title=Text(report.name), title_justify="left", title_style="bold")
+    columns = _columns(report)
+    partition = "" if report.partition is None else str(report.partition)
+    del columns["stream"]
+    for name, text in {**columns, "readings": f"{report.accepted:,}", "partition": partition}.items():
+        table.add_row(name, Text(text))
+    return table

@@ -1,0 +1,97 @@
+"""What there is to say of streams: their counters, their open alerts, and whether a model scores them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from monitor.records import NEVER
+from monitor.store import tables
+
+_COLUMNS = (
+    "family", "name", "partition", "last_time", "updated", "rate", "accepted", "late", "duplicate", "future", "imputed",
+    "gaps", "out_of_range", "seen",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamReport:
+    """A stream as of its newest commit. Times are ns and None before the first one; `updated` is wall clock.
+
+    `rate` is in readings a second of event time, 0 = not known yet. `seen` of the `needed` readings to train on have
+    been kept (`needed` 0 = not known), -1 where the family's `model` scores the stream; "" = it has none yet.
+    """
+
+    family: str
+    name: str
+    partition: int | None
+    last_time: int | None
+    updated: int | None
+    rate: float
+    accepted: int
+    late: int
+    duplicate: int
+    future: int
+    imputed: int
+    gaps: int
+    out_of_range: int
+    seen: int
+    alerts: tuple[str, ...]  # kinds of what is open, "gateway" for the whole family
+    model: str
+    needed: int
+    interval: int | None  # ns
+
+
+def read(
+    connection: Connection, run: str, family: str | None, name: str | None, limit: int | None
+) -> list[StreamReport]:
+    """Reports of a run's streams, by family and name."""
+    t = tables.streams.c
+    query = select(*(t[column] for column in _COLUMNS)).where(t.run == run).order_by(t.family, t.name).limit(limit)
+    for column, wanted in ((t.family, family), (t.name, name)):
+        query = query if wanted is None else query.where(column == wanted)
+    rows = connection.execute(query).mappings().all()
+    alerts, models = _open_alerts(connection, run), _champions(connection)
+    plans = {each: _plan(connection, run, each) for each in {row["family"] for row in rows}}
+    return [_report(dict(row), alerts, models.get(row["family"], ""), plans[row["family"]]) for row in rows]
+
+
+def _report(row: dict[str, Any], alerts: dict[tuple[str, str], set[str]], model: str, plan: Any) -> StreamReport:
+    kinds = alerts[row["family"], row["name"]] | alerts[row["family"], ""]
+    if row["last_time"] is not None and row["last_time"] <= NEVER:
+        row["last_time"] = None
+    needed, interval = plan
+    return StreamReport(**row, alerts=tuple(sorted(kinds)), model=model, needed=needed, interval=interval)
+
+
+def _open_alerts(connection: Connection, run: str) -> dict[tuple[str, str], set[str]]:
+    a = tables.alerts.c
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    query = select(a.family, a.stream, a.kind).where(a.run == run, a.state != "resolved")
+    for family, stream, kind in connection.execute(query):
+        found[family, stream].add(kind)
+    return found
+
+
+def _champions(connection: Connection) -> dict[str, str]:
+    m = tables.models.c
+    rows = connection.execute(select(m.family, m.id).where(m.state == "champion"))
+    return {row.family: row.id for row in rows}
+
+
+def _plan(connection: Connection, run: str, family: str) -> tuple[int, int | None]:
+    """Readings needed before training, and their interval, as the newest settings of the run say; 0 = not known."""
+    c = tables.changes.c
+    query = select(c.settings).where(c.run == run, c.family == family).order_by(c.number.desc()).limit(1)
+    text = connection.execute(query).scalar()
+    if text is None:
+        return 0, None
+    settings = json.loads(text)
+    after, interval = settings["train"]["after"], settings["interval"]
+    if after["count"] is not None:
+        return after["count"], interval
+    return (after["time"] // interval if interval else 0), interval

@@ -1,0 +1,115 @@
+"""However the input is cut, and wherever the worker is restarted: the same health alerts and counters."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor import bootstrap
+from monitor.pipeline import Outcome, Pipeline
+from monitor.records import Readings, StreamIndex
+from monitor.settings import Family
+
+STREAMS = 3
+CODES = np.arange(STREAMS, dtype=np.int32)
+S = 10**9
+
+
+def pipeline() -> Pipeline:
+    family = Family.model_validate(
+        {
+            "topic": "t", "interval": "1s", "window": {"length": 4}, "channels": ["a", "b"], "align": {"lateness": 1},
+            "valid_range": {"a": [-3.0, 3.0], "b": [float("-inf"), 4.0]}, "health": {"frozen_after": "6s"},
+        }
+    )  # fmt: skip
+    index = StreamIndex()
+    index.intern([f"m-{i}" for i in range(STREAMS)])
+    return bootstrap.pipeline("f", family, index=index)
+
+
+def plant(seed: int, n: int = 300) -> Readings:
+    """Streams that vary, stand still together or alone, jump out of range, come late, twice, or with holes."""
+    rng = np.random.default_rng(seed)
+    stream = rng.integers(0, STREAMS, n).astype(np.int32)
+    time = np.arange(n) // STREAMS + rng.integers(0, 3, n) + 10 * (rng.random(n) < 0.02)
+    values = rng.integers(-2, 6, (n, 2)).astype(np.float32)
+    values[rng.random((n, 2)) < 0.02] = np.nan
+    for i in range(STREAMS):
+        begin, length = rng.integers(0, n), rng.integers(0, n)
+        still = (stream == i) & (np.arange(n) >= begin) & (np.arange(n) < begin + length)
+        values[still] = 1
+    if rng.random() < 0.3:
+        values[100:200] = 2
+    return Readings(stream, time * S, values, np.zeros(n, np.int32), np.arange(n))
+
+
+def run(batch: Readings, edges: list[int], *, restart: bool) -> tuple[list[Outcome], Pipeline]:
+    made, outcomes = pipeline(), []
+    for begin, end in zip([0, *edges], [*edges, len(batch)], strict=True):
+        outcomes.append(made.process(batch.take(np.arange(begin, end))))
+        if restart:
+            states = made.dump(CODES)
+            made = pipeline()
+            assert made.load(CODES, states) == set()
+    return outcomes, made
+
+
+def facts(outcomes: list[Outcome], made: Pipeline) -> dict[str, object]:
+    transitions = [t for o in outcomes for t, a in o.transitions if a.kind != "anomaly"]
+    return {
+        "alerts": {alert.id: alert for o in outcomes for alert in o.alerts if alert.kind != "anomaly"},
+        "transitions": sorted(transitions, key=lambda t: (t.alert, t.number)),
+        "counters": made.counters(CODES).tolist(),
+    }
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), cuts=st.lists(st.integers(0, 300), max_size=6), restart=st.booleans())
+def test_cuts_and_restarts_change_nothing(seed: int, cuts: list[int], restart: bool) -> None:
+    batch = plant(seed)
+    whole = facts(*run(batch, [], restart=False))
+    assert facts(*run(batch, sorted(cuts), restart=restart)) == whole
+
+
+def reference(batch: Readings, after: int, pause: int) -> list[tuple[int, int, str]]:
+    """The rule of frozen streams, one reading at a time."""
+    newest: dict[int, int] = {}
+    value: dict[int, tuple[float, ...]] = {}
+    since: dict[int, int] = {}
+    opened: dict[int, int] = {}
+    moved = moving = None
+    found = []
+    for code, time, row in zip(batch.stream.tolist(), batch.time.tolist(), batch.values.tolist(), strict=True):
+        if any(map(math.isnan, row)) or time <= newest.get(code, -1):
+            continue
+        same, known = value.get(code) == tuple(row), code in value
+        if known and not same:
+            if moved is None or moving is None or time - moved > after:
+                moving = time
+            moved = max(time, moved or 0)
+            if code in opened:
+                found.append((code, max(time, opened.pop(code)), "resolved"))
+        if not same or time - newest[code] > pause:
+            since[code] = time
+        newest[code], value[code] = time, tuple(row)
+        if same and code not in opened and moved is not None and moving is not None:
+            begin = max(moving, since[code])
+            if moved - begin >= after and time - begin >= after:
+                opened[code] = begin + after
+                found.append((code, opened[code], "open"))
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_frozen_streams_are_those_of_the_rule(seed: int) -> None:
+    batch = plant(seed)
+    clean = np.isfinite(batch.values).all(axis=1) & (np.abs(batch.values[:, 0]) <= 3) & (batch.values[:, 1] <= 4)
+    outcomes, made = run(batch, [], restart=False)
+    changes = [(a.stream, t.at, str(t.state)) for o in outcomes for t, a in o.transitions if a.kind == "frozen"]
+    expected = reference(batch.take(clean), 6 * S, 4 * S)
+    assert sorted(changes) == sorted((f"m-{code}", at, state) for code, at, state in expected)
+    assert made.index.name(0) == "m-0"
