@@ -56,7 +56,8 @@ class Span(BaseModel):
         return self.time // interval
 
 
-def _duration(value: object, info: ValidationInfo) -> object:
+def duration(value: object, info: ValidationInfo) -> object:
+    """For pydantic: text becomes ns; a bare number is refused where a person wrote it."""
     if isinstance(value, str):
         return parse_duration(value)
     if info.context == WRITTEN and isinstance(value, int | float):
@@ -68,7 +69,7 @@ def _interval(value: object, info: ValidationInfo) -> object:
     if value == "none":
         return None
     try:
-        return _duration(value, info)
+        return duration(value, info)
     except ValueError as error:
         raise ValueError(f'{error}, or "none" where readings come irregularly') from None
 
@@ -83,7 +84,7 @@ def _span(value: object) -> object:
     return Span(count=value)
 
 
-Duration = Annotated[int, BeforeValidator(_duration), Field(gt=0)]
+Duration = Annotated[int, BeforeValidator(duration), Field(gt=0)]
 Interval = Annotated[Annotated[int, Field(gt=0)] | None, BeforeValidator(_interval)]
 Spanned = Annotated[Span, BeforeValidator(_span)]
 

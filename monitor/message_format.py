@@ -38,6 +38,8 @@ class Format(Section):
     `key` is "$key" (the Kafka key), a field, or a template such as "{site}/{machine.id}". `time` is a field or
     "$timestamp" (Kafka's). `values` defaults to the channel names, and for `message` windows is one field that holds
     the whole vector. `time_unit` "auto" takes ISO-8601 text, and tells s, ms, us, ns by magnitude.
+
+    Where each message brings one channel, `channel` is the field that names it, and `value` the field of its value.
     """
 
     kind: Kind = "json"
@@ -45,6 +47,8 @@ class Format(Section):
     time: str = "time"
     time_unit: Literal["auto", "iso", "s", "ms", "us", "ns"] = "auto"
     values: tuple[str, ...] = ()
+    channel: str = ""
+    value: str = "value"
     interval: str = "interval"
     columns: tuple[str, ...] = ()
 
@@ -67,6 +71,11 @@ class Format(Section):
         """The field of the time; none where it is Kafka's."""
         return () if self.time == KAFKA_TIME else (self.time,)
 
+    @property
+    def channel_fields(self) -> tuple[str, ...]:
+        """The field that names a message's channel; none where it brings all of them."""
+        return (self.channel,) if self.channel else ()
+
     def name(self, parts: Sequence[str | int]) -> str | int:
         """The stream's name, made of the values of `key_fields`; empty where one of them is."""
         if "{" not in self.key:
@@ -80,7 +89,8 @@ def format_problems(layout: Format, channels: Sequence[str], *, vector: bool) ->
     plain = _PLACE.sub("", layout.key)
     if "{" in plain or "}" in plain:
         yield 'format.key: write a template such as "{site}/{machine.id}"'
-    fields = layout.values
+    fields = (layout.value,) if layout.channel else layout.values
+    yield from _channel_problems(layout, vector=vector)
     batch = layout.kind == "json-batch"
     if vector and batch:
         yield 'format.kind: a json-batch holds many readings, a window of kind "message" is one; use json-array'
@@ -88,12 +98,25 @@ def format_problems(layout: Format, channels: Sequence[str], *, vector: bool) ->
         yield from _vector_problems(layout)
     elif vector and len(fields or channels) != 1:
         yield "format.values: name the one field that holds the whole window"
-    elif not vector and fields and len(fields) not in ((1, len(channels)) if batch else (len(channels),)):
+    elif not vector and layout.values and len(fields) not in ((1, len(channels)) if batch else (len(channels),)):
         yield f"format.values: {len(fields)} fields for {len(channels)} channels"
     if layout.kind == "csv":
         yield from _column_problems(layout, fields or tuple(channels), vector=vector)
     elif layout.columns:
         yield 'format.columns: only kind = "csv" has columns'
+
+
+def _channel_problems(layout: Format, *, vector: bool) -> Iterator[str]:
+    if not layout.channel:
+        if layout.value != "value":
+            yield "format.value: goes with format.channel; name the fields of the channels in format.values"
+        return
+    if layout.values:
+        yield "format.values: with format.channel there is one field, format.value"
+    if vector:
+        yield 'format.channel: a window of kind "message" comes as a whole; leave it out'
+    if layout.kind in (*VECTORS, "json-batch"):
+        yield f"format.channel: a {layout.kind} message brings all channels; leave it out"
 
 
 def _vector_problems(layout: Format) -> Iterator[str]:
@@ -111,7 +134,7 @@ def _column_problems(layout: Format, fields: Sequence[str], *, vector: bool) -> 
         return
     if len(set(columns)) < len(columns):
         yield "format.columns: each name may stand there once"
-    for name in (*layout.key_fields, *layout.time_fields, *fields):
+    for name in (*layout.key_fields, *layout.channel_fields, *layout.time_fields, *fields):
         if name not in columns:
             yield f"format.columns: {name} is not among them"
     if vector and columns[-1] != fields[0]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitor import kept_scores
+from monitor.late import LateBlock
 from monitor.ownership import Partitions, Streams
 from monitor.pipeline import Outcome, Pipeline
 from monitor.ports import Commit, HistoryBlock, ScoreBlock
-from monitor.records import Alert, Evidence, Poll, Readings, TopicPartition, Transition
+from monitor.records import Alert, Evidence, Int64, Poll, Readings, Scores, TopicPartition, Transition
 
 Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
 
@@ -32,12 +34,15 @@ class Totals:
 class Pending:
     """Grows with every batch; `complete` gives the commit, `settle` begins the next one."""
 
-    def __init__(self, run: str, announce: Announce, pipelines: Mapping[str, Pipeline]) -> None:
+    def __init__(
+        self, run: str, announce: Announce, pipelines: Mapping[str, Pipeline], scores: kept_scores.Policy = "all"
+    ) -> None:
         self.totals = Totals()
         self.partitions = Partitions()
         self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
         self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
-        self._run, self._announce = run, announce
+        self._run, self._announce, self._scores = run, announce, scores
+        self._summed: list[tuple[Int64, Scores]] = []  # to be rolled up
         self._commit = Commit(run)
 
     @property
@@ -66,7 +71,10 @@ class Pending:
         """Put what a batch led to beside what is there."""
         streams, commit, scores = self.streams[family], self._commit, outcome.scores
         if len(scores):
-            commit.scores.append(ScoreBlock(scores, streams.ids[scores.stream], streams.pipeline.model))
+            if self._scores == "rollup":
+                self._summed.append((streams.ids[scores.stream], scores))
+            kept = kept_scores.chosen(scores, self._scores)
+            commit.scores.append(ScoreBlock(kept, streams.ids[kept.stream], streams.pipeline.model))
         commit.alerts += outcome.alerts
         commit.evidence += outcome.evidence
         evidence = {item.alert: item for item in outcome.evidence}
@@ -76,18 +84,24 @@ class Pending:
                 commit.outbox.append((transition, channel, payload))
         for code, block in outcome.history:
             commit.history.append(HistoryBlock(int(streams.ids[code]), block.time, block.values))
+        if outcome.late is not None:
+            names = map(streams.pipeline.index.name, outcome.late.readings.stream.tolist())
+            commit.late.append(LateBlock(family, list(names), outcome.late))
         self.ready[family].update(outcome.ready)
+        self._touch(streams, outcome.touched)
         self._count(outcome, 0 if readings is None else len(readings))
 
     def complete(self) -> Commit:
         """The commit with positions and states as they are now; the same object until `settle`."""
         self._commit.positions = self.partitions.moved()
+        self._commit.rollup = kept_scores.roll_up(self._summed) if self._summed else None
         self._commit.streams = [state for streams in self.streams.values() for state in streams.changes()]
         return self._commit
 
     def settle(self) -> None:
         """It is written, or given up: begin the next one."""
         self._commit = Commit(self._run)
+        self._summed = []
         self.partitions.settled()
         for streams in self.streams.values():
             streams.settled()
@@ -110,10 +124,17 @@ class Pending:
         self.partitions = Partitions()
         self.settle()
 
+    def _touch(self, streams: Streams, codes: set[int]) -> None:
+        """Streams whose state has changed without a reading are saved all the same, behind the fence of ownership."""
+        if codes:
+            streams.touch(codes)
+            numbers = np.unique(streams.partition[list(codes)])
+            self.partitions.guard((streams.pipeline.family.topic, number) for number in numbers.tolist())
+
     def _count(self, outcome: Outcome, readings: int) -> None:
         totals = self.totals
         totals.readings += readings
         totals.windows += len(outcome.scores)
         totals.anomalies += int(np.count_nonzero(outcome.scores.ratio > 1))
-        totals.opened += len(outcome.evidence)
+        totals.opened += sum(transition.number == 0 for transition, _ in outcome.transitions)
         totals.resolved += sum(alert.resolved_at is not None for alert in outcome.alerts)

@@ -10,10 +10,19 @@ from numpy.typing import NDArray
 
 from monitor import bootstrap_detector
 from monitor.alerts import Alerter, Changes
-from monitor.aligner import COUNTERS, Aligner, Gridded, firsts
+from monitor.aligner import COUNTERS as GRID_COUNTERS
+from monitor.aligner import Gridded, firsts
 from monitor.beats.windower import Beats, BeatWindower, cover
+from monitor.evidence import explain
+from monitor.health.news import News
+from monitor.health.silence import Quiet
+from monitor.health.watch import COUNTERS as HEALTH_COUNTERS
+from monitor.health.watch import Health
+from monitor.joiner import aligner_of
+from monitor.late import Late
 from monitor.ports import HistoryBlock, Scorer
 from monitor.records import (
+    NEVER,
     Alert,
     Bool,
     Evidence,
@@ -30,13 +39,18 @@ from monitor.records import (
 from monitor.scaling import Profile, Profiles
 from monitor.settings import Family
 from monitor.state import StateCodec, signature
-from monitor.thresholds.base import Threshold
-from monitor.windows import MessageWindower, SlidingWindower
+from monitor.thresholds.base import Threshold, rounds
+from monitor.windowers import cut, windower
+
+COUNTERS = (*GRID_COUNTERS, *HEALTH_COUNTERS)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a batch led to. Stream columns are codes; `history` holds (code, block) of streams without a model."""
+    """What a batch led to. Stream columns are codes; `history` holds (code, block) of streams without a model.
+
+    `touched` are streams whose state has changed without a reading of theirs.
+    """
 
     scores: Scores
     alerts: list[Alert] = field(default_factory=list)
@@ -44,6 +58,8 @@ class Outcome:
     evidence: list[Evidence] = field(default_factory=list)
     history: list[tuple[int, HistoryBlock]] = field(default_factory=list)
     ready: list[int] = field(default_factory=list)  # streams that have been seen long enough to be trained on
+    touched: set[int] = field(default_factory=set)
+    late: Late | None = None
 
 
 class Pipeline:
@@ -52,25 +68,19 @@ class Pipeline:
     def __init__(self, name: str, family: Family, index: StreamIndex, threshold: Threshold, run: str) -> None:
         self.name, self.family, self.index = name, family, index
         length, channels = family.length, len(family.channels)
-        interval = None if family.window.kind == "message" else family.interval
-        lateness = family.align.lateness.steps(interval, "align.lateness") if interval else 0
-        max_gap = family.align.max_gap.steps(interval, "align.max_gap") if interval else 0
-        self._aligner = Aligner(family.width, interval, lateness, max_gap, family.align.max_future_skew)
-        self._windower: SlidingWindower | MessageWindower | BeatWindower
-        if family.window.kind == "message":
-            self._windower = MessageWindower(length, channels)
-        elif family.window.kind == "beat":
-            self._windower = BeatWindower(length, family.rate)
-        else:
-            self._windower = SlidingWindower(length, channels, family.hop, interval)
+        self._aligner = aligner_of(family)
+        interval, lateness, _ = self._aligner.grid
+        self._windower = windower(family)
         self._threshold = threshold
         self._alerter = Alerter(run, name, index, family.alerts)
+        self._health = Health(run, name, family, index)
+        self._idle = (length + lateness) * interval if interval else 0  # ns until what waits in the grid is let go
         self._profiles = Profiles(channels)
         self._after = family.train.after.steps(interval, "train.after")
         self.scorer: Scorer | None = None
         self._known: Mapping[str, Profile] = {}
         self.model = ""
-        grid = (length, channels, interval, lateness, max_gap)
+        grid = (length, channels, *self._aligner.grid)
         self._codec = StateCodec(
             [
                 ("aligner", self._aligner.columns, signature(grid)),
@@ -78,18 +88,32 @@ class Pipeline:
                 ("profile", self._profiles.columns, signature(channels, family.scale)),
                 ("threshold", threshold.columns, signature(length, channels, family.threshold)),
                 ("alerts", self._alerter.columns, signature("alerts")),
+                *self._health.parts,
             ]
         )
 
     def process(self, readings: Readings, now: int | None = None) -> Outcome:
         """Run a batch through all stages. `now` (ns) is the wall clock where the readings are live."""
         self._grow()
-        return self._finish(self._aligner.add(readings, now))
+        news = self._health.news()
+        readings = self._health.arrive(readings, now, news)
+        outcome = self._finish(self._aligner.add(readings, now), news)
+        outcome.late = self._aligner.late
+        return outcome
 
     def flush(self) -> Outcome:
-        """The source has ended: take what still waited for earlier readings."""
+        """The source has ended: take what still waited for earlier readings, or for later ones."""
         self._grow()
-        return self._finish(self._aligner.flush())
+        return self._finish(self._aligner.flush(), self._health.news(), ended=True)
+
+    def look(self, quiet: Quiet) -> Outcome:
+        """Live only, with all streams of this worker: find silent ones; let go what waits in the grid of idle ones."""
+        news = self._health.news()
+        self._health.look(quiet, self.clock(quiet.stream), news)
+        waits = self._aligner.columns["waiting"][quiet.stream] > 0
+        idle = quiet.stream[waits & (self._health.silence.times(quiet) >= self._idle)]
+        news.touched.update(idle.tolist())
+        return self._finish(self._aligner.flush(idle), news)
 
     def adopt(self, model: str, scorer: Scorer, profiles: Mapping[str, Profile]) -> None:
         """Score with this model from now on. Streams without a profile go on under the bootstrap detector."""
@@ -133,35 +157,38 @@ class Pipeline:
         if self.scorer is not None or not self.family.train.wait or len(readings) == 0:
             return len(readings)
         self._grow()
-        order = np.argsort(readings.stream, kind="stable")
-        stream = readings.stream[order]
-        first = firsts(stream)
-        rank = np.arange(len(stream)) - np.repeat(first, np.diff(np.append(first, len(stream))))
-        enough = order[self._profiles.columns["seen"][stream] + rank + 1 >= self._after]
-        return int(enough.min()) + 1 if len(enough) else len(readings)
+        return self._profiles.rows_until(readings.stream, self._after)
 
     def dump(self, codes: Int32) -> list[bytes]:
         """State of each stream, to be saved."""
         return self._codec.dump(codes)
 
     def counters(self, codes: NDArray[np.integer]) -> Int64:
-        """`COUNTERS` of each stream since its state began, (n, 5)."""
-        return np.stack([self._aligner.columns[name][codes] for name in COUNTERS], axis=1)
+        """`COUNTERS` of each stream since its state began, (n, 7)."""
+        grid = np.stack([self._aligner.columns[name][codes] for name in GRID_COUNTERS], axis=1)
+        return np.concatenate([grid, self._health.counters(codes)], axis=1)
+
+    def seen(self, codes: NDArray[np.integer]) -> Int64:
+        """Readings kept of each stream to train on; -1 for those that a model scores."""
+        columns = self._profiles.columns
+        return np.where(columns["model"][codes] == b"", columns["seen"][codes], -1)
 
     def clock(self, codes: NDArray[np.integer]) -> Int64:
-        """Time of each stream's newest reading, ns."""
-        return self._aligner.times(self._aligner.columns["clock"][codes])
+        """Time of each stream's newest reading, ns; NEVER before the first."""
+        slot = self._aligner.columns["clock"][codes]
+        return np.where(slot == NEVER, NEVER, self._aligner.times(slot))
 
     def forget(self, codes: Int32) -> None:
         """Drop streams that left this worker; their codes will be given to others."""
         for part in (self._aligner.columns, self._windower, self._profiles.columns, self._threshold.columns):
             part.clear(codes)
         self._alerter.columns.clear(codes)
+        self._health.clear(codes)
         self.index.forget(codes.tolist())
 
     @property
     def beats(self) -> Beats:
-        """What is known of the last batch's windows, if these are heartbeats of one stream."""
+        """What is known of the last batch's windows, if these are heartbeats."""
         assert isinstance(self._windower, BeatWindower)  # noqa: S101 (nobody else asks)
         return self._windower.beats
 
@@ -177,11 +204,13 @@ class Pipeline:
     def _grow(self) -> None:
         rows = len(self.index)
         self._windower.grow(rows)
+        self._health.grow(rows)
         for columns in (self._aligner.columns, self._profiles.columns, self._threshold.columns, self._alerter.columns):
             columns.grow(rows)
 
-    def _finish(self, gridded: Gridded) -> Outcome:
-        windows = self._windower.add(gridded, self._aligner)
+    def _finish(self, gridded: Gridded, news: News, *, ended: bool = False) -> Outcome:
+        self._health.count_gaps(gridded)
+        windows = cut(self._windower, gridded, self._aligner, ended=ended)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
             windows = windows.take(np.argsort(windows.stream, kind="stable"))
         history, ready = self._collect(gridded)
@@ -189,11 +218,12 @@ class Pipeline:
         scores, changes = self._judge(windows, self._score(windows, enrolled), enrolled)
         return Outcome(
             scores=scores,
-            alerts=self._alerter.settle(changes),
-            transitions=changes.transitions,
-            evidence=[self._evidence(alert, windows.take(np.array([row]))) for alert, row in changes.opened],
+            alerts=self._alerter.settle(changes) + news.alerts,
+            transitions=changes.transitions + news.transitions,
+            evidence=[self._evidence(alert, windows, row) for alert, row in changes.opened],
             history=history,
             ready=ready,
+            touched=news.touched,
         )
 
     def _collect(self, gridded: Gridded) -> tuple[list[tuple[int, HistoryBlock]], list[int]]:
@@ -235,7 +265,7 @@ class Pipeline:
         poor = (windows.imputed > self.family.align.max_imputed) | ~np.isfinite(score)
         bucket = np.zeros(len(windows), np.int64)
         bucket[enrolled] = self._threshold.buckets(windows.stream[enrolled], windows.end[enrolled])
-        for rows in _rounds(windows.stream, bucket):
+        for rows in rounds(windows.stream, bucket):
             stream, model = windows.stream[rows], enrolled[rows]
             limit[rows] = self._limits(stream, bucket[rows], model)
             ratio[rows] = np.where(poor[rows], np.nan, score[rows] / limit[rows])
@@ -258,40 +288,10 @@ class Pipeline:
             limit[model] = np.repeat(limits, np.diff(np.append(first, len(of_model))))
         return limit
 
-    def _evidence(self, alert: Alert, window: Windows) -> Evidence:
-        """Why the window (one row) opened the alert."""
-        values = window.values[0]
-        if self.scorer is not None and self._profiles.columns["model"][window.stream[0]] != b"":
-            scaled = self._scaled(window)
-            expected = self.scorer.reconstruct(scaled)
-            if self.family.scale != "none":
-                expected = self._profiles.undo(window.stream, expected)
-            contribution = self.scorer.explain(scaled)[0]
-        else:
-            expected = np.broadcast_to(np.median(window.values, axis=1, keepdims=True), window.values.shape)
-            contribution = np.abs(values - expected[0])
-            contribution = contribution / max(float(contribution.sum()), 1e-12)
-        return Evidence(
-            alert=alert.id,
-            start=int(window.start[0]),
-            end=int(window.end[0]),
-            channels=self.family.channels,
-            values=values,
-            reconstruction=np.asarray(expected[0], dtype=np.float32),
-            contribution=np.asarray(contribution, dtype=np.float32),
-        )
-
-
-def _rounds(stream: Int32, bucket: Int64) -> list[Int64]:
-    """Row numbers grouped so that each group has one bucket per stream, in time order. Sorted by stream."""
-    if len(stream) == 0:
-        return []
-    first = firsts(stream)
-    step = np.zeros(len(stream), np.int64)
-    step[1:] = bucket[1:] != bucket[:-1]
-    step[first] = 0
-    passed = np.cumsum(step)
-    round_ = passed - np.repeat(passed[first], np.diff(np.append(first, len(stream))))
-    if not round_.any():
-        return [np.arange(len(stream))]
-    return [np.flatnonzero(round_ == r) for r in range(int(round_.max()) + 1)]
+    def _evidence(self, alert: Alert, windows: Windows, row: int) -> Evidence:
+        """Why the window at `row` opened the alert."""
+        window = windows.take(np.array([row]))
+        facts = self.beats.facts(row) if self.family.window.kind == "beat" else {}
+        enrolled = self._profiles.columns["model"][window.stream[0]] != b""
+        profiles = None if self.family.scale == "none" else self._profiles
+        return explain(alert, window, self.family.channels, self.scorer if enrolled else None, profiles, facts)

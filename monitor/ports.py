@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from monitor.kept_scores import Rollup
+from monitor.late import LateBlock
 from monitor.records import (
     Alert,
     DeadLetter,
@@ -72,7 +74,7 @@ class Position:
     next_offset: int | None
 
 
-Counts = tuple[int, int, int, int, int]  # accepted, late, duplicate, future, imputed
+Counts = tuple[int, int, int, int, int, int, int]  # accepted, late, duplicate, future, imputed, gaps, out of range
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class OpenedStream:
 
     id: int
     state: bytes | None
-    counts: Counts = (0, 0, 0, 0, 0)
+    counts: Counts = (0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class StreamState:
     """What is saved of a stream at a commit. Counters are totals since the stream was first seen.
 
     `before` is how many readings the row had counted (accepted, late, duplicate, future) when this worker last read or
-    wrote it; another number there means that another worker has written it since. None = not known.
+    wrote it; another number there means that another worker has written it since. None = not known. `seen` counts the
+    readings kept to train on, -1 where a model scores the stream; `rate` is in readings a second of event time.
     """
 
     id: int
@@ -102,6 +105,10 @@ class StreamState:
     imputed: int
     state: bytes
     before: int | None = None
+    gaps: int = 0
+    out_of_range: int = 0
+    seen: int = 0
+    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +135,14 @@ class Commit:
 
     run: str
     scores: list[ScoreBlock] = field(default_factory=list)
+    rollup: Rollup | None = None  # added to what is there
     alerts: list[Alert] = field(default_factory=list)  # newest version of each; replaces the row
     transitions: list[Transition] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     history: list[HistoryBlock] = field(default_factory=list)
     outbox: list[tuple[Transition, str, str]] = field(default_factory=list)  # (transition, channel, JSON payload)
     streams: list[StreamState] = field(default_factory=list)
+    late: list[LateBlock] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     positions: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
@@ -155,6 +164,10 @@ class Store(Protocol):
 
     def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
         """Rows of these streams in the order asked, made where they are missing, with their saved state."""
+        ...
+
+    def stream_names(self, run: str, family: str, partition: int) -> list[str]:
+        """Names of the family's streams whose newest readings came through this partition."""
         ...
 
     def commit(self, commit: Commit) -> None:

@@ -17,13 +17,15 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from monitor.durations import WRITTEN, Duration, Interval, Span, Spanned, format_duration, parse_duration
 from monitor.errors import SettingsError
+from monitor.health_settings import Health, Range, health_problems
 from monitor.message_format import REGISTRY, Format, SchemaRegistry, format_problems
 from monitor.tables import KeyPath, Section, explain, nearest
 from monitor.window_kinds import Window, beat_problems
 
 __all__ = [
-    "Alerts", "Align", "Detector", "Family", "Format", "Kafka", "LogNotifier", "SchemaRegistry", "Settings", "Span",
-    "Store", "Threshold", "Train", "WebhookNotifier", "Window", "format_duration", "load", "parse", "parse_duration",
+    "Alerts", "Align", "Detector", "Family", "Format", "Health", "Kafka", "LogNotifier", "SchemaRegistry", "Settings",
+    "Span", "Store", "Threshold", "Train", "WebhookNotifier", "Window", "format_duration", "load", "parse",
+    "parse_duration",
 ]  # fmt: skip
 
 FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
@@ -45,6 +47,7 @@ class Store(Section):
 
     url: str = Field(default="sqlite:///watchkeeper.db", repr=False)
     commit_interval: Duration = 10**9
+    scores: Literal["all", "anomalies", "rollup"] = "all"
 
     @property
     def shown_url(self) -> str:
@@ -66,6 +69,7 @@ class Align(Section):
 
     lateness: Spanned = Span(count=1)
     max_gap: Spanned = Span(count=3)
+    max_age: Spanned = Span(count=10)
     max_imputed: float = Field(default=0.2, ge=0, le=1)
     max_future_skew: Duration = 5 * 60 * 10**9
 
@@ -119,6 +123,7 @@ class Family(Section):
     channels: tuple[str, ...] = Field(default=("value",), min_length=1)
     interval: Interval
     scale: Literal["stream", "none"] = "stream"
+    valid_range: dict[str, Range] = Field(default_factory=dict)
     format: Format = Format()
     align: Align = Align()
     window: Window
@@ -126,6 +131,7 @@ class Family(Section):
     train: Train = Train()
     threshold: Threshold = Threshold()
     alerts: Alerts = Alerts()
+    health: Health = Health()
 
     @property
     def length(self) -> int:
@@ -268,7 +274,8 @@ def _cross_check(settings: Settings) -> Iterator[str]:
 
 def _family_problems(family: Family) -> Iterator[str]:
     spans = {"window.length": family.window.length, "window.hop": family.window.hop}
-    spans |= {"align.lateness": family.align.lateness, "align.max_gap": family.align.max_gap}
+    align = family.align
+    spans |= {"align.lateness": align.lateness, "align.max_gap": align.max_gap, "align.max_age": align.max_age}
     spans |= {"train.after": family.train.after}
     for where, span in spans.items():
         try:
@@ -282,7 +289,11 @@ def _family_problems(family: Family) -> Iterator[str]:
         fewest += 0 if family.window.kind == "message" else family.length - 1
         if after < fewest:
             yield f"train.after: {after} readings are too few to train on; with this window it takes {fewest} at least"
+    single = family.interval is not None and family.window.kind in ("sliding", "tumbling") and not family.format.channel
+    yield from health_problems(family.health, family.valid_range, family.channels, single=single)
     yield from beat_problems(family.window, family.interval, len(family.channels))
     if len(set(family.channels)) < len(family.channels):
         yield "channels: each name may stand there once"
+    if family.format.channel and family.interval is None:
+        yield 'format.channel: channels are joined on a grid; set interval = "10s", or what suits them'
     yield from format_problems(family.format, family.channels, vector=family.window.kind == "message")

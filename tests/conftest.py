@@ -1,5 +1,6 @@
 """What tests of several folders share: servers, logs that no test leaves behind, hypothesis without a stopwatch."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,9 @@ __all__ = ["postgres", "postgres_url"]
 
 settings.register_profile("patient", deadline=None)  # busy machines are slow, not wrong
 settings.load_profile("patient")
+
+# Where it is set, every worker that a test starts would compile all of its imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)

@@ -118,15 +118,25 @@ def reading_type() -> Any:
 @cache
 def serializer(kind: str) -> Callable[[Any], bytes]:
     """The client's own serialiser."""
+    return _serializer(kind, client())
+
+
+def _serializer(kind: str, registered: SchemaRegistryClient) -> Callable[[Any], bytes]:
     conf = {"subject.name.strategy.type": "TOPIC_RECORD"}
     made: Any
     if kind == "avro":
-        made = AvroSerializer(client(), json.dumps(AVRO), conf=conf)
+        made = AvroSerializer(registered, json.dumps(AVRO), conf=conf)
     elif kind == "protobuf":
-        made = ProtobufSerializer(reading_type(), client(), conf)
+        made = ProtobufSerializer(reading_type(), registered, conf)
     else:
-        made = JSONSerializer(json.dumps(JSON_SCHEMA), client(), conf=conf)
+        made = JSONSerializer(json.dumps(JSON_SCHEMA), registered, conf=conf)
     return lambda message: bytes(made(message, CONTEXT))
+
+
+def framed(registered: SchemaRegistryClient, kind: str, readings: Sequence[Reading]) -> list[bytes]:
+    """One message for each reading, with its schema in the registry of this client."""
+    serialize = _serializer(kind, registered)
+    return [serialize(_message(kind, reading._asdict())) for reading in readings]
 
 
 def register(subject: str, text: str, kind: str, references: Sequence[tuple[str, str, int]] = ()) -> bytes:

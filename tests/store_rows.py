@@ -53,7 +53,7 @@ def evidence(of: Alert) -> Evidence:
     share = np.array([[0.1, 0.0], [0.2, 0.3], [0.2, 0.2]], np.float32)
     return Evidence(
         alert=of.id, start=of.started_at, end=of.opened_at, channels=("température", "load"),
-        values=values, reconstruction=values + 1, contribution=share,
+        values=values, reconstruction=values + 1, contribution=share, facts={"rr_s": 0.8},
     )  # fmt: skip
 
 

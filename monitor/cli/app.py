@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "score": ("monitor.cli.score:score", "Score a CSV or Parquet file, one row per reading."),
     "evaluate": ("monitor.cli.evaluate:evaluate", "Measure a detector on labelled windows, with pictures."),
     "alerts": ("monitor.cli.alerts:app", "List alerts and show the evidence behind them."),
+    "late": ("monitor.cli.late:app", "List readings that came too late, and score them after all."),
+    "streams": ("monitor.cli.streams:app", "List streams and show how they are doing."),
     "db": ("monitor.cli.db:app", "Create the database schema or bring it up to date."),
     "check": ("monitor.cli.check:check", "Explain a configuration file, or every problem in it."),
 }

@@ -79,6 +79,7 @@ def _family(family: Family) -> dict[str, str]:
         "limit": f"{threshold.kind}: {limit}",
         "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",
         "alert resolves": f"after {alerts.resolve_after} windows below {alerts.resolve_below:g} of it",
+        "stream alerts": _health(family),
         "state": f"about {state_bytes(family, 10_000) / 2**20:,.0f} MiB for 10,000 streams",
     }
     if family.window.kind == "message":
@@ -86,6 +87,15 @@ def _family(family: Family) -> dict[str, str]:
     if family.window.kind == "beat":
         summary |= {"window": f"beat, {family.length:,} points, found at {family.rate:g} Hz", "hop": "every beat"}
     return summary
+
+
+def _health(family: Family) -> str:
+    """Which alerts there are about the streams themselves."""
+    silent, frozen = family.health.silence(family.interval), family.health.frozen_after
+    parts = [f"silent after {format_duration(silent)}"] if silent else []
+    parts += [f"frozen after {format_duration(frozen)}"] if frozen else []
+    parts += [f"out of range: {', '.join(family.valid_range)}"] if family.valid_range else []
+    return "; ".join(parts) or "none"
 
 
 def _steps(count: int, interval: int | None) -> str:

@@ -13,13 +13,18 @@ from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, mess
 
 
 def publish(  # noqa: PLR0913 (one argument per option)
-    file: Annotated[Path, typer.Argument(help="CSV (also .gz, .zst) or Parquet.")],
+    file: Annotated[
+        Path, typer.Argument(help='CSV (also .gz, .zst) or Parquet; a folder, or a pattern: "2026-*.csv".')
+    ],
     *,
     topic: Annotated[str, typer.Option(help="Topic to publish to.")],
     values: Annotated[str, typer.Option("--value", "--values", help="Value column, or several: a,b,c.")] = "value",
     when: Annotated[str | None, typer.Option("--time", help="Column with ISO 8601 or epoch times.")] = None,
     rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
-    key: Annotated[str, typer.Option(help="Name of the stream, the Kafka key; the file's name by default.")] = "",
+    key: Annotated[
+        str,
+        typer.Option(help="Name of the stream, the Kafka key; by default, each file is the stream it is named for."),
+    ] = "",
     key_column: Annotated[str | None, typer.Option(help="Column with the names of several streams.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
     bootstrap_servers: SERVERS = "localhost:9092",

@@ -45,13 +45,17 @@ def replay(  # noqa: PLR0913 (one argument per option)
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="... and the time before which it ends.")] = None,
     family: Annotated[str | None, typer.Option(help="Only this family; with --file, the one it belongs to.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Read this CSV or Parquet file instead of Kafka.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Read CSV or Parquet instead of Kafka: a file, a folder, or a pattern.")
+    ] = None,
     values: Annotated[
         str, typer.Option("--value", "--values", help="The file's value column, or several: a,b,c.")
     ] = "",
     when: Annotated[str | None, typer.Option("--time", help="The file's column with times.")] = None,
     rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
-    key: Annotated[str, typer.Option(help="Name of the file's stream; the file's name by default.")] = "",
+    key: Annotated[
+        str, typer.Option(help="Name of the stream; by default, each file is the stream it is named for.")
+    ] = "",
     key_column: Annotated[str | None, typer.Option(help="The file's column with the names of several streams.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
     replace: Annotated[
@@ -71,11 +75,11 @@ def replay(  # noqa: PLR0913 (one argument per option)
     telemetry.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
     first, last = time_option(start, "--from"), time_option(end, "--to")
     if file is None:
-        connect = _kafka(settings, first, last)
+        connect = from_kafka(settings, first, last)
     else:
         columns = _columns(settings, values, time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter)
         connect = _file(file, columns, first, last)
-    with stopping() as stop, _worker(settings, name, connect, replace=replace, notify=notify) as runner:
+    with stopping() as stop, worker(settings, name, connect, replace=replace, notify=notify) as runner:
         with _bar(name) as watch:
             totals = runner.run(stop.is_set, watch)
         complete = not stop.is_set()
@@ -89,7 +93,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
 
 
 @contextmanager
-def _worker(settings: Settings, run: str, connect: Connect, *, replace: bool, notify: bool) -> Iterator[Runner]:
+def worker(settings: Settings, run: str, connect: Connect, *, replace: bool, notify: bool) -> Iterator[Runner]:
     """The live worker's loop over another source; a dispatcher beside it only where somebody is to be told."""
     with ExitStack() as stack:
         store = bootstrap.store(settings)
@@ -138,7 +142,8 @@ def _file(file: Path, columns: FileColumns, start: int | None, end: int | None) 
     return connect
 
 
-def _kafka(settings: Settings, start: int | None, end: int | None) -> Connect:
+def from_kafka(settings: Settings, start: int | None, end: int | None) -> Connect:
+    """Read the topics between two Kafka timestamps, ns; refuses a broker in which nothing can be found."""
     if settings.kafka.bootstrap_servers == "embedded":
         raise SettingsError(
             'kafka.bootstrap_servers is "embedded", a broker in which a replay finds nothing; give the address that '

@@ -77,6 +77,7 @@ def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[tup
         )
         plan = Plan(
             interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=bootstrap.announce(settings),
+            scores=settings.store.scores,
             patience=PATIENCE * float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3,
         )  # fmt: skip
         connect = partial(bootstrap.kafka_source, settings, pipelines)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,9 @@ OPTIONS = {  # the option behind a key of the family
 
 
 def score(  # noqa: PLR0913 (one argument per option)
-    file: Annotated[Path, typer.Argument(help="CSV (also .gz, .zst) or Parquet.")],
+    file: Annotated[
+        Path, typer.Argument(help='CSV (also .gz, .zst) or Parquet; a folder, or a pattern: "2026-*.csv".')
+    ],
     *,
     values: Annotated[str, typer.Option("--value", "--values", help="Value column, or several: a,b,c.")] = "",
     when: Annotated[str | None, typer.Option("--time", help="Column with ISO 8601 or epoch times.")] = None,
@@ -74,7 +77,7 @@ def score(  # noqa: PLR0913 (one argument per option)
     taken = _taken(config, family, tuned)
     names = tuple(name.strip() for name in values.split(",") if name.strip()) or (_value_names(taken))
     columns = FileColumns(values=names, time=when, rate=rate, stream=",".join(names), delimiter=delimiter)
-    target = output or file.with_suffix(".scored.csv")
+    target = output or _beside(file)
     _check_names(file, target, names)
 
     def family_of(time: Int64) -> Family:
@@ -156,7 +159,9 @@ def _taken(config: Path | None, name: str | None, tuned: dict[str, Any]) -> Fami
     if name not in families:
         raise SettingsError(f"--family: choose one of {', '.join(families)}")
     found = families[name]
-    return found.model_copy(update={"align": found.align.model_copy(update={"lateness": Span(count=0)})})
+    align = found.align.model_copy(update={"lateness": Span(count=0)})
+    whole = found.format.model_copy(update={"channel": ""})  # a row has all channels, however messages bring them
+    return found.model_copy(update={"align": align, "format": whole})
 
 
 def _value_names(taken: Family | None) -> tuple[str, ...]:
@@ -165,10 +170,20 @@ def _value_names(taken: Family | None) -> tuple[str, ...]:
     return taken.format.values or taken.channels
 
 
+def _beside(file: Path) -> Path:
+    """Where the output goes when nobody says it: never into a folder that is read."""
+    if file.is_dir():
+        return file.resolve().with_name(f"{file.resolve().name}.scored.csv")
+    if has_magic(str(file)) and not file.exists():
+        raise SettingsError(f"--output: name the file that the rows of {file} are written to")
+    return file.with_suffix(".scored.csv")
+
+
 def _check_names(file: Path, target: Path, names: tuple[str, ...]) -> None:
     from monitor.replay.scoring import COLUMNS
+    from monitor.sources.chain import files_of
 
-    if target.resolve() == file.resolve():
+    if target.resolve() in (found.resolve() for found in files_of(file)):
         raise SettingsError(f"--output: {target} is the file that is read; choose another one")
     reserved = sorted(set(names) & {"timestamp", *COLUMNS})
     if reserved:
@@ -219,7 +234,7 @@ def _score(
 
 def _training_rows(file: Path, columns: FileColumns, given: int | None) -> tuple[int, int | None]:
     """How many rows to learn from, and how many the file has, where that is known."""
-    from monitor.sources.tabular import count_rows
+    from monitor.sources.chain import count_rows
 
     if given is not None:
         return given, None

@@ -1,4 +1,4 @@
-"""Readings from a CSV or Parquet file, read in chunks: memory does not grow with the file."""
+"""Readings from CSV and Parquet files, read in chunks: memory does not grow with the files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from monitor.errors import SettingsError
 from monitor.ports import Assignments
 from monitor.records import Bool, DeadLetter, Float32, Int64, Poll, Readings, StreamIndex, TopicPartition
 from monitor.sources import cells
-from monitor.sources.tabular import check_names, open_table
+from monitor.sources.chain import Chain, files_of
+from monitor.sources.decode import name_fault
 
 CHUNK = 65_536  # rows
 TIMESTAMP = "timestamp"  # name of the time column that a file without one gets
@@ -25,8 +26,8 @@ TIMESTAMP = "timestamp"  # name of the time column that a file without one gets
 class FileColumns:
     """Where a file holds what. The time is in column `time`, or is row number / `rate` seconds after 1970.
 
-    `key` names the column that holds the stream's name; without one, all rows belong to `stream`. `delimiter` None
-    is seen from the first line.
+    `key` names the column that holds the stream's name; without one, all rows belong to `stream`, or, where that is
+    empty, to a stream named like their file. `delimiter` None is seen from the first line.
     """
 
     values: tuple[str, ...]
@@ -59,7 +60,11 @@ class FileColumns:
 
 
 class FileSource:
-    """A `Source` over one file. Its topic is the file's name, its partition 0, an offset is a row number from 0.
+    """A `Source` over the files that `path` means (see `files_of`), one behind the other.
+
+    Its topic is the last part of the path, its partition 0, an offset is a row number from 0, counted through all
+    files. The reasons of its dead letters are those of messages: wrong-length, missing-time, bad-time, missing-key,
+    bad-key, utf8 (of a key), bad-value.
 
     The first poll brings `first_rows` rows, every other `chunk_rows`, the last one fewer. `assignments` says where to
     start, as it does for a broker; without it that is row `start`. After each poll `rows` holds the rows it read, bad
@@ -81,29 +86,24 @@ class FileSource:
         self.rows = pd.DataFrame()
         self._path, self._columns, self._index, self._family = path, columns, index, family
         self._chunk, self._coming = chunk_rows, first_rows or chunk_rows
-        self._place: TopicPartition = (path.name, 0)
+        self._place: TopicPartition = (path.name or path.resolve().name, 0)
         self._start, self._assignments = start, assignments
         self._next = 0
         self._opened = False
-        self._table = open_table(path, columns.delimiter)
-        try:
-            check_names(path, columns.wanted, self._table.names)
-        except SettingsError:
-            self._table.close()
-            raise
+        self._files = Chain(files_of(path), columns.delimiter, columns.wanted)
 
     def poll(self, timeout: float) -> Poll:
         """The next rows. Never waits. `finished` on the last rows, and on every poll after them."""
         if not self._opened:
             self._opened = True
             self._skip()
-        frame, broken = self._table.take(self._coming, self._columns.wanted)
+        frame, broken = self._files.take(self._coming)
         first, self._next, self._coming = self._next, self._next + len(frame), self._chunk
         self.rows = frame.set_axis(pd.RangeIndex(first, self._next))
         if self._columns.rate is not None:
             self.rows.insert(0, TIMESTAMP, cells.iso(cells.row_times(first, len(frame), self._columns.ratio)))
         readings, dead = self._read(first, frame, broken)
-        ended = self._table.ended
+        ended = self._files.ended
         positions = {self._place: self._next}
         return Poll({self._family: readings}, dead, positions, records=len(frame), at_end=ended, finished=ended)
 
@@ -115,20 +115,20 @@ class FileSource:
         time.sleep(seconds)
 
     def close(self) -> None:
-        """Close the file."""
-        self._table.close()
+        """Close the open file."""
+        self._files.close()
 
     def _skip(self) -> None:
         start = self._start
         if self._assignments is not None:
             start = self._assignments.assigned([self._place]).get(self._place, start)
-        while self._next < start and not self._table.ended:
-            self._next += len(self._table.take(min(self._chunk, start - self._next), self._columns.wanted)[0])
+        while self._next < start and not self._files.ended:
+            self._next += len(self._files.take(min(self._chunk, start - self._next))[0])
 
     def _read(self, first: int, frame: pd.DataFrame, broken: dict[int, str]) -> tuple[Readings, list[DeadLetter]]:
-        reasons = {row: ("fields", error) for row, error in broken.items()}
+        reasons = {row: ("wrong-length", error) for row, error in broken.items()}
         time = self._times(first, frame, reasons)
-        names = self._names(frame, reasons)
+        names = self._names(first, frame, reasons)
         values = self._values(frame, reasons)
         good = np.ones(len(frame), dtype=np.bool_)
         good[list(reasons)] = False
@@ -149,17 +149,20 @@ class FileSource:
         time, bad = cells.times(column)
         for row, text in _bad_cells(column, bad):
             reason = (
-                ("time", f"{text!r} is neither ISO 8601 nor an epoch time") if text else ("missing-time", "no time")
+                ("bad-time", f"{text!r} is neither ISO 8601 nor an epoch time") if text else ("missing-time", "no time")
             )
             reasons.setdefault(row, reason)
         return time
 
-    def _names(self, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[str]:
+    def _names(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[str]:
         if self._columns.key is None:
-            return [self._columns.stream or self._path.name.split(".")[0]] * len(frame)
-        names, bad = cells.names(frame[self._columns.key])
-        for row, _ in _bad_cells(frame[self._columns.key], bad):
-            reasons.setdefault(row, ("missing-key", f"no stream name in {self._columns.key}"))
+            origins = self._files.origins(first, len(frame))
+            return [name for file, rows in origins for name in [self._columns.stream or file.name.split(".")[0]] * rows]
+        names, _ = cells.names(frame[self._columns.key])
+        faults = {name: fault for name in set(names) if (fault := name_fault(name)) is not None}
+        for row, name in enumerate(names) if faults else ():
+            if name in faults:
+                reasons.setdefault(row, faults[name])
         return names
 
     def _values(self, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> Float32:
@@ -167,7 +170,7 @@ class FileSource:
         for number, name in enumerate(self._columns.values):
             values[:, number], bad = cells.numbers(frame[name])
             for row, text in _bad_cells(frame[name], bad):
-                reasons.setdefault(row, ("value", f"{name} = {text!r} is no finite number"))
+                reasons.setdefault(row, ("bad-value", f"{name} = {text!r} is no finite number"))
         return values
 
     def _dead(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[DeadLetter]:
@@ -179,7 +182,7 @@ class FileSource:
                 partition=0,
                 offset=first + row,
                 reason=reasons[row][0],
-                error=f"{self._path.name}, row {first + row}: {reasons[row][1]}",
+                error=f"{self._files.place(first + row)}: {reasons[row][1]}",
                 body=",".join(body).encode("utf-8", "surrogateescape"),
             )
             for row, body in zip(rows, bodies, strict=True)

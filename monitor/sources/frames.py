@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
 from monitor.sources import cells
+from monitor.sources.chain import PACKED, TEXT, is_table
 from monitor.sources.files import TIMESTAMP, FileColumns
 from monitor.sources.tabular import PARQUET
-
-TEXT, PACKED = {".csv", ".tsv"}, {".gz", ".zst", ".bz2"}
 
 
 class ScoredWriter:
@@ -97,8 +96,7 @@ class ScoredWriter:
 
 
 def _check_extension(path: Path) -> None:
-    unpacked = path.with_suffix("") if path.suffix in PACKED else path
-    if path.suffix not in PARQUET and unpacked.suffix not in TEXT:
+    if not is_table(path):
         raise SettingsError(
             f"{path} cannot be written: its extension must be one of {', '.join(sorted(TEXT | PARQUET))}; "
             f"behind .csv or .tsv there may be one of {', '.join(sorted(PACKED))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
@@ -60,7 +61,10 @@ class ListSource:
             count += len(records)
         assigned = self._position or {}
         at_end = bool(assigned) and all(offset == len(self._logs[p]) for p, offset in assigned.items())
-        return Poll(readings, dead, positions, records=count, at_end=at_end, finished=at_end and self._finite)
+        now = time.time_ns()
+        ends = {p: now for p, offset in assigned.items() if offset == len(self._logs[p])}
+        finished = at_end and self._finite
+        return Poll(readings, dead, positions, records=count, at_end=at_end, finished=finished, ends=ends)
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         """Keep them in `committed`."""

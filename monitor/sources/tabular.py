@@ -54,18 +54,6 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
         raise SourceError(f"{path} cannot be read: {error}") from None
 
 
-def count_rows(path: Path, delimiter: str | None, most: int) -> int:
-    """How many rows a file has; beyond `most` it stops counting, and the number returned is larger than that."""
-    table = open_table(path, delimiter)
-    count = 0
-    try:
-        while not table.ended and count <= most:
-            count += len(table.take(65_536, table.names[:1])[0])
-    finally:
-        table.close()
-    return count
-
-
 def check_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None:
     """Raise SettingsError unless every wanted column is there."""
     for name in wanted:
@@ -141,7 +129,7 @@ class ParquetTable:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: Any = pq.ParquetFile(path)
+        self._file: Any = pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20)  # else a whole row group is held
         self.names: list[str] = self._file.schema_arrow.names
         self._left: int = self._file.metadata.num_rows
         self._batches: Iterator[Any] | None = None

@@ -10,22 +10,17 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.errors import FencedError, StoreError
 from monitor.ports import Commit, HistoryBlock, ScoreBlock
 from monitor.records import Alert, DeadLetter, Evidence, Gap, Scores, Transition
-from monitor.store import tables
+from monitor.store import late, rollups, tables
+from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
 
 BODY_LIMIT = 64 * 1024  # bytes kept of a record that could not be read
 
 Row = dict[str, Any]
-
-
-def insert_into(connection: Connection, table: Table) -> Any:
-    """An INSERT that knows ON CONFLICT; both databases spell it alike, SQLAlchemy has a class for each."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[str, int], now: int) -> None:
@@ -36,6 +31,7 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
     _pass_fence(connection, commit, now)
     for block in _in_key_order(commit.scores):
         backend.insert_scores(connection, block, _model_ref(connection, block.model, refs))
+    rollups.write(connection, commit.rollup)
     if commit.streams and backend.update_streams(connection, commit.streams, now) != len(commit.streams):
         raise FencedError(
             f"streams of run {commit.run} were written by another worker: their readings come through several "
@@ -46,6 +42,7 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
     _insert(connection, tables.transitions, map(_transition_row, commit.transitions))
     _insert(connection, tables.evidence, map(_evidence_row, commit.evidence))
     _insert(connection, tables.outbox, (_outbox_row(*item, now) for item in commit.outbox))
+    late.write(connection, commit.run, commit.late, now)
     _insert_dead(connection, commit.run, commit.dead, now)
     _insert(connection, tables.gaps, (_gap_row(commit.run, gap, now) for gap in commit.gaps))
 
@@ -134,6 +131,7 @@ def _evidence_row(evidence: Evidence) -> Row:
         "readings": evidence.values.astype("<f4").tobytes(),
         "reconstruction": evidence.reconstruction.astype("<f4").tobytes(),
         "contribution": evidence.contribution.astype("<f4").tobytes(),
+        "facts": json.dumps(dict(evidence.facts)) if evidence.facts else None,
     }  # fmt: skip
 
 

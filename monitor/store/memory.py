@@ -11,6 +11,8 @@ import numpy as np
 
 from monitor.differences import differences
 from monitor.errors import FencedError, StoreError
+from monitor.kept_scores import Rollup
+from monitor.late import LATE_KEPT, LateReading
 from monitor.ports import Commit, HistoryBlock, ModelRow, OpenedStream, Position, StreamState
 from monitor.records import LIVE, Alert, DeadLetter, Delivery, Evidence, Gap, Scores, TopicPartition, Transition
 
@@ -39,6 +41,7 @@ class MemoryStore:
         self.lock = threading.Lock()
         self.positions: dict[tuple[str, str, int], Position] = {}  # by run, topic, partition
         self.streams: dict[StreamKey, int] = {}
+        self.rollups: dict[tuple[int, int], tuple[float, ...]] = {}  # by stream id and start: the numbers of a `Rollup`
         self.states: dict[int, StreamState] = {}  # by stream id, as are the scores' keys
         self.scores: dict[tuple[int, int], Scores] = {}  # one window each, by stream id and end
         self.blocks: dict[int, list[HistoryBlock]] = {}
@@ -48,6 +51,7 @@ class MemoryStore:
         self.outbox: dict[int, Waiting] = {}
         self.dead: dict[tuple[str, str, int, int], DeadLetter] = {}  # by run, topic, partition, offset
         self.gaps: list[tuple[str, Gap]] = []  # with their run
+        self.late: dict[tuple[str, str], list[LateReading]] = {}  # by run and family, in order of arrival
         self.settings: dict[tuple[str, str], list[str]] = {}  # JSON, oldest first, by run and family
         self.models: list[ModelRow] = []
         self._champions: dict[str, ModelRow] = {}
@@ -65,6 +69,7 @@ class MemoryStore:
         ids = {id_ for key, id_ in self.streams.items() if key[0] == run}
         alerts = {id_ for id_, alert in self.alerts.items() if alert.run == run}
         self.scores = {key: row for key, row in self.scores.items() if key[0] not in ids}
+        self.rollups = {key: row for key, row in self.rollups.items() if key[0] not in ids}
         self.states = {id_: row for id_, row in self.states.items() if id_ not in ids}
         self.blocks = {id_: rows for id_, rows in self.blocks.items() if id_ not in ids}
         self.outbox = {id_: row for id_, row in self.outbox.items() if row.delivery.alert not in alerts}
@@ -75,6 +80,7 @@ class MemoryStore:
         self.streams = {key: row for key, row in self.streams.items() if key[0] != run}
         self.dead = {key: row for key, row in self.dead.items() if key[0] != run}
         self.gaps = [row for row in self.gaps if row[0] != run]
+        self.late = {key: rows for key, rows in self.late.items() if key[0] != run}
         self.settings = {key: row for key, row in self.settings.items() if key[0] != run}
 
     def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
@@ -95,11 +101,19 @@ class MemoryStore:
         s = self.states.get(id_)
         if s is None:
             return OpenedStream(id_, None)
-        return OpenedStream(id_, s.state, (s.accepted, s.late, s.duplicate, s.future, s.imputed))
+        return OpenedStream(
+            id_, s.state, (s.accepted, s.late, s.duplicate, s.future, s.imputed, s.gaps, s.out_of_range)
+        )
 
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
+
+    def stream_names(self, run: str, family: str, partition: int) -> list[str]:
+        """Names of the family's streams of this partition; see `Store`."""
+        with self.lock:
+            ours = ((key, self.states.get(id_)) for key, id_ in self.streams.items() if key[:2] == (run, family))
+            return [key[2] for key, state in ours if state is not None and state.partition == partition]
 
     def commit(self, commit: Commit) -> None:
         """Look for every reason to refuse first, then write; see `Store`."""
@@ -110,6 +124,7 @@ class MemoryStore:
             for block in commit.scores:
                 for i, id_ in enumerate(block.stream_id.tolist()):
                     self.scores[id_, int(block.scores.end[i])] = block.scores.take(np.array([i]))
+            self._roll_up(commit.rollup)
             self.states.update((stream.id, stream) for stream in commit.streams)
             for history in commit.history:
                 self.blocks.setdefault(history.id, []).append(history)
@@ -119,8 +134,19 @@ class MemoryStore:
             for item in commit.outbox:
                 self._enqueue(*item)
             self.gaps += [(commit.run, gap) for gap in commit.gaps]
+            for late in commit.late:
+                kept = self.late.setdefault((commit.run, late.family), [])
+                kept += late.rows()
+                del kept[:-LATE_KEPT]
             for letter in commit.dead:
                 self.dead.setdefault((commit.run, letter.topic, letter.partition, letter.offset), letter)
+
+    def _roll_up(self, rollup: Rollup | None) -> None:
+        columns = () if rollup is None else (getattr(rollup, name).tolist() for name in Rollup.__slots__)
+        for id_, start, *numbers, highest in zip(*columns, strict=True):
+            *kept, most = self.rollups.get((id_, start), (0, 0, 0, 0.0, np.nan))
+            added = (one + other for one, other in zip(kept, numbers, strict=True))
+            self.rollups[id_, start] = (*added, float(np.fmax(most, highest)))
 
     def _check(self, commit: Commit) -> None:
         for (topic, partition), (epoch, _) in commit.positions.items():

@@ -26,19 +26,23 @@ _COPY_TRAILER = b"\xff\xff"
 
 _STATE_FIELDS = (
     "id", "partition", "last_time", "accepted", "late", "duplicate", "future", "imputed", "state", "before",
+    "gaps", "out_of_range", "seen", "rate",
 )  # fmt: skip
 _UPDATE_STREAMS = (
     "UPDATE streams SET partition = new.partition, last_time = new.last_time, accepted = new.accepted,"
-    " late = new.late, duplicate = new.duplicate, future = new.future, imputed = new.imputed, state = new.state,"
+    " late = new.late, duplicate = new.duplicate, future = new.future, imputed = new.imputed, gaps = new.gaps,"
+    " out_of_range = new.out_of_range, seen = new.seen, rate = new.rate, state = new.state,"
     " updated = %s FROM unnest(%b::bigint[], %b::integer[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],"
-    " %b::bigint[], %b::bigint[], %b::bytea[], %b::bigint[])"
-    " AS new(id, partition, last_time, accepted, late, duplicate, future, imputed, state, before)"
+    " %b::bigint[], %b::bigint[], %b::bytea[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::real[])"
+    " AS new(id, partition, last_time, accepted, late, duplicate, future, imputed, state, before, gaps, out_of_range,"
+    " seen, rate)"
     " WHERE streams.id = new.id AND (new.before IS NULL"
     " OR streams.accepted + streams.late + streams.duplicate + streams.future = new.before)"
 )
 # A join: ANY(array) compares every row with every name where the planner does not know the table's size yet.
 _FIND_STREAMS = (
-    "SELECT s.name, s.id, s.state, s.accepted, s.late, s.duplicate, s.future, s.imputed"
+    "SELECT s.name, s.id, s.state, s.accepted, s.late, s.duplicate, s.future, s.imputed,"
+    " s.gaps, s.out_of_range"
     " FROM unnest(%s::text[]) AS wanted(name) JOIN streams AS s ON s.name = wanted.name"
     " WHERE s.run = %s AND s.family = %s"
 )

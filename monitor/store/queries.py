@@ -12,11 +12,14 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from monitor.errors import SettingsError, StoreError
+from monitor.kept_scores import Rollup
 from monitor.ports import ModelRow
 from monitor.records import NEVER, Alert, AlertState, Evidence, Scores, Severity, Transition
-from monitor.store import tables
+from monitor.store import late, rollups, stream_reports, tables
 from monitor.store.engine import Database
+from monitor.store.late import LateRecord, LateSummary
 from monitor.store.schema import open_database
+from monitor.store.stream_reports import StreamReport
 
 _FOREVER = 2**63 - 1
 
@@ -156,6 +159,11 @@ class Reader:
             np.zeros(len(rows), np.int32), starts, ends, score, lim, ratio, imputed, np.array(columns[6], np.uint8)
         )
 
+    def rollups_of(self, run: str, family: str, stream: str, *, start: int = NEVER, end: int = _FOREVER) -> Rollup:
+        """Summaries of a stream's scores that begin in [start, end), by time; with `store.scores` = "rollup"."""
+        with self._database.reading() as connection:
+            return rollups.read(connection, run, family, stream, start, end)
+
     def list_streams(self, run: str, family: str | None = None) -> list[StreamRecord]:
         """Streams of a run, by family and name."""
         t = tables.streams.c
@@ -165,12 +173,31 @@ class Reader:
             rows = connection.execute(query if family is None else query.where(t.family == family))
             return [StreamRecord(**row) for row in rows.mappings()]
 
+    def stream_reports(
+        self, run: str, *, family: str | None = None, name: str | None = None, limit: int | None = None
+    ) -> list[StreamReport]:
+        """How the streams of a run are doing, by family and name."""
+        with self._database.reading() as connection:
+            return stream_reports.read(connection, run, family, name, limit)
+
     def dead_letter_counts(self, run: str) -> dict[str, int]:
         """Records that could not be read, by reason."""
         d = tables.dead_letters.c
         query = select(d.reason, func.count()).where(d.run == run).group_by(d.reason).order_by(d.reason)
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    def list_late(
+        self, run: str, *, family: str | None = None, stream: str | None = None, limit: int | None = None
+    ) -> list[LateRecord]:
+        """Readings that came too late, the newest arrivals first; of older ones only the counters are left."""
+        with self._database.reading() as connection:
+            return late.read(connection, run, family, stream, limit)
+
+    def late_summaries(self, run: str) -> list[LateSummary]:
+        """How many readings were late, and how many of them are kept, by family."""
+        with self._database.reading() as connection:
+            return late.summarise(connection, run)
 
     def list_runs(self) -> list[RunRecord]:
         """Every run that has streams, by name."""
@@ -234,7 +261,7 @@ def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
     values, expected, share = (np.frombuffer(c, "<f4").astype(np.float32).reshape(row.length, -1) for c in cells)
     return Evidence(
         alert=alert, start=row.start_ns, end=row.end_ns, channels=channels,
-        values=values, reconstruction=expected, contribution=share,
+        values=values, reconstruction=expected, contribution=share, facts=json.loads(row.facts or "{}"),
     )  # fmt: skip
 
 

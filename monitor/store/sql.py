@@ -12,7 +12,8 @@ from monitor.errors import StoreError
 from monitor.ports import Commit, HistoryBlock, ModelRow, OpenedStream, Position
 from monitor.records import LIVE, TopicPartition
 from monitor.store import changes, tables
-from monitor.store.commit import insert_into, storable, write
+from monitor.store.commit import storable, write
+from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
 from monitor.store.schema import open_database
 
@@ -86,6 +87,13 @@ class SqlStore:
             wanted = [name for name in wanted if name not in opened]
             if not wanted:
                 return
+
+    def stream_names(self, run: str, family: str, partition: int) -> list[str]:
+        """Names of the family's streams of this partition; see `Store`."""
+        s = tables.streams.c
+        ours = select(s.name).where(s.run == run, s.family == family, s.partition == partition)
+        with self._database.reading() as connection:
+            return list(connection.execute(ours).scalars())
 
     def commit(self, commit: Commit) -> None:
         """Write everything in one transaction; see `Store`.
@@ -177,7 +185,10 @@ def _block(row: Row[tuple[object, ...]]) -> tuple[str, HistoryBlock]:
     return row.name, HistoryBlock(row.stream_id, time_, values)
 
 
-_OF_A_RUN = (tables.alerts, tables.changes, tables.dead_letters, tables.gaps, tables.positions, tables.streams)
+_OF_A_RUN = (
+    tables.alerts, tables.changes, tables.dead_letters, tables.gaps, tables.late_readings, tables.positions,
+    tables.streams,
+)  # fmt: skip
 
 
 def _exists(connection: Connection, run: str) -> bool:
@@ -188,6 +199,7 @@ def _exists(connection: Connection, run: str) -> bool:
 def _delete_run(connection: Connection, run: str) -> None:
     """Transitions, evidence and outbox go with their alerts, history with its streams."""
     ids = select(tables.streams.c.id).where(tables.streams.c.run == run)
-    connection.execute(delete(tables.scores).where(tables.scores.c.stream_id.in_(ids)))
+    for table in (tables.scores, tables.rollups):
+        connection.execute(delete(table).where(table.c.stream_id.in_(ids)))
     for table in _OF_A_RUN:
         connection.execute(delete(table).where(table.c.run == run))

@@ -27,11 +27,11 @@ _INSERT_SCORES = (
 _SCORE = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UPDATE_STREAM = (
     'UPDATE streams SET "partition" = ?, last_time = ?, accepted = ?, late = ?, duplicate = ?, future = ?,'
-    " imputed = ?, state = ?, updated = ?"
+    " imputed = ?, gaps = ?, out_of_range = ?, seen = ?, rate = ?, state = ?, updated = ?"
     " WHERE id = ? AND accepted + late + duplicate + future = ifnull(?, accepted + late + duplicate + future)"
 )
 _FIND_STREAMS = (
-    "SELECT name, id, state, accepted, late, duplicate, future, imputed FROM streams"
+    "SELECT name, id, state, accepted, late, duplicate, future, imputed, gaps, out_of_range FROM streams"
     " WHERE run = ? AND family = ? AND name IN (SELECT value FROM json_each(?))"
 )
 _ADD_STREAMS = (
@@ -75,8 +75,8 @@ class Sqlite:
         """Save the state of streams by id, where nobody else has written since."""
         rows = [
             (
-                s.partition, s.last_time, s.accepted, s.late, s.duplicate, s.future, s.imputed, s.state,
-                now, s.id, s.before,
+                s.partition, s.last_time, s.accepted, s.late, s.duplicate, s.future, s.imputed, s.gaps,
+                s.out_of_range, s.seen, s.rate, s.state, now, s.id, s.before,
             )
             for s in streams
         ]  # fmt: skip

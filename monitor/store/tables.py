@@ -51,6 +51,10 @@ streams = Table(
     Column("duplicate", BigInteger, nullable=False),
     Column("future", BigInteger, nullable=False),
     Column("imputed", BigInteger, nullable=False),
+    Column("gaps", BigInteger, nullable=False, server_default=text("0")),  # longer than can be filled in
+    Column("out_of_range", BigInteger, nullable=False, server_default=text("0")),
+    Column("seen", BigInteger, nullable=False, server_default=text("0")),  # kept to train on; -1: a model scores it
+    Column("rate", REAL, nullable=False, server_default=text("0")),  # readings a second of event time, at the end
     Column("state", LargeBinary),
     Column("updated", BigInteger),  # wall clock
     UniqueConstraint("run", "family", "name"),
@@ -91,6 +95,21 @@ scores = Table(
     Column("model", SmallInteger),  # models.ref, NULL for the bootstrap detector
     PrimaryKeyConstraint("stream_id", "end_ns"),
     sqlite_with_rowid=False,  # one B-tree instead of a table and an index that repeats its key
+)
+
+# Of `store.scores` = "rollup": all scores of ten minutes, also those that have no row in `scores`.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("stream_id", BigInteger, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("windows", BigInteger, nullable=False),
+    Column("judged", BigInteger, nullable=False),  # had a ratio
+    Column("anomalies", BigInteger, nullable=False),
+    Column("ratio_sum", Double, nullable=False),
+    Column("ratio_max", Double),
+    PrimaryKeyConstraint("stream_id", "start_ns"),
+    sqlite_with_rowid=False,
 )
 
 history = Table(
@@ -165,6 +184,7 @@ evidence = Table(
     Column("readings", LargeBinary, nullable=False),  # float32 little-endian, (length, channels); so are the next two
     Column("reconstruction", LargeBinary, nullable=False),
     Column("contribution", LargeBinary, nullable=False),
+    Column("facts", Text),  # JSON object of numbers; NULL where there are none
 )
 
 outbox = Table(
@@ -215,6 +235,23 @@ dead_letters = Table(
     Column("size", BigInteger, nullable=False),  # of the whole body, bytes
     Column("recorded", BigInteger, nullable=False),  # wall clock
     PrimaryKeyConstraint("run", "topic", "partition", "offset"),
+)
+
+# The newest `LATE_KEPT` of each run and family; older ones are deleted.
+late_readings = Table(
+    "late_readings",
+    metadata,
+    Column("id", Serial, primary_key=True),  # rises with arrival
+    Column("run", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("behind", BigInteger, nullable=False),  # ns behind the stream's clock
+    Column("reading", Text, nullable=False),  # JSON array of its numbers, null where missing
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("recorded", BigInteger, nullable=False),  # wall clock
+    Index(None, "run", "family", "id"),
 )
 
 gaps = Table(

@@ -102,6 +102,25 @@ def drain(source: Source, until: Callable[[list[Poll]], bool] | None = None, tim
     return polls
 
 
+def test_ends_are_proven_and_only_once_everything_is_read(rig: Rig) -> None:
+    source = rig.open(None)
+    drain(source)
+    for i in range(20):
+        rig.write(i % 2, b"m", b'{"time":%d,"value":1}' % i)
+    began = time.time_ns()
+
+    def proven(polls: list[Poll]) -> bool:
+        since = {p for poll in polls for p, at in poll.ends.items() if at >= began}
+        read = {partition for partition, _ in seen(polls)}
+        assert read >= {partition for _, partition in since} & {0, 1}
+        return since == {(rig.topic, partition) for partition in range(PARTITIONS)}
+
+    polls = drain(source, proven)
+    assert len(seen(polls)) == 20
+    again = drain(source, lambda polls: any(poll.ends for poll in polls))
+    assert all(at <= time.time_ns() for poll in again for at in poll.ends.values())
+
+
 def seen(polls: Sequence[Poll]) -> list[tuple[int, int]]:
     """(partition, offset) of every reading in order of arrival."""
     batches = [poll.readings["temperature"] for poll in polls if "temperature" in poll.readings]

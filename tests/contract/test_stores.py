@@ -6,20 +6,28 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import func, select
 
 from monitor.errors import FencedError, StoreError
+from monitor.kept_scores import SPAN, Policy, Rollup, roll_up
+from monitor.late import LATE_KEPT, Late, LateBlock, LateReading
+from monitor.pending import Pending
+from monitor.pipeline import Outcome, Pipeline
 from monitor.ports import Commit, HistoryBlock, ModelRow, Outbox, Position, Store
-from monitor.records import DeadLetter, Gap, Scores
+from monitor.records import DeadLetter, Gap, Readings, Scores, State, StreamIndex
+from monitor.settings import Family
 from monitor.store import tables
 from monitor.store.engine import connect
 from monitor.store.migrations import upgrade
 from monitor.store.outbox import SqlOutbox, open_outbox
+from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
 from monitor.testing import MemoryOutbox, MemoryStore
+from monitor.thresholds.static import StaticThreshold
 from tests.store_rows import SECOND, TOPIC, alert, block, evidence, full, resolved, scores, state, transition
 
 LEASE = 60 * SECOND
@@ -381,14 +389,32 @@ def test_a_block_may_mix_known_and_unknown_limits(keeper: Memory | Sql) -> None:
 def test_a_stream_that_another_worker_wrote_is_not_overwritten(keeper: Memory | Sql) -> None:
     store = keeper.store()
     stream = store.open_streams("live", "machines", ["m-1"])[0]
-    assert stream.counts == (0, 0, 0, 0, 0)
+    assert stream.counts == (0, 0, 0, 0, 0, 0, 0)
     store.commit(Commit("live", streams=[replace(state(stream.id, b"one"), before=0)]))
     with pytest.raises(FencedError, match="written by another worker"):
         store.commit(Commit("live", streams=[replace(state(stream.id, b"two"), before=0)]))
     again = store.open_streams("live", "machines", ["m-1"])[0]
-    assert (again.state, again.counts) == (b"one", (4, 3, 2, 1, 0))
+    assert (again.state, again.counts) == (b"one", (4, 3, 2, 1, 0, 0, 0))
     store.commit(Commit("live", streams=[replace(state(stream.id, b"three"), before=10)]))
     assert store.open_streams("live", "machines", ["m-1"])[0].state == b"three"
+
+
+def test_what_is_known_of_streams(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    one, two, _ = store.open_streams("live", "machines", ["m-1", "m-2", "m-3"])
+    more: dict[str, Any] = {"gaps": 6, "out_of_range": 7, "seen": -1, "rate": 0.5}
+    rows = [replace(state(one.id, b"one"), **more), replace(state(two.id, b"two"), partition=5)]
+    store.commit(Commit("live", streams=rows))
+
+    assert store.open_streams("live", "machines", ["m-1"])[0].counts == (4, 3, 2, 1, 0, 6, 7)
+    names = [store.stream_names("live", "machines", partition) for partition in (0, 5, 6)]
+    assert names == [["m-1"], ["m-2"], []]
+    assert store.stream_names("live", "pumps", 0) == store.stream_names("again", "machines", 0) == []
+    if isinstance(keeper, Sql):
+        reader = open_reader(keeper.url)
+        report = reader.stream_reports("live", name="m-1")[0]
+        assert {name: getattr(report, name) for name in more} == more
+        reader.close()
 
 
 def test_settings_are_kept_where_they_change(keeper: Memory | Sql) -> None:
@@ -414,3 +440,104 @@ def test_gaps_are_kept(keeper: Memory | Sql) -> None:
     assert {name: row[name] for name in ("run", "topic", "partition", "start", "end", "reason")} == {
         "run": "live", "topic": TOPIC[0], "partition": TOPIC[1], "start": 5, "end": 9, "reason": "deleted",
     }  # fmt: skip
+
+
+def late(count: int, first: int = 0, family: str = "machines") -> LateBlock:
+    """Readings that came too late, one per second and ten seconds behind."""
+    number = np.arange(first, first + count)
+    values = np.stack([number.astype(np.float32), np.full(count, np.nan, np.float32)], axis=1)
+    none = np.zeros(count, np.int32)
+    readings = Readings(none, number * SECOND, values, none + TOPIC[1], number + 100)
+    return LateBlock(family, ["m-1"] * count, Late(readings, np.full(count, 10 * SECOND)))
+
+
+def kept_late(keeper: Memory | Sql, run: str = "live", family: str = "machines") -> list[LateReading]:
+    """What the ledger holds, in order of arrival."""
+    if isinstance(keeper, Memory):
+        return keeper.shared.late.get((run, family), [])
+    reader = open_reader(keeper.url)
+    found = reader.list_late(run, family=family)[::-1]
+    reader.close()
+    names = LateReading.__dataclass_fields__
+    return [LateReading(**{name: getattr(row, name) for name in names}) for row in found]
+
+
+def test_late_readings_are_kept_in_order_of_arrival(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    _, position = ready(store)
+    store.commit(
+        Commit("live", late=[late(2), late(1, 5), late(3, 0, "pumps")], positions={TOPIC: (position.epoch, 9)})
+    )
+    store.commit(Commit("live", late=[late(1, 2)]))
+
+    rows = kept_late(keeper)
+    assert [(row.time // SECOND, row.offset) for row in rows] == [(0, 100), (1, 101), (5, 105), (2, 102)]
+    assert {(row.stream, row.behind, row.partition) for row in rows} == {("m-1", 10 * SECOND, TOPIC[1])}
+    assert rows[2].values[0] == 5.0
+    assert np.isnan(rows[2].values[1])
+    assert len(kept_late(keeper, family="pumps")) == 3
+    store.take("again", [TOPIC])
+    store.commit(Commit("again", late=[late(1)]))
+    store.start_run("again", replace=True)
+    assert kept_late(keeper, "again") == []
+    assert len(kept_late(keeper)) == 4
+
+
+def test_the_late_ledger_is_capped(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    ready(store)
+    store.commit(Commit("live", late=[late(LATE_KEPT - 1), late(1, 0, "pumps")]))
+    store.commit(Commit("live", late=[late(4, LATE_KEPT)]))
+    times = [row.time // SECOND for row in kept_late(keeper)]
+    assert len(times) == LATE_KEPT
+    assert (times[0], times[-1]) == (3, LATE_KEPT + 3)
+    store.commit(Commit("live", late=[late(LATE_KEPT + 5)]))
+    assert [row.time // SECOND for row in kept_late(keeper)] == list(range(5, LATE_KEPT + 5))
+    assert len(kept_late(keeper, family="pumps")) == 1
+
+
+def test_nothing_is_kept_of_late_readings_when_a_commit_fails(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    _, position = ready(store)
+    with pytest.raises(FencedError):
+        store.commit(Commit("live", late=[late(1)], positions={TOPIC: (position.epoch + 1, 9)}))
+    assert kept_late(keeper) == []
+
+
+def test_summaries_of_scores_are_added_up(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    stream, position = ready(store)
+    ids = np.full(3, stream, np.int64)
+    first, unjudged = scores([SECOND, 2 * SECOND, SPAN], score=3.0), scores([3 * SECOND] * 3, score=np.nan)
+    for part, offset in ((first, 1), (unjudged, 2), (scores([4 * SECOND, 2 * SPAN, 2 * SPAN]), 3)):
+        commit = Commit("live", rollup=roll_up([(ids, part)]), positions={TOPIC: (position.epoch, offset)})
+        store.commit(commit)
+    wanted = [(stream, 0, 6, 3, 2, 3.5, 1.5), (stream, SPAN, 1, 1, 1, 1.5, 1.5), (stream, 2 * SPAN, 2, 2, 0, 1.0, 0.5)]
+    assert kept_rollups(keeper) == wanted
+    store.start_run("again")
+    assert kept_rollups(keeper) == wanted
+
+
+def kept_rollups(keeper: Memory | Sql) -> list[tuple[float, ...]]:
+    if isinstance(keeper, Memory):
+        return sorted((*key, *numbers) for key, numbers in keeper.shared.rollups.items())
+    reader = open_reader(keeper.url)
+    found = reader.rollups_of("live", "machines", "m-1")
+    reader.close()
+    return list(zip(*(getattr(found, name).tolist() for name in Rollup.__slots__), strict=True))
+
+
+@pytest.mark.parametrize(("policy", "rows", "summed"), [("all", 4, 0), ("anomalies", 1, 0), ("rollup", 1, 4)])
+def test_which_scores_get_a_row(policy: Policy, rows: int, summed: int) -> None:
+    """The worker asks for rows as the policy says; what it counts does not depend on it."""
+    index = StreamIndex()
+    family = Family.model_validate({"topic": TOPIC[0], "interval": "1s", "window": {"length": 4}})
+    pending = Pending("live", lambda *_: [], {"f": Pipeline("f", family, index, StaticThreshold(3.0), "live")}, policy)
+    pending.streams["f"].ids = np.array([7])
+    found = scores([SECOND, 2 * SECOND, 3 * SECOND, 4 * SECOND])
+    found.state[1] = State.ANOMALY
+    pending.add("f", Outcome(found))
+    commit = pending.complete()
+    assert sum(len(block.scores) for block in commit.scores) == rows
+    assert (0 if commit.rollup is None else int(commit.rollup.windows.sum())) == summed
+    assert pending.totals.windows == 4

@@ -180,6 +180,18 @@ def test_a_replay_finds_what_the_live_run_found_and_touches_nothing(plant: Path)
     assert after["outbox"] == before["outbox"] != []
 
 
+def test_a_folder_is_replayed_as_one_file_is(plant: Path) -> None:
+    table = readings()
+    (plant / "days").mkdir()
+    table[:450].to_csv(plant / "days" / "9.csv.gz", index=False)
+    table[450:].to_parquet(plant / "days" / "10.parquet")
+    config, options = plant / "plant.toml", file_options(plant)[2:]
+    replay(config, "--name", "folder", "--file", plant / "days", *options, "--key", "p-1")
+
+    settings = load(config)
+    assert facts(settings, "folder") == facts(settings, LIVE)
+
+
 def test_a_name_is_used_once_or_replaced(plant: Path) -> None:
     options = (plant / "plant.toml", "--name", "again", *file_options(plant))
     first = replay(*options)

@@ -252,6 +252,24 @@ def test_mistakes_are_explained(
         score("in.csv", *arguments)
 
 
+def test_a_folder_and_a_pattern_are_scored_as_one_file(tmp_path: Path, quick: list[str]) -> None:
+    rows, folder = table(), tmp_path / "days"
+    folder.mkdir()
+    for number, (begin, end) in enumerate([(0, 100), (100, 420), (420, 600)], start=9):  # 9, 10, 11
+        write(folder / f"{number}.csv", rows[begin:end])
+    score(write(tmp_path / "in.csv", rows), "--time", "timestamp", *quick)
+    summary = score(folder, "--time", "timestamp", *quick)
+    score(folder / "*.csv", "--time", "timestamp", *quick, "--output", tmp_path / "out.csv")
+
+    expected = (tmp_path / "in.scored.csv").read_bytes()
+    assert (tmp_path / "days.scored.csv").read_bytes() == (tmp_path / "out.csv").read_bytes() == expected
+    assert summary["rows"] == 600
+    with pytest.raises(SettingsError, match="--output: name the file"):
+        score(folder / "*.csv", "--time", "timestamp", *quick)
+    with pytest.raises(SettingsError, match="file that is read"):
+        score(folder, "--time", "timestamp", *quick, "--output", folder / "9.csv")
+
+
 def test_a_header_alone_is_no_file_to_score(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no rows"):
         score(write(tmp_path / "in.csv", []), "--time", "timestamp")

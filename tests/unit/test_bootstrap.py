@@ -52,6 +52,13 @@ def test_the_bootstrap_detector_keeps_quiet_where_it_knows_nothing() -> None:
     assert bootstrap_detector.score(np.ones((1, 20, 1), np.float32)) == 0
 
 
+ONE_FAMILY: dict[str, Any] = {
+    "families": {
+        "f": {"topic": "t", "interval": "1s", "window": {"length": 8}, "detector": {"options": {"hidden": [4, 2]}}}
+    }
+}
+
+
 def with_detectors(*detectors: dict[str, Any]) -> Settings:
     families = {
         f"f{i}": {"topic": f"t{i}", "interval": "1s", "window": {"length": 8}, "detector": detector}
@@ -87,12 +94,18 @@ def test_wrong_detectors_of_all_families_are_told_together() -> None:
     ]  # fmt: skip
 
 
-def test_checking_detectors_without_options_loads_no_torch() -> None:
-    code = """
+def test_a_worker_starts_without_heavy_imports(tmp_path: Path) -> None:
+    bootstrap.store(parse({**ONE_FAMILY, "store": {"url": f"sqlite:///{tmp_path}/plant.db"}})).close()
+    code = f"""
 import sys
+from pathlib import Path
 from monitor import bootstrap
+from monitor.cli import run
 from monitor.settings import parse
-bootstrap.check_detectors(parse({"families": {"f": {"topic": "t", "interval": "1s", "window": {"length": 8}}}}))
-print("torch" in sys.modules)
+settings = parse({{**{ONE_FAMILY}, "store": {{"url": "sqlite:///{tmp_path}/plant.db"}}}})
+bootstrap.check_detectors(settings)
+with run.worker(settings, Path("plant.toml"), until_end=True):
+    print([name for name in ("torch", "alembic", "scipy", "pandas", "sklearn", "matplotlib") if name in sys.modules])
 """
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[]"  # after a log line about the embedded broker

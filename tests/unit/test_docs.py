@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import models
-from models.training import TrainingConfig
+from models.configs import CONFIGS, TrainingConfig
 from monitor import bootstrap
 from monitor.cli.app import COMMANDS
 from monitor.records import StreamIndex
@@ -50,7 +50,7 @@ def test_every_setting_is_documented(key: str) -> None:
 def test_every_option_of_every_detector_is_documented(kind: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs/configuration.md").read_text("utf-8"), re.MULTILINE)
 
-    for config_class, of in ((models.architecture(kind).config_class, f"`{kind}`"), (TrainingConfig, "every kind")):
+    for config_class, of in ((CONFIGS[kind], f"`{kind}`"), (TrainingConfig, "every kind")):
         assert {field.name for field in fields(config_class)} <= {name for name, whose in rows if whose == of}
 
 
@@ -71,7 +71,7 @@ def test_messages_shown_in_the_documents_can_be_read() -> None:
     text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
     shown = re.findall(r"```toml\n(.*?)```\n```(?:json|csv)\n(.*?)```", text, re.DOTALL)
 
-    assert len(shown) == 4
+    assert len(shown) == 5
     for config, message in shown:
         (family,) = parse(tomllib.loads(config)).families.values()
         decoder = bootstrap.decoder(family, StreamIndex())

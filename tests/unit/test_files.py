@@ -124,7 +124,8 @@ def test_rows_that_cannot_be_read_are_dead_letters_with_their_row_and_reason(tmp
     (readings,), dead, poll = read(path, FileColumns(values=("value",), time="when", key="name"))
 
     assert [letter.reason for letter in dead] == [
-        "time", "value", "missing-time", "value", "value", "missing-key", "fields", "fields",
+        "bad-time", "bad-value", "missing-time", "bad-value", "bad-value", "missing-key", "wrong-length",
+        "wrong-length",
     ]  # fmt: skip
     assert [letter.offset for letter in dead] == list(range(8))
     assert readings.offset.tolist() == [8]  # an empty line is no row

@@ -12,6 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from monitor.errors import StoreError
@@ -20,6 +21,15 @@ from monitor.store.engine import connect
 from monitor.store.outbox import open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import open_store
+
+
+def test_the_history_is_one_line_in_the_order_of_file_names() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+
+    assert scripts.get_current_head() == migrations.head()
+    assert {script.revision for script in scripts.walk_revisions()} == migrations.known()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

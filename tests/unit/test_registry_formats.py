@@ -107,6 +107,19 @@ def test_avro_messages_of_several_schemas_in_one_batch() -> None:
     assert reasons(dead) == [(2, "missing-value"), (3, "bad-value"), (4, "bad-time"), (5, "avro"), (6, "avro")]
 
 
+def test_an_avro_message_of_one_channel() -> None:
+    schema = record(("time", "int"), ("sensor", "string"), ("value", ["null", "double"]))
+    rows: list[tuple[str, float | None]] = [("b", 2.5), ("a", 1.0), ("c", 3.0), ("a", None)]
+    bodies: list[bytes | None] = [avro(schema, {"time": 1, "sensor": name, "value": value}) for name, value in rows]
+    layout = {"key": "$key", "time": "time", "values": (), "channel": "sensor"}
+
+    readings, dead = decode("avro", bodies, format=layout)
+
+    expected = np.array([[np.nan, 2.5], [1.0, np.nan], [np.nan, np.nan]], np.float32)
+    np.testing.assert_array_equal(readings.values, expected)
+    assert reasons(dead) == [(2, "unknown-channel")]
+
+
 def test_an_avro_schema_that_refers_to_another() -> None:
     point = record(("a", "float"), ("b", "float"), name="plant.Point")
     register("point", json.dumps(point), "AVRO")

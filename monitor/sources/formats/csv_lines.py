@@ -12,25 +12,30 @@ from monitor.records import DeadLetter, Float32, Int64, Readings, StreamIndex
 from monitor.settings import Family
 from monitor.sources import cells
 from monitor.sources.decode import BAD_TIME, Assembly, Fault, Key, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.formats.channels import ChannelNames
 
 _Lines = list[list[str]]
 _NO_NUMBER = Fault("bad-value", "a value is no number, or beyond float32")
 
 
 class CsvDecoder:
-    """Lines whose cells are `format.columns`; by default the key's fields, the time and the values, in this order.
+    """Lines whose cells are `format.columns`; by default the key's fields, the channel's (if any), the
+    time and the values, in this order.
 
     Cells mean what they mean in CSV files: an empty one is NaN, a time is ISO 8601 or a number. With `message` windows
     the last column takes all cells that are left. A quoted cell may hold commas and line breaks.
-    Reasons of its dead letters: empty, utf8, csv, wrong-length, missing-key, bad-key, bad-time, bad-value.
+    Reasons of its dead letters: empty, utf8, csv, wrong-length, missing-key, bad-key, bad-time, bad-value,
+    unknown-channel.
     """
 
     def __init__(self, family: Family, index: StreamIndex) -> None:
         self._index = index
         self._format = family.format
         fields, keys, time = value_fields(family), family.format.key_fields, family.format.time_fields
-        columns = family.format.columns or (*keys, *time, *fields)
-        self._width = family.width
+        columns = family.format.columns or (*keys, *family.format.channel_fields, *time, *fields)
+        self._width = 1 if family.format.channel else family.width
+        self._channels = ChannelNames(family.channels)
+        self._channel = [columns.index(name) for name in family.format.channel_fields]
         self._keys = [columns.index(name) for name in keys]
         self._time = [columns.index(name) for name in time]
         first = columns.index(fields[0])
@@ -53,6 +58,8 @@ class CsvDecoder:
         rows = np.array(origin, dtype=np.int64)
         time = self._times(assembly, lines, rows)
         values = self._numbers(assembly, lines, rows)
+        for place in self._channel:
+            values = self._channels.spread(assembly, [line[place] for line in lines], rows, values)
         stream = stream_codes(self._index, assembly, self._names(lines), rows)
         return assembly.finish(rows, stream, time, values)
 

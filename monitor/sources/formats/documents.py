@@ -14,6 +14,7 @@ from monitor.errors import SourceError
 from monitor.records import NEVER, DeadLetter, Float64, Int64, Readings, StreamIndex
 from monitor.settings import Family
 from monitor.sources.decode import EMPTY, Assembly, Cell, Fault, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.registry import Registry, UnknownSchemaError
 from monitor.sources.timestamps import LAST
 
@@ -60,6 +61,7 @@ class DocumentDecoder(ABC):
         self._width = family.width
         self._vector = family.window.kind == "message"
         self._values = value_fields(family)
+        self._channels = ChannelNames(family.channels)
         self._readers: dict[int, Reader] = {}
 
     @abstractmethod
@@ -115,12 +117,22 @@ class DocumentDecoder(ABC):
         time: _Time = NEVER
         for name in layout.time_fields:
             time = _field(document, "time", name, _time)
+        for name in layout.channel_fields:
+            return key, time, self._one_channel(document, name)
         if not self._vector:
             return key, time, [_field(document, "value", name, _number) for name in self._values]
         values = _field(document, "value", self._values[0], _numbers)
         if len(values) != self._width:
             raise Unreadable(*wrong_length(self._width))
         return key, time, values
+
+    def _one_channel(self, document: Document, name: str) -> list[Cell]:
+        place = self._channels.place(_field(document, "channel", name, _key))
+        if isinstance(place, Fault):
+            raise Unreadable(*place)
+        cells: list[Cell] = [None] * self._width
+        cells[place] = _field(document, "value", self._values[0], _number)
+        return cells
 
     def _reader(self, number: int, useless: dict[int, Fault]) -> Reader:
         if number in self._readers:

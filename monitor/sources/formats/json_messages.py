@@ -9,6 +9,7 @@ import numpy as np
 from monitor.records import Bool, DeadLetter, Float32, Float64, Int64, Readings, StreamIndex
 from monitor.settings import Family
 from monitor.sources.decode import Assembly, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.json_bodies import JsonBodies, Place, key_and_time
 
 
@@ -16,7 +17,8 @@ class JsonDecoder:
     """One JSON object per message, laid out as the family's `format` says; unknown fields are ignored.
 
     Reasons of its dead letters: empty, utf8, json, not-an-object, duplicate-key, missing-key, bad-key, missing-time,
-    bad-time, missing-value, bad-value, wrong-length. A value of null is NaN.
+    bad-time, missing-value, bad-value, wrong-length, missing-channel, bad-channel, unknown-channel.
+    A value of null is NaN.
     Raises SettingsError for a format that cannot be.
     """
 
@@ -29,9 +31,12 @@ class JsonDecoder:
         self._vector = family.window.kind == "message"
         kind = list[float | None] if self._vector else float | None
         values: list[Place] = [("value", name, kind) for name in value_fields(family)]
+        values += [("channel", name, str | int) for name in family.format.channel_fields]
+        self._channels = ChannelNames(family.channels)
         self._bodies = JsonBodies([*key_and_time(family.format), *values], many=self._many)
         self._time = self._bodies.getters("time")
         self._values = self._bodies.getters("value")
+        self._channel = self._bodies.getters("channel")
 
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
         """See `monitor.sources.decode.Decoder`."""
@@ -42,12 +47,14 @@ class JsonDecoder:
         else:
             time = assembly.stamps(rows)
         values = self._numbers(assembly, messages, rows)
+        if self._channel:
+            values = self._channels.spread(assembly, list(map(self._channel[0], messages)), rows, values)
         stream = stream_codes(self._index, assembly, self._bodies.keys(self._format, messages), rows)
         return assembly.finish(rows, stream, time, values)
 
     def _numbers(self, assembly: Assembly, messages: list[Any], rows: Int64) -> Float32:
         """Values (n, width); NaN where a message gives null."""
-        found: Float64 = np.full((len(messages), self._width), np.nan)
+        found: Float64 = np.full((len(messages), 1 if self._channel else self._width), np.nan)
         if self._vector:
             vectors = list(map(self._values[0], messages))
             fits: Bool = np.fromiter(map(len, vectors), np.int64, len(vectors)) == self._width

@@ -1,0 +1,181 @@
+"""`watchkeeper late`: readings that came too late to be accepted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor import telemetry
+from monitor.cli.stored import Config, Url, store_url, utc
+from monitor.durations import format_duration
+from monitor.errors import SettingsError
+from monitor.records import LIVE
+from monitor.settings import Settings, load
+
+if TYPE_CHECKING:
+    from monitor.cli.found import FittedTable
+    from monitor.pipeline import Pipeline
+    from monitor.ports import Assignments, Source
+    from monitor.replay.rescoring import Difference
+    from monitor.store.late import LateRecord
+    from monitor.store.queries import Reader
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def late() -> None:
+    """List readings that came too late, and score them after all."""
+
+
+@app.command("list")
+def list_(
+    config: Config = None,
+    url: Url = None,
+    run: Annotated[str, typer.Option(help="live, or the name of a replay.")] = LIVE,
+    family: Annotated[str | None, typer.Option(help="Only those of this family.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Only those of this stream.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List late readings, the newest arrivals first; families keep 10,000 of them, and count all."""
+    from rich.console import Console
+
+    from monitor.store.queries import open_reader
+
+    reader = open_reader(store_url(config, url))
+    try:
+        found = reader.list_late(run, family=family, stream=stream, limit=limit)
+        families = [summary for summary in reader.late_summaries(run) if family in (None, summary.family)]
+    finally:
+        reader.close()
+    if as_json:
+        rows = [{"family": summary.family, "late": summary.counted, "kept": summary.kept} for summary in families]
+        typer.echo(json.dumps({"families": rows, "readings": [_fields(row) for row in found]}, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    console.print(_table(found) if found else f"No late reading is kept of run {run}.")
+    for summary in families:
+        console.print(f"{summary.family}: {summary.counted:,} late, {summary.kept:,} of them kept", markup=False)
+
+
+def _table(rows: list[LateRecord]) -> FittedTable:
+    from monitor.cli.found import FittedTable
+
+    columns = {
+        "time (UTC)": [utc(row.time) for row in rows],
+        "late by": [format_duration(row.behind) for row in rows],
+        "stream": [row.stream for row in rows],
+        "values": [", ".join("-" if math.isnan(value) else f"{value:g}" for value in row.values) for row in rows],
+        "recorded (UTC)": [utc(row.recorded) for row in rows],
+        "from": [f"{row.partition}/{row.offset}" for row in rows],
+    }
+    return FittedTable(columns, ("from", "recorded (UTC)", "values"), title="Late readings")
+
+
+def _fields(row: LateRecord) -> dict[str, object]:
+    from monitor.notifiers.payload import iso
+
+    values = [None if math.isnan(value) else value for value in row.values]
+    return {
+        "family": row.family, "stream": row.stream, "time": iso(row.time), "late_by": format_duration(row.behind),
+        "values": values, "partition": row.partition, "offset": row.offset, "recorded": iso(row.recorded),
+    }  # fmt: skip
+
+
+@app.command()
+def rescore(
+    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    *,
+    name: Annotated[str, typer.Option(help="Run name of the replay; its rows in SQL carry it.")],
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Delete what an earlier run of that name left.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Replay the past that late readings touch from Kafka, with them in time, and say which live scores differ."""
+    from monitor import bootstrap
+    from monitor.cli.replay import from_kafka, worker
+    from monitor.cli.running import stopping
+    from monitor.replay.bounded import Between
+    from monitor.replay.rescoring import past_of, waiting
+
+    settings = load(config)
+    wanted = {key: value for key, value in settings.families.items() if family in (None, key)}
+    late_rows = _late_rows(settings, wanted)
+    if not late_rows:
+        raise SettingsError("no late reading is kept of the live run" + (f" and family {family}" if family else ""))
+    pasts = {key: past_of(rows, key, wanted[key]) for key, rows in late_rows.items()}
+    chosen = settings.model_copy(
+        update={"families": {key: waiting(wanted[key], past.lateness) for key, past in pasts.items()}}
+    )
+    start, end = min(past.start for past in pasts.values()), max(past.end for past in pasts.values())
+    telemetry.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
+    range_ = from_kafka(chosen, start, None)  # what the last windows need may have arrived long after the late reading
+
+    def connect(running: dict[str, Pipeline], listener: Assignments) -> Source:
+        return Between(range_(running, listener), start, end)
+
+    with stopping() as stop, worker(chosen, name, connect, replace=replace, notify=False) as runner:
+        runner.run(stop.is_set)
+    reader = bootstrap.reader(settings)
+    try:
+        found = {key: _differences(reader, name, key, rows, start, end) for key, rows in late_rows.items()}
+    finally:
+        reader.close()
+    left_out = sum(past.left_out for past in pasts.values())
+    _report(name, found, left_out, complete=not stop.is_set(), as_json=as_json)
+
+
+def _late_rows(settings: Settings, names: Iterable[str]) -> dict[str, list[LateRecord]]:
+    """The ledger of the live run, by family, where it has anything."""
+    from monitor import bootstrap
+
+    reader = bootstrap.reader(settings)
+    try:
+        found = {name: reader.list_late(LIVE, family=name) for name in names}
+    finally:
+        reader.close()
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _differences(
+    reader: Reader, run: str, family: str, rows: list[LateRecord], start: int, end: int
+) -> list[Difference]:
+    """By stream."""
+    from monitor.replay.rescoring import compare
+
+    found = []
+    for stream in sorted({row.stream for row in rows}):
+        times = [row.time for row in rows if row.stream == stream]
+        before, after = (
+            reader.scores_of(which, family, stream, start=start, end=end, limit=10**6) for which in (LIVE, run)
+        )
+        found.append(compare(stream, times, before, after))
+    return found
+
+
+def _report(name: str, found: dict[str, list[Difference]], left_out: int, *, complete: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from monitor.cli.found import FittedTable
+
+    rows = [(family, asdict(difference)) for family, differences in found.items() for difference in differences]
+    if as_json:
+        streams = [{"family": family, **fields} for family, fields in rows]
+        typer.echo(json.dumps({"run": name, "complete": complete, "left_out": left_out, "streams": streams}))
+        return
+    columns = {"family": [family for family, _ in rows]}
+    columns |= {key.replace("_", " "): [str(fields[key]) for _, fields in rows] for key in (rows[0][1] if rows else ())}
+    console = Console(highlight=False)
+    title = f"Run {name}: live scores with late readings" + ("" if complete else " (stopped before its end)")
+    console.print(FittedTable(columns, ("removed", "family", "compared"), title=title))
+    if left_out:
+        console.print(f"{left_out:,} readings are too late even for this, and stay out.")

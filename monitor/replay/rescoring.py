@@ -1,0 +1,77 @@
+"""Late readings after all: which past to replay so that they are in time, and what comes out differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.durations import Span
+from monitor.errors import SettingsError
+from monitor.late import LateReading
+from monitor.records import Scores, State
+from monitor.settings import Family
+
+MOST = 10_000  # slots that a replay waits for late readings: it holds as many readings of each stream
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Replay the event times [start, end), ns, waiting `lateness` slots; `left_out` readings are later than that."""
+
+    start: int
+    end: int
+    lateness: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Of one stream's windows that end in the replayed past, how the scores with its `late` readings differ.
+
+    `changed` of the `compared` windows have another score; `added` and `removed` ones are on one side only. Windows
+    that were live before there was a model are not compared.
+    """
+
+    stream: str
+    late: int
+    compared: int
+    changed: int
+    added: int
+    removed: int
+    anomalies_before: int
+    anomalies_after: int
+
+
+def past_of(rows: Sequence[LateReading], name: str, family: Family) -> Past:
+    """The past that late readings of a family touch. Raises SettingsError where there is no grid to put them on."""
+    if family.interval is None or family.window.kind in ("beat", "message"):
+        raise SettingsError(f"families.{name}: late readings can be scored again only in windows on a grid")
+    behind = np.array([-(-row.behind // family.interval) for row in rows])
+    time = np.array([row.time for row in rows])[behind <= MOST]
+    if not len(time):
+        raise SettingsError(f"families.{name}: all late readings are more than {MOST:,} intervals late")
+    lateness = max(int(behind[behind <= MOST].max()), family.align.lateness.steps(family.interval, "align.lateness"))
+    gap = family.align.max_gap.steps(family.interval, "align.max_gap")
+    reach = (family.length + gap + 1) * family.interval
+    return Past(int(time.min()) - reach, int(time.max()) + reach, lateness, int((behind > MOST).sum()))
+
+
+def waiting(family: Family, slots: int) -> Family:
+    """The same family with another lateness."""
+    return family.model_copy(update={"align": family.align.model_copy(update={"lateness": Span(count=slots)})})
+
+
+def compare(stream: str, times: Sequence[int], before: Scores, after: Scores) -> Difference:
+    """How a stream's scores differ from its first late reading on; `times` has those of its late readings."""
+    judged = before.take((before.state != State.BOOTSTRAP) & (before.end >= min(times)))
+    apart = before.end[before.state == State.BOOTSTRAP]
+    again = after.take(~np.isin(after.end, apart) & (after.end >= min(times)))
+    _, old, new = np.intersect1d(judged.end, again.end, return_indices=True)
+    changed = judged.score[old].view(np.uint32) != again.score[new].view(np.uint32)
+    return Difference(
+        stream=stream, late=len(times), compared=len(old), changed=int(changed.sum()), added=len(again) - len(new),
+        removed=len(judged) - len(old), anomalies_before=int((judged.state == State.ANOMALY).sum()),
+        anomalies_after=int((again.state == State.ANOMALY).sum()),
+    )  # fmt: skip
