@@ -16,8 +16,8 @@ setup: $(READY)  ## make .venv with the versions of constraints.txt
 demo: $(READY)  ## the whole product on simulated plants, in memory
 	$(BIN)/watchkeeper demo $(ARGS)
 
-test: $(READY)  ## all tests but `bench` and `chaos`, with branch coverage and the reason of every skip
-	$(BIN)/pytest --ignore=tests/benchmarks --ignore=tests/chaos --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+test: $(READY)  ## all tests, with branch coverage and the reason of every skip; `chaos` in its short form
+	$(BIN)/pytest --ignore=tests/benchmarks --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
 
 check: $(READY)  ## lint, format, types and import rules
 	$(BIN)/ruff check

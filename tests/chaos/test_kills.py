@@ -38,4 +38,4 @@ def test_three_workers_on_postgresql(build: Build, postgres_url: str) -> None:
 def test_one_worker_on_sqlite(build: Build, tmp_path: Path) -> None:
     with build(f"sqlite:///{tmp_path}/store.db") as site, reported(site, "one worker on SQLite"):
         site.plant.start()
-        havoc(site, kills=100 if LONG else 5, workers=1, rng=random.Random(11))
+        havoc(site, kills=100 if LONG else 10, workers=1, rng=random.Random(11))
