@@ -115,7 +115,7 @@ class Streams:
         columns = (self.ids[codes], self.partition[codes], clock, *first)
         more = (self._counted[codes], gaps, out_of_range, self.pipeline.seen(codes), self._rates(codes, clock, totals))
         rows, rest = ([column.tolist() for column in some] for some in (columns, more))
-        return list(map(StreamState, *rows, self.pipeline.dump(codes), *rest))
+        return list(map(StreamState._make, zip(*rows, self.pipeline.dump(codes), *rest, strict=True)))
 
     def settled(self) -> None:
         """A commit has made the states durable."""

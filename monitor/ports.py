@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from monitor.kept_scores import Rollup
 from monitor.late import LateBlock
@@ -86,8 +86,7 @@ class OpenedStream:
     counts: Counts = (0, 0, 0, 0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamState:
+class StreamState(NamedTuple):
     """What is saved of a stream at a commit. Counters are totals since the stream was first seen.
 
     `before` is how many readings the row had counted (accepted, late, duplicate, future) when this worker last read or

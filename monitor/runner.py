@@ -53,6 +53,7 @@ class Runner:
         self._look = 0.0  # when models are looked after again, at the latest
         self._due = 0.0  # when the interval of what is pending is over
         self._rest = 0.0  # no commit before that, however urgent
+        self._prepared = 0.0  # seconds that it took to make the last commit
         self._in_hand = False  # a poll is being held back whose streams are not open yet
         self._later: Poll | None = None  # the rest of a poll that was cut
         self._stop: Callable[[], bool] = lambda: False
@@ -203,13 +204,16 @@ class Runner:
     def _launch(self) -> None:
         """Put what is pending on its way; afterwards there is nothing pending."""
         if self._pending.dirty and not self._writer.fenced:
-            self._writer.launch(self._pending.complete())
+            began = time.monotonic()
+            commit = self._pending.complete()
             self._pending.settle()
+            self._prepared = time.monotonic() - began
+            self._writer.launch(commit)
 
     def _land(self, source: Source) -> None:
         self._writer.land(self._hold(source))
         if not self._writer.fenced and (landed := self._writer.landed()):
-            self._rest = time.monotonic() + REST * self._writer.took
+            self._rest = time.monotonic() + REST * (self._prepared + self._writer.took)
             source.commit(landed)
 
     def _hold(self, source: Source) -> Wait:

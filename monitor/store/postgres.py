@@ -6,7 +6,6 @@ The rows of a COPY are laid out by numpy: a score has a fixed width once it is k
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,7 @@ _COPY_SCORES = (
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
 _COPY_TRAILER = b"\xff\xff"
 
-_STATE_FIELDS = (
-    "id", "partition", "last_time", "accepted", "late", "duplicate", "future", "imputed", "state", "before",
-    "gaps", "out_of_range", "seen", "rate",
-)  # fmt: skip
-_UPDATE_STREAMS = (
+_UPDATE_STREAMS = (  # arrays in the order of StreamState's fields
     "UPDATE streams SET partition = new.partition, last_time = new.last_time, accepted = new.accepted,"
     " late = new.late, duplicate = new.duplicate, future = new.future, imputed = new.imputed, gaps = new.gaps,"
     " out_of_range = new.out_of_range, seen = new.seen, rate = new.rate, state = new.state,"
@@ -95,8 +90,7 @@ class Postgres:
 
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
         """Save the state of streams by id, where nobody else has written since."""
-        columns = [list(map(attrgetter(name), streams)) for name in _STATE_FIELDS]
-        return connection.exec_driver_sql(_UPDATE_STREAMS, (now, *columns)).rowcount
+        return connection.exec_driver_sql(_UPDATE_STREAMS, (now, *map(list, zip(*streams, strict=True)))).rowcount
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Those of `names` that have a row."""

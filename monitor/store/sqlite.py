@@ -25,10 +25,10 @@ _INSERT_SCORES = (
     'INSERT INTO scores (stream_id, end_ns, start_ns, score, "limit", ratio, imputed, state, model) VALUES '
 )
 _SCORE = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_UPDATE_STREAM = (
-    'UPDATE streams SET "partition" = ?, last_time = ?, accepted = ?, late = ?, duplicate = ?, future = ?,'
-    " imputed = ?, gaps = ?, out_of_range = ?, seen = ?, rate = ?, state = ?, updated = ?"
-    " WHERE id = ? AND accepted + late + duplicate + future = ifnull(?, accepted + late + duplicate + future)"
+_UPDATE_STREAM = (  # ?1 is the first field of StreamState, and so on
+    'UPDATE streams SET "partition" = ?2, last_time = ?3, accepted = ?4, late = ?5, duplicate = ?6, future = ?7,'
+    " imputed = ?8, gaps = ?11, out_of_range = ?12, seen = ?13, rate = ?14, state = ?9, updated = {now}"
+    " WHERE id = ?1 AND accepted + late + duplicate + future = ifnull(?10, accepted + late + duplicate + future)"
 )
 _FIND_STREAMS = (
     "SELECT name, id, state, accepted, late, duplicate, future, imputed, gaps, out_of_range FROM streams"
@@ -73,14 +73,7 @@ class Sqlite:
 
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
         """Save the state of streams by id, where nobody else has written since."""
-        rows = [
-            (
-                s.partition, s.last_time, s.accepted, s.late, s.duplicate, s.future, s.imputed, s.gaps,
-                s.out_of_range, s.seen, s.rate, s.state, now, s.id, s.before,
-            )
-            for s in streams
-        ]  # fmt: skip
-        return connection.exec_driver_sql(_UPDATE_STREAM, rows).rowcount
+        return connection.exec_driver_sql(_UPDATE_STREAM.format(now=int(now)), list(streams)).rowcount
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Those of `names` that have a row."""

@@ -390,12 +390,12 @@ def test_a_stream_that_another_worker_wrote_is_not_overwritten(keeper: Memory | 
     store = keeper.store()
     stream = store.open_streams("live", "machines", ["m-1"])[0]
     assert stream.counts == (0, 0, 0, 0, 0, 0, 0)
-    store.commit(Commit("live", streams=[replace(state(stream.id, b"one"), before=0)]))
+    store.commit(Commit("live", streams=[state(stream.id, b"one")._replace(before=0)]))
     with pytest.raises(FencedError, match="written by another worker"):
-        store.commit(Commit("live", streams=[replace(state(stream.id, b"two"), before=0)]))
+        store.commit(Commit("live", streams=[state(stream.id, b"two")._replace(before=0)]))
     again = store.open_streams("live", "machines", ["m-1"])[0]
     assert (again.state, again.counts) == (b"one", (4, 3, 2, 1, 0, 0, 0))
-    store.commit(Commit("live", streams=[replace(state(stream.id, b"three"), before=10)]))
+    store.commit(Commit("live", streams=[state(stream.id, b"three")._replace(before=10)]))
     assert store.open_streams("live", "machines", ["m-1"])[0].state == b"three"
 
 
@@ -403,7 +403,7 @@ def test_what_is_known_of_streams(keeper: Memory | Sql) -> None:
     store = keeper.store()
     one, two, _ = store.open_streams("live", "machines", ["m-1", "m-2", "m-3"])
     more: dict[str, Any] = {"gaps": 6, "out_of_range": 7, "seen": -1, "rate": 0.5}
-    rows = [replace(state(one.id, b"one"), **more), replace(state(two.id, b"two"), partition=5)]
+    rows = [state(one.id, b"one")._replace(**more), state(two.id, b"two")._replace(partition=5)]
     store.commit(Commit("live", streams=rows))
 
     assert store.open_streams("live", "machines", ["m-1"])[0].counts == (4, 3, 2, 1, 0, 6, 7)

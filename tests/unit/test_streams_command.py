@@ -37,7 +37,7 @@ def store(url: str) -> SqlStore:
 
 def fill(store: SqlStore, name: str, family: str = "machines", **more: Any) -> None:
     stream = store.open_streams("live", family, [name])[0]
-    store.commit(Commit("live", streams=[replace(state(stream.id, b"", DAY), before=None, **more)]))
+    store.commit(Commit("live", streams=[state(stream.id, b"", DAY)._replace(before=None, **more)]))
 
 
 def of_kind(kind: str, stream: str = "m-1", state_: AlertState = AlertState.OPEN) -> Alert:
