@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench chaos kafka clean
+.PHONY: help setup demo test check bench bench-peers chaos kafka clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the versions of constraints.txt
 
@@ -25,8 +25,11 @@ check: $(READY)  ## lint, format, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## speed and memory
-	$(BIN)/pytest tests/benchmarks -s $(ARGS)
+bench: $(READY)  ## speed and memory, into docs/benchmarks.md; BENCH_SCALE=0.02 is a quick check and keeps nothing
+	BENCH_RECORD=1 $(BIN)/pytest tests/benchmarks --ignore=tests/benchmarks/peers -s $(ARGS)
+
+bench-peers: $(READY)  ## the same against other stream processors, which are installed into .bench
+	BENCH_RECORD=1 $(BIN)/pytest tests/benchmarks/peers -s $(ARGS)
 
 chaos: $(READY)  ## the long form of the tests that kill workers, brokers and databases
 	CHAOS_LONG=1 $(BIN)/pytest tests/chaos --timeout=7200 $(ARGS)
@@ -35,7 +38,7 @@ kafka: $(READY)  ## a real one-node Apache Kafka on this machine, in the foregro
 	$(BIN)/python deploy/kafka/kafka.py $(ARGS)
 
 clean:  ## remove .venv, caches and what the demo wrote
-	rm -rf $(VENV) demo build dist htmlcov .coverage *.egg-info
+	rm -rf $(VENV) .bench demo build dist htmlcov .coverage *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find monitor models tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
