@@ -8,6 +8,7 @@ everything it holds in memory, leaves the group and begins again from what the s
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -31,7 +32,8 @@ log = structlog.get_logger()
 POLL_S = 1.0
 GLANCE_S = 0.005  # between looks at a commit on its way that another one waits for
 LOOK_S = 5.0  # how often models are looked after while readings never pause
-REST = 2  # after a commit that took t seconds there is none for 2 t: however many alerts, reading goes on
+REST = 4  # after a commit that took t seconds there is none for 4 t: at most a fifth of the time goes into commits
+HURRY = 1  # the same where an alert is to be told: however many there are, reading goes on
 
 
 class Runner:
@@ -52,8 +54,8 @@ class Runner:
         self._writer = Writer(store, lambda: self._stop())  # noqa: PLW0108 (`run` sets another one)
         self._look = 0.0  # when models are looked after again, at the latest
         self._due = 0.0  # when the interval of what is pending is over
-        self._rest = 0.0  # no commit before that, however urgent
-        self._prepared = 0.0  # seconds that it took to make the last commit
+        self._landed = -math.inf  # when the last commit was durable
+        self._prepared = 0.0  # seconds that it took to make it
         self._in_hand = False  # a poll is being held back whose streams are not open yet
         self._later: Poll | None = None  # the rest of a poll that was cut
         self._stop: Callable[[], bool] = lambda: False
@@ -188,7 +190,8 @@ class Runner:
         """Seconds; while one is on its way, the next is not due before it is a whole interval late."""
         if not self._pending.dirty:
             return POLL_S
-        due = self._rest if self._pending.urgent else max(self._due, self._rest)
+        took = self._prepared + self._writer.took
+        due = self._landed + HURRY * took if self._pending.urgent else max(self._due, self._landed + REST * took)
         seconds = due - time.monotonic()
         if self._writer.busy and not self._writer.arrived and seconds > -self._plan.interval:
             return max(seconds, GLANCE_S)
@@ -213,7 +216,7 @@ class Runner:
     def _land(self, source: Source) -> None:
         self._writer.land(self._hold(source))
         if not self._writer.fenced and (landed := self._writer.landed()):
-            self._rest = time.monotonic() + REST * (self._prepared + self._writer.took)
+            self._landed = time.monotonic()
             source.commit(landed)
 
     def _hold(self, source: Source) -> Wait:

@@ -77,7 +77,7 @@ class Lane:
         polls = partial(log.polls, bootstrap.decoder(FAMILY, pipeline.index))
         champions = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
         self._commits = interval < math.inf
-        self._rest = 0.0  # seconds without a commit that the last one has left behind
+        self._ago = math.inf  # seconds between the last commit and the end of the last run
         self.runner = Runner(
             lambda listener: MemorySource(PLACE, polls, listener),
             store, {plant.FAMILY: pipeline}, champions, Plan(interval=interval),
@@ -86,7 +86,7 @@ class Lane:
     def run(self, records: int) -> float:
         """Records per second, over that many or up to the next commit after them."""
         runner, first, began, took = self.runner, self.runner.totals.records, time.monotonic(), 0.0
-        runner._rest = began + self._rest
+        runner._landed = began - self._ago
 
         def stop() -> bool:
             nonlocal took
@@ -97,7 +97,7 @@ class Lane:
         runner.run(stop)
         if self._commits:
             took = time.monotonic() - began
-        self._rest = runner._rest - time.monotonic()
+        self._ago = time.monotonic() - runner._landed
         return (runner.totals.records - first) / took
 
 
