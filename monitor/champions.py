@@ -78,11 +78,17 @@ class Champions:
         family.waiting.update(stream_ids)
         if pipeline.scorer is not None:
             self._enrol(pipeline, pipeline.scorer, family)
-        elif self._start is not None and family.job is None and time.monotonic() >= family.not_before:
+        elif self._start is not None and self.trains(pipeline.name):
             log.info("training_started", family=pipeline.name, streams=len(family.waiting))
             family.job, family.began = self._start(pipeline.name), time.monotonic()
             family.tell = family.began + TELL_S
             self.holding = pipeline.family.train.wait
+
+    def trains(self, family: str) -> bool:
+        """See `monitor.plan.Models`; not for a while after a training that failed, nor in a replay."""
+        known = self._families.get(family)
+        free = known is None or (known.job is None and time.monotonic() >= known.not_before)
+        return self._start is not None and free
 
     def _finished(self, pipelines: Mapping[str, Pipeline]) -> bool:
         """Whether a training has ended since the last look."""
@@ -104,6 +110,8 @@ class Champions:
     def _enrol(self, pipeline: Pipeline, scorer: Scorer, family: _Family) -> None:
         if time.monotonic() < family.not_before:
             return
+        for name in family.waiting.keys() - pipeline.index.codes.keys():
+            del family.waiting[name]  # its partition has left: another worker needs what was kept of it
         kept = self._store.history(self._run, pipeline.name, list(family.waiting.values()))
         history = training.first(kept, training.span(pipeline.family))
         profiles = training.enrol(pipeline.family, history, scorer, self._summarise)
@@ -119,9 +127,11 @@ class Champions:
     def _forget(self, name: str, enrolled: set[str]) -> None:
         """The training blocks of enrolled streams have done their work."""
         family = self._families.setdefault(name, _Family())
-        done = enrolled & family.waiting.keys()
+        done = sorted(enrolled & family.waiting.keys())
         if done:
-            self._store.drop_history([family.waiting.pop(stream) for stream in sorted(done)])
+            self._store.drop_history([family.waiting[stream] for stream in done])
+            for stream in done:
+                del family.waiting[stream]
 
 
 def _tell(name: str, family: _Family) -> None:

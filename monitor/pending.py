@@ -17,6 +17,10 @@ from monitor.records import Alert, Evidence, Int64, Poll, Readings, Scores, Topi
 Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
 
 
+MOST = 100_000  # windows (and readings kept to train on) in one commit: bounds its memory and how long it takes
+OF_DEAD = 10  # a dead letter counts for so many: it brings its body
+
+
 @dataclass(slots=True)
 class Totals:
     """What a run has done so far."""
@@ -42,6 +46,7 @@ class Pending:
         self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
         self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
         self._run, self._announce, self._scores = run, announce, scores
+        self._size = 0
         self._summed: list[tuple[Int64, Scores]] = []  # to be rolled up
         self._commit = Commit(run)
 
@@ -49,6 +54,11 @@ class Pending:
     def dirty(self) -> bool:
         """Whether there is anything to write."""
         return bool(self.partitions.next or self._commit.scores or self._commit.dead)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is large enough, whatever the clock says."""
+        return self._size >= MOST
 
     @property
     def urgent(self) -> bool:
@@ -64,6 +74,7 @@ class Pending:
         self.totals.records += poll.records
         self.totals.dead += len(poll.dead)
         self._commit.dead += poll.dead
+        self._size += OF_DEAD * len(poll.dead)
         self._commit.gaps += poll.gaps
         self.partitions.next.update(poll.positions)
 
@@ -101,7 +112,7 @@ class Pending:
     def settle(self) -> None:
         """It is written, or given up: begin the next one."""
         self._commit = Commit(self._run)
-        self._summed = []
+        self._summed, self._size = [], 0
         self.partitions.settled()
         for streams in self.streams.values():
             streams.settled()
@@ -132,6 +143,7 @@ class Pending:
             self.partitions.guard((streams.pipeline.family.topic, number) for number in numbers.tolist())
 
     def _count(self, outcome: Outcome, readings: int) -> None:
+        self._size += len(outcome.scores) + sum(len(block.time) for _, block in outcome.history)
         totals = self.totals
         totals.readings += readings
         totals.windows += len(outcome.scores)

@@ -23,6 +23,10 @@ class Models(Protocol):
         """These streams (name to store id) are ready: train the family's first model, or profile them for it."""
         ...
 
+    def trains(self, family: str) -> bool:
+        """Whether a request would begin to train the family's first model now."""
+        ...
+
     @property
     def holding(self) -> bool:
         """Whether reading should pause until a model is there."""

@@ -33,6 +33,7 @@ POLL_S = 1.0
 GLANCE_S = 0.005  # between looks at a commit on its way that another one waits for
 LOOK_S = 5.0  # how often models are looked after while readings never pause
 REST = 4  # after a commit that took t seconds there is none for 4 t: at most a fifth of the time goes into commits
+LONGEST_S = 10.0  # a process that was stopped in the middle of a commit need not rest for as long
 HURRY = 1  # the same where an alert is to be told: however many there are, reading goes on
 
 
@@ -87,6 +88,8 @@ class Runner:
                 if watch is not None:
                     watch(self.totals)
             self._commit(source, wait=True)
+            if self._writer.fenced:
+                log.warning("stopped_fenced", note="the last interval is left to the worker that took over")
         finally:
             source.close()
             self._writer.abandon()
@@ -129,9 +132,10 @@ class Runner:
 
     def _turn(self, source: Source) -> bool:
         """Poll once and do what is due; true when the work is over."""
-        poll = self._next(source)
-        if self._writer.fenced or not self._process(poll, source):
+        poll, self._later = self._later or source.poll(min(POLL_S, max(0.0, self._until_commit()))), None
+        if self._writer.fenced or not self._open(poll, source):
             return False
+        poll = self._take_in(poll)
         if poll.finished:
             for family, pipeline in self._pipelines.items():
                 self._pending.add(family, pipeline.flush())
@@ -148,26 +152,18 @@ class Runner:
             self._serve_models(source)
         return over
 
-    def _next(self, source: Source) -> Poll:
-        """What is left of the last poll, else a new one; cut where a family must be trained before it goes on."""
-        poll, self._later = self._later or source.poll(min(POLL_S, max(0.0, self._until_commit()))), None
-        for family, readings in poll.readings.items():
-            pipeline = self._pipelines[family]
-            rows = pipeline.rows_until_ready(readings)
-            if rows < len(readings):
-                poll, self._later = split(poll, family, pipeline.family.topic, rows)
-                break  # the other family is cut when its turn comes
-        return poll
-
     def _model_is_due(self) -> bool:
         """Whether a family waits for its first model and can be trained now."""
         return any(
-            ready and self._pipelines[family].scorer is None and self._pipelines[family].family.train.wait
+            ready
+            and self._pipelines[family].scorer is None
+            and self._pipelines[family].family.train.wait
+            and self._models.trains(family)
             for family, ready in self._pending.ready.items()
         )
 
-    def _process(self, poll: Poll, source: Source) -> bool:
-        """Take a poll in, as a whole; false when the worker was fenced before that."""
+    def _open(self, poll: Poll, source: Source) -> bool:
+        """Fetch the states of streams seen for the first time; false when the worker was fenced meanwhile."""
         self._in_hand = True
         for family, readings in poll.readings.items():
             streams = self._pending.streams[family]
@@ -177,12 +173,21 @@ class Runner:
                 if rebuilt:
                     log.warning("state_rebuilt", family=family, parts=sorted(rebuilt))
         self._in_hand = False
-        if self._writer.fenced:
-            return False
+        return not self._writer.fenced
+
+    def _take_in(self, poll: Poll) -> Poll:
+        """Process a poll as a whole, or up to where families must be trained first; returns what was processed."""
+        rows = {
+            family: self._pipelines[family].rows_until_ready(readings)
+            for family, readings in poll.readings.items()
+            if self._models.trains(family)
+        }
+        limits = {self._pipelines[family].family.topic: (family, count) for family, count in rows.items()}
+        poll, self._later = split(poll, limits)
         if poll.records and not self._pending.dirty:
             self._due = time.monotonic() + self._plan.interval
         self._pending.process(poll, time.time_ns() if self._plan.live else None)
-        return True
+        return poll
 
     # Commits
 
@@ -190,7 +195,9 @@ class Runner:
         """Seconds; while one is on its way, the next is not due before it is a whole interval late."""
         if not self._pending.dirty:
             return POLL_S
-        took = self._prepared + self._writer.took
+        if self._pending.full:
+            return 0.0
+        took = min(self._prepared + self._writer.took, LONGEST_S)
         due = self._landed + HURRY * took if self._pending.urgent else max(self._due, self._landed + REST * took)
         seconds = due - time.monotonic()
         if self._writer.busy and not self._writer.arrived and seconds > -self._plan.interval:
@@ -246,6 +253,7 @@ class Runner:
         self._pending.forget()
         self._in_hand = False
         self._later = None
+        self._landed = -math.inf
 
     # Models and settings
 

@@ -47,6 +47,10 @@ class Pinned:
             self._fetched = True
             self._models.refresh(pipelines)
 
+    def trains(self, family: str) -> bool:
+        """Never."""
+        return False
+
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
         """Streams that the model does not know join it as they do live."""
         self._models.request(pipeline, stream_ids)

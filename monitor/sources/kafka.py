@@ -48,8 +48,8 @@ class KafkaSource:
         messages, ends = self._read(timeout if not self._held else 0)
         messages, self._held = self._held + messages, []
         readings, dead, positions = decode(messages, self._decoders)
-        for partition, end in ends.items():  # an end may lie behind transaction markers that hold no record
-            if end > max(positions.get(partition, 0), self._position.get(partition, 0)):
+        for partition, end in ends.items():  # behind transaction markers that hold no record; or 0, of an empty one
+            if end > max(positions.get(partition, -1), self._position.get(partition, -1)):
                 positions[partition] = end
         gaps, self._reader.gaps = self._reader.gaps, []
         positions |= {(gap.topic, gap.partition): gap.end for gap in gaps}

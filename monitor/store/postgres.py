@@ -48,7 +48,13 @@ _ADD_STREAMS = (
 
 # A worker that is stopped in the middle of a transaction must not hold the next owner up for ever.
 _TIMEOUTS = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=20s"
-_CONNECT = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_CONNECT = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}  # ms: a server that takes no bytes any more is gone
 
 _MEANINGS = (  # beginnings of SQLSTATE
     ("53100", "the disk of the server is full; free some space, nothing of this commit was written"),

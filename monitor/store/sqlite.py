@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from monitor.ports import OpenedStream, ScoreBlock, StreamState
 from monitor.store.engine import StreamRow, root_cause
 
-BUSY_SECONDS = 5
+BUSY_SECONDS = 15
 
 _AT_ONCE = 100  # score rows in one INSERT: twice as fast as one by one
 _INSERT_SCORES = (

@@ -35,6 +35,9 @@ class NoModels:
     def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
         pass
 
+    def trains(self, family: str) -> bool:
+        return False
+
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
         pass
 

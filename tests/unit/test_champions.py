@@ -135,3 +135,39 @@ def test_a_stream_that_comes_later_is_enrolled_from_its_own_history(
 
     assert feed(made, ["late"]) == []
     assert list(store.history("live", "pumps")) == []
+
+
+def test_history_of_a_stream_that_left_is_kept_for_its_new_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(champions, "AGAIN_S", 0.0)
+    store, made = MemoryStore(), pipeline()
+    put_model(store, tmp_path, ["x"])
+    serving = champions_of(store, FakeJob())
+    serving.refresh({"pumps": made})
+    gone, mine = (stream.id for stream in store.open_streams("live", "pumps", ["gone", "mine"]))
+
+    def keep(id_: int, blocks: list[tuple[int, HistoryBlock]]) -> None:
+        for _, block in blocks:
+            store.commit(Commit("live", history=[HistoryBlock(id_, block.time, block.values)]))
+
+    keep(gone, feed(made, ["gone"], 10))
+    serving.request(made, {"gone": gone})  # too few windows yet
+    made.forget(made.index.intern(["gone"]))  # its partition goes to another worker, which collects more
+    keep(gone, feed(pipeline(), ["gone"], 100))
+    keep(mine, feed(made, ["mine"]))
+    serving.request(made, {"mine": mine})
+
+    assert [name for name, _ in store.history("live", "pumps")] == ["gone", "gone"]
+
+
+def test_a_failed_training_is_not_asked_for_at_every_reading() -> None:
+    store, job, made = MemoryStore(), FakeJob(), pipeline(wait=True)
+    serving = champions_of(store, job)
+    asked = [serving.trains("pumps")]
+    serving.request(made, {"a": 1})
+    asked.append(serving.trains("pumps"))  # under way
+    job.code = 1
+    serving.refresh({"pumps": made})
+
+    assert [*asked, serving.trains("pumps")] == [True, False, False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -71,6 +72,9 @@ class Models:
             if not pipeline.model:
                 profiles = {f"m-{i}": Profile(one * 0, one, 1.0, 0.2, 50) for i in range(4)}
                 pipeline.adopt(MODEL.id, DistanceScorer(), profiles)
+
+    def trains(self, family: str) -> bool:
+        return False
 
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
         raise AssertionError("every stream has a profile")
@@ -280,4 +284,47 @@ def test_reading_goes_on_while_a_commit_is_on_its_way(undisturbed: dict[str, obj
     worker = world.runner(interval=0.1)
     worker._look = math.inf  # nobody looks after models, for which the store would have to be free
     worker.run(watch=watch)
+    assert world.facts() == undisturbed
+
+
+def test_a_store_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that does not come to an end: a rebalance waits as long as it may, and the worker begins again."""
+    monkeypatch.setattr(writer, "PATIENT_S", 0.01)
+    world = World()
+    hanging, commit, took = threading.Event(), world.store.commit, list[float]()
+
+    def hang(one: Commit) -> None:
+        if not took:
+            hanging.wait(10)
+        commit(one)
+
+    world.store.commit = hang  # type: ignore[method-assign, assignment]
+
+    def meanwhile(source: Source) -> None:
+        began = time.monotonic()
+        source.take([P1])
+        took.append(time.monotonic() - began)
+        hanging.set()
+
+    world.meanwhile = meanwhile
+    world.runner(patience=0.5).run()
+    assert took[0] < 3
+    assert len(world.sources) == 2
+
+
+def test_a_commit_is_of_bounded_size(undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the interval, and however slow the store."""
+    monkeypatch.setattr("monitor.pending.MOST", 20)
+    world = World()
+    sizes, commit = list[int](), world.store.commit
+
+    def sized(one: Commit) -> None:
+        sizes.append(sum(len(block.scores) for block in one.scores))
+        time.sleep(0.02)
+        commit(one)
+
+    world.store.commit = sized  # type: ignore[method-assign, assignment]
+    world.runner(interval=100.0).run()
+    assert max(sizes) < 20 + 2 * 7  # a poll brings 7 of each partition
+    assert sum(sizes) == 2 * 37
     assert world.facts() == undisturbed

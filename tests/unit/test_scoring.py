@@ -97,6 +97,9 @@ def test_a_replay_keeps_the_models_it_began_with() -> None:
 
         def request(self, pipeline: object, stream_ids: object) -> None: ...
 
+        def trains(self, family: str) -> bool:
+            return False
+
     models = Counting()
     pinned = Pinned(models)
     pinned.refresh({})

@@ -28,9 +28,10 @@ def test_both_parts_together_are_the_poll(messages: list[tuple[int, int]], cut: 
     n = len(rows)
     values = np.arange(n, dtype=np.float32)[:, None]
     readings_ = Readings(np.zeros(n, np.int32), np.arange(n), values, partitions.astype(np.int32), offsets)
-    poll = Poll({"f": readings_}, dead, ends, records=len(messages), at_end=True)
+    other = readings_.take(np.arange(0))
+    poll = Poll({"f": readings_, "g": other}, dead, ends, records=len(messages), at_end=True)
 
-    now, later = split(poll, "f", "t", cut)
+    now, later = split(poll, {"t": ("f", cut), "u": ("g", 1)})
 
     parts = [now] if later is None else [now, later]
     assert np.concatenate([part.readings["f"].values for part in parts]).tolist() == values.tolist()
@@ -46,3 +47,15 @@ def test_both_parts_together_are_the_poll(messages: list[tuple[int, int]], cut: 
         assert len(now.readings["f"]) >= cut
     for p, o in zip(now.readings["f"].partition, now.readings["f"].offset, strict=True):
         assert o < now.positions["t", int(p)]
+
+
+def test_two_families_are_cut_each_at_its_own_reading() -> None:
+    none = np.zeros(4, np.int32)
+    readings = Readings(none, np.arange(4), np.arange(4, dtype=np.float32)[:, None], none, np.arange(4))
+    poll = Poll({"f": readings, "g": readings}, [], {("t", 0): 4, ("u", 0): 4}, records=8)
+    now, later = split(poll, {"t": ("f", 1), "u": ("g", 3)})
+    assert later is not None
+    assert (len(now.readings["f"]), len(now.readings["g"])) == (1, 3)
+    assert (len(later.readings["f"]), len(later.readings["g"])) == (3, 1)
+    assert now.positions == {("t", 0): 1, ("u", 0): 3}
+    assert later.positions == {("t", 0): 4, ("u", 0): 4}
