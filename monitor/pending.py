@@ -53,7 +53,7 @@ class Pending:
     @property
     def dirty(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.partitions.next or self._commit.scores or self._commit.dead)
+        return bool(self.partitions.next or self.partitions.unread or self._commit.scores or self._commit.dead)
 
     @property
     def full(self) -> bool:
@@ -70,7 +70,10 @@ class Pending:
         for family, readings in poll.readings.items():
             streams = self.streams[family]
             streams.seen(readings)
-            self.add(family, streams.pipeline.process(readings, now), readings)
+            most = streams.pipeline.most
+            for begin in range(0, len(readings), most):  # more than one part only where a single message is that large
+                part = readings if len(readings) <= most else readings.take(np.arange(begin, len(readings))[:most])
+                self.add(family, streams.pipeline.process(part, now), part)
         self.totals.records += poll.records
         self.totals.dead += len(poll.dead)
         self._commit.dead += poll.dead
@@ -104,7 +107,7 @@ class Pending:
 
     def complete(self) -> Commit:
         """The commit with positions and states as they are now; the same object until `settle`."""
-        self._commit.positions = self.partitions.moved()
+        self._commit.positions, self._commit.unread = self.partitions.moved(), self.partitions.unread
         self._commit.rollup = kept_scores.roll_up(self._summed) if self._summed else None
         self._commit.streams = [state for streams in self.streams.values() for state in streams.changes()]
         return self._commit

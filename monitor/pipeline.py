@@ -45,6 +45,9 @@ from monitor.windowers import cut, windower
 COUNTERS = (*GRID_COUNTERS, *HEALTH_COUNTERS)
 
 
+CELLS = 2**23  # numbers in the windows of one batch
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a batch led to. Stream columns are codes; `history` holds (code, block) of streams without a model.
@@ -148,6 +151,11 @@ class Pipeline:
             else:
                 model[code] = b""
         return set(lost)
+
+    @property
+    def most(self) -> int:
+        """Readings to take in at once: bounds the memory for windows, whatever a poll brings."""
+        return max(1, CELLS // (self.family.length * len(self.family.channels))) * self.family.hop
 
     def rows_until_ready(self, readings: Readings) -> int:
         """How many of these readings to take before the family's first training must begin; all, where it need not.

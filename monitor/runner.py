@@ -176,13 +176,12 @@ class Runner:
         return not self._writer.fenced
 
     def _take_in(self, poll: Poll) -> Poll:
-        """Process a poll as a whole, or up to where families must be trained first; returns what was processed."""
-        rows = {
-            family: self._pipelines[family].rows_until_ready(readings)
-            for family, readings in poll.readings.items()
-            if self._models.trains(family)
-        }
-        limits = {self._pipelines[family].family.topic: (family, count) for family, count in rows.items()}
+        """Process a poll up to where families must be trained first, or it gets too much; returns that part."""
+        limits = {}
+        for family, readings in poll.readings.items():
+            pipeline = self._pipelines[family]
+            ready = pipeline.rows_until_ready(readings) if self._models.trains(family) else len(readings)
+            limits[pipeline.family.topic] = (family, min(ready, pipeline.most))
         poll, self._later = split(poll, limits)
         if poll.records and not self._pending.dirty:
             self._due = time.monotonic() + self._plan.interval

@@ -328,3 +328,14 @@ def test_a_commit_is_of_bounded_size(undisturbed: dict[str, object], monkeypatch
     assert max(sizes) < 20 + 2 * 7  # a poll brings 7 of each partition
     assert sum(sizes) == 2 * 37
     assert world.facts() == undisturbed
+
+
+def test_a_poll_that_is_too_much_is_taken_in_pieces(undisturbed: dict[str, object]) -> None:
+    """Seven readings of each partition make more windows than fit at once."""
+    world = World()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monitor.pipeline.CELLS", 3 * 4)
+        worker = world.runner()
+        assert worker._pipelines["f"].most == 3
+        worker.run()
+    assert world.facts() == undisturbed
