@@ -21,6 +21,7 @@ class Partitions:
         self.epochs: dict[TopicPartition, int] = {}
         self.next: dict[TopicPartition, int] = {}
         self._durable: dict[TopicPartition, int] = {}  # next offsets, as the store has them or will have them soon
+        self._unread: set[TopicPartition] = set()  # guarded, without an offset
 
     def taken(self, positions: dict[TopicPartition, Position]) -> None:
         """The store has made us the owner."""
@@ -35,12 +36,20 @@ class Partitions:
             self.epochs.pop(partition, None)
             self.next.pop(partition, None)
             self._durable.pop(partition, None)
+            self._unread.discard(partition)
 
     def guard(self, partitions: Iterable[TopicPartition]) -> None:
         """Something of these partitions changes without a record: the next commit is to meet their fence too."""
         for partition in partitions:
             if partition in self._durable:
                 self.next.setdefault(partition, self._durable[partition])
+            elif partition in self.epochs:
+                self._unread.add(partition)
+
+    @property
+    def unread(self) -> dict[TopicPartition, int]:
+        """Epoch of every guarded partition of which the store has no offset, nor will the next commit bring one."""
+        return {p: self.epochs[p] for p in self._unread - self.next.keys()}
 
     def moved(self) -> dict[TopicPartition, tuple[int, int]]:
         """(epoch, next offset) of every partition read since the last `settled`."""
@@ -50,6 +59,7 @@ class Partitions:
         """A commit has made the positions durable."""
         self._durable |= self.next
         self.next.clear()
+        self._unread.clear()
 
 
 class Streams:

@@ -130,7 +130,10 @@ class HistoryBlock:
 
 @dataclass(slots=True)
 class Commit:
-    """Everything that becomes visible together, or not at all. `positions` holds (epoch, next offset)."""
+    """Everything that becomes visible together, or not at all.
+
+    `positions` holds (epoch, next offset), `unread` the epoch of partitions that have no offset and are to get none.
+    """
 
     run: str
     scores: list[ScoreBlock] = field(default_factory=list)
@@ -145,6 +148,7 @@ class Commit:
     dead: list[DeadLetter] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     positions: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    unread: dict[TopicPartition, int] = field(default_factory=dict)
 
 
 class Store(Protocol):

@@ -69,11 +69,14 @@ class Vigil:
             clock.proof = at
 
     def _wake(self, streams: Streams, ends: Iterable[TopicPartition], ask: Ask) -> None:
-        """Fetch streams that were silent before the partition was assigned, once they may be called so."""
+        """Fetch streams that were silent before the partition was assigned, in time before any may be called so.
+
+        Half of that time is early enough for all of the family to be here, when it is decided whether it is silent.
+        """
         after = _patience(streams)
         for partition in ends:
             clock = self._clocks[partition]
-            if after and clock.proof - clock.since >= after and clock.asleep != []:
+            if after and clock.proof - clock.since >= after // 2 and clock.asleep != []:
                 ask(partial(self._fetch, clock, streams, partition))
 
     def _fetch(self, clock: _Clock, streams: Streams, partition: TopicPartition) -> None:

@@ -81,12 +81,13 @@ class Health:
         self.columns.load(codes, rows)
         self._ranges.needed |= bool((rows["range_opened"] != NEVER).any())
         self._thaws |= bool((rows["frozen_opened"] != NEVER).any())
-        self.silence.needed |= bool((rows["silent_opened"] != NEVER).any())
+        self.silence.question(codes)
 
     def clear(self, codes: NDArray[np.integer]) -> None:
         """Make these rows new."""
         for part in (self.columns, self._frozen, self.silence.arrived):
             part.clear(codes)
+        self.silence.question()
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` streams."""

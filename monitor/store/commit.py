@@ -61,11 +61,13 @@ def _in_key_order(blocks: list[ScoreBlock]) -> Iterator[ScoreBlock]:
 def _pass_fence(connection: Connection, commit: Commit, now: int) -> None:
     """Move every partition on, in an order that all workers share so that they cannot block each other in a ring."""
     p = tables.positions.c
-    for (topic, partition), (epoch, offset) in sorted(commit.positions.items()):
+    fences = {key: (epoch, {"next_offset": offset}) for key, (epoch, offset) in commit.positions.items()}
+    fences |= {key: (epoch, {}) for key, epoch in commit.unread.items()}
+    for (topic, partition), (epoch, moves) in sorted(fences.items()):
         moved = connection.execute(
             tables.positions.update()
             .where(p.run == commit.run, p.topic == topic, p.partition == partition, p.epoch == epoch)
-            .values(next_offset=offset, updated=now)
+            .values(updated=now, **moves)
         )
         if moved.rowcount != 1:
             raise FencedError(

@@ -149,7 +149,8 @@ class MemoryStore:
             self.rollups[id_, start] = (*added, float(np.fmax(most, highest)))
 
     def _check(self, commit: Commit) -> None:
-        for (topic, partition), (epoch, _) in commit.positions.items():
+        epochs = commit.unread | {key: epoch for key, (epoch, _) in commit.positions.items()}
+        for (topic, partition), epoch in epochs.items():
             position = self.positions.get((commit.run, topic, partition))
             if position is None or position.epoch != epoch:
                 raise FencedError(f"{topic} [{partition}] of run {commit.run} has a newer owner than epoch {epoch}")

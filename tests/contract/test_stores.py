@@ -178,6 +178,18 @@ def test_a_partition_never_taken_is_refused(keeper: Memory | Sql) -> None:
         keeper.store().commit(Commit(run="live", positions={("plant", 9): (1, 7)}))
 
 
+def test_a_partition_without_an_offset_has_its_fence_and_stays_without(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    ready(store)
+    store.commit(Commit(run="live", alerts=[alert()], unread={TOPIC: 1}))
+    assert store.take("live", [TOPIC])[TOPIC] == Position(2, None)
+    with pytest.raises(FencedError):
+        store.commit(Commit(run="live", transitions=[transition(alert())], unread={TOPIC: 1}))
+    assert (keeper.counts()["alerts"], keeper.counts()["transitions"]) == (1, 0)
+    store.commit(Commit(run="live", positions={TOPIC: (2, 7)}))
+    assert store.take("live", [TOPIC])[TOPIC] == Position(3, 7)
+
+
 def test_concurrent_takers_get_different_epochs(keeper: Memory | Sql) -> None:
     stores = [keeper.store() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:

@@ -139,6 +139,105 @@ def test_what_was_asked_before_a_rebalance_is_forgotten() -> None:
     assert worker.proofs(230, 232) == ["silent a"]
 
 
+def states(store: MemoryStore) -> list[tuple[str, str, str]]:
+    return sorted((alert.kind, alert.stream, str(alert.state)) for alert in store.alerts.values())
+
+
+def silent_family(store: MemoryStore) -> Worker:
+    """A gateway alert is open: a and b on one partition, c on the other."""
+    worker = Worker(store)
+    worker.arrive(100, "a", "b")
+    worker.arrive(100, "c", partition=P1)
+    assert worker.proofs(100, 165) == ["gateway "]
+    return worker
+
+
+@pytest.mark.parametrize(
+    ("back", "silent"), [(("a", "b"), {"c"}), (("c",), {"a", "b"}), ((), {"a", "b", "c"}), (("a", "b", "c"), set())]
+)
+@pytest.mark.parametrize("taken_from_it", [False, True])
+def test_a_gateway_alert_whose_family_is_split(back: tuple[str, ...], silent: set[str], taken_from_it: bool) -> None:
+    """The partitions go to two workers, or to one more: whoever stays silent is said to be so, and only those."""
+    store = MemoryStore()
+    one = silent_family(store)
+    two = Worker(store, {P1: 0})
+    if taken_from_it:
+        one.pending.drop([P1])
+    else:
+        one = Worker(store, {P0: 0})
+    for second in range(200, 400):
+        for worker, partition in ((one, P0), (two, P1)):
+            names = [name for name in back if (name == "c") == (partition == P1)]
+            if names and second % 10 == 0:
+                worker.arrive(second, *names, partition=partition)
+            worker.proof(second, partition)
+    assert states(store) == [("gateway", "", "resolved"), *(("silent", name, "open") for name in sorted(silent))]
+
+
+def test_a_gateway_alert_stands_when_the_family_stays_together() -> None:
+    """Also where the ends of its partitions are not reached at the same time."""
+    store = MemoryStore()
+    silent_family(store)
+    later = Worker(store)
+    assert later.proofs(200, 205, P0) + later.proofs(205, 400) == []
+    assert states(store) == [("gateway", "", "open")]
+    later.arrive(400, "c", partition=P1)
+    assert later.proofs(400, 450) == []
+    later.arrive(450, "c", partition=P1)
+    assert later.proofs(450, 470) == ["silent a", "silent b"]
+    assert states(store)[0] == ("gateway", "", "resolved")
+
+
+def test_a_silent_stream_that_joins_a_gateway_alert_is_covered_by_it() -> None:
+    store = MemoryStore()
+    there = Worker(store, {P0: 0})
+    there.arrive(100, "a", "b", "c")
+    Worker(store, {P1: 0}).arrive(100, "d", partition=P1)
+    assert there.proofs(100, 165, P0) == ["gateway "]
+    there.pending.partitions.taken(store.take("live", [P1]))
+    assert there.proofs(165, 300) == []
+
+
+def test_a_clock_that_is_set_back_silences_no_silence() -> None:
+    worker = Worker(MemoryStore())
+    worker.arrive(86_500, "a", "b")
+    assert worker.proofs(86_500, 86_510) == []
+    worker.arrive(101, "b")
+    found = []
+    for second in range(101, 200):
+        if second % 20 == 0:
+            worker.arrive(second, "b")
+        found += [(second, news) for news in worker.proof(second)]
+    assert found == [(161, "silent a")]
+
+
+def test_what_arrives_after_the_proof_was_asked_for_counts_from_when_it_arrived() -> None:
+    worker = Worker(MemoryStore())
+    worker.arrive(100, "a", "b")
+    assert worker.proofs(100, 105) == []
+    worker.arrive(110, "a", "b")
+    assert worker.proofs(105, 170) == []
+    assert worker.proofs(170, 175) == ["silent a", "silent b"]
+
+
+def test_an_alert_of_a_partition_without_an_offset_is_committed_behind_the_fence() -> None:
+    store = MemoryStore()
+    Worker(store).arrive(100, "a")
+    store.positions.clear()  # as the guarantees advise after a topic was made anew
+    old = Worker(store)
+    assert old.proofs(200, 240) == []
+    new = Worker(store)
+    assert new.proofs(200, 265) == ["silent a"]
+    assert states(store) == [("silent", "a", "open")]
+    assert store.positions["live", *P0].next_offset is None
+    assert store.positions["live", *P0].epoch == 2
+    with pytest.raises(Exception, match="newer owner"):
+        old.proofs(240, 265)
+    new.arrive(300, "a")
+    assert states(store) == [("silent", "a", "resolved")]
+    assert store.positions["live", *P0].next_offset == 300
+
+
 class NoModels:
     """The statistical detector is enough here."""
 
@@ -146,6 +245,9 @@ class NoModels:
 
     def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
         pass
+
+    def trains(self, family: str) -> bool:
+        return False
 
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
         pass
