@@ -67,23 +67,24 @@ class StateCodec:
         for section in self._sections:
             name = section.name
             fields += [(f"{name}_signature", "V8"), (f"{name}_size", "<u4"), (name, section.part.dtype)]
-        self._dtype = np.dtype(fields)
+        self._heads = np.zeros(1, np.dtype(fields))  # a row of everything that is the same in all states
+        self._heads["magic"], self._heads["version"] = MAGIC, VERSION
+        for section in self._sections:
+            self._heads[f"{section.name}_signature"] = np.void(section.signature)
+            self._heads[f"{section.name}_size"] = section.part.dtype.itemsize
 
     @property
     def size(self) -> int:
         """Bytes per stream."""
-        return self._dtype.itemsize
+        return self._heads.itemsize
 
     def dump(self, codes: NDArray[np.integer]) -> list[bytes]:
         """One value per stream."""
-        rows = np.zeros(len(codes), self._dtype)
-        rows["magic"], rows["version"] = MAGIC, VERSION
+        rows = np.repeat(self._heads, len(codes))
         for section in self._sections:
-            rows[f"{section.name}_signature"] = np.void(section.signature)
-            rows[f"{section.name}_size"] = section.part.dtype.itemsize
             rows[section.name] = section.part.dump(codes)
-        data, size = rows.tobytes(), self.size
-        return [data[at : at + size] for at in range(0, len(data), size)]
+        states: list[bytes] = rows.view(f"V{self.size}").tolist()
+        return states
 
     def load(self, codes: NDArray[np.integer], states: Sequence[bytes]) -> dict[str, NDArray[np.integer]]:
         """Put saved states back; returns by part the codes of streams in whose state it no longer fits.

@@ -84,6 +84,19 @@ def test_deleted_records_are_a_row_where_that_is_wanted(kafka: KafkaBroker) -> N
     assert store.positions["live", topic, 0].next_offset == 100
 
 
+def test_records_deleted_from_a_partition_that_was_empty_when_it_was_watched(kafka: KafkaBroker) -> None:
+    """That the first record would have had offset 0 is known, and kept, before there is one."""
+    topic, group, store = kafka.topic(), kafka.settings(), MemoryStore()
+    work(group, topic, store)
+    assert store.positions["live", topic, 0].next_offset == 0
+    produce(kafka, topic, 0, 50)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    admin.delete_records([TopicPartition(topic, 0, 30)])[TopicPartition(topic, 0)].result(20)
+
+    with pytest.raises(SourceError, match="30 records were lost: offsets 0 to 29"):
+        work(group, topic, store)
+
+
 def test_a_topic_made_anew(kafka: KafkaBroker) -> None:
     topic, group, store = kafka.topic(), kafka.settings(), MemoryStore()
     produce(kafka, topic, 0, 50)
