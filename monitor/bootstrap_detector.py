@@ -19,7 +19,8 @@ def score(windows: Float32) -> Float32:
     """(m, length, channels) to (m,); NaN for windows with missing values or fewer than 8 readings."""
     if windows.shape[1] < 8:
         return np.full(len(windows), np.nan, np.float32)
-    median = np.median(windows, axis=1)  # (m, channels)
-    deviation = np.median(np.abs(windows - median[:, None]), axis=1) * np.float32(1.4826)
-    spread = deviation + np.float32(FLOOR) * np.abs(median) + np.float32(1e-6)
-    return np.asarray((np.abs(windows[:, -1] - median) / spread).max(axis=1), dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # at the end of float32 nothing can be said: infinite, or NaN
+        median = np.median(windows, axis=1)  # (m, channels)
+        deviation = np.median(np.abs(windows - median[:, None]), axis=1) * np.float32(1.4826)
+        spread = deviation + np.float32(FLOOR) * np.abs(median) + np.float32(1e-6)
+        return np.asarray((np.abs(windows[:, -1] - median) / spread).max(axis=1), dtype=np.float32)

@@ -32,10 +32,13 @@ def robust_scale(readings: Float32) -> tuple[Float32, Float32]:
     """Centre and scale per channel of (n, channels): median and IQR / 1.349, no smaller than a tenth of the std.
 
     A channel that never moved gets a scale of 1 % of its level (at least 1e-6), so that the first small change
-    counts as large but not as infinite. NaN readings are left out.
+    counts as large but not as infinite. NaN readings are left out; a channel that has no others gets NaN.
     """
-    low, center, high = np.nanpercentile(readings.astype(np.float64), [25, 50, 75], axis=0)
-    spread = np.maximum((high - low) / IQR_TO_STD, 0.1 * np.nanstd(readings.astype(np.float64), axis=0))
+    wide = readings.astype(np.float64)
+    empty = np.isnan(wide).all(axis=0)
+    wide = np.where(empty, 0.0, wide)
+    low, center, high = np.where(empty, np.nan, np.nanpercentile(wide, [25, 50, 75], axis=0))
+    spread = np.maximum((high - low) / IQR_TO_STD, 0.1 * np.nanstd(wide, axis=0))
     floor = np.maximum(1e-2 * np.abs(center), 1e-6)
     scale = np.where(spread > 1e-4 * floor, spread, floor)
     return center.astype(np.float32), scale.astype(np.float32)

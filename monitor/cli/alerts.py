@@ -128,7 +128,7 @@ def _table(found: list[Alert]) -> FittedTable:
     for name in ("kind", "family"):
         if len(set(columns[name])) == 1:
             del columns[name]
-    expendable = [name for name in ("kind", "windows", "family", "severity") if name in columns]
+    expendable = [name for name in ("windows", "family", "severity", "kind") if name in columns]
     return FittedTable(columns, expendable)
 
 
@@ -192,10 +192,12 @@ def _deliveries_table(detail: AlertDetail) -> Table:
 
 
 def _plain(text: str) -> str:
-    """Text from outside, so that Rich does not take brackets in it for markup."""
+    """Text from outside, so that neither Rich nor the terminal takes anything in it for a command."""
     from rich.markup import escape
 
-    return escape(text)
+    from monitor.cli.visible import visible
+
+    return escape(visible(text))
 
 
 def _alert_json(alert: Alert) -> dict[str, Any]:

@@ -114,9 +114,12 @@ def _complain(error: Exception) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from monitor.cli.visible import visible
+
     expected = exit_code(error) != UNEXPECTED
     text = str(error) if expected else f"{type(error).__name__}: {error}"
     console = Console(stderr=True, soft_wrap=True)
+    text = "\n".join(map(visible, text.split("\n")))
     console.print(Text.assemble(("error: ", "bold red"), (text, "red" if expected else "")))
     if not expected:
         console.print(

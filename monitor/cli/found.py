@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.stored import utc
+from monitor.cli.visible import visible
 from monitor.records import Alert
 
+NAME = 32  # characters of a stream's name that are always on one line, if the table fits at all
 SHOWN = 50  # alerts in a table; more of them are for a file or for SQL
 _ANY_WIDTH = 10_000
 
@@ -22,7 +24,7 @@ _ANY_WIDTH = 10_000
 class FittedTable:
     """Columns of text, by heading. Where the terminal is too narrow, `expendable` ones are left out, in that order.
 
-    Only names of streams are folded, and only when that is not enough.
+    Names of streams that are longer than `NAME` are folded before that, everything else only when it is not enough.
     """
 
     columns: Mapping[str, Sequence[str]]
@@ -32,21 +34,27 @@ class FittedTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it, as wide as `options` allow."""
-        shown = dict(self.columns)
-        unbounded = options.update_width(_ANY_WIDTH)
+        shown = {name: [visible(text) for text in column] for name, column in self.columns.items()}
+        fits = self._fits(shown, console, options)
         for name in self.expendable:
-            if console.measure(self._table(shown), options=unbounded).maximum <= options.max_width:
+            if fits:
                 break
             del shown[name]
-        yield self._table(shown)
+            fits = self._fits(shown, console, options)
+        yield self._table(shown, folded=("stream",) if fits else tuple(shown))
 
-    def _table(self, shown: Mapping[str, Sequence[str]]) -> Table:
+    def _fits(self, shown: Mapping[str, Sequence[str]], console: Console, options: ConsoleOptions) -> bool:
+        short = {name: [text[:NAME] if name == "stream" else text for text in shown[name]] for name in shown}
+        table = self._table(short, folded=())
+        return console.measure(table, options=options.update_width(_ANY_WIDTH)).maximum <= options.max_width
+
+    def _table(self, shown: Mapping[str, Sequence[str]], folded: Container[str]) -> Table:
         table = Table(
             title=self.title, title_justify="left", title_style="bold", caption=self.caption, caption_justify="left",
             box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0),
         )  # fmt: skip
         for heading in shown:
-            table.add_column(heading, no_wrap=heading != "stream", overflow="fold")
+            table.add_column(heading, no_wrap=heading not in folded, overflow="fold")
         for row in zip(*shown.values(), strict=True):
             table.add_row(*map(Text, row))  # as Text, brackets are no markup
         return table

@@ -195,10 +195,12 @@ def _facts(report: StreamReport) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(show_header=False, title=Text(report.name), title_justify="left", title_style="bold")
+    from monitor.cli.visible import visible
+
+    table = Table(show_header=False, title=Text(visible(report.name)), title_justify="left", title_style="bold")
     columns = _columns(report)
     partition = "" if report.partition is None else str(report.partition)
     del columns["stream"]
     for name, text in {**columns, "readings": f"{report.accepted:,}", "partition": partition}.items():
-        table.add_row(name, Text(text))
+        table.add_row(name, Text(visible(text)))
     return table

@@ -7,7 +7,7 @@ opened at the row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -20,11 +20,12 @@ from monitor.aligner import Aligner
 from monitor.errors import ModelError, SettingsError
 from monitor.pipeline import Outcome, Pipeline
 from monitor.ports import HistoryBlock, Source
-from monitor.records import NEVER, Alert, Bool, Float32, Float64, Int64, Poll, Readings, State
+from monitor.records import NEVER, Alert, Bool, DeadLetter, Float32, Float64, Int64, Poll, Readings, State
 from monitor.settings import FEWEST_WINDOWS, Family
 
 LATE, DUPLICATE, INVALID = "late", "duplicate", "invalid"  # besides the states of a scored window
 MODEL = "of this file"  # stands for the id of a model that is never saved
+ANOMALY = "anomaly"  # the kind of alert that windows open, as against the health of the stream
 TAKEN = 0.01  # share of the training rows that may fall into a slot already taken, on a grid that fits
 
 COLUMNS = ("score", "limit", "ratio", "anomaly_score", "state", "alert_id", "alert_opened")
@@ -101,7 +102,7 @@ def score_rows(
     columns = judge.learned(first)
     summary.add(columns, [])
     write(source.rows, columns)
-    learn(pipeline, [(pipeline.index.name(code), block) for code, block in history], create)
+    learn(pipeline, [(pipeline.index.name(code), block) for code, block in history], create, first.dead)
     for code, block in history:
         _prime(pipeline, code, block)
     finished = first.finished
@@ -142,15 +143,25 @@ class AllScores:
         return cls(float(wide.mean()), float(wide.std()), len(wide))
 
 
-def learn(pipeline: Pipeline, history: list[training.Named], create: Callable[[], training.Trainable]) -> None:
-    """Train a detector here and now and give it to the pipeline. Raises ModelError for too few readings."""
+def learn(
+    pipeline: Pipeline,
+    history: list[training.Named],
+    create: Callable[[], training.Trainable],
+    dead: Sequence[DeadLetter],
+) -> None:
+    """Train a detector here and now and give it to the pipeline. Raises ModelError for too few readings.
+
+    `dead` are the training rows that cannot be read.
+    """
     try:
         detector, profiles = training.train(pipeline.family, history, create, AllScores.of, judged=1.0)
     except ModelError:
-        kept = sum(len(block.time) for _, block in history)
+        whole = sum(int((~np.isnan(block.values)).all(axis=1).sum()) for _, block in history)
+        unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""
         raise ModelError(
-            f"the training rows hold {kept} readings, but fewer than {FEWEST_WINDOWS} complete windows of "
-            f"{pipeline.family.length}; raise --train-rows, shorten --window, or give the right --interval"
+            f"{unread}the training rows hold {whole} readings without missing values, but fewer than {FEWEST_WINDOWS} "
+            f"complete windows of {pipeline.family.length}; "
+            "raise --train-rows, shorten --window, or give the right --interval"
         ) from None
     pipeline.adopt(MODEL, detector, profiles)
 
@@ -175,7 +186,7 @@ class Judge:
         self._pipeline = pipeline
         self._clock = NEVER  # slot of the newest accepted row
         self._row = 0
-        self._open: str | None = None  # alert
+        self._open: dict[bool, str | None] = {True: None, False: None}  # the anomaly, and the alert of another kind
 
     def learned(self, poll: Poll) -> Columns:
         """The output columns of rows (n,) that are learned from: in state "bootstrap", without scores or alerts."""
@@ -187,14 +198,23 @@ class Judge:
         """The output columns of the poll's rows (n,), and the newest version of each alert that changed.
 
         `score`, `limit`, `ratio` and `anomaly_score` are NaN where there is none, `alert_id` is None; `alert_opened`
-        is 1 on the row at which an alert opened.
+        is 1 on the row at which an alert opened. Where an anomaly and an alert of another kind are open, `alert_id` is
+        the anomaly's.
         """
         columns = _blank(poll.records, State.INSUFFICIENT)
+        start = self._row
         row, end = self._accepted(poll, columns)
         (readings,) = poll.readings.values()
         outcome = self._pipeline.process(readings)
         self._fill(columns, row, end, outcome)
-        self._mark(columns, row, end, outcome)
+
+        def place(alert: Alert, at: int) -> int:
+            """The row; an anomaly goes by the grid, any other alert by the readings as they came."""
+            if alert.kind == ANOMALY:
+                return int(row[np.searchsorted(end, at)])
+            return int(readings.offset[_reading(readings.time, at)] - start)
+
+        self._mark(columns, outcome, place)
         return columns, outcome.alerts
 
     def _accepted(self, poll: Poll, columns: Columns) -> tuple[Int64, Int64]:
@@ -229,19 +249,27 @@ class Judge:
         columns["state"][at] = _NAMES[scores.state[exact]]
         columns["anomaly_score"][at] = anomaly_score(scores.ratio[exact])
 
-    def _mark(self, columns: Columns, row: Int64, end: Int64, outcome: Outcome) -> None:
+    def _mark(self, columns: Columns, outcome: Outcome, place: Callable[[Alert, int], int]) -> None:
         """Say which alert is open at each row, and where it opened."""
-        ids = columns["alert_id"]
-        ids[:] = self._open
+        ids = {anomaly: np.full(len(columns["alert_id"]), known, object) for anomaly, known in self._open.items()}
+        began: dict[UUID, int] = {}
         for transition, alert in outcome.transitions:
-            at = int(row[np.searchsorted(end, transition.at)])
+            at, of_kind = place(alert, transition.at), ids[alert.kind == ANOMALY]
             if transition.number == 0:
                 columns["alert_opened"][at] = 1
-                ids[at:] = str(alert.id)
+                began[alert.id] = at
+                of_kind[at:] = str(alert.id)
             elif alert.resolved_at is not None:
-                ids[at + int(columns["alert_opened"][at]) :] = None
-        if len(ids):
-            self._open = ids[-1]
+                of_kind[at + (began.get(alert.id) == at) :] = None
+        columns["alert_id"][:] = np.where(ids[True] == None, ids[False], ids[True])  # noqa: E711 (by element)
+        if len(columns["alert_id"]):
+            self._open = {anomaly: column[-1] for anomaly, column in ids.items()}
+
+
+def _reading(time: Int64, at: int) -> int:
+    """Which of the readings of these times (ns, in order of arrival) is meant by `at`, if need be the next one."""
+    same = np.flatnonzero(time == at)
+    return int(same[0]) if len(same) else min(int(np.searchsorted(np.maximum.accumulate(time), at)), len(time) - 1)
 
 
 _NAMES = np.array([state.name.lower() for state in sorted(State)], dtype=object)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from monitor.errors import SettingsError
 from monitor.records import NEVER, Bool, Float64, Int64
 from monitor.sources.timestamps import LAST, to_ns
 
@@ -87,7 +88,13 @@ def _is_text(column: Column) -> bool:
 def _text(column: Column) -> np.typing.NDArray[np.object_]:
     if column.dtype == object:
         return column.to_numpy(dtype=object)
-    return np.array(pa.array(column).cast(pa.string()).fill_null("").to_pylist(), dtype=object)
+    data = pa.array(column)
+    try:
+        return np.array(data.cast(pa.string()).fill_null("").to_pylist(), dtype=object)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SettingsError(
+            f"column {column.name} is of type {data.type}; a cell must be one number, time or text"
+        ) from None
 
 
 def _text_times(text: np.typing.NDArray[Any], unit: str) -> tuple[Int64, Bool]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from monitor.errors import SourceError
+from monitor.errors import SettingsError, SourceError
 from monitor.sources import cells
-from monitor.sources.tabular import PARQUET, Table, check_names, open_table
+from monitor.sources.tabular import PACKED, Table, check_names, is_parquet, open_table
 
-TEXT, PACKED = {".csv", ".tsv"}, {".gz", ".zst", ".bz2"}
+TEXT = {".csv", ".tsv"}
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -38,8 +40,28 @@ def files_of(path: Path) -> list[Path]:
 
 def is_table(path: Path) -> bool:
     """Whether the name is one of a CSV (also packed) or Parquet file."""
-    unpacked = path.with_suffix("") if path.suffix in PACKED else path
-    return path.suffix in PARQUET or unpacked.suffix in TEXT
+    return is_parquet(path) or _unpacked(path).suffix.lower() in TEXT
+
+
+def stream_names(files: Sequence[Path]) -> dict[Path, str]:
+    """What the stream of each file is called: as the file, without the extensions that say what kind of file it is.
+
+    Files that would have one name get their folders before it, as far as these differ: site-a/m1, site-b/m1.
+    Raises SettingsError where that is not enough.
+    """
+    bare = {file: _bare(file).name for file in files}
+    count = Counter(bare.values())
+    twice = [file for file in files if count[bare[file]] > 1]
+    root = os.path.commonpath([file.parent for file in twice]) if twice else ""
+    named = {file: Path(os.path.relpath(_bare(file), root)).as_posix() for file in twice}
+    taken = {name: file for file, name in named.items()}
+    for file, name in named.items():
+        if taken[name] != file:
+            raise SettingsError(
+                f"{file} and {taken[name]} would both be stream {name}; rename one, or name the stream "
+                "with --key or --key-column"
+            )
+    return bare | named
 
 
 def count_rows(path: Path, delimiter: str | None, most: int) -> int:
@@ -84,7 +106,7 @@ class Chain:
         broken: dict[int, str] = {}
         taken = 0
         while not frames or (taken < rows and not self.ended):
-            frame, bad = self._table.take(rows - taken, self._columns())
+            frame, bad = self._table.take(rows - taken, self._wanted)
             broken |= {taken + row: error for row, error in bad.items()}
             frames.append(frame)
             taken += len(frame)
@@ -107,9 +129,6 @@ class Chain:
         """Close the open file. May be called twice."""
         self._table.close()
 
-    def _columns(self) -> Sequence[str]:
-        return self._wanted or self._table.names[:1]
-
     def _open(self, file: Path) -> Table:
         table = open_table(file, self._delimiter)
         try:
@@ -127,6 +146,15 @@ class Chain:
             self._starts.append(self._rows)
 
 
+def _unpacked(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix.lower() in PACKED else path
+
+
+def _bare(path: Path) -> Path:
+    """Without the extensions of a table."""
+    return _unpacked(path).with_suffix("") if is_table(path) else path
+
+
 def _natural(path: Path) -> list[tuple[str, int, str]]:
     """Sorts by text, and by value where both have digits; the digits themselves tell 01 from 1."""
     parts = _DIGITS.split(str(path))
@@ -142,4 +170,4 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         if len({part.dtype for part in parts}) > 1:
             parts = [pd.Series(cells.as_text(part), dtype=object) for part in parts]
         columns[name] = pd.concat(parts, ignore_index=True)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, index=pd.RangeIndex(sum(map(len, frames))))

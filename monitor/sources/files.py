@@ -15,7 +15,7 @@ from monitor.errors import SettingsError
 from monitor.ports import Assignments
 from monitor.records import Bool, DeadLetter, Float32, Int64, Poll, Readings, StreamIndex, TopicPartition
 from monitor.sources import cells
-from monitor.sources.chain import Chain, files_of
+from monitor.sources.chain import Chain, files_of, stream_names
 from monitor.sources.decode import name_fault
 
 CHUNK = 65_536  # rows
@@ -27,7 +27,7 @@ class FileColumns:
     """Where a file holds what. The time is in column `time`, or is row number / `rate` seconds after 1970.
 
     `key` names the column that holds the stream's name; without one, all rows belong to `stream`, or, where that is
-    empty, to a stream named like their file. `delimiter` None is seen from the first line.
+    empty, to a stream named like their file (see `stream_names`). `delimiter` None is seen from the first line.
     """
 
     values: tuple[str, ...]
@@ -90,7 +90,9 @@ class FileSource:
         self._start, self._assignments = start, assignments
         self._next = 0
         self._opened = False
-        self._files = Chain(files_of(path), columns.delimiter, columns.wanted)
+        files = files_of(path)
+        self._streams = {} if columns.key or columns.stream else stream_names(files)
+        self._files = Chain(files, columns.delimiter, columns.wanted)
 
     def poll(self, timeout: float) -> Poll:
         """The next rows. Never waits. `finished` on the last rows, and on every poll after them."""
@@ -157,7 +159,7 @@ class FileSource:
     def _names(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[str]:
         if self._columns.key is None:
             origins = self._files.origins(first, len(frame))
-            return [name for file, rows in origins for name in [self._columns.stream or file.name.split(".")[0]] * rows]
+            return [name for file, rows in origins for name in [self._streams.get(file, self._columns.stream)] * rows]
         names, _ = cells.names(frame[self._columns.key])
         faults = {name: fault for name in set(names) if (fault := name_fault(name)) is not None}
         for row, name in enumerate(names) if faults else ():

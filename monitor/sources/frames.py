@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
 from monitor.sources import cells
-from monitor.sources.chain import PACKED, TEXT, is_table
+from monitor.sources.chain import TEXT, is_table
 from monitor.sources.files import TIMESTAMP, FileColumns
-from monitor.sources.tabular import PARQUET
+from monitor.sources.tabular import PACKED, PARQUET, is_parquet, packing
 
 
 class ScoredWriter:
@@ -36,10 +36,10 @@ class ScoredWriter:
         self._path = path
         _check_extension(path)
         try:
-            if path.suffix in PARQUET:
+            if is_parquet(path):
                 self._file: Any = pa.OSFile(str(path), "wb")
             else:
-                packed = pa.output_stream(str(path), compression="detect")
+                packed = pa.output_stream(str(path), compression=packing(path))
                 self._file = io.TextIOWrapper(packed, "utf-8", errors="surrogateescape", newline="")
         except OSError as error:
             raise SettingsError(f"{path} cannot be written: {error}") from None
@@ -57,7 +57,7 @@ class ScoredWriter:
 
         NaN and None become empty cells; floats have as many digits as it takes to read the same number back.
         """
-        if self._path.suffix in PARQUET:
+        if is_parquet(self._path):
             self._write_parquet(rows, columns)
         else:
             self._write_csv(rows, columns)
@@ -69,7 +69,8 @@ class ScoredWriter:
         self._file.close()
 
     def _write_csv(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
-        writer = csv.writer(self._file, delimiter="\t" if ".tsv" in self._path.suffixes else ",", lineterminator="\n")
+        tabs = ".tsv" in Path(self._path.name.lower()).suffixes
+        writer = csv.writer(self._file, delimiter="\t" if tabs else ",", lineterminator="\n")
         if self._names is None:
             self._names = [*rows.columns, *columns]
             writer.writerow(self._names)

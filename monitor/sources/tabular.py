@@ -17,6 +17,17 @@ from monitor.errors import SettingsError, SourceError
 
 DELIMITERS = (",", ";", "\t", "|")
 PARQUET = {".parquet", ".pq"}
+PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the name is one of a Parquet file, in small or capital letters."""
+    return path.suffix.lower() in PARQUET
+
+
+def packing(path: Path) -> str:
+    """How Arrow is to (un)pack a text file of this name."""
+    return PACKED.get(path.suffix.lower(), "detect")
 
 
 class Table(Protocol):
@@ -32,7 +43,7 @@ class Table(Protocol):
     def take(self, rows: int, wanted: Sequence[str]) -> tuple[pd.DataFrame, dict[int, str]]:
         """The next rows, `rows` of them unless the file ends, and what is wrong with the broken ones among them.
 
-        Raises SourceError when the file cannot be read on.
+        Without any `wanted` the frame has rows but no columns. Raises SourceError when the file cannot be read on.
         """
         ...
 
@@ -47,7 +58,7 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
     Raises SourceError when there is no such file, or no table in it.
     """
     try:
-        return ParquetTable(path) if path.suffix in PARQUET else CsvTable(path, delimiter)
+        return ParquetTable(path) if is_parquet(path) else CsvTable(path, delimiter)
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException, csv.Error) as error:
@@ -56,6 +67,11 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
 
 def check_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None:
     """Raise SettingsError unless every wanted column is there."""
+    if any(map(_foreign, names)) and any(name not in names or _foreign(name) for name in wanted):
+        raise SettingsError(
+            f"{path}: the names of its columns are not all UTF-8: {', '.join(map(_legible, names))}; "
+            "convert the file (from Latin 1: iconv -f LATIN1 -t UTF-8 FILE)"
+        )
     for name in wanted:
         if name not in names:
             lower = {other.casefold(): other for other in names}
@@ -71,7 +87,7 @@ class CsvTable:
         self._path = path
         # bytes that are no UTF-8 survive, so that they can be written out as they came
         self._text = io.TextIOWrapper(
-            pa.input_stream(str(path), compression="detect"), "utf-8-sig", errors="surrogateescape", newline=""
+            pa.input_stream(str(path), compression=packing(path)), "utf-8-sig", errors="surrogateescape", newline=""
         )
         first = self._text.readline()
         if not first.strip():
@@ -105,7 +121,7 @@ class CsvTable:
         self._taken += len(cells)
         columns = {name: self.names.index(name) for name in wanted}
         data = {name: pd.Series([row[at] for row in cells], dtype=object) for name, at in columns.items()}
-        return pd.DataFrame(data), broken
+        return pd.DataFrame(data, index=pd.RangeIndex(len(cells))), broken
 
     def close(self) -> None:
         """Close the file."""
@@ -143,17 +159,19 @@ class ParquetTable:
     def take(self, rows: int, wanted: Sequence[str]) -> tuple[pd.DataFrame, dict[int, str]]:
         """See `Table`."""
         rows = min(rows, self._left)
+        read = list(dict.fromkeys(wanted or self.names[:1]))
         try:
             if self._batches is None:
-                self._batches = self._file.iter_batches(batch_size=65_536, columns=list(dict.fromkeys(wanted)))
-                self._waiting = self._file.schema_arrow.empty_table().select(list(dict.fromkeys(wanted)))
+                self._batches = self._file.iter_batches(batch_size=65_536, columns=read)
+                self._waiting = self._file.schema_arrow.empty_table().select(read)
             while len(self._waiting) < rows:
                 self._waiting = pa.concat_tables([self._waiting, pa.Table.from_batches([next(self._batches)])])
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"{self._path} is damaged: {error}") from None
         taken, self._waiting = self._waiting[:rows], self._waiting[rows:]
         self._left -= rows
-        return taken.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True), {}
+        frame = taken.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+        return (frame if wanted else frame[[]]), {}
 
     def close(self) -> None:
         """Close the file."""
@@ -163,3 +181,13 @@ class ParquetTable:
 def _delimiter(line: str) -> str:
     """The delimiter that makes the most columns of the first line."""
     return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter))))
+
+
+def _foreign(name: str) -> bool:
+    """Whether it holds bytes that are no UTF-8."""
+    return any("\ud800" <= char <= "\udfff" for char in name)
+
+
+def _legible(name: str) -> str:
+    """Such bytes as in Ger\\xe4t."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -307,3 +307,40 @@ def test_a_real_machine_fails_where_people_said_so(tmp_path: Path) -> None:
     later = [window for window in windows if window[0] > training]
     assert len(later) == 3
     assert sum(bool(opened.between(*window).any()) for window in later) >= 2
+
+
+@pytest.mark.parametrize("chunk", [1, 97, 1000])
+def test_values_out_of_range_are_marked_where_they_stand(
+    tmp_path: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    with (tmp_path / "quick.toml").open("a") as settings:
+        settings.write("valid_range = { value = [-100, 100] }\nalerts.resolve_after = 3\n")
+    rows = table()
+    for number, row in enumerate(rows):  # off the grid, to both sides
+        row[0] = str(pd.Timestamp(row[0]) + pd.Timedelta(seconds=70 * (-1) ** number))
+    for bad in (300, 406, 599):
+        rows[bad][1] = "1000"
+    original = files.FileSource.__init__
+    monkeypatch.setattr(
+        files.FileSource, "__init__", lambda self, *args, **more: original(self, *args, **{**more, "chunk_rows": chunk})
+    )
+    score(write(tmp_path / "in.csv", rows), "--time", "timestamp", *quick)
+    out = read(tmp_path / "in.scored.csv")
+    ids = out["alert_id"].fillna("")
+
+    assert out["alert_opened"][[300, 406, 599]].tolist() == [1, 1, 1]
+    assert ids[299] == ids[303] == ""
+    assert len({*ids[300:303]}) == 1
+    anomaly = ids[next(row for row in range(400, 406) if out["alert_opened"][row])]
+    assert set(ids[406:420]) == {anomaly}  # and not the value out of range, or nothing after it
+
+
+def test_rows_that_cannot_be_read_are_the_reason_for_too_few(tmp_path: Path, quick: list[str]) -> None:
+    rows = [[at, value.replace(".", ",") + " C"] for at, value in table()]
+    with pytest.raises(
+        ModelError, match=r"150 of the training rows cannot be read, the first is in\.csv, row 0: value"
+    ):
+        score(write(tmp_path / "in.csv", rows), "--time", "timestamp", *quick)
+    empty = [[at, ""] for at, _ in rows]
+    with pytest.raises(ModelError, match="hold 0 readings without missing values"):
+        score(write(tmp_path / "in.csv", empty), "--time", "timestamp", *quick)

@@ -17,7 +17,7 @@ from monitor import bootstrap
 from monitor.errors import SettingsError, SourceError
 from monitor.records import DeadLetter, Readings, StreamIndex
 from monitor.settings import parse
-from monitor.sources.chain import files_of
+from monitor.sources.chain import count_rows, files_of, stream_names
 from monitor.sources.decode import Records
 from monitor.sources.files import FileColumns, FileSource
 
@@ -207,3 +207,30 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None
         peaks.append(peak)
 
     assert peaks[1] - peaks[0] < 12_000  # KiB
+
+
+def test_streams_are_called_like_their_files_and_never_two_alike(tmp_path: Path) -> None:
+    for name in (
+        "site-a/m1.csv",
+        "site-b/m1.CSV",
+        "site-b/2026.01.02.csv",
+        "site-b/pump.1.csv.gz",
+        "site-b/pump.2.csv",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = files_of(tmp_path / "site-?" / "*.*")
+
+    assert set(stream_names(found).values()) == {"site-a/m1", "site-b/m1", "2026.01.02", "pump.1", "pump.2"}
+    (tmp_path / "site-a" / "m1.parquet").touch()
+    with pytest.raises(SettingsError, match=r"m1\.csv and .*m1\.parquet would both be stream m1.*--key"):
+        stream_names(files_of(tmp_path / "site-a"))
+
+
+def test_extensions_may_be_capital_letters(tmp_path: Path) -> None:
+    for number, name in enumerate(("1.csv", "2.csv.gz", "3.parquet")):
+        save(tmp_path / name, number, 1)
+        (tmp_path / name).rename(tmp_path / name.upper())
+
+    assert read(tmp_path)[1:] == ([], ["m-1"] * 3)
+    assert count_rows(tmp_path, None, 100) == 3

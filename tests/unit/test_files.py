@@ -9,10 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from monitor.errors import SettingsError, SourceError
 from monitor.records import DeadLetter, Poll, Readings, StreamIndex, TopicPartition
+from monitor.sources.chain import count_rows
 from monitor.sources.files import FileColumns, FileSource
 from monitor.sources.frames import ScoredWriter
 
@@ -307,3 +309,20 @@ def test_every_nab_and_skab_file_is_read_in_full() -> None:
         table = pd.read_csv(path, sep=";" if columns.values == skab else ",")
         expected = pd.to_datetime(table[columns.time]).to_numpy("datetime64[ns]")
         assert np.array_equal(np.concatenate([part.time for part in readings]), expected.astype(np.int64))
+
+
+def test_a_header_that_is_not_utf8_is_counted_read_and_explained(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("Gerät,when,value\n".encode("latin-1") + b"m-1,2020-01-01,1\n" * 3)
+
+    assert count_rows(path, None, 100) == 3
+    assert len(read(path)[0][0]) == 3
+    with pytest.raises(SettingsError, match=r"not all UTF-8: Ger\\xe4t, when, value; convert") as refused:
+        read(path, FileColumns(values=("Gerät",), time="when"))
+    str(refused.value).encode()
+
+
+def test_a_column_of_lists_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"when": ["2020-01-01"], "value": [[1.0]]}), tmp_path / "a.parquet")
+    with pytest.raises(SettingsError, match="column value is of type list<"):
+        read(tmp_path / "a.parquet")
