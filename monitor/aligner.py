@@ -5,6 +5,7 @@ Every decision depends only on the order in which a stream's readings arrived, n
 * *slot* of a reading: its time divided by the interval, rounded. The stream's *clock* is the largest slot seen.
 * *future*: more than `max_future_skew` ahead of the wall clock; set aside, the clock does not move.
 * *late*: more than `lateness` slots behind the clock when it arrived.
+  After `flush` what comes before the last released slot is late too: the clock goes `lateness` ahead of that slot.
 * *duplicate*: in time, but its slot was already taken; the first one wins.
 * all others are *accepted*. They are released in slot order as soon as nothing can come before them: at once when the
   slot before was released, else when the clock is `lateness` ahead.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.columns import Columns
 from monitor.late import Late
@@ -98,9 +100,16 @@ class Aligner:
 
     def flush(self, streams: Int32 | None = None) -> Gridded:
         """Release everything that waits, of these streams or all: nothing more will come."""
-        if streams is None:
-            streams = np.flatnonzero(self.columns["waiting"]).astype(np.int32)
-        return self._fill(self._take_waiting(streams))
+        streams = self._that_wait(streams)
+        released = self._fill(self._take_waiting(streams))
+        self.columns["clock"][streams] = self.columns["head"][streams] + self._lateness
+        return released
+
+    def newest(self, codes: NDArray[np.integer]) -> Int64:
+        """Slot of each stream's newest reading that was accepted; NEVER before the first."""
+        columns = self.columns
+        waiting = columns["waiting_slot"][codes].max(axis=1, initial=NEVER)
+        return np.asarray(np.maximum(columns["head"][codes], waiting))
 
     def slots(self, time: Int64) -> Int64:
         """Slot of each time."""
@@ -111,6 +120,11 @@ class Aligner:
     def times(self, slot: Int64) -> Int64:
         """Grid time of each slot, ns."""
         return slot if self.interval is None else slot * self.interval
+
+    def _that_wait(self, streams: Int32 | None) -> Int32:
+        """Of these streams or all, those that have something waiting."""
+        waiting = self.columns["waiting"]
+        return np.flatnonzero(waiting).astype(np.int32) if streams is None else streams[waiting[streams] > 0]
 
     def _present(self, readings: Readings, now: int | None) -> Readings:
         """Those from the future counted and left out."""
@@ -140,7 +154,8 @@ class Aligner:
         step[first] = slot[first] - columns["head"][streams]
         if (step != 1).any():
             return None
-        columns["clock"][streams] = columns["head"][streams] = slot[last]
+        columns["head"][streams] = slot[last]
+        columns["clock"][streams] = np.maximum(columns["clock"][streams], slot[last])  # ahead after `flush`
         columns["last"][streams] = values[last]
         columns["accepted"][streams] += last - first + 1
         nothing = np.zeros(len(slot), bool)

@@ -4,6 +4,7 @@ A message brings some of a stream's channels (the others are NaN) and belongs to
 depends on the order in which a stream's messages arrived, never on how they were cut into batches:
 
 * *late*: more than `lateness` slots behind the stream's clock, which is the largest slot of any of its channels.
+  After `flush` whatever comes for a slot up to the last released one is late too: the clock goes ahead accordingly.
 * *duplicate*: in time, but all the channels it brings are there already in its slot; the first one wins.
 * all others are *accepted*. A slot is *final* when all its channels are there, or when messages for it would be late.
   It is released when it and every slot before it are final: what came in time is in it, in whatever order it came.
@@ -80,10 +81,11 @@ class Joiner(Aligner):
 
     def flush(self, streams: Int32 | None = None) -> Gridded:
         """See `Aligner`."""
-        if streams is None:
-            streams = np.flatnonzero(self.columns["waiting"]).astype(np.int32)
+        streams = self._that_wait(streams)
         waited = self._take_waiting(streams)
-        return self._fill(self._hold_known(waited.take(np.lexsort((waited.slot, waited.stream)))))
+        released = self._fill(self._hold_known(waited.take(np.lexsort((waited.slot, waited.stream)))))
+        self.columns["clock"][streams] = self.columns["head"][streams] + self._places  # the last may lack channels
+        return released
 
     def _join(self, waited: Sorted, batch: Sorted) -> Sorted:
         """One row per slot, by stream and slot; counts the messages, which are in order of arrival."""

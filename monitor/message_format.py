@@ -111,6 +111,8 @@ def _channel_problems(layout: Format, *, vector: bool) -> Iterator[str]:
         if layout.value != "value":
             yield "format.value: goes with format.channel; name the fields of the channels in format.values"
         return
+    if layout.channel in (*layout.key_fields, *layout.time_fields, layout.value):
+        yield f"format.channel: {layout.channel} is the field of the key, the time or the value already"
     if layout.values:
         yield "format.values: with format.channel there is one field, format.value"
     if vector:

@@ -183,7 +183,7 @@ class Pipeline:
 
     def clock(self, codes: NDArray[np.integer]) -> Int64:
         """Time of each stream's newest reading, ns; NEVER before the first."""
-        slot = self._aligner.columns["clock"][codes]
+        slot = self._aligner.newest(codes)
         return np.where(slot == NEVER, NEVER, self._aligner.times(slot))
 
     def forget(self, codes: Int32) -> None:

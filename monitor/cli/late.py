@@ -18,7 +18,7 @@ from monitor.cli.stored import Config, Url, store_url, utc
 from monitor.durations import format_duration
 from monitor.errors import SettingsError
 from monitor.records import LIVE
-from monitor.settings import Settings, load
+from monitor.settings import Family, Settings, load
 
 if TYPE_CHECKING:
     from monitor.cli.found import FittedTable
@@ -54,9 +54,12 @@ def list_(
     reader = open_reader(store_url(config, url))
     try:
         found = reader.list_late(run, family=family, stream=stream, limit=limit)
+        runs = [] if found else [known.run for known in reader.list_runs()]
         families = [summary for summary in reader.late_summaries(run) if family in (None, summary.family)]
     finally:
         reader.close()
+    if not found and run not in (LIVE, *runs):
+        raise SettingsError(f"--run: no run is called {run}; there are: {', '.join(runs) or 'none yet'}")
     if as_json:
         rows = [{"family": summary.family, "late": summary.counted, "kept": summary.kept} for summary in families]
         typer.echo(json.dumps({"families": rows, "readings": [_fields(row) for row in found]}, ensure_ascii=False))
@@ -73,11 +76,14 @@ def _table(rows: list[LateRecord]) -> FittedTable:
     columns = {
         "time (UTC)": [utc(row.time) for row in rows],
         "late by": [format_duration(row.behind) for row in rows],
+        "family": [row.family for row in rows],
         "stream": [row.stream for row in rows],
         "values": [", ".join("-" if math.isnan(value) else f"{value:g}" for value in row.values) for row in rows],
         "recorded (UTC)": [utc(row.recorded) for row in rows],
         "from": [f"{row.partition}/{row.offset}" for row in rows],
     }
+    if len(set(columns["family"])) == 1:
+        del columns["family"]
     return FittedTable(columns, ("from", "recorded (UTC)", "values"), title="Late readings")
 
 
@@ -118,7 +124,7 @@ def rescore(
     )
     start, end = min(past.start for past in pasts.values()), max(past.end for past in pasts.values())
     telemetry.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
-    range_ = from_kafka(chosen, start, None)  # what the last windows need may have arrived long after the late reading
+    range_ = from_kafka(chosen, max(start, 0), None)  # no end: the last windows may need what arrived much later
 
     def connect(running: dict[str, Pipeline], listener: Assignments) -> Source:
         return Between(range_(running, listener), start, end)
@@ -127,7 +133,7 @@ def rescore(
         runner.run(stop.is_set)
     reader = bootstrap.reader(settings)
     try:
-        found = {key: _differences(reader, name, key, rows, start, end) for key, rows in late_rows.items()}
+        found = {key: _differences(reader, name, key, wanted[key], rows) for key, rows in late_rows.items()}
     finally:
         reader.close()
     left_out = sum(past.left_out for past in pasts.values())
@@ -146,19 +152,18 @@ def _late_rows(settings: Settings, names: Iterable[str]) -> dict[str, list[LateR
     return {name: rows for name, rows in found.items() if rows}
 
 
-def _differences(
-    reader: Reader, run: str, family: str, rows: list[LateRecord], start: int, end: int
-) -> list[Difference]:
+def _differences(reader: Reader, run: str, name: str, family: Family, rows: list[LateRecord]) -> list[Difference]:
     """By stream."""
-    from monitor.replay.rescoring import compare
+    from monitor.replay.rescoring import compare, touched
 
     found = []
     for stream in sorted({row.stream for row in rows}):
         times = [row.time for row in rows if row.stream == stream]
+        first, last = touched(times, family)
         before, after = (
-            reader.scores_of(which, family, stream, start=start, end=end, limit=10**6) for which in (LIVE, run)
+            reader.scores_of(which, name, stream, start=first, end=last + 1, limit=10**6) for which in (LIVE, run)
         )
-        found.append(compare(stream, times, before, after))
+        found.append(compare(stream, len(times), before, after))
     return found
 
 

@@ -112,7 +112,8 @@ def as_dict(report: StreamReport) -> dict[str, Any]:
     more = {"state": _state(report), "lateness_s": _lateness(report), "readiness": readiness(report)}
     interval = None if report.interval is None else report.interval / 1e9
     fields = {name: value for name, value in asdict(report).items() if name not in ("interval", *times)}
-    return fields | times | more | {"ready": report.seen < 0, "eta_s": eta(report), "interval_s": interval}
+    known = {"rate": report.rate or None, "ready": report.seen < 0, "eta_s": eta(report), "interval_s": interval}
+    return fields | times | more | known
 
 
 def _read(url: str, run: str, family: str | None, name: str | None, limit: int | None) -> list[StreamReport]:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.records import StreamIndex
 from monitor.settings import Family
+from monitor.sources import cells
 from monitor.sources.decode import Records
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.timestamps import parse_iso, to_ns
@@ -82,6 +84,16 @@ def test_a_batch_is_its_records_one_by_one(
     assert sorted(together) == list(range(len(batch)))
     for offset, record in enumerate(batch):
         assert decode(settings, [record], offset) == {offset: together[offset]}
+
+
+@given(text=st.text("0123456789.+-eE_ \t\n") | st.sampled_from([*cells.MISSING, " NaN", "NA ", "nano", "\u00a01"]))
+def test_text_is_a_number_where_it_is_one_in_a_csv_cell(text: str) -> None:
+    (expected,), (bad,) = cells.numbers(pd.Series([text], dtype=object))
+    found = decode(FLAT, [(b"k", json.dumps({"time": 1, "value": text}).encode())], 0)[0]
+
+    assert (found[0] == "bad-value") == bad
+    if not bad:
+        np.testing.assert_allclose(np.frombuffer(found[2], np.float32)[0], np.float32(expected), rtol=1e-6)
 
 
 @given(

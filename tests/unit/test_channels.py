@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from monitor import bootstrap
+from monitor.aligner import Aligner
 from monitor.errors import SettingsError
+from monitor.joiner import Joiner
 from monitor.records import DeadLetter, Readings, StreamIndex
 from monitor.settings import Family, parse
 from monitor.sources.decode import Records
 
+S = 10**9
 CHANNELS = ["temperature", "pressure"]
 
 
@@ -83,6 +86,36 @@ def test_messages_that_cannot_be_read(message: dict[str, Any], reason: str) -> N
     assert (len(readings), letter.reason) == (0, reason)
 
 
+def of_slots(width: int, *slots: int) -> Readings:
+    none, time = np.zeros(len(slots), np.int32), np.array(slots, np.int64) * S
+    values = np.tile(np.array([1.0, *[np.nan] * (width - 1)], np.float32), (len(slots), 1))
+    return Readings(none, time, values, none, time)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("joined", [False, True])
+def test_what_comes_after_an_idle_close_is_late(*, joined: bool, again: bool) -> None:
+    width = 2 if joined else 1
+    made = Joiner(2, S, 5, 3, 0, 3) if joined else Aligner(1, S, lateness=5)
+    made.columns.grow(1)
+    released = len(made.add(of_slots(width, 1, 2, 4)))
+    released += len(made.flush(np.array([0], np.int32)))
+    assert released == 4  # and slot 3, filled in
+    assert made.newest(np.array([0]))[0] == 4
+
+    if again:  # the stream goes on as if nothing had been
+        assert made.add(of_slots(width, 6, 5)).slot.tolist() == ([] if joined else [5, 6])
+        assert made.newest(np.array([0]))[0] == 6
+    made.add(of_slots(width, 3))
+
+    assert made.late is not None
+    assert (made.late.readings.time.tolist(), (made.late.behind > 5 * S).tolist()) == ([3 * S], [True])
+    assert (made.columns["late"][0], made.columns["duplicate"][0]) == (1, 0)
+    if joined:  # a channel that the last slot lacks
+        made.add(of_slots(width, 4))
+        assert made.columns["late"][0] == 2
+
+
 def test_channels_apart_give_the_scores_of_channels_together() -> None:
     """The same values in one message or in two, in batches of three with a restart in between: equal to the bit."""
     rng = np.random.default_rng(5)
@@ -130,6 +163,8 @@ def run(of: Family, bodies: list[bytes], size: int) -> list[bytes]:
     [
         ({"channel": "c", "values": ["a"]}, "format.values: with format.channel there is one field"),
         ({"value": "v"}, "format.value: goes with format.channel"),
+        ({"channel": "time"}, "format.channel: time is the field of the key, the time or the value already"),
+        ({"channel": "id", "key": "{site}/{id}"}, "format.channel: id is the field of the key"),
         ({"channel": "c", "kind": "json-batch"}, "format.channel: a json-batch message brings all channels"),
         ({"channel": "c", "kind": "float32"}, "format.channel: a float32 message brings all channels"),
         ({"channel": "c", "kind": "csv", "columns": ["time", "value"]}, "format.columns: c is not among them"),

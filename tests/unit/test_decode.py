@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,6 +63,29 @@ def test_null_is_nan() -> None:
     assert np.isnan(readings.values).all()
 
 
+@pytest.mark.parametrize("extra", [b"", b',"x":[Infinity,"NaN \\" -Infinity"]'])
+def test_numbers_that_json_does_not_have(extra: bytes) -> None:
+    texts = [b'"3.5"', b'" 3.5\\n"', b'"-1e3"', b'""', b'"NaN"', b'"n/a"', b"NaN", b"2"]
+    bodies = [b'{"time":"1970-01-01T00:00:01Z","d":{"v":' + text + b"}" + extra + b"}" for text in texts]
+
+    readings, dead, _ = decode(bodies, format={"values": ["d.v"]})
+
+    assert dead == []
+    expected = [3.5, 3.5, -1000, np.nan, np.nan, np.nan, np.nan, 2]
+    np.testing.assert_array_equal(readings.values[:, 0], np.array(expected, np.float32))
+
+
+@pytest.mark.parametrize("text", ["1_0", "inf", "-nan", "0x1", "1,5", "true", "\uff11", "1e999", " 1 2", "9" * 400])
+def test_text_that_is_no_number(text: str) -> None:
+    body = json.dumps({"time": 1, "v": [1, text, 3, 4]}).encode()
+    window = {"kind": "message", "length": 2}
+
+    _, (letter,), _ = decode([body], window=window, channels=["a", "b"], format={"values": ["v"]})
+
+    assert letter.reason == "bad-value"
+    assert "regex" not in letter.error
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -69,7 +93,12 @@ def test_null_is_nan() -> None:
         (b"", "empty"),
         (b" \n", "empty"),
         (b"{", "json"),
-        (b'{"time":1,"value":NaN}', "json"),
+        (b'{"time":1,"value":Infinity}', "bad-value"),
+        (b'{"time":1,"value":-Infinity}', "bad-value"),
+        (b'{"time":1,"value":-NaN}', "json"),
+        (b'{"time":NaN,"value":1}', "bad-time"),
+        (b'{"time":1,"value":NaN,"value":NaN}', "duplicate-key"),
+        (b'{"time":1,"value":1,"x":"\\"NaN', "json"),
         (b'{"time":1,"value":1}{"time":1,"value":1}', "json"),
         (b'{"time":1,"value":1},{"time":1,"value":1}', "json"),
         (b'{"x":' + b"[" * 100_000, "json"),
@@ -88,7 +117,7 @@ def test_null_is_nan() -> None:
         (b'{"time":true,"value":1}', "bad-time"),
         (b'{"time":' + b"9" * 30 + b',"value":1}', "bad-time"),
         (b'{"time":1}', "missing-value"),
-        (b'{"time":1,"value":"1.5"}', "bad-value"),
+        (b'{"time":1,"value":"1,5"}', "bad-value"),
         (b'{"time":1,"value":true}', "bad-value"),
         (b'{"time":1,"value":[1]}', "bad-value"),
         (b'{"time":1,"value":1e999}', "bad-value"),
@@ -163,7 +192,7 @@ def test_a_message_that_is_a_whole_window() -> None:
         b'{"time":1,"v":[1,2,3,4]}',
         b'{"time":1,"v":[1,2,3]}',
         b'{"time":1,"v":[1,null,3,4]}',
-        b'{"time":1,"v":[1,"2",3,4]}',
+        b'{"time":1,"v":[1,"two",3,4]}',
         b'{"time":1,"v":[]}',
         b'{"time":1,"v":7}',
     ]

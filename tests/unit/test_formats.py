@@ -68,6 +68,15 @@ def test_batches_of_several_channels_as_rows_and_as_columns() -> None:
     assert reasons(bad_columns) == [(1, "wrong-length")]
 
 
+def test_numbers_as_text_in_batches_and_arrays() -> None:
+    rows, dead_rows = decode("json-batch", [b'{"start":1,"interval":1,"values":[["1",2],[NaN,"4"]]}'])
+    array, dead_array = decode("json-array", [b'[{"time":1,"a":"1","b":2},{"time":2,"a":NaN,"b":"4"}]'])
+
+    assert dead_rows == dead_array == []
+    for readings in (rows, array):
+        np.testing.assert_array_equal(readings.values, np.array([[1, 2], [np.nan, 4]], np.float32))
+
+
 def test_a_batch_may_lie_on_the_grid_of_its_family() -> None:
     readings, dead = decode("json-batch", [b'{"start":1,"values":[1,2]}'], format={"interval": "$interval"}, **ONE)
 
@@ -95,7 +104,7 @@ def test_a_batch_may_lie_on_the_grid_of_its_family() -> None:
         ({"start": 2**62, "interval": 10**9}, "bad-time"),
         ({"values": []}, "empty"),
         ({"values": 1}, "bad-value"),
-        ({"values": ["1"]}, "bad-value"),
+        ({"values": ["one"]}, "bad-value"),
         ({"values": [1, 1e39]}, "bad-value"),
     ],
 )

@@ -244,7 +244,7 @@ def test_json_that_its_schema_refuses() -> None:
 
     _, dead = decode("json-schema", [header + text for text in texts])
 
-    expected = ["json-schema", "duplicate-key", "json", "missing-value", "json", "json-schema", "utf8"]
+    expected = ["json-schema", "duplicate-key", "missing-value", "missing-value", "json", "json-schema", "utf8"]
     assert [letter.reason for letter in dead] == expected
 
 

@@ -16,6 +16,7 @@ from monitor.message_format import Format
 from monitor.records import Int64
 from monitor.sources.decode import Assembly, Fault, Key
 from monitor.sources.formats.duplicates import DuplicateKeys
+from monitor.sources.formats.json_numbers import in_words, number, plain, with_text
 
 Place = tuple[str, str, Any]  # role ("key", "time", "value", ...), name, type
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -25,12 +26,19 @@ _NO_ITEMS = Fault("empty", "the array is empty")
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A place in the message; `get` fetches it from a decoded one."""
+    """A place in the message: `path` leads to it in a decoded one, `get` fetches it."""
 
     role: str
     name: str
     kind: Any
+    path: str
     get: Callable[[Any], Any]
+
+    def to_number(self, message: Any) -> None:
+        """Replace text in this place by the numbers that it says."""
+        *parents, last = self.path.rsplit(".", 1)
+        holder = attrgetter(*parents)(message) if parents else message
+        setattr(holder, last, number(self.get(message)))
 
 
 class JsonBodies:
@@ -38,13 +46,18 @@ class JsonBodies:
 
     Each body is decoded by itself. Joining the bodies of a batch into one array saves 5 % and lets a malformed body
     splice with its neighbours (`{"a":[{}` and `{}]}` are one object); guards against that cost more than it saves.
+    A body that is refused so is tried once more with values written as text, and with NaN: see `json_numbers`.
     Raises SettingsError for places that cannot be.
     """
 
     def __init__(self, places: Sequence[Place], *, many: bool = False) -> None:
-        message, self._fields = _layout(places)
+        message, _ = _layout(places)
+        lenient, self._fields = _layout(
+            [(role, name, with_text(kind) if role == "value" else kind) for role, name, kind in places]
+        )
         self._many = many
-        self._decode: Callable[[Any], Any] = msgspec.json.Decoder(list[message] if many else message).decode  # type: ignore[valid-type]  # made at run time
+        self._decode = _decoder(message, many=many)
+        self._decode_lenient = _decoder(lenient, many=many)
         self._duplicates = DuplicateKeys([name for _, name, _ in places])
 
     def getters(self, role: str) -> list[Callable[[Any], Any]]:
@@ -79,11 +92,23 @@ class JsonBodies:
         found, rows = [], []
         for row, body in assembly.bodies():
             try:
-                found.append(self._decode(body))
+                found.append(self._read(body))
                 rows.append(row)
             except UNREADABLE as error:
                 assembly.faults[row] = self._explain(body, error)
         return found, np.array(rows, dtype=np.int64)
+
+    def _read(self, body: bytes) -> Any:
+        """One body decoded, if need be with the numbers that JSON does not have. Raises one of UNREADABLE."""
+        try:
+            return self._decode(body)
+        except UNREADABLE:
+            found = self._decode_lenient(plain(body))
+        values = [field for field in self._fields if field.role == "value"]
+        for message in found if self._many else [found]:
+            for field in values:
+                field.to_number(message)
+        return found
 
     def _explain(self, body: bytes, error: Exception) -> Fault:
         """Why this body is not a message of ours."""
@@ -111,7 +136,7 @@ class JsonBodies:
             try:
                 msgspec.convert(item, field.kind)
             except (msgspec.ValidationError, OverflowError) as wrong:
-                return Fault(f"bad-{field.role}", f"the field {field.name}: {wrong}")
+                return Fault(f"bad-{field.role}", f"the field {field.name}: {in_words(wrong)}")
         return None
 
 
@@ -122,9 +147,9 @@ class Parsed(NamedTuple):
 
 
 def parse_json(body: bytes) -> Parsed | Fault:
-    """The document, or why there is none."""
+    """The document, with null for NaN, or why there is none."""
     try:
-        return Parsed(msgspec.json.decode(body))
+        return Parsed(msgspec.json.decode(plain(body)))
     except UNREADABLE as error:
         try:
             body.decode()
@@ -152,11 +177,18 @@ def _layout(places: Sequence[Place]) -> tuple[type[msgspec.Struct], tuple[_Field
         if not isinstance(table, dict) or last in table:
             raise SettingsError(f"format: the field {name} is named twice, or lies inside another field")
         table[last] = kind
-    fields = tuple(_Field(role, name, kind, attrgetter(_attributes(tree, name))) for role, name, kind in places)
+    paths = [_attributes(tree, name) for _, name, _ in places]
+    fields = tuple(
+        _Field(role, name, kind, path, attrgetter(path)) for (role, name, kind), path in zip(places, paths, strict=True)
+    )
     try:
         return _struct(tree), fields
     except ValueError as error:
         raise SettingsError(f"format: a field name cannot be used: {error}") from None
+
+
+def _decoder(message: type[msgspec.Struct], *, many: bool) -> Callable[[Any], Any]:
+    return msgspec.json.Decoder(list[message] if many else message).decode  # type: ignore[valid-type]  # made at run time
 
 
 def _attributes(tree: dict[str, Any], name: str) -> str:
