@@ -6,15 +6,16 @@ Each passes the same contract tests as the real thing (`tests/contract`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from monitor.pipeline import Pipeline
 from monitor.records import Delivery, Float32
 from monitor.sources.memory import ListSource
 from monitor.store.memory import MemoryOutbox, MemoryStore
 
-__all__ = ["DistanceScorer", "ListNotifier", "ListSource", "MemoryOutbox", "MemoryStore"]
+__all__ = ["DistanceScorer", "ListNotifier", "ListSource", "MemoryOutbox", "MemoryStore", "NoModels"]
 
 
 class ListNotifier:
@@ -49,3 +50,19 @@ class DistanceScorer:
         """Share of each cell's distance."""
         size = np.abs(windows)
         return np.asarray(size / np.maximum(size.sum(axis=(1, 2), keepdims=True), np.float32(1e-12)))
+
+
+class NoModels:
+    """Nobody trains, nothing is adopted: the statistical detector is enough."""
+
+    holding = False
+
+    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
+        """Nothing to adopt."""
+
+    def trains(self, family: str) -> bool:
+        """Never."""
+        return False
+
+    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
+        """Not answered."""

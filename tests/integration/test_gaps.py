@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,31 +13,15 @@ from confluent_kafka.cimpl import NewPartitions
 
 from monitor import bootstrap
 from monitor.errors import SourceError
-from monitor.pipeline import Pipeline
 from monitor.ports import Assignments
 from monitor.runner import Plan, Runner
 from monitor.settings import Kafka, parse
 from monitor.sources.kafka import KafkaSource
 from monitor.sources.kafka_client import ensure_topic
-from monitor.testing import MemoryStore
+from monitor.testing import MemoryStore, NoModels
 from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka
-
-
-class NoModels:
-    """The statistical detector is enough here."""
-
-    holding = False
-
-    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
-        pass
-
-    def trains(self, family: str) -> bool:
-        return False
-
-    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
-        pass
 
 
 def work(kafka: Kafka, topic: str, store: MemoryStore, stop: Callable[[], bool] | None = None) -> None:

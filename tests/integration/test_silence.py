@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,33 +13,17 @@ from confluent_kafka import Producer
 
 from monitor import bootstrap
 from monitor.errors import StoreError
-from monitor.pipeline import Pipeline
 from monitor.ports import Assignments, Commit
 from monitor.runner import Plan, Runner
 from monitor.settings import Kafka, parse
 from monitor.sources.kafka import KafkaSource
-from monitor.testing import MemoryStore
+from monitor.testing import MemoryStore, NoModels
 from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka
 
 SILENT_S = 3.0
 NAMES = ("a", "b", "c", "d")
-
-
-class NoModels:
-    """The statistical detector is enough here."""
-
-    holding = False
-
-    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
-        pass
-
-    def trains(self, family: str) -> bool:
-        return False
-
-    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
-        pass
 
 
 class AwayStore(MemoryStore):

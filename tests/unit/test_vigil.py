@@ -9,13 +9,12 @@ import pytest
 
 from monitor import bootstrap
 from monitor.pending import Pending
-from monitor.pipeline import Pipeline
 from monitor.records import AlertState, Poll, TopicPartition
 from monitor.runner import Plan, Runner
 from monitor.settings import Family
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.memory import Record
-from monitor.testing import ListSource, MemoryStore
+from monitor.testing import ListSource, MemoryStore, NoModels
 from monitor.vigil import Vigil
 
 P0, P1 = ("t", 0), ("t", 1)
@@ -236,21 +235,6 @@ def test_an_alert_of_a_partition_without_an_offset_is_committed_behind_the_fence
     new.arrive(300, "a")
     assert states(store) == [("silent", "a", "resolved")]
     assert store.positions["live", *P0].next_offset == 300
-
-
-class NoModels:
-    """The statistical detector is enough here."""
-
-    holding = False
-
-    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
-        pass
-
-    def trains(self, family: str) -> bool:
-        return False
-
-    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
-        pass
 
 
 @pytest.mark.parametrize(("plan", "found"), [(Plan(), 1), (Plan(until_end=True), 0), (Plan(run="past", live=False), 0)])
