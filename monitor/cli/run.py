@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import typer
 
 from monitor import bootstrap, telemetry
 from monitor.champions import Champions
-from monitor.cli.running import print_totals, stopping
+from monitor.cli.running import print_totals, settle, stopping
 from monitor.errors import ModelError
 from monitor.records import LIVE
 from monitor.runner import Plan, Runner
@@ -41,8 +40,7 @@ def run(
     bootstrap.check_detectors(settings)
     telemetry.configure(json=as_json or not sys.stderr.isatty())
     with stopping() as stop, worker(settings, config, until_end=until_end) as (runner, champions):
-        gc.collect()
-        gc.freeze()  # what is there now stays: the collector need not walk over it with every batch of messages
+        settle()
         totals = runner.run(stop.is_set)
     if as_json:
         typer.echo(json.dumps({**asdict(totals), "failed_trainings": champions.failed}))

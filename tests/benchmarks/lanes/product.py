@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
@@ -18,12 +17,12 @@ def work(config: Path, stop: Callable[[int], bool], watch: Callable[[int], None]
     """A worker until `stop`, which is asked with the number of records read; all of them are committed at return."""
     from monitor import telemetry
     from monitor.cli.run import worker
+    from monitor.cli.running import settle
     from monitor.settings import load
 
     telemetry.configure(json=True)
     with worker(load(config), config, until_end=False) as (runner, _):
-        gc.collect()
-        gc.freeze()
+        settle()
         totals = runner.run(lambda: stop(runner.totals.records), lambda totals: watch(totals.records))
         watch(totals.records)
     return asdict(totals)
