@@ -92,6 +92,7 @@ def load(path: str | Path) -> Scorer:
     Raises ArtefactError when it is missing, damaged, changed since it was saved, of another version, or a pickle.
     """
     from models import artefact
+    from models.data import Scaler
     from models.runtime import Runtime
     from models.scorer import Scorer
     from models.scores import ScoreSummary
@@ -100,8 +101,8 @@ def load(path: str | Path) -> Scorer:
     try:
         check(manifest["kind"], manifest["config"])
         runtime = Runtime(graph, int(manifest["chunk"]))
-        shape = manifest["length"], manifest["channels"]
-        return Scorer(manifest["kind"], shape, runtime, ScoreSummary.from_dict(manifest["training_scores"]))
+        shape, scaler = (manifest["length"], manifest["channels"]), Scaler.from_dict(manifest["scaler"])
+        return Scorer(manifest["kind"], shape, runtime, scaler, ScoreSummary.from_dict(manifest["training_scores"]))
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise ArtefactError(f"{path}: the manifest does not describe a detector of this version: {error}") from error
 

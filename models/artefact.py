@@ -17,7 +17,7 @@ from typing import Any
 
 from models.errors import ArtefactError
 
-FORMAT = 2
+FORMAT = 3
 GRAPH = "model.onnx"
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"

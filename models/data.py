@@ -75,6 +75,12 @@ class Scaler:
         """Windows in their own units again."""
         return scaled * self.scale + self.centre
 
+    @classmethod
+    def from_dict(cls, given: dict[str, list[float]]) -> Scaler:
+        """What `to_dict` gave."""
+        centre, scale = (np.array(given[name], np.float32) for name in ("centre", "scale"))
+        return cls(centre, scale)
+
     def to_dict(self) -> dict[str, list[float]]:
         """JSON-ready; the numbers keep their bits."""
         return {"centre": self.centre.tolist(), "scale": self.scale.tolist()}

@@ -91,7 +91,7 @@ class Detector:
         runtime.chunk = runtime.fastest_chunk(held_out)
         _compare(self._net, scaler, runtime, held_out[-COMPARED:])
         summary = ScoreSummary.of(runtime.run(SCORE, held_out))
-        scorer = Scorer(self.kind, (self.length, self.channels), runtime, summary)
+        scorer = Scorer(self.kind, (self.length, self.channels), runtime, scaler, summary)
         data = {"windows": len(whole), "incomplete": len(given) - len(whole), "sha256": _digest(whole)}
         self._fitted = Fitted(scorer, graph, runtime.chunk, scaler, history, data)
         return self
@@ -139,22 +139,22 @@ class Detector:
 
 
 def _export(net: Autoencoder, scaler: Scaler) -> bytes:
-    """The graph of scaler, net and score. Within it a window is one row: broadcasting over few channels is slow."""
+    """The graph of scaler, net and score. Within it a window is one row: broadcasting over few channels is slow.
+
+    It computes nothing that the score does not need: what else it gives comes up on the way.
+    """
     graph = Graph()
-    cells: list[Any] = [net.length, net.channels]
-    rows = (scaler.centre, scaler.scale, 1 / scaler.scale)
-    centre, scale, inverse = (graph.constant(np.tile(row, net.length)) for row in rows)
+    cells = net.length * net.channels
+    centre, inverse = (graph.constant(np.tile(row, net.length)) for row in (scaler.centre, 1 / scaler.scale))
     x = graph.node("Mul", graph.node("Sub", graph.node("Flatten", INPUT), centre), inverse)
     rebuilt = net.export(graph, x)
     blame = net.export_contribution(graph, x, rebuilt)
-    shape = graph.constant([-1, *cells])
-    own_units = graph.node("Add", graph.node("Mul", rebuilt, scale), centre)
-    outputs = {
+    outputs: dict[str, tuple[str, list[Any]]] = {
         SCORE: (net.export_score(graph, x, rebuilt, blame), ["n"]),
-        RECONSTRUCTION: (graph.node("Reshape", own_units, shape), ["n", *cells]),
-        CONTRIBUTION: (graph.node("Reshape", blame, shape), ["n", *cells]),
+        RECONSTRUCTION: (rebuilt, ["n", cells]),
+        CONTRIBUTION: (blame, ["n", cells]),
     }
-    return graph.serialise({INPUT: ["n", *cells]}, outputs)
+    return graph.serialise({INPUT: ["n", net.length, net.channels]}, outputs)
 
 
 def _compare(net: Autoencoder, scaler: Scaler, runtime: Runtime, windows: Float32) -> None:

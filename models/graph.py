@@ -53,9 +53,12 @@ class Graph:
 
     def serialise(self, inputs: Mapping[str, list[Any]], outputs: Mapping[str, tuple[str, list[Any]]]) -> bytes:
         """The file's bytes: inputs with their shapes, outputs by name with the value they show and its shape."""
-        ends = [helper.make_node("Identity", [value], [name]) for name, (value, _) in outputs.items()]
+        names = {value: name for name, (value, _) in outputs.items()}
+        for node in self._nodes:
+            for ends in (node.input, node.output):
+                ends[:] = [names.get(end, end) for end in ends]
         shapes = {name: shape for name, (_, shape) in outputs.items()}
-        graph = helper.make_graph(self._nodes + ends, "detector", _floats(inputs), _floats(shapes), self._constants)
+        graph = helper.make_graph(self._nodes, "detector", _floats(inputs), _floats(shapes), self._constants)
         opsets = [helper.make_opsetid("", OPSET)]
         return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString())
 

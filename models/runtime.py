@@ -14,10 +14,11 @@ from models.errors import ArtefactError
 
 INPUT = "windows"
 SCORE, RECONSTRUCTION, CONTRIBUTION = OUTPUTS = ("score", "reconstruction", "contribution")
-"""What a graph takes and gives: windows and reconstruction in their own units, the others in scaled ones."""
+"""What a graph takes and gives: windows (n, length, channels) in their own units; scores (n,), and the other two as
+rows (n, length * channels), in scaled units."""
 
 CHUNKS = (16, 32, 64, 128, 256, 512, 1024)  # windows at once, tried by `fastest_chunk`
-TRIALS = 3
+TRIALS = 7
 
 
 class Runtime:
@@ -32,8 +33,6 @@ class Runtime:
             self._session: Any = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library raises a dozen classes of its own, without a common root
             raise ArtefactError(f"ONNX Runtime cannot use the graph: {error}; retrain the model") from error
-        self._partly = onnxruntime.RunOptions()
-        self._partly.only_execute_path_to_fetches = True  # a score needs no reconstruction in its own units
         self.chunk = chunk
 
     def fits(self, shape: Sequence[int]) -> bool:
@@ -60,5 +59,5 @@ class Runtime:
         return perf_counter() - start
 
     def _call(self, output: str, windows: Float32) -> Float32:
-        (found,) = self._session.run([output], {INPUT: windows}, self._partly)
+        (found,) = self._session.run([output], {INPUT: windows})
         return found  # type: ignore[no-any-return]  # the library is untyped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.data import Float32, as_windows
+from models.data import Float32, Scaler, as_windows
 from models.errors import ArtefactError
 from models.runtime import CONTRIBUTION, RECONSTRUCTION, SCORE, Runtime
 from models.scores import ScoreSummary
@@ -21,11 +21,14 @@ class Scorer:
     `training_scores` are those of the clean mode of the windows held out from training.
     """
 
-    def __init__(self, kind: str, shape: tuple[int, int], runtime: Runtime, training_scores: ScoreSummary) -> None:
+    def __init__(
+        self, kind: str, shape: tuple[int, int], runtime: Runtime, scaler: Scaler, training_scores: ScoreSummary
+    ) -> None:
         self.kind = kind
         self.length, self.channels = shape
         self.training_scores = training_scores
         self._runtime = runtime
+        self._scaler = scaler
         if not runtime.fits(shape):
             raise ArtefactError(f"the graph is not for windows of {self.length} x {self.channels}; retrain the model")
 
@@ -41,7 +44,7 @@ class Scorer:
 
     def reconstruct(self, windows: ArrayLike) -> Float32:
         """What the detector expected to see, float32 (n, length, channels), in the units of the input."""
-        return self._cells(RECONSTRUCTION, windows)
+        return self._scaler.backward(self._cells(RECONSTRUCTION, windows))
 
     def explain(self, windows: ArrayLike) -> Float32:
         """Share of each cell in its window's score, float32 (n, length, channels), summing to 1 per window."""
@@ -54,7 +57,7 @@ class Scorer:
         given = as_windows(windows, self.length, self.channels)
         if len(given) == 0:
             return given
-        found = self._runtime.run(output, given)
+        found = self._runtime.run(output, given).reshape(given.shape)
         found[_incomplete(given)] = np.nan
         return found
 

@@ -52,7 +52,7 @@ class Fitted:
 def train(kind: str, channels: int, seed: int = 3, epochs: int = 30) -> Detector:
     """A small detector, fitted to clean waves."""
     options = {**TRAINING, **SMALL.get(kind, {}), "epochs": epochs}
-    return models.create(kind, length=LENGTH, channels=channels, seed=seed, **options).fit(waves(300, channels, seed=1))
+    return models.create(kind, length=LENGTH, channels=channels, seed=seed, **options).fit(waves(600, channels, seed=1))
 
 
 @pytest.fixture(scope="module", params=sorted(models.DETECTORS))

@@ -88,7 +88,7 @@ def test_a_graph_for_another_shape_is_refused(saved: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"kind": "tree"}, {"config": {"hiden": 3}}, {"training_scores": {"mean": 1}}, {"length": "x"}, {"chunk": "all"},
+    [{"kind": "tree"}, {"config": {"hiden": 3}}, {"training_scores": {"mean": 1}}, {"scaler": {"centre": [0]}}, {"length": "x"}, {"chunk": "all"},
      {"chunk": 0}],
 )  # fmt: skip
 def test_a_manifest_that_does_not_fit_is_refused(saved: Path, changes: dict[str, Any]) -> None:
@@ -107,9 +107,9 @@ def test_another_manifest_is_refused(saved: Path, text: str) -> None:
 
 
 def test_the_previous_format_asks_for_a_training(saved: Path) -> None:
-    rewrite(saved, format=1)
+    rewrite(saved, format=2)
 
-    with pytest.raises(models.ArtefactError, match="format 1, but this version reads format 2; train the model again"):
+    with pytest.raises(models.ArtefactError, match="format 2, but this version reads format 3; train the model again"):
         models.load(saved)
 
 
