@@ -17,7 +17,7 @@ from monitor.records import Alert, Evidence, Int64, Poll, Readings, Scores, Topi
 Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
 
 
-MOST = 100_000  # windows (and readings kept to train on) in one commit: bounds its memory and how long it takes
+MOST = 400_000  # windows (also late readings, and those to train on) in a commit: bounds its memory and its time
 OF_DEAD = 10  # a dead letter counts for so many: it brings its body
 
 
@@ -61,6 +61,11 @@ class Pending:
         return self._size >= MOST
 
     @property
+    def keeps_history(self) -> bool:
+        """Whether some of it is kept to train on."""
+        return bool(self._commit.history)
+
+    @property
     def urgent(self) -> bool:
         """Whether somebody should be told at once."""
         return bool(self._commit.transitions)
@@ -101,6 +106,7 @@ class Pending:
         if outcome.late is not None:
             names = map(streams.pipeline.index.name, outcome.late.readings.stream.tolist())
             commit.late.append(LateBlock(family, list(names), outcome.late))
+            self._size += len(outcome.late.readings)
         self.ready[family].update(outcome.ready)
         self._touch(streams, outcome.touched)
         self._count(outcome, 0 if readings is None else len(readings))

@@ -148,7 +148,7 @@ class Runner:
             self._commit(source, wait=self._models_call())
         elif self._writer.arrived:
             self._land(source)
-        if not (self._pending.dirty or self._writer.busy):
+        if self._models_can_be_served():
             self._serve_models(source)
         return over
 
@@ -191,7 +191,7 @@ class Runner:
     # Commits
 
     def _until_commit(self) -> float:
-        """Seconds; while one is on its way, the next is not due before it is a whole interval late."""
+        """Seconds; while one is on its way, the next is only due when it cannot grow any more."""
         if not self._pending.dirty:
             return POLL_S
         if self._pending.full:
@@ -199,9 +199,7 @@ class Runner:
         took = min(self._prepared + self._writer.took, LONGEST_S)
         due = self._landed + HURRY * took if self._pending.urgent else max(self._due, self._landed + REST * took)
         seconds = due - time.monotonic()
-        if self._writer.busy and not self._writer.arrived and seconds > -self._plan.interval:
-            return max(seconds, GLANCE_S)
-        return seconds
+        return max(seconds, GLANCE_S) if self._writer.busy and not self._writer.arrived else seconds
 
     def _commit(self, source: Source, *, wait: bool) -> None:
         """Send off what is pending, and `wait` for its arrival or not."""
@@ -257,8 +255,16 @@ class Runner:
     # Models and settings
 
     def _models_call(self) -> bool:
-        """Whether models are to be looked after, for which the store must be free."""
-        return time.monotonic() >= self._look or any(self._pending.ready.values())
+        """Whether models are to be looked after right behind a commit: what was kept to train on must be there."""
+        due = time.monotonic() >= self._look and self._pending.keeps_history
+        return due or any(self._pending.ready.values())
+
+    def _models_can_be_served(self) -> bool:
+        """Whether the store is free, and has all that was kept to train on."""
+        if self._writer.busy:
+            return False
+        due = time.monotonic() >= self._look and not self._pending.keeps_history
+        return due or not self._pending.dirty
 
     def _serve_models(self, source: Source) -> None:
         """Between commits: adopt new models, ask for missing ones, and wait for them where that is wanted."""

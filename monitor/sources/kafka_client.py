@@ -18,7 +18,7 @@ from monitor import records, settings
 from monitor.errors import MonitorError, SettingsError, SourceError
 from monitor.sources.decode import Decoder, Records
 
-BATCH = 32_768  # records of one poll at most; a backlog of many streams comes in larger pieces
+BATCH = 32_768  # records of one poll at most, and about as many readings where a record holds several
 BROKERS_CHOICE = -1  # as a number of partitions: the broker's `num.partitions`
 Decoders = Mapping[str, tuple[str, Decoder]]  # topic -> (family, how its messages are read)
 
@@ -86,12 +86,18 @@ class Reader:
         self._may_skip = kafka.on_gap == "record"
         self._servers = kafka.bootstrap_servers
         self._logged: dict[tuple[str, str], float] = {}
+        self._batch = BATCH
+
+    def suit(self, messages: int, readings: int) -> None:
+        """So many messages held so many readings: fetch only as many at once as bring a batch of them."""
+        if messages and readings:
+            self._batch = max(1, BATCH * messages // max(messages, readings))
 
     def read(self, timeout: float) -> tuple[list[Message], dict[records.TopicPartition, int]]:
         """Messages that have arrived, and the end offset of each partition whose end was reached."""
         try:
             first = self.consumer.poll(timeout)
-            found = [] if first is None else [first, *self.consumer.consume(BATCH - 1, 0)]
+            found = [] if first is None else [first, *self.consumer.consume(self._batch - 1, 0)]
         except KafkaException as error:
             raise SourceError(f"Kafka at {self._servers}: {sentence(error)}") from None
         if self.failure is not None:

@@ -17,9 +17,9 @@ from tests.integration.broker import KafkaBroker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1800)]
 ROUNDS = scaled(3)
-STEPS = scaled(60_000, 500)  # of 16 streams
-MANY = {scaled(10_000, 200): scaled(100, 20), scaled(100_000, 2000): scaled(15, 5)}  # streams: steps
-ONE_BY_ONE, BATCHED = scaled(40_000, 500), scaled(200_000, 2000)  # steps
+STEPS = scaled(250_000, 500)  # of 16 streams
+MANY = {scaled(10_000, 200): scaled(400, 20), scaled(100_000, 2000): scaled(150, 5)}  # streams: steps
+BATCHED = scaled(1_000_000, 2000)  # steps
 
 
 def interleaved(rigs: list[Rig], rounds: int = ROUNDS) -> list[list[dict[str, float]]]:
@@ -58,7 +58,7 @@ def test_many_streams(kafka: KafkaBroker, tmp_path: Path, report: Report) -> Non
 def test_batched_messages(kafka: KafkaBroker, tmp_path: Path, report: Report) -> None:
     """100 samples in a message against one, in samples per second."""
     one = Rig(tmp_path, kafka.bootstrap_servers, 16)
-    one.fill(ONE_BY_ONE)
+    one.fill(STEPS)
     many = Rig(tmp_path, kafka.bootstrap_servers, 16, samples=100)
     many.fill(BATCHED)
     rounds = interleaved([one, many])

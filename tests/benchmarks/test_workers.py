@@ -28,7 +28,7 @@ from tests.integration.postgres import PostgresServer
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(3600)]
 ROUNDS = scaled(3)
 STREAMS = 16
-STEPS = scaled(100_000, 500)
+STEPS = scaled(600_000, 500)
 PATIENCE_S = 600
 LOOK_S = 0.02
 
