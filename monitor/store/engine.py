@@ -48,6 +48,14 @@ class Backend(Protocol):
         """Whether that transaction took effect; None while it is not decided."""
         ...
 
+    def tidy(self) -> None:
+        """Begin what is to be done after a commit, beside the next ones. Never waits, never raises."""
+        ...
+
+    def close(self) -> None:
+        """Give every connection back."""
+        ...
+
     def explain(self, error: BaseException) -> str:
         """What the driver's error means and what to do, in one sentence."""
         ...
@@ -90,7 +98,7 @@ class Database:
 
     def close(self) -> None:
         """Give every connection back."""
-        self._reader.dispose()
+        self.backend.close()
 
     @property
     def _driver_error(self) -> type[Exception]:

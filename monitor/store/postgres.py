@@ -117,6 +117,13 @@ class Postgres:
         status = connection.exec_driver_sql("SELECT pg_xact_status(%s::xid8)", (transaction,)).scalar_one()
         return None if status == "in progress" else status == "committed"
 
+    def tidy(self) -> None:
+        """The server does that by itself."""
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
     def explain(self, error: BaseException) -> str:
         """What the driver's error means and what to do."""
         cause = root_cause(error)

@@ -109,6 +109,7 @@ class SqlStore:
             if transaction is not None:
                 self._in_doubt = (commit, transaction)
         self._in_doubt = None
+        self._backend.tidy()
 
     def _took_effect(self, commit: Commit) -> bool:
         """Whether an earlier try of `commit`, whose answer was lost, had been committed after all."""

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 
 from monitor.ports import OpenedStream, ScoreBlock, StreamState
+from monitor.store.checkpoints import Checkpoints
 from monitor.store.engine import StreamRow, root_cause
 
 BUSY_SECONDS = 15
@@ -28,15 +29,23 @@ _INSERT_SCORES = (
 _SCORE = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # By how many rows they insert: thousands are three times as fast as one by one, and leave Python free meanwhile.
 _INSERTS = {size: _INSERT_SCORES + ", ".join([_SCORE] * size) for size in (3000, 50, 1)}
-_UPDATE_STREAMS = (  # columns in the order of StreamState's fields
-    'UPDATE streams SET "partition" = new.column2, last_time = new.column3, accepted = new.column4,'
-    " late = new.column5, duplicate = new.column6, future = new.column7, imputed = new.column8, gaps = new.column11,"
-    " out_of_range = new.column12, seen = new.column13, rate = new.column14, state = new.column9, updated = {now}"
-    " FROM (VALUES {rows}) AS new WHERE streams.id = new.column1 AND (new.column10 IS NULL"
-    " OR streams.accepted + streams.late + streams.duplicate + streams.future = new.column10)"
+_UPDATE_STREAMS = (  # {1} is the first field of StreamState, and so on
+    'UPDATE streams SET updated = ?1, "partition" = {2}, last_time = {3}, accepted = {4}, late = {5}, duplicate = {6},'
+    " future = {7}, imputed = {8}, gaps = {11}, out_of_range = {12}, seen = {13}, rate = {14}, state = {9}{0}"
+    " WHERE streams.id = {1} AND ({10} IS NULL"
+    " OR streams.accepted + streams.late + streams.duplicate + streams.future = {10})"
 )
-_STREAM = f"({', '.join('?' * len(StreamState._fields))})"
-_STREAMS_AT_ONCE = (200, 20, 1)  # alone more of them are slower; beside another thread that wants Python, much faster
+_FIELDS = range(1, len(StreamState._fields) + 1)
+_STREAM = f"({', '.join('?' * len(_FIELDS))})"
+_MANY = (
+    200  # streams saved by one statement: alone that is a little slower, beside a thread that wants Python much faster
+)
+_UPDATES = {
+    _MANY: _UPDATE_STREAMS.format(
+        f" FROM (VALUES {', '.join([_STREAM] * _MANY)}) AS new", *(f"new.column{i}" for i in _FIELDS)
+    ),
+    1: _UPDATE_STREAMS.format("", *(f"?{i + 1}" for i in _FIELDS)),
+}
 _FIND_STREAMS = (
     "SELECT name, id, state, accepted, late, duplicate, future, imputed, gaps, out_of_range FROM streams"
     " WHERE run = ? AND family = ? AND name IN (SELECT value FROM json_each(?))"
@@ -65,6 +74,7 @@ class Sqlite:
         self.engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin)
+        self._checkpoints = Checkpoints(url.database or "")
 
     def insert_scores(self, connection: Connection, block: ScoreBlock, model: int | None) -> None:
         """Add a block of scores; SQLite stores NaN as NULL by itself."""
@@ -83,11 +93,11 @@ class Sqlite:
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
         """Save the state of streams by id, where nobody else has written since."""
         begin = updated = 0
-        for size in _STREAMS_AT_ONCE:
+        for size, statement in _UPDATES.items():
             end = len(streams) - (len(streams) - begin) % size
-            many = [tuple(chain.from_iterable(streams[i : i + size])) for i in range(begin, end, size)]
-            if many:
-                statement = _UPDATE_STREAMS.format(now=int(now), rows=", ".join([_STREAM] * size))
+            parts = [streams[i : i + size] for i in range(begin, end, size)]
+            if parts:
+                many = [(now, *chain.from_iterable(part)) for part in parts]
                 updated += connection.exec_driver_sql(statement, many).rowcount
             begin = end
         return updated
@@ -109,6 +119,15 @@ class Sqlite:
     def committed(self, connection: Connection, transaction: str) -> bool | None:
         """Never asked, as there are no transaction ids."""
         raise NotImplementedError
+
+    def tidy(self) -> None:
+        """Let the write-ahead log be copied into the file."""
+        self._checkpoints.begin()
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._checkpoints.close()
+        self.engine.dispose()
 
     def explain(self, error: BaseException) -> str:
         """What the driver's error means and what to do."""
@@ -134,7 +153,7 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -65536")  # KiB: what a commit of many streams touches stays in memory
-    connection.execute("PRAGMA wal_autocheckpoint = 10000")  # pages: such a commit is not copied at once
+    connection.execute("PRAGMA wal_autocheckpoint = 100000")  # pages: where `Checkpoints` cannot keep up
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
 
