@@ -55,9 +55,9 @@ def _from_integers(raw: Sequence[int | float | str], unit: str) -> Int64:
     except OverflowError:  # "auto" reads a number of this size as ns, which puts it out of range
         numbers = np.array([item if abs(int(item)) < 2**63 else 2**63 - 1 for item in raw], dtype=np.int64)
     size = np.abs(np.maximum(numbers, -LAST))  # int64's own minimum has no absolute value
-    scale = _AUTO[np.searchsorted(_BOUNDS, size, side="right")] if unit == "auto" else np.int64(_SCALE[unit])
+    scale = _auto(size) if unit == "auto" else np.int64(_SCALE[unit])
     fits = size < LAST // scale
-    return np.where(fits, np.where(fits, numbers, 0) * scale, NEVER)
+    return numbers * scale if fits.all() else np.where(fits, np.where(fits, numbers, 0) * scale, NEVER)
 
 
 def _from_floats(raw: Sequence[int | float | str], unit: str) -> Int64:
@@ -67,6 +67,12 @@ def _from_floats(raw: Sequence[int | float | str], unit: str) -> Int64:
         micro = np.rint(numbers * (scale / 1000))
     fits = np.abs(micro) < LAST // 1000
     return np.where(fits, np.where(fits, micro, 0).astype(np.int64) * 1000, NEVER)
+
+
+def _auto(size: Int64) -> NDArray[np.int64] | np.int64:
+    """Nanoseconds in the unit that whole numbers of these sizes have; one number where all have the same."""
+    first, last = np.searchsorted(_BOUNDS, (size.min(), size.max()), side="right")
+    return np.int64(_AUTO[first]) if first == last else _AUTO[np.searchsorted(_BOUNDS, size, side="right")]
 
 
 def parse_iso(texts: Sequence[str]) -> Int64:
