@@ -11,16 +11,19 @@ import time
 from contextlib import closing, suppress
 from threading import Thread
 
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
 EVERY_S = 1.0
 
 
 class Checkpoints:
-    """One at a time, on a thread of its own."""
+    """One at a time, on a thread and a connection of its own."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._running: Thread | None = None
-        self._due = 0.0
+        self._due = time.monotonic() + EVERY_S
 
     def begin(self) -> None:
         """Call it after a commit: copies what there is, unless that was done a moment ago."""
@@ -36,7 +39,6 @@ class Checkpoints:
             self._running.join()
 
     def _copy(self) -> None:
-        with suppress(sqlite3.Error), closing(sqlite3.connect(self._path, timeout=0)) as connection:
-            connection.execute(
-                "PRAGMA wal_checkpoint(PASSIVE)"
-            )  # what goes wrong here, the next commit meets and tells
+        """What goes wrong here goes wrong in the next commit too, which tells of it."""
+        with suppress(sqlite3.Error, SQLAlchemyError), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")

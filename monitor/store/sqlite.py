@@ -74,7 +74,7 @@ class Sqlite:
         self.engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin)
-        self._checkpoints = Checkpoints(url.database or "")
+        self._checkpoints = Checkpoints(self.engine)
 
     def insert_scores(self, connection: Connection, block: ScoreBlock, model: int | None) -> None:
         """Add a block of scores; SQLite stores NaN as NULL by itself."""

@@ -411,6 +411,22 @@ def test_a_stream_that_another_worker_wrote_is_not_overwritten(keeper: Memory | 
     assert store.open_streams("live", "machines", ["m-1"])[0].state == b"three"
 
 
+def test_many_streams_are_saved_all_or_none(keeper: Memory | Sql) -> None:
+    """As many as are saved by one statement, and some more; then one of them was written by somebody else."""
+    store = keeper.store()
+    names = [f"m-{i}" for i in range(230)]
+    opened = store.open_streams("live", "machines", names)
+    saved = [state(stream.id, name.encode())._replace(before=0) for stream, name in zip(opened, names, strict=True)]
+    store.commit(Commit("live", streams=saved))
+    assert [stream.state for stream in store.open_streams("live", "machines", names)] == [n.encode() for n in names]
+
+    again = [one._replace(before=10, state=b"again") for one in saved]
+    again[50] = again[50]._replace(before=9)
+    with pytest.raises(FencedError):
+        store.commit(Commit("live", streams=again))
+    assert store.open_streams("live", "machines", names)[0].state == b"m-0"
+
+
 def test_what_is_known_of_streams(keeper: Memory | Sql) -> None:
     store = keeper.store()
     one, two, _ = store.open_streams("live", "machines", ["m-1", "m-2", "m-3"])

@@ -16,9 +16,10 @@ from confluent_kafka.admin import AdminClient
 from monitor import records, settings
 from monitor.errors import SourceError
 from monitor.records import Poll, StreamIndex
+from monitor.sources.formats.json_batch import JsonBatchDecoder
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
-from monitor.sources.kafka_client import Decoders, ensure_topic
+from monitor.sources.kafka_client import BATCH, Decoders, ensure_topic
 from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka
@@ -102,6 +103,30 @@ def test_everything_that_was_produced_arrives(kafka: KafkaBroker) -> None:
 
     assert sorted(ledger.read) == expect(3, 10_000)
     assert ledger.offsets == {(topic, partition): 10_000 for partition in range(3)}
+
+
+def test_messages_of_many_readings_come_in_smaller_polls(kafka: KafkaBroker) -> None:
+    """Once it is known how many readings they hold: at the start a poll may bring more."""
+    topic, each = kafka.topic(), 1000
+    family = settings.Family.model_validate(
+        {"topic": topic, "interval": "1s", "window": {"length": 4}, "format": {"kind": "json-batch"}}
+    )
+    source = KafkaSource(kafka.settings(), {topic: ("f", JsonBatchDecoder(family, StreamIndex()))})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    counts: list[int] = []
+    for messages in (10, 490):
+        body = b'{"start":0,"interval":1,"values":[%s]}' % b",".join([b"1"] * each)
+        for _ in range(messages):
+            producer.produce(topic, body, b"m")
+        assert producer.flush(60) == 0
+        deadline = time.monotonic() + 60
+        while sum(counts) < (messages if messages == 10 else 500):
+            assert time.monotonic() < deadline
+            if brought := source.poll(0.2).records:
+                counts.append(brought)
+    source.close()
+
+    assert max(counts) <= BATCH // each
 
 
 def test_a_restart_goes_on_where_the_listener_says(kafka: KafkaBroker) -> None:

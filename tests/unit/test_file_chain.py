@@ -205,7 +205,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None
             frame.round(6).to_csv(path, index=False, compression="gzip" if path.suffix == ".gz" else None)
             if path.suffix == ".zst":
                 path.write_bytes(pa.compress(path.read_bytes(), "zstd", asbytes=True))
-        command, alone = [sys.executable, "-c", MEASURE, path], os.environ | {"OMP_NUM_THREADS": "1"}
+        command, alone = [sys.executable, "-c", MEASURE, str(path)], os.environ | {"OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=alone)
         read_rows, peak = map(int, done.stdout.split())
         assert read_rows == rows

@@ -287,6 +287,49 @@ def test_reading_goes_on_while_a_commit_is_on_its_way(undisturbed: dict[str, obj
     assert world.facts() == undisturbed
 
 
+def test_a_commit_grows_while_another_is_on_its_way(undisturbed: dict[str, object]) -> None:
+    """However short the interval: the first one takes as long as it takes to read everything else."""
+    world = World()
+    everything, commit, sizes = threading.Event(), world.store.commit, list[int]()
+
+    def slow(one: Commit) -> None:
+        assert everything.wait(10)
+        sizes.append(sum(len(block.scores) for block in one.scores))
+        commit(one)
+
+    def watch(totals: Totals) -> None:
+        if totals.records == 2 * 40:
+            everything.set()
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    worker = world.runner(interval=0.0)
+    worker._look = math.inf
+    worker.run(watch=watch)
+    assert len(sizes) == 2
+    assert world.facts() == undisturbed
+
+
+def test_models_are_looked_after_although_there_is_always_something_to_write(undisturbed: dict[str, object]) -> None:
+    """Between two commits, when nothing else uses the store, and nobody waits for a commit because of it."""
+    world = World()
+    worker = world.runner(interval=100.0)
+    pending, looks, refresh = worker._pending, list[bool](), worker._models.refresh
+
+    def look(pipelines: Mapping[str, Pipeline]) -> None:
+        assert not worker._writer.busy
+        looks.append(pending.dirty)
+        refresh(pipelines)
+
+    def watch(_totals: Totals) -> None:
+        worker._look = 0.0  # due again
+
+    worker._models.refresh = look  # type: ignore[method-assign]
+    worker.run(watch=watch)
+    assert looks.count(True) >= 4
+    assert worker.totals.commits == 1
+    assert world.facts() == undisturbed
+
+
 def test_a_store_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that does not come to an end: a rebalance waits as long as it may, and the worker begins again."""
     monkeypatch.setattr(writer, "PATIENT_S", 0.01)

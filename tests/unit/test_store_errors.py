@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from monitor.errors import FencedError, StoreError
 from monitor.ports import Commit, StreamState
+from monitor.store import checkpoints
 from monitor.store import sqlite as sqlite_backend
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
@@ -45,6 +49,40 @@ def test_a_locked_file_says_so_and_the_commit_can_be_tried_again(store: SqlStore
     other.execute("ROLLBACK")
     other.close()
     store.commit(commit)
+    assert store.take("live", [TOPIC])[TOPIC].next_offset == 42
+
+
+def test_the_log_is_copied_into_the_file_after_commits(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a thread of its own: what the file alone holds, without its log, is all that was committed."""
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    store = open_store(f"sqlite:///{path}")
+    store.commit(commit_for(store))
+    deadline = time.monotonic() + 30
+    while True:
+        shutil.copy(path, tmp_path / "alone.db")
+        with closing(sqlite3.connect(tmp_path / "alone.db")) as alone, suppress(sqlite3.Error):
+            if alone.execute("SELECT next_offset FROM positions").fetchall() == [(42,)]:
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    store.close()
+
+
+def test_a_log_that_cannot_be_copied_does_no_harm(store: SqlStore, path: Path) -> None:
+    """A reader that stays in the past keeps its part of the log; commits go on, and so does the next copy."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM streams").fetchall()
+    copies = checkpoints.Checkpoints(store._database.backend.engine)
+    commit = commit_for(store)
+    for _ in range(3):
+        copies._due = 0.0
+        copies.begin()
+        copies.close()
+    store.commit(commit)
+    other.close()
     assert store.take("live", [TOPIC])[TOPIC].next_offset == 42
 
 

@@ -88,6 +88,13 @@ def test_a_column_of_all_sorts() -> None:
     assert to_ns(raw, "auto").tolist() == [MOMENT, SECOND, NEVER, 5 * SECOND // 2, NEVER, midnight, MOMENT]
 
 
+def test_a_column_of_whole_numbers_in_several_units() -> None:
+    raw = [1_700_000_000, 1_700_000_000_000, 1_700_000_000_000_000, 1_700_000_000 * SECOND, -1]
+
+    assert to_ns(raw, "auto").tolist() == [1_700_000_000 * SECOND] * 4 + [-SECOND]
+    assert to_ns(raw[:1] * 3, "auto").tolist() == [1_700_000_000 * SECOND] * 3
+
+
 def test_nothing() -> None:
     assert to_ns([], "auto").tolist() == []
     assert parse_iso([]).tolist() == []
