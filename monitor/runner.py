@@ -32,7 +32,7 @@ log = structlog.get_logger()
 POLL_S = 1.0
 GLANCE_S = 0.005  # between looks at a commit on its way that another one waits for
 LOOK_S = 5.0  # how often models are looked after while readings never pause
-REST = 4  # after a commit that took t seconds there is none for 4 t: at most a fifth of the time goes into commits
+REST = 4  # in a backlog there is none for 4 t after a commit that took t: at most a fifth of the time goes into commits
 LONGEST_S = 10.0  # a process that was stopped in the middle of a commit need not rest for as long
 HURRY = 1  # the same where an alert is to be told: however many there are, reading goes on
 
@@ -57,6 +57,7 @@ class Runner:
         self._due = 0.0  # when the interval of what is pending is over
         self._landed = -math.inf  # when the last commit was durable
         self._prepared = 0.0  # seconds that it took to make it
+        self._caught_up = False  # the newest poll brought all that there was
         self._in_hand = False  # a poll is being held back whose streams are not open yet
         self._later: Poll | None = None  # the rest of a poll that was cut
         self._stop: Callable[[], bool] = lambda: False
@@ -133,6 +134,7 @@ class Runner:
     def _turn(self, source: Source) -> bool:
         """Poll once and do what is due; true when the work is over."""
         poll, self._later = self._later or source.poll(min(POLL_S, max(0.0, self._until_commit()))), None
+        self._caught_up = poll.at_end or not poll.records
         if self._writer.fenced or not self._open(poll, source):
             return False
         poll = self._take_in(poll)
@@ -196,7 +198,7 @@ class Runner:
             return POLL_S
         if self._pending.full:
             return 0.0
-        took = min(self._prepared + self._writer.took, LONGEST_S)
+        took = 0.0 if self._caught_up else min(self._prepared + self._writer.took, LONGEST_S)
         due = self._landed + HURRY * took if self._pending.urgent else max(self._due, self._landed + REST * took)
         seconds = due - time.monotonic()
         return max(seconds, GLANCE_S) if self._writer.busy and not self._writer.arrived else seconds

@@ -20,7 +20,7 @@ from monitor import bootstrap, telemetry
 from monitor.champions import Champions
 from monitor.cli.found import alert_fields, alerts_table
 from monitor.cli.options import time_option
-from monitor.cli.running import stopping, totals_table
+from monitor.cli.running import settle, stopping, totals_table
 from monitor.errors import SettingsError
 from monitor.replay.bounded import Between, Pinned, begin
 from monitor.runner import Plan, Runner, Totals
@@ -80,6 +80,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
         columns = _columns(settings, values, time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter)
         connect = _file(file, columns, first, last)
     with stopping() as stop, worker(settings, name, connect, replace=replace, notify=notify) as runner:
+        settle()
         with _bar(name) as watch:
             totals = runner.run(stop.is_set, watch)
         complete = not stop.is_set()

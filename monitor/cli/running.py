@@ -19,7 +19,6 @@ from monitor.runner import Totals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SWITCH_S = 0.0005  # a commit asks for Python a hundred times; with Python's 5 ms each it takes ten times as long
-
 GARBAGE = 200_000  # objects more than before, until the collector looks for cycles: no batch of messages has as many
 
 

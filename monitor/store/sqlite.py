@@ -37,9 +37,7 @@ _UPDATE_STREAMS = (  # {1} is the first field of StreamState, and so on
 )
 _FIELDS = range(1, len(StreamState._fields) + 1)
 _STREAM = f"({', '.join('?' * len(_FIELDS))})"
-_MANY = (
-    200  # streams saved by one statement: alone that is a little slower, beside a thread that wants Python much faster
-)
+_MANY = 100  # streams in a statement: alone a little slower than one by one, beside a busy thread much faster
 _UPDATES = {
     _MANY: _UPDATE_STREAMS.format(
         f" FROM (VALUES {', '.join([_STREAM] * _MANY)}) AS new", *(f"new.column{i}" for i in _FIELDS)
