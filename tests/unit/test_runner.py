@@ -344,6 +344,65 @@ def test_models_are_looked_after_although_there_is_always_something_to_write(und
     assert world.facts() == undisturbed
 
 
+def test_a_commit_holds_the_states_of_its_own_moment(undisturbed: dict[str, object]) -> None:
+    """It is written while the streams go on; the worker dies after it, and another one goes on from there."""
+    world = World()
+    polled, commit = threading.Event(), world.store.commit
+
+    def slow(one: Commit) -> None:
+        if polled.is_set():
+            raise StoreError("SQL is gone for good")
+        assert polled.wait(10)
+        commit(one)
+
+    def watch(totals: Totals) -> None:
+        if totals.records > 30:
+            polled.set()
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    with pytest.raises(StoreError):
+        world.runner(interval=0.0).run(watch=watch)
+    assert 0 < len(world.store.scores) < 2 * 37
+    world.store.commit = commit  # type: ignore[method-assign]
+    world.runner().run()
+    assert world.facts() == undisturbed
+
+
+def test_nobody_else_uses_the_store_during_a_commit() -> None:
+    """Although streams that nobody knows yet arrive all the time."""
+    world = World()
+    rng = np.random.default_rng(0)
+    world.logs[P0] = [world._record(f"m-{at // 10}", at, rng) for at in range(40)]
+    busy = threading.Lock()
+
+    def alone(method: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object) -> object:
+            assert busy.acquire(blocking=False), "the store is in use"
+            try:
+                time.sleep(0.005)
+                return method(*args)
+            finally:
+                busy.release()
+
+        return call
+
+    for name in ("commit", "open_streams", "take"):
+        setattr(world.store, name, alone(getattr(world.store, name)))
+    world.runner(interval=0.0).run()
+    assert len(world.store.streams) == 4  # m-1 comes through both partitions
+
+
+@pytest.mark.parametrize(("held", "value"), [("_later", Poll({})), ("_in_hand", True)])
+def test_a_partition_that_leaves_with_readings_in_hand_makes_the_worker_begin_again(held: str, value: object) -> None:
+    worker = World().runner()
+    worker.revoked([P1])
+    assert not worker._writer.fenced
+
+    setattr(worker, held, value)
+    worker.revoked([P1])
+    assert worker._writer.fenced
+
+
 def test_a_store_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that does not come to an end: a rebalance waits as long as it may, and the worker begins again."""
     monkeypatch.setattr(writer, "PATIENT_S", 0.01)

@@ -52,6 +52,13 @@ def test_a_locked_file_says_so_and_the_commit_can_be_tried_again(store: SqlStore
     assert store.take("live", [TOPIC])[TOPIC].next_offset == 42
 
 
+def test_what_became_of_one_commit_says_nothing_of_another(store: SqlStore) -> None:
+    """The answer to an earlier commit was lost, and it was given up: the next one is written without a question."""
+    store._in_doubt = (Commit("live"), "1")
+    store.commit(commit_for(store))
+    assert store.take("live", [TOPIC])[TOPIC].next_offset == 42
+
+
 def test_the_log_is_copied_into_the_file_after_commits(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
