@@ -67,6 +67,11 @@ class Scaler:
         scale = np.where(spread > floor, spread, still)
         return cls(centre.astype(np.float32), scale.astype(np.float32))
 
+    def fits(self, channels: int) -> bool:
+        """Whether it has a number for each channel, and could have been learned."""
+        sound = all(row.shape == (channels,) and np.isfinite(row).all() for row in (self.centre, self.scale))
+        return sound and bool((self.scale > 0).all())
+
     def forward(self, windows: Float32) -> Float32:
         """Scaled windows, same shape."""
         return (windows - self.centre) / self.scale

@@ -52,7 +52,10 @@ class Graph:
         return self.node("Squeeze", told, self.constant([0 if last else 1]))
 
     def serialise(self, inputs: Mapping[str, list[Any]], outputs: Mapping[str, tuple[str, list[Any]]]) -> bytes:
-        """The file's bytes: inputs with their shapes, outputs by name with the value they show and its shape."""
+        """The file's bytes: inputs with their shapes, outputs by name with the value they show and its shape.
+
+        Each output shows a value of its own, which takes its name.
+        """
         names = {value: name for name, (value, _) in outputs.items()}
         for node in self._nodes:
             for ends in (node.input, node.output):

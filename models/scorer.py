@@ -31,6 +31,8 @@ class Scorer:
         self._scaler = scaler
         if not runtime.fits(shape):
             raise ArtefactError(f"the graph is not for windows of {self.length} x {self.channels}; retrain the model")
+        if not scaler.fits(self.channels):
+            raise ArtefactError(f"the scaler is not one for {self.channels} channels; retrain the model")
 
     def score(self, windows: ArrayLike) -> Float32:
         """How badly each window is explained, float32 (n,): >= 0, higher is worse; NaN for incomplete windows."""

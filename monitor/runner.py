@@ -134,7 +134,7 @@ class Runner:
     def _turn(self, source: Source) -> bool:
         """Poll once and do what is due; true when the work is over."""
         poll, self._later = self._later or source.poll(min(POLL_S, max(0.0, self._until_commit()))), None
-        self._caught_up = poll.at_end or not poll.records
+        self._caught_up = poll.at_end
         if self._writer.fenced or not self._open(poll, source):
             return False
         poll = self._take_in(poll)
@@ -143,13 +143,13 @@ class Runner:
                 self._pending.add(family, pipeline.flush())
         if self._plan.live and not self._plan.until_end and self._later is None:
             self._vigil.look(poll.ends, partial(self._writer.ask, wait=self._hold(source)))
+        if self._writer.arrived:
+            self._land(source)
         over = poll.finished or (self._plan.until_end and poll.at_end and not poll.records)
         if over or self._model_is_due():
             self._commit(source, wait=True)
         elif self._until_commit() <= 0:
             self._commit(source, wait=self._models_call())
-        elif self._writer.arrived:
-            self._land(source)
         if self._models_can_be_served():
             self._serve_models(source)
         return over
@@ -204,8 +204,10 @@ class Runner:
         return max(seconds, GLANCE_S) if self._writer.busy and not self._writer.arrived else seconds
 
     def _commit(self, source: Source, *, wait: bool) -> None:
-        """Send off what is pending, and `wait` for its arrival or not."""
+        """Send off what is pending, and `wait` for its arrival or not; models are looked after in between, if due."""
         self._land(source)
+        if time.monotonic() >= self._look and self._models_can_be_served():
+            self._serve_models(source)
         self._launch()
         if wait:
             self._land(source)

@@ -86,18 +86,18 @@ class Reader:
         self._may_skip = kafka.on_gap == "record"
         self._servers = kafka.bootstrap_servers
         self._logged: dict[tuple[str, str], float] = {}
-        self._batch = BATCH
+        self._each = 1.0  # readings that a message has held lately
 
     def suit(self, messages: int, readings: int) -> None:
         """So many messages held so many readings: fetch only as many at once as bring a batch of them."""
-        if messages and readings:
-            self._batch = max(1, BATCH * messages // max(messages, readings))
+        if messages:
+            self._each = max(1.0, readings / messages, self._each / 2)  # one small message says little of the next
 
     def read(self, timeout: float) -> tuple[list[Message], dict[records.TopicPartition, int]]:
         """Messages that have arrived, and the end offset of each partition whose end was reached."""
         try:
             first = self.consumer.poll(timeout)
-            found = [] if first is None else [first, *self.consumer.consume(self._batch - 1, 0)]
+            found = [] if first is None else [first, *self.consumer.consume(max(1, int(BATCH / self._each)) - 1, 0)]
         except KafkaException as error:
             raise SourceError(f"Kafka at {self._servers}: {sentence(error)}") from None
         if self.failure is not None:

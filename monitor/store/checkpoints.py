@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from threading import Thread
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 EVERY_S = 1.0
 
 
 class Checkpoints:
-    """One at a time, on a thread and a connection of its own."""
+    """One at a time, on a thread and a connection of its own: the writer's keeps what it has in memory."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._connection: PoolProxiedConnection | None = None
         self._running: Thread | None = None
         self._due = time.monotonic() + EVERY_S
 
@@ -30,15 +31,21 @@ class Checkpoints:
         if time.monotonic() < self._due or (self._running is not None and self._running.is_alive()):
             return
         self._due = time.monotonic() + EVERY_S
-        self._running = Thread(target=self._copy, name="checkpoint", daemon=True)
-        self._running.start()
+        thread = Thread(target=self._copy, name="checkpoint", daemon=True)
+        with suppress(RuntimeError):  # no thread to be had now: a later commit asks again
+            thread.start()
+            self._running = thread
 
     def close(self) -> None:
-        """Wait for the one that is running."""
+        """Wait for the one that is running, and give the connection back."""
         if self._running is not None:
             self._running.join()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _copy(self) -> None:
-        """What goes wrong here goes wrong in the next commit too, which tells of it."""
-        with suppress(sqlite3.Error, SQLAlchemyError), closing(self._engine.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Errors are left to commits: a disk that is full or broken is so for them too."""
+        with suppress(sqlite3.Error, SQLAlchemyError):
+            self._connection = self._connection or self._engine.raw_connection()
+            self._connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")

@@ -151,7 +151,8 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -65536")  # KiB: what a commit of many streams touches stays in memory
-    connection.execute("PRAGMA wal_autocheckpoint = 100000")  # pages: where `Checkpoints` cannot keep up
+    connection.execute("PRAGMA wal_autocheckpoint = 100000")  # pages, 400 MB: where `Checkpoints` cannot keep up
+    connection.execute("PRAGMA journal_size_limit = 67108864")  # bytes that the log's file keeps when it begins anew
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
 

@@ -38,8 +38,8 @@ from tests.benchmarks.scale import scaled
 
 ROUNDS = scaled(3)
 STEPS = {16: scaled(200_000, 400), 10_000: scaled(320, 20)}  # of a turn, by number of streams
-FEWEST = 2  # commits of a turn: what comes before the first of them does not count
-TURNS = 10  # that the records suffice for, of both workers: 3 GB
+FEWEST = 4  # commits of a turn: what comes before the first of them does not count
+TURNS = 16  # that the records suffice for: 5 GB
 GOALS = {16: 0.8, 10_000: 0.7}
 PLACE = ("plant", 0)
 FAMILY = plant.family()
@@ -132,6 +132,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
+@pytest.fixture(autouse=True)
+def interpreter() -> Iterator[None]:
+    """As it was, afterwards."""
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(interval)
+
+
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("streams", [16, 10_000])
 def test_cost(store: Store, model: ModelRow, report: Report, request: pytest.FixtureRequest, streams: int) -> None:
@@ -141,7 +151,6 @@ def test_cost(store: Store, model: ModelRow, report: Report, request: pytest.Fix
         plant.warm(each, model, FAMILY, streams, [PLACE])
     off.off = True
     lanes = [Lane(off, log, math.inf), Lane(store, log, 1.0)]
-    before = sys.getswitchinterval()
     settle()
     count = streams * steps
     for lane in lanes:
@@ -159,5 +168,3 @@ def test_cost(store: Store, model: ModelRow, report: Report, request: pytest.Fix
     database = request.node.callspec.params["store"]
     name = f"with / without commits, {streams:,} streams, {database}"
     report.add(Figure(name, ratio, (GOALS[streams],), detail={"readings_per_s": round(max(speeds))}))
-    gc.unfreeze()
-    sys.setswitchinterval(before)

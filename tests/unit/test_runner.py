@@ -7,6 +7,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -342,6 +344,58 @@ def test_models_are_looked_after_although_there_is_always_something_to_write(und
     worker.run(watch=watch)
     assert looks.count(True) >= 3
     assert world.facts() == undisturbed
+
+
+@pytest.mark.parametrize(("caught_up", "most"), [(True, 10**6), (False, 10)])
+def test_models_are_looked_after_although_one_commit_follows_on_another(
+    monkeypatch: pytest.MonkeyPatch, caught_up: bool, most: int
+) -> None:
+    """The store is slower than the interval, or than the readings that fill the next commit."""
+    monkeypatch.setattr("monitor.runner.LOOK_S", 0.0)
+    monkeypatch.setattr("monitor.pending.MOST", most)
+    world = World(readings=200)
+    worker, commit, looks = world.runner(interval=0.0), world.store.commit, list[int]()
+    refresh, turn = worker._models.refresh, worker._turn
+
+    def slow(one: Commit) -> None:
+        time.sleep(0.02)
+        commit(one)
+
+    def look(pipelines: Mapping[str, Pipeline]) -> None:
+        assert not worker._writer.busy
+        looks.append(worker.totals.records)
+        refresh(pipelines)
+
+    def always(source: Source) -> bool:
+        source.poll = lambda timeout: said(ListSource.poll(source, timeout))  # type: ignore[method-assign]
+        return turn(source)
+
+    def said(poll: Poll) -> Poll:
+        return replace(poll, at_end=caught_up) if poll.records else replace(poll, finished=True)
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    worker._models.refresh, worker._turn = look, always  # type: ignore[method-assign, assignment]
+    worker.run(watch=lambda _: time.sleep(0.01))
+    assert len({records for records in looks if 0 < records < 2 * 200}) > 3
+
+
+def test_a_backlog_leaves_time_between_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a commit took longer than the interval."""
+    monkeypatch.setattr("monitor.runner.HURRY", 4)
+    world, times = World(readings=400), list[tuple[float, float]]()
+    commit = world.store.commit
+
+    def slow(one: Commit) -> None:
+        began = time.monotonic()
+        time.sleep(0.01)
+        commit(one)
+        times.append((began, time.monotonic()))
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    world.runner(interval=0.0).run(watch=lambda _: time.sleep(0.002))
+    assert len(times) > 3
+    whole = [(after[0] - before[1], before[1] - before[0]) for before, after in pairwise(times[:-1])]
+    assert all(rest >= 3 * took for rest, took in whole[1:])
 
 
 def test_a_commit_holds_the_states_of_its_own_moment(undisturbed: dict[str, object]) -> None:

@@ -89,6 +89,8 @@ def test_a_graph_for_another_shape_is_refused(saved: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [{"kind": "tree"}, {"config": {"hiden": 3}}, {"training_scores": {"mean": 1}}, {"scaler": {"centre": [0]}},
+     {"scaler": {"centre": [0, 0], "scale": [1, 1]}}, {"scaler": {"centre": [0], "scale": [0]}},
+     {"scaler": {"centre": 0, "scale": 1}}, {"scaler": {"centre": [None], "scale": [1]}},
      {"length": "x"}, {"chunk": "all"}, {"chunk": 0}],
 )  # fmt: skip
 def test_a_manifest_that_does_not_fit_is_refused(saved: Path, changes: dict[str, Any]) -> None:
