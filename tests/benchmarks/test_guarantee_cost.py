@@ -38,8 +38,8 @@ from tests.benchmarks.scale import scaled
 
 ROUNDS = scaled(3)
 STEPS = {16: scaled(200_000, 400), 10_000: scaled(320, 20)}  # of a turn, by number of streams
-FEWEST = 4  # commits of a turn: what comes before the first of them does not count
-TURNS = 16  # that the records suffice for: 5 GB
+FEWEST = 3  # commits of a turn: what comes before the first of them does not count
+TURNS = 19  # that the records suffice for: 6 GB
 GOALS = {16: 0.8, 10_000: 0.7}
 PLACE = ("plant", 0)
 FAMILY = plant.family()
