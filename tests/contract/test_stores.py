@@ -414,7 +414,7 @@ def test_a_stream_that_another_worker_wrote_is_not_overwritten(keeper: Memory | 
 def test_many_streams_are_saved_all_or_none(keeper: Memory | Sql) -> None:
     """As many as are saved by one statement, and some more; then one of them was written by somebody else."""
     store = keeper.store()
-    names = [f"m-{i}" for i in range(230)]
+    names = [f"m-{i}" for i in range(1030)]
     opened = store.open_streams("live", "machines", names)
     saved = [state(stream.id, name.encode())._replace(before=0) for stream, name in zip(opened, names, strict=True)]
     store.commit(Commit("live", streams=saved))
