@@ -29,10 +29,10 @@ from models.errors import (
 from models.options import build, refuse_unknown
 
 if TYPE_CHECKING:
-    from models.base import Autoencoder
+    from models.artefacts.scorer import Scorer
     from models.configs import TrainingConfig
-    from models.detector import Detector
-    from models.scorer import Scorer
+    from models.networks.base import Autoencoder
+    from models.networks.detector import Detector
 
 __all__ = [
     "DETECTORS",
@@ -50,8 +50,8 @@ __all__ = [
 ]
 
 DETECTORS = {
-    "dense": "models.dense:Dense",
-    "lstm": "models.lstm:LSTM",
+    "dense": "models.networks.dense:Dense",
+    "lstm": "models.networks.lstm:LSTM",
 }
 """Every kind of detector, as "module:class" of its architecture. A new one is a new file, a line here
 and its options in `models.configs`."""
@@ -68,8 +68,8 @@ def create(kind: str, *, length: int, channels: int, seed: int = 0, **config: An
         raise ConfigError(f"length = {length}, channels = {channels}; both must be at least 1")
     net_config, training = _configs(kind, config)
     try:
-        from models.detector import Detector
-        from models.training import seeded
+        from models.networks.detector import Detector
+        from models.networks.training import seeded
 
         net_class = architecture(kind)
     except ModuleNotFoundError as error:
@@ -91,11 +91,11 @@ def load(path: str | Path) -> Scorer:
 
     Raises ArtefactError when it is missing, damaged, changed since it was saved, of another version, or a pickle.
     """
-    from models import artefact
-    from models.data import Scaler
-    from models.runtime import Runtime
-    from models.scorer import Scorer
-    from models.scores import ScoreSummary
+    from models.artefacts import artefact
+    from models.artefacts.data import Scaler
+    from models.artefacts.runtime import Runtime
+    from models.artefacts.scorer import Scorer
+    from models.artefacts.scores import ScoreSummary
 
     manifest, graph = artefact.load(Path(path))
     try:

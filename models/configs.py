@@ -10,7 +10,7 @@ from models.errors import ConfigError
 
 @dataclass(frozen=True)
 class DenseConfig:
-    """Widths from the first hidden layer to the latent one; empty follows the rule of `models.dense.default_widths`."""
+    """Widths from the first hidden layer to the latent one; empty follows `models.networks.dense.default_widths`."""
 
     hidden: tuple[int, ...] = ()
 

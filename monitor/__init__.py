@@ -1,1 +1,31 @@
-"""Watchkeeper: a streaming time-series anomaly monitor."""
+"""Watchkeeper: a streaming time-series anomaly monitor. The folders are the sentence that says what it does.
+
+Readings come from sources, go through the pipeline, the worker commits them to the store, notify tells people;
+training makes models; replay looks back. In the order of the flow:
+
+    config/         the TOML file: tables, defaults, checks
+    records/        what travels: columnar batches, alerts, totals
+    ports/          the seams to the outside: source, store, scorer, notifier
+    sources/        Kafka, files and memory; message formats
+    pipeline/       one family, batch in, batch out; pure: no I/O, no clock
+        alignment/  event time to grid: late, duplicate, missing; channels joined
+        windowing/  grid to windows: sliding, tumbling, messages, heartbeats
+        scoring/    windows to scores: scaling, cold start, explanation
+        thresholds/ scores to limits: rolling, static
+        health/     whether the streams themselves are well
+        alerting/   anomalies and health to alerts
+        state/      the state of every stream, in columns and as bytes
+    worker/         the process: poll, process, commit, own partitions
+    training/       history to models, and models to workers
+    store/          SQLite and PostgreSQL: one transaction per commit, queries, outbox, migrations
+    notify/         outbox to webhooks and logs
+    replay/         the past, judged again: files, ranges, late readings
+    observability/  structured logs
+    simulator/ demo/ testing/   made-up plants, the guided tour, in-memory twins
+    bootstrap       the only place that picks implementations
+    cli/            one file per command
+    errors          one tree of errors, each with its exit code
+
+The import rules of pyproject.toml (`make check`) keep these layers apart. The detectors are a package of their own,
+`models`, which knows nothing of this one.
+"""

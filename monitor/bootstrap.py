@@ -6,36 +6,50 @@ Registries map the names of the configuration to "module:class"; adding one is a
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from monitor.config.families import Family
+from monitor.config.formats import REGISTRY
+from monitor.config.sections import nearest
+from monitor.config.settings import Settings
 from monitor.errors import ModelError, SettingsError
-from monitor.message_format import REGISTRY
-from monitor.records import LIVE, Alert, Evidence, StreamIndex, Transition
-from monitor.settings import Family, Settings
-from monitor.tables import nearest
+from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.batches import LIVE
+from monitor.records.streams import StreamIndex
 
 if TYPE_CHECKING:
-    from monitor.dispatcher import Dispatcher
-    from monitor.pipeline import Pipeline
-    from monitor.ports import Assignments, Notifier, Scorer, Source, Store
-    from monitor.runner import Announce
+    from monitor.notify.dispatcher import Dispatcher
+    from monitor.pipeline.family import Pipeline
+    from monitor.pipeline.thresholds.base import Threshold
+    from monitor.ports.notifier import Notifier
+    from monitor.ports.scorer import Scorer
+    from monitor.ports.source import Assignments, Source
+    from monitor.ports.store import Store
     from monitor.sources.decode import Decoder
     from monitor.sources.formats.registry import Registry
     from monitor.store.queries import Reader
-    from monitor.thresholds.base import Threshold
-    from monitor.training import Summary, Trainable
+    from monitor.training.fit import Summary, Trainable
+    from monitor.training.model_manager import Champions
+    from monitor.worker.commit_builder import Announce
+    from monitor.worker.runner import Runner
 
 log = structlog.get_logger()
 
+POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
+PATIENCE = 0.2  # the share of it that a rebalance may wait for SQL
+
 THRESHOLDS = {
-    "rolling": "monitor.thresholds.rolling:RollingThreshold",
-    "static": "monitor.thresholds.static:StaticThreshold",
+    "rolling": "monitor.pipeline.thresholds.rolling:RollingThreshold",
+    "static": "monitor.pipeline.thresholds.static:StaticThreshold",
 }
 DECODERS = {  # by format.kind
     "json": "monitor.sources.formats.json_messages:JsonDecoder",
@@ -49,8 +63,8 @@ DECODERS = {  # by format.kind
     "json-schema": "monitor.sources.formats.json_schema:JsonSchemaDecoder",
 }
 NOTIFIERS = {
-    "webhook": "monitor.notifiers.webhook:Webhook",
-    "log": "monitor.notifiers.log:Log",
+    "webhook": "monitor.notify.webhook:Webhook",
+    "log": "monitor.notify.log:Log",
 }
 
 
@@ -72,7 +86,7 @@ def threshold(family: Family) -> Threshold:
 
 def pipeline(name: str, family: Family, run: str = LIVE, index: StreamIndex | None = None) -> Pipeline:
     """A family's stages, without streams or model."""
-    from monitor.pipeline import Pipeline
+    from monitor.pipeline.family import Pipeline
 
     return Pipeline(name, family, StreamIndex() if index is None else index, threshold(family), run)
 
@@ -156,7 +170,7 @@ def notifiers(settings: Settings, environ: Mapping[str, str] = os.environ) -> di
 
 def announce(settings: Settings) -> Announce:
     """What every transition puts into the outbox: one payload for each channel."""
-    from monitor.notifiers.payload import payload
+    from monitor.notify.payload import payload
 
     channels = list(settings.notify)
 
@@ -169,7 +183,7 @@ def announce(settings: Settings) -> Announce:
 
 def dispatcher(settings: Settings) -> Dispatcher | None:
     """The thread that drains the outbox, with a connection of its own; None where nobody is to be told."""
-    from monitor.dispatcher import Dispatcher
+    from monitor.notify.dispatcher import Dispatcher
     from monitor.store.outbox import open_outbox
 
     if not settings.notify:
@@ -209,7 +223,7 @@ def detector(family: Family) -> Trainable:
 
 def summary(scores: Any) -> Summary:
     """The normal ones among held-out scores."""
-    from models.scores import ScoreSummary
+    from models.artefacts.scores import ScoreSummary
 
     return ScoreSummary.of(scores)
 
@@ -222,3 +236,43 @@ def load_detector(folder: Path) -> Scorer:
         return models.load(folder)
     except models.ModelsError as error:
         raise ModelError(str(error)) from error
+
+
+@contextmanager
+def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[tuple[Runner, Champions]]:
+    """A live worker, its models and its dispatcher; a family without a model is trained in a process of its own."""
+    from monitor.training.model_manager import Champions
+    from monitor.worker.options import Plan
+    from monitor.worker.runner import Runner
+
+    with ExitStack() as stack:
+        settings = stack.enter_context(broker(settings))
+        results = store(settings)
+        stack.callback(results.close)
+        telling = dispatcher(settings)
+        if telling is not None:
+            telling.start()
+            stack.callback(telling.stop)
+        running = pipelines(settings)
+        champions = Champions(results, LIVE, load_detector, summary, partial(_train_apart, config, stack))
+        plan = Plan(
+            interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=announce(settings),
+            scores=settings.store.scores,
+            patience=PATIENCE * float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3,
+        )  # fmt: skip
+        connect = partial(kafka_source, settings, running)
+        yield Runner(connect, results, running, champions, plan), champions
+
+
+def _train_apart(config: Path, stack: ExitStack, family: str) -> subprocess.Popen[bytes]:
+    """Train with the command a person would use; it ends with the worker at the latest."""
+    command = [sys.executable, "-m", "monitor", "train", str(config), "--family", family, "--quiet"]
+    job = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
+    stack.callback(_end, job)
+    return job
+
+
+def _end(job: subprocess.Popen[bytes]) -> None:
+    if job.poll() is None:
+        job.terminate()
+    job.wait(timeout=10)

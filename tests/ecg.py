@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.aligner import Aligner, Gridded
-from monitor.beats.windower import Beats, BeatWindower
-from monitor.records import Float32, Float64, Int64, Windows
+from monitor.pipeline.alignment.aligner import Aligner
+from monitor.pipeline.state.segments import Gridded
+from monitor.pipeline.windowing.beats.windower import Beats, BeatWindower
+from monitor.records.batches import Float32, Float64, Int64, Windows
 from monitor.simulator.signals import ecg
 
 LENGTH = 128

@@ -19,8 +19,8 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message_factory import GetMessageClass
 
 from monitor import bootstrap
-from monitor.records import StreamIndex
-from monitor.settings import Family
+from monitor.config.families import Family
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Decoder, Records
 from monitor.sources.formats.registry import Registry
 

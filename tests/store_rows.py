@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from monitor.ports import Commit, OpenedStream, ScoreBlock, StreamState
-from monitor.records import Alert, AlertState, Evidence, Scores, Severity, Transition, alert_id
+from monitor.ports.store import Commit, OpenedStream, ScoreBlock, StreamState
+from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition, alert_id
+from monitor.records.batches import Scores
 
 TOPIC = ("plant", 0)
 SECOND = 10**9

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli.stored import Config, Url, store_url, utc
+from monitor.cli.parameters.database import Config, Url, store_url, utc
 from monitor.errors import SettingsError
-from monitor.notifiers.payload import iso
-from monitor.records import LIVE, Alert, AlertState, Evidence
+from monitor.notify.payload import iso
+from monitor.records.alerts import Alert, AlertState, Evidence
+from monitor.records.batches import LIVE
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from monitor.cli.found import FittedTable
+    from monitor.cli.rendering.alert_table import FittedTable
     from monitor.store.queries import AlertDetail, Reader
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -112,7 +113,7 @@ def _check_run(reader: Reader, run: str) -> None:
 
 def _table(found: list[Alert]) -> FittedTable:
     """A family or kind that all of them share says nothing and is left out."""
-    from monitor.cli.found import FittedTable, short_id
+    from monitor.cli.rendering.alert_table import FittedTable, short_id
 
     columns = {
         "id": [short_id(alert) for alert in found],
@@ -195,7 +196,7 @@ def _plain(text: str) -> str:
     """Text from outside, so that neither Rich nor the terminal takes anything in it for a command."""
     from rich.markup import escape
 
-    from monitor.cli.visible import visible
+    from monitor.cli.rendering.escape import visible
 
     return escape(visible(text))
 

@@ -114,7 +114,7 @@ def _complain(error: Exception) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from monitor.cli.visible import visible
+    from monitor.cli.rendering.escape import visible
 
     expected = exit_code(error) != UNEXPECTED
     text = str(error) if expected else f"{type(error).__name__}: {error}"

@@ -13,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import bootstrap
-from monitor.beats.windower import RING
-from monitor.durations import format_duration
+from monitor.config.durations import Span, format_duration
+from monitor.config.families import Family
+from monitor.config.services import WebhookNotifier
+from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
-from monitor.settings import Family, Settings, Span, WebhookNotifier, load
+from monitor.pipeline.windowing.beats.windower import RING
 
 _SLACK = 64  # readings a ring buffer holds beyond its window, at least
 _FIXED = 1024  # bytes of clock, limit history and alert state of one stream, about

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.stored import Config, Url, store_url
+from monitor.cli.parameters.database import Config, Url, store_url
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from monitor import telemetry
-from monitor.cli.demo_screen import Screen, conclude
+from monitor.cli.rendering.demo_screen import Screen, conclude
 from monitor.demo.folder import prepare
 from monitor.demo.plants import Plants
 from monitor.demo.play import play
+from monitor.observability import logs
 
 LOG = "watchkeeper.log"
 
@@ -31,7 +31,7 @@ def demo(
     """
     secret = prepare(folder)
     with (folder / LOG).open("w", encoding="utf-8") as log, Screen(quiet=as_json) as screen:
-        telemetry.configure(json=True, stream=log)
+        logs.configure(json=True, stream=log)
         report = play(folder, secret, Plants(seed), screen)
     if as_json:
         typer.echo(json.dumps(report.as_json()))

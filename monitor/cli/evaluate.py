@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor.errors import MonitorError
-from monitor.labelled import LabelledWindows, read_labelled
+from monitor.replay.labelled_windows import LabelledWindows, read_labelled
 
 if TYPE_CHECKING:
-    from models.report import Evaluation
+    from models.evaluation.report import Evaluation
 
 CLASSIC_N_STD = 1.0
 DEFAULT_N_STD = 3.0
@@ -90,8 +90,8 @@ def measure(split: Split, kind: str, n_std: float | None, *, classic: bool, seed
     the root of that error.
     """
     import models
-    from models.evaluate import evaluate as judge
-    from models.report import Evaluation
+    from models.evaluation.metrics import evaluate as judge
+    from models.evaluation.report import Evaluation
 
     _, length, channels = split.train.shape
     options = CLASSIC_OPTIONS if classic else {}
@@ -106,7 +106,7 @@ def measure(split: Split, kind: str, n_std: float | None, *, classic: bool, seed
 
 
 def _report(evaluation: Evaluation, folder: Path) -> list[Path]:
-    from models.report import write
+    from models.evaluation.report import write
 
     try:
         return write(evaluation, folder)

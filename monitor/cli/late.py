@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor import telemetry
-from monitor.cli.stored import Config, Url, store_url, utc
-from monitor.durations import format_duration
+from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.config.durations import format_duration
+from monitor.config.families import Family
+from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
-from monitor.records import LIVE
-from monitor.settings import Family, Settings, load
+from monitor.observability import logs
+from monitor.records.batches import LIVE
 
 if TYPE_CHECKING:
-    from monitor.cli.found import FittedTable
-    from monitor.pipeline import Pipeline
-    from monitor.ports import Assignments, Source
-    from monitor.replay.rescoring import Difference
+    from monitor.cli.rendering.alert_table import FittedTable
+    from monitor.pipeline.family import Pipeline
+    from monitor.ports.source import Assignments, Source
+    from monitor.replay.late_rescore import Difference
     from monitor.store.late import LateRecord
     from monitor.store.queries import Reader
 
@@ -71,7 +72,7 @@ def list_(
 
 
 def _table(rows: list[LateRecord]) -> FittedTable:
-    from monitor.cli.found import FittedTable
+    from monitor.cli.rendering.alert_table import FittedTable
 
     columns = {
         "time (UTC)": [utc(row.time) for row in rows],
@@ -88,7 +89,7 @@ def _table(rows: list[LateRecord]) -> FittedTable:
 
 
 def _fields(row: LateRecord) -> dict[str, object]:
-    from monitor.notifiers.payload import iso
+    from monitor.notify.payload import iso
 
     values = [None if math.isnan(value) else value for value in row.values]
     return {
@@ -109,9 +110,9 @@ def rescore(
     """Replay the past that late readings touch from Kafka, with them in time, and say which live scores differ."""
     from monitor import bootstrap
     from monitor.cli.replay import from_kafka, worker
-    from monitor.cli.running import stopping
-    from monitor.replay.bounded import Between
-    from monitor.replay.rescoring import past_of, waiting
+    from monitor.cli.run_process import stopping
+    from monitor.replay.bounded_run import Between
+    from monitor.replay.late_rescore import past_of, waiting
 
     settings = load(config)
     wanted = {key: value for key, value in settings.families.items() if family in (None, key)}
@@ -123,7 +124,7 @@ def rescore(
         update={"families": {key: waiting(wanted[key], past.lateness) for key, past in pasts.items()}}
     )
     start, end = min(past.start for past in pasts.values()), max(past.end for past in pasts.values())
-    telemetry.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
+    logs.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
     range_ = from_kafka(chosen, max(start, 0), None)  # no end: the last windows may need what arrived much later
 
     def connect(running: dict[str, Pipeline], listener: Assignments) -> Source:
@@ -154,7 +155,7 @@ def _late_rows(settings: Settings, names: Iterable[str]) -> dict[str, list[LateR
 
 def _differences(reader: Reader, run: str, name: str, family: Family, rows: list[LateRecord]) -> list[Difference]:
     """By stream."""
-    from monitor.replay.rescoring import compare, touched
+    from monitor.replay.late_rescore import compare, touched
 
     found = []
     for stream in sorted({row.stream for row in rows}):
@@ -170,7 +171,7 @@ def _differences(reader: Reader, run: str, name: str, family: Family, rows: list
 def _report(name: str, found: dict[str, list[Difference]], left_out: int, *, complete: bool, as_json: bool) -> None:
     from rich.console import Console
 
-    from monitor.cli.found import FittedTable
+    from monitor.cli.rendering.alert_table import FittedTable
 
     rows = [(family, asdict(difference)) for family, differences in found.items() for difference in differences]
     if as_json:

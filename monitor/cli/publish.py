@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
+from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
 
 
 def publish(  # noqa: PLR0913 (one argument per option)
@@ -36,7 +36,7 @@ def publish(  # noqa: PLR0913 (one argument per option)
     """Publish a file of readings to Kafka: a JSON message per row, with its time and its value columns by name."""
     from monitor.simulator.publish import publish as publish_batches
     from monitor.simulator.recording import Recording
-    from monitor.sources.files import FileColumns
+    from monitor.sources.files.source import FileColumns
 
     columns = FileColumns(
         values=tuple(name.strip() for name in values.split(",")),

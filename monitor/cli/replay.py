@@ -16,21 +16,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from monitor import bootstrap, telemetry
-from monitor.champions import Champions
-from monitor.cli.found import alert_fields, alerts_table
-from monitor.cli.options import time_option
-from monitor.cli.running import settle, stopping, totals_table
+from monitor import bootstrap
+from monitor.cli.parameters.times import time_option
+from monitor.cli.rendering.alert_table import alert_fields, alerts_table
+from monitor.cli.run_process import settle, stopping, totals_table
+from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
-from monitor.replay.bounded import Between, Pinned, begin
-from monitor.runner import Plan, Runner, Totals
-from monitor.settings import Settings, load
+from monitor.observability import logs
+from monitor.records.totals import Totals
+from monitor.replay.bounded_run import Between, Pinned, begin
+from monitor.training.model_manager import Champions
+from monitor.worker.options import Plan
+from monitor.worker.runner import Runner
 
 if TYPE_CHECKING:
-    from monitor.pipeline import Pipeline
-    from monitor.ports import Assignments, Source
-    from monitor.records import Alert
-    from monitor.sources.files import FileColumns
+    from monitor.pipeline.family import Pipeline
+    from monitor.ports.source import Assignments, Source
+    from monitor.records.alerts import Alert
+    from monitor.sources.files.source import FileColumns
 
 Connect = Callable[["dict[str, Pipeline]", "Assignments"], "Source"]
 EVERY = 10**6  # alerts: all of a run
@@ -72,7 +75,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
     """
     settings = _chosen(load(config), config, family, file)
     bootstrap.check_detectors(settings)
-    telemetry.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
+    logs.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
     first, last = time_option(start, "--from"), time_option(end, "--to")
     if file is None:
         connect = from_kafka(settings, first, last)
@@ -124,7 +127,7 @@ def _chosen(settings: Settings, config: Path, family: str | None, file: Path | N
 
 
 def _columns(settings: Settings, values: str, **where: Any) -> FileColumns:
-    from monitor.sources.files import FileColumns
+    from monitor.sources.files.source import FileColumns
 
     (family,) = settings.families.values()
     names = tuple(name.strip() for name in values.split(",") if name.strip()) or family.format.values or family.channels
@@ -135,7 +138,7 @@ def _columns(settings: Settings, values: str, **where: Any) -> FileColumns:
 
 def _file(file: Path, columns: FileColumns, start: int | None, end: int | None) -> Connect:
     def connect(running: dict[str, Pipeline], listener: Assignments) -> Source:
-        from monitor.sources.files import FileSource
+        from monitor.sources.files.source import FileSource
 
         ((name, pipeline),) = running.items()
         return Between(FileSource(file, columns, pipeline.index, family=name, assignments=listener), start, end)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli.found import alert_fields, alerts_table
+from monitor.cli.rendering.alert_table import alert_fields, alerts_table
+from monitor.config.families import Family
+from monitor.config.settings import load, parse
 from monitor.errors import SettingsError
-from monitor.settings import Family, load, parse
 
 if TYPE_CHECKING:
-    from monitor.records import Int64
-    from monitor.replay.scoring import Summary
-    from monitor.sources.files import FileColumns
+    from monitor.records.batches import Int64
+    from monitor.replay.score_rows import Summary
+    from monitor.sources.files.source import FileColumns
 
 SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from when nobody says how many
 WINDOW = 12
@@ -71,7 +72,7 @@ def score(  # noqa: PLR0913 (one argument per option)
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Score a file: learn from its first rows, judge every other one by what came before it."""
-    from monitor.sources.files import FileColumns
+    from monitor.sources.files.source import FileColumns
 
     tuned = {"interval": interval, "window": window, "detector": detector, "n-std": n_std, "seed": seed}
     taken = _taken(config, family, tuned)
@@ -95,8 +96,8 @@ def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Fami
 
     Raises SettingsError where an option makes no sense.
     """
-    from monitor.durations import format_duration, parse_duration
-    from monitor.replay.scoring import common_interval
+    from monitor.config.durations import format_duration, parse_duration
+    from monitor.replay.score_rows import common_interval
 
     interval, window = tuned["interval"], tuned["window"] or str(WINDOW)
     if interval is None:
@@ -144,7 +145,7 @@ def _of_option(problem: str) -> str:
 
 def _taken(config: Path | None, name: str | None, tuned: dict[str, Any]) -> Family | None:
     """The family of a settings file, if one is given. Rows cannot wait for earlier ones: its lateness becomes 0."""
-    from monitor.durations import Span
+    from monitor.config.durations import Span
 
     if config is None:
         if name is not None:
@@ -180,8 +181,8 @@ def _beside(file: Path) -> Path:
 
 
 def _check_names(file: Path, target: Path, names: tuple[str, ...]) -> None:
-    from monitor.replay.scoring import COLUMNS
-    from monitor.sources.chain import files_of
+    from monitor.replay.score_rows import COLUMNS
+    from monitor.sources.files.chain import files_of
 
     if target.resolve() in (found.resolve() for found in files_of(file)):
         raise SettingsError(f"--output: {target} is the file that is read; choose another one")
@@ -201,19 +202,19 @@ def _score(
 ) -> tuple[Summary, Family]:
     """Read, judge and write all rows."""
     from monitor import bootstrap
-    from monitor.cli.beat_rows import beat_writer
-    from monitor.records import StreamIndex
-    from monitor.replay import scoring
-    from monitor.replay.beat_scoring import score_beats
-    from monitor.sources.files import TIMESTAMP, FileSource
-    from monitor.sources.frames import ScoredWriter
+    from monitor.cli.rendering.beat_rows import beat_writer
+    from monitor.records.streams import StreamIndex
+    from monitor.replay import score_rows
+    from monitor.replay.score_beats import score_beats
+    from monitor.sources.files.scored_output import ScoredWriter
+    from monitor.sources.files.source import TIMESTAMP, FileSource
 
     wanted, total = _training_rows(file, columns, train_rows)
     index = StreamIndex()
     source = FileSource(file, columns, index, first_rows=wanted)
     try:
         first = source.poll(0.0)
-        scoring.check_room(first)
+        score_rows.check_room(first)
         family = family_of(next(iter(first.readings.values())).time)
         if family.width != len(columns.values):
             raise SettingsError(f"--values: {len(columns.values)} columns, but a reading has {family.width} numbers")
@@ -223,18 +224,18 @@ def _score(
                 write_beats = beat_writer(writer, advance)
                 return score_beats(source, first, fresh(), create, bootstrap.summary, write_beats), family
 
-            def write(rows: Any, found: scoring.Columns) -> None:
+            def write(rows: Any, found: score_rows.Columns) -> None:
                 writer.write(rows.rename(columns={columns.time: TIMESTAMP}), found)
                 advance(len(rows))
 
-            return scoring.score_rows(source, first, fresh, create, write), family
+            return score_rows.score_rows(source, first, fresh, create, write), family
     finally:
         source.close()
 
 
 def _training_rows(file: Path, columns: FileColumns, given: int | None) -> tuple[int, int | None]:
     """How many rows to learn from, and how many the file has, where that is known."""
-    from monitor.sources.chain import count_rows
+    from monitor.sources.files.chain import count_rows
 
     if given is not None:
         return given, None
@@ -269,7 +270,7 @@ def _bar(file: Path, total: int | None, *, quiet: bool) -> Iterator[Callable[[in
 
 
 def _fields(summary: Summary, family: Family) -> dict[str, Any]:
-    from monitor.durations import format_duration
+    from monitor.config.durations import format_duration
 
     return {
         "rows": summary.rows,

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.options import time_option
-from monitor.cli.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
-from monitor.durations import parse_duration
+from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
+from monitor.cli.parameters.times import time_option
+from monitor.config.durations import parse_duration
 from monitor.errors import SettingsError
 
 

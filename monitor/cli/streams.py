@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli.stored import Config, Url, store_url, utc
+from monitor.cli.parameters.database import Config, Url, store_url, utc
 from monitor.errors import SettingsError
-from monitor.notifiers.payload import iso
-from monitor.records import LIVE
+from monitor.notify.payload import iso
+from monitor.records.batches import LIVE
 
 if TYPE_CHECKING:
-    from monitor.cli.found import FittedTable
+    from monitor.cli.rendering.alert_table import FittedTable
     from monitor.store.stream_reports import StreamReport
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -164,7 +164,7 @@ def _short(report: StreamReport) -> str:
 
 
 def _table(found: list[StreamReport]) -> FittedTable:
-    from monitor.cli.found import FittedTable
+    from monitor.cli.rendering.alert_table import FittedTable
 
     rows = [_columns(report) | {"readiness": _short(report)} for report in found]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -196,7 +196,7 @@ def _facts(report: StreamReport) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from monitor.cli.visible import visible
+    from monitor.cli.rendering.escape import visible
 
     table = Table(show_header=False, title=Text(visible(report.name)), title_justify="left", title_style="bold")
     columns = _columns(report)

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from monitor import bootstrap, training
-from monitor.cli.options import time_option
+from monitor import bootstrap
+from monitor.cli.parameters.times import time_option
+from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError
-from monitor.ports import ModelRow, Store
-from monitor.records import LIVE
-from monitor.settings import Settings, load
+from monitor.ports.store import ModelRow, Store
+from monitor.records.batches import LIVE
+from monitor.training import fit
 
 
 def train(
@@ -39,8 +40,8 @@ def train(
     try:
         for name in names:
             if start is None and end is None:
-                after = training.span(settings.families[name])
-                history: Iterable[training.Named] = training.first(store.history(run, name), after)
+                after = fit.span(settings.families[name])
+                history: Iterable[fit.Named] = fit.first(store.history(run, name), after)
             else:
                 history = _kafka_history(settings, name, time_option(start, "--from"), time_option(end, "--to"))
             model = train_family(settings, name, history, store)
@@ -49,26 +50,26 @@ def train(
         store.close()
 
 
-def train_family(settings: Settings, name: str, history: Iterable[training.Named], store: Store) -> ModelRow:
+def train_family(settings: Settings, name: str, history: Iterable[fit.Named], store: Store) -> ModelRow:
     """Fit, save and promote the model of one family."""
     import models
 
     family = settings.families[name]
     try:
-        detector, profiles = training.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
-        model = training.save(settings.models, name, detector, profiles)
+        detector, profiles = fit.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
+        model = fit.save(settings.models, name, detector, profiles)
     except models.ModelsError as error:
         raise ModelError(f"families.{name}: {error}") from error
     store.add_model(model)
     return model
 
 
-def _kafka_history(settings: Settings, name: str, start: int | None, end: int | None) -> Iterator[training.Named]:
+def _kafka_history(settings: Settings, name: str, start: int | None, end: int | None) -> Iterator[fit.Named]:
     """Gridded readings of a family from a time range of its topic, ns."""
     pipeline = bootstrap.pipeline(name, settings.families[name])
     source = bootstrap.kafka_range(settings, {name: pipeline}, start, end)
     try:
-        yield from training.gridded(pipeline, source)
+        yield from fit.gridded(pipeline, source)
     finally:
         source.close()
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from monitor.records import LIVE
-from monitor.settings import Settings
+from monitor.config.settings import Settings
+from monitor.records.batches import LIVE
 
 _ROWS = {
     "scores": "SELECT count(*) FROM scores s JOIN streams t ON t.id = s.stream_id WHERE t.run = ?",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from monitor.records import Alert
+from monitor.records.alerts import Alert
 from monitor.simulator.truth import Fault
 
 UNDETECTABLE = frozenset({"dropout"})  # readings that never come leave nothing to score

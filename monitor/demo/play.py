@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from monitor import bootstrap
+from monitor.config.settings import Settings, load
 from monitor.demo import steps
 from monitor.demo.audit import Audit
 from monitor.demo.findings import Comparison, compare
 from monitor.demo.folder import write_config
 from monitor.demo.plants import ECG, TEMPERATURE, Plants
-from monitor.pending import Totals
-from monitor.ports import ModelRow
-from monitor.receiver import Received, Receiver
-from monitor.records import LIVE, Alert, Evidence
-from monitor.settings import Settings, load
+from monitor.ports.store import ModelRow
+from monitor.records.alerts import Alert, Evidence
+from monitor.records.batches import LIVE
+from monitor.records.totals import Totals
 from monitor.simulator.plant import SECOND
 from monitor.simulator.publish import publish
+from monitor.testing.webhook_receiver import Received, Receiver
 
 REPLAY = "demo-replay"
 EVERY = 10**6  # alerts: all of a run

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from threading import Thread
 
-from monitor import bootstrap, training
-from monitor.champions import Champions
+from monitor import bootstrap
+from monitor.config.settings import Settings
 from monitor.demo.audit import Audit
 from monitor.errors import MonitorError
-from monitor.pending import Totals
-from monitor.ports import ModelRow, Store
-from monitor.records import LIVE
-from monitor.replay.bounded import Pinned, begin
-from monitor.runner import Plan, Runner
-from monitor.settings import Settings
+from monitor.ports.store import ModelRow, Store
+from monitor.records.batches import LIVE
+from monitor.records.totals import Totals
+from monitor.replay.bounded_run import Pinned, begin
 from monitor.simulator.plant import Batch
 from monitor.simulator.publish import Pace, publish
+from monitor.training import fit
+from monitor.training.model_manager import Champions
+from monitor.worker.options import Plan
+from monitor.worker.runner import Runner
 
 LAG = 5000  # messages of a partition: far less than the embedded broker keeps
 PATIENCE_S = 60.0  # without anything happening, before the demo gives up
@@ -52,11 +54,11 @@ def train(settings: Settings, name: str, store: Store) -> ModelRow:
     pipeline = bootstrap.pipeline(name, family)
     source = bootstrap.kafka_range(settings, {name: pipeline}, None, None)
     try:
-        history = list(training.gridded(pipeline, source))
+        history = list(fit.gridded(pipeline, source))
     finally:
         source.close()
-    detector, profiles = training.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
-    model = training.save(settings.models, name, detector, profiles)
+    detector, profiles = fit.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
+    model = fit.save(settings.models, name, detector, profiles)
     store.add_model(model)
     return model
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from monitor.records import Bool, Float64
+from monitor.records.batches import Bool, Float64
 
 Rng = np.random.Generator
 Inject = Callable[[Float64, slice, Rng, float], Float64]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from monitor.errors import SettingsError
-from monitor.records import Bool, Float32, Float64, Int32, Int64
+from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
 from monitor.simulator import signals
 from monitor.simulator.faults import INJECT, PREMATURE_BEATS, premature_beats
 from monitor.simulator.truth import Fault

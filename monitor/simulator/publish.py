@@ -13,7 +13,7 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from monitor.errors import SourceError
-from monitor.records import Int64
+from monitor.records.batches import Int64
 from monitor.simulator.plant import Batch
 
 CHUNK = 2000  # messages between two looks at the clock and at the group

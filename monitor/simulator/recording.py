@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from monitor.records import DeadLetter, StreamIndex
+from monitor.records.batches import DeadLetter
+from monitor.records.streams import StreamIndex
 from monitor.simulator.plant import Batch
-from monitor.sources.files import FileColumns, FileSource
+from monitor.sources.files.source import FileColumns, FileSource
 
 
 class Recording:

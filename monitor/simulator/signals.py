@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.records import Bool, Float64, Int64
+from monitor.records.batches import Bool, Float64, Int64
 
 Rng = np.random.Generator
 

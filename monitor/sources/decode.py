@@ -9,9 +9,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from monitor.config.families import Family
 from monitor.errors import SettingsError
-from monitor.records import NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings, StreamIndex
-from monitor.settings import Family
+from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings
+from monitor.records.streams import StreamIndex
 from monitor.sources.timestamps import to_ns
 
 MAX_NAME = 512  # characters of a stream name; SQL indexes it

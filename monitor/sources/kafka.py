@@ -9,11 +9,13 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
 
-from monitor import ports, records, settings
+from monitor.config import services
 from monitor.errors import MonitorError, SourceError
-from monitor.records import Poll
+from monitor.ports import source
+from monitor.records import batches
+from monitor.records.batches import Poll
 from monitor.sources.kafka_client import Decoders, Message, Reader, admin_client, decode, sentence
-from monitor.sources.kafka_ends import Ends
+from monitor.sources.kafka_end_offsets import Ends
 
 _WAIT = 30.0  # seconds for a broker to answer a question
 
@@ -26,16 +28,16 @@ class KafkaSource:
     An offset that the broker no longer has is a SourceError that counts the records lost, or a gap in the next poll.
     """
 
-    def __init__(self, kafka: settings.Kafka, decoders: Decoders, listener: ports.Assignments | None = None) -> None:
+    def __init__(self, kafka: services.Kafka, decoders: Decoders, listener: source.Assignments | None = None) -> None:
         self._decoders = decoders
         self._listener = listener
         self._reader = Reader(kafka, {"group.id": kafka.group, "partition.assignment.strategy": "cooperative-sticky"})
         self._consumer = self._reader.consumer
-        self._position: dict[records.TopicPartition, int] = {}
-        self._ends: dict[records.TopicPartition, int] = {}
+        self._position: dict[batches.TopicPartition, int] = {}
+        self._ends: dict[batches.TopicPartition, int] = {}
         self._proof = Ends(admin_client(kafka))
-        self._assigned: set[records.TopicPartition] = set()
-        self._gone: set[records.TopicPartition] = set()  # taken away during this poll
+        self._assigned: set[batches.TopicPartition] = set()
+        self._gone: set[batches.TopicPartition] = set()  # taken away during this poll
         self._held: list[Message] = []  # arrived while fetching was held
         self._holding = False
         self._closed = False
@@ -44,7 +46,7 @@ class KafkaSource:
         )
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.Source`."""
+        """See `monitor.ports.store.Source`."""
         messages, ends = self._read(timeout if not self._held else 0)
         messages, self._held = self._held + messages, []
         readings, dead, positions = decode(messages, self._decoders)
@@ -58,8 +60,8 @@ class KafkaSource:
         reached = self._proof.reached(self._position, self._assigned)
         return Poll(readings, dead, positions, records=len(messages), at_end=self._at_end(), gaps=gaps, ends=reached)
 
-    def commit(self, positions: Mapping[records.TopicPartition, int]) -> None:
-        """See `monitor.ports.Source`."""
+    def commit(self, positions: Mapping[batches.TopicPartition, int]) -> None:
+        """See `monitor.ports.store.Source`."""
         offsets = [TopicPartition(*p, offset) for p, offset in positions.items() if p in self._assigned]
         if self._closed or not offsets:
             return
@@ -67,7 +69,7 @@ class KafkaSource:
             self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def hold(self, seconds: float) -> None:
-        """See `monitor.ports.Source`. Partitions may come and go meanwhile."""
+        """See `monitor.ports.store.Source`. Partitions may come and go meanwhile."""
         deadline = time.monotonic() + seconds
         self._holding = True
         self._consumer.pause(_partitions(self._assigned))
@@ -85,7 +87,7 @@ class KafkaSource:
             self._closed = True
             self._consumer.close()
 
-    def _read(self, timeout: float) -> tuple[list[Message], dict[records.TopicPartition, int]]:
+    def _read(self, timeout: float) -> tuple[list[Message], dict[batches.TopicPartition, int]]:
         """Messages and ends that have arrived, without those of partitions that were taken away meanwhile."""
         self._gone.clear()
         messages, ends = self._reader.read(timeout)
@@ -102,7 +104,7 @@ class KafkaSource:
 
     def _on_assign(self, _: Any, arrived: Sequence[TopicPartition]) -> None:
         partitions = _pairs(arrived)
-        starts: Mapping[records.TopicPartition, int] = {}
+        starts: Mapping[batches.TopicPartition, int] = {}
         if self._listener is not None and not self._closed:
             told = self._tell(self._listener.assigned, partitions)
             starts = told if told is not None else {}
@@ -119,7 +121,7 @@ class KafkaSource:
         self._drop(leaving, self._listener.lost if self._listener is not None else None)
 
     def _drop(
-        self, leaving: Sequence[TopicPartition], tell: Callable[[Sequence[records.TopicPartition]], None] | None
+        self, leaving: Sequence[TopicPartition], tell: Callable[[Sequence[batches.TopicPartition]], None] | None
     ) -> None:
         partitions = _pairs(leaving)
         if tell is not None and not self._closed:
@@ -134,7 +136,7 @@ class KafkaSource:
         self._gone.update(partitions)
         self._consumer.incremental_unassign(list(leaving))
 
-    def _tell(self, tell: Callable[[Sequence[records.TopicPartition]], Any], partitions: Any) -> Any:
+    def _tell(self, tell: Callable[[Sequence[batches.TopicPartition]], Any], partitions: Any) -> Any:
         """Call the listener; librdkafka's callbacks are no place to raise, so an error waits for the poll's end."""
         try:
             return tell(partitions)
@@ -151,7 +153,7 @@ class KafkaRange:
     """
 
     def __init__(
-        self, kafka: settings.Kafka, decoders: Decoders, start_ns: int | None = None, end_ns: int | None = None
+        self, kafka: services.Kafka, decoders: Decoders, start_ns: int | None = None, end_ns: int | None = None
     ) -> None:
         self._decoders = decoders
         exact = kafka.model_copy(update={"on_gap": "fail"})
@@ -170,7 +172,7 @@ class KafkaRange:
             raise
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.Source`."""
+        """See `monitor.ports.store.Source`."""
         if not self._end:
             return Poll({}, at_end=True, finished=True)
         messages, ends = self._reader.read(timeout)
@@ -185,7 +187,7 @@ class KafkaRange:
         finished = not self._end
         return Poll(readings, dead, positions, records=len(wanted), at_end=finished, finished=finished)
 
-    def commit(self, positions: Mapping[records.TopicPartition, int]) -> None:
+    def commit(self, positions: Mapping[batches.TopicPartition, int]) -> None:
         """Nothing to tell: a range has no group."""
 
     def hold(self, seconds: float) -> None:
@@ -200,7 +202,7 @@ class KafkaRange:
 
     def _bounds(
         self, start_ns: int | None, end_ns: int | None
-    ) -> tuple[dict[records.TopicPartition, int], dict[records.TopicPartition, int]]:
+    ) -> tuple[dict[batches.TopicPartition, int], dict[batches.TopicPartition, int]]:
         """First offset, and offset after the last one, of each partition."""
         known = self._consumer.list_topics(timeout=_WAIT).topics
         if missing := sorted(set(self._decoders) - set(known)):
@@ -214,8 +216,8 @@ class KafkaRange:
         }
 
     def _offsets_at(
-        self, time_ns: int | None, partitions: Sequence[records.TopicPartition]
-    ) -> dict[records.TopicPartition, int]:
+        self, time_ns: int | None, partitions: Sequence[batches.TopicPartition]
+    ) -> dict[batches.TopicPartition, int]:
         """Offset of the first record at or after a time, or OFFSET_END where all are older."""
         if time_ns is None:
             return {}
@@ -224,9 +226,9 @@ class KafkaRange:
         return {(item.topic, item.partition): item.offset for item in found}
 
 
-def _partitions(pairs: Iterable[records.TopicPartition]) -> list[TopicPartition]:
+def _partitions(pairs: Iterable[batches.TopicPartition]) -> list[TopicPartition]:
     return [TopicPartition(*pair) for pair in pairs]
 
 
-def _pairs(partitions: Sequence[TopicPartition]) -> list[records.TopicPartition]:
+def _pairs(partitions: Sequence[TopicPartition]) -> list[batches.TopicPartition]:
     return [(partition.topic, partition.partition) for partition in partitions]

@@ -14,8 +14,9 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from monitor import records, settings
+from monitor.config import services
 from monitor.errors import MonitorError, SettingsError, SourceError
+from monitor.records import batches
 from monitor.sources.decode import Decoder, Records
 
 BATCH = 32_768  # records of one poll at most, and about as many readings where a record holds several
@@ -75,14 +76,14 @@ class Message(Protocol):
 class Reader:
     """A consumer that turns librdkafka's events into messages, ends of partitions, log lines and SourceErrors."""
 
-    def __init__(self, kafka: settings.Kafka, extra: Mapping[str, Any]) -> None:
+    def __init__(self, kafka: services.Kafka, extra: Mapping[str, Any]) -> None:
         config = _options(kafka) | _FIXED | dict(extra) | {"error_cb": self._on_error}
         try:
             self.consumer = Consumer(config)
         except (KafkaException, TypeError, ValueError) as error:
             raise SettingsError(f"kafka.options: {sentence(error)}") from None
         self.failure: MonitorError | None = None  # from a callback; raised by the next `read`
-        self.gaps: list[records.Gap] = []  # found since somebody took them from here
+        self.gaps: list[batches.Gap] = []  # found since somebody took them from here
         self._may_skip = kafka.on_gap == "record"
         self._servers = kafka.bootstrap_servers
         self._logged: dict[tuple[str, str], float] = {}
@@ -93,7 +94,7 @@ class Reader:
         if messages:
             self._each = max(1.0, readings / messages, self._each / 2)  # one small message says little of the next
 
-    def read(self, timeout: float) -> tuple[list[Message], dict[records.TopicPartition, int]]:
+    def read(self, timeout: float) -> tuple[list[Message], dict[batches.TopicPartition, int]]:
         """Messages that have arrived, and the end offset of each partition whose end was reached."""
         try:
             first = self.consumer.poll(timeout)
@@ -102,7 +103,7 @@ class Reader:
             raise SourceError(f"Kafka at {self._servers}: {sentence(error)}") from None
         if self.failure is not None:
             raise self.failure
-        ends: dict[records.TopicPartition, int] = {}
+        ends: dict[batches.TopicPartition, int] = {}
         if not any(map(KafkaMessage.error, found)):
             return cast("list[Message]", found), ends
         messages: list[Message] = []
@@ -145,7 +146,7 @@ class Reader:
         except KafkaException:
             raise SourceError(f"{where}: the record at offset {offset} is not there: {error.str()}") from None
         log.error("records_lost", topic=topic, partition=partition, reason=reason)
-        self.gaps.append(records.Gap(topic=topic, partition=partition, start=offset, end=low, reason=reason))
+        self.gaps.append(batches.Gap(topic=topic, partition=partition, start=offset, end=low, reason=reason))
 
 
 def _reason(offset: int, low: int, high: int) -> str:
@@ -162,11 +163,11 @@ def _reason(offset: int, low: int, high: int) -> str:
 
 def decode(
     messages: Sequence[Message], decoders: Decoders
-) -> tuple[dict[str, records.Readings], list[records.DeadLetter], dict[records.TopicPartition, int]]:
+) -> tuple[dict[str, batches.Readings], list[batches.DeadLetter], dict[batches.TopicPartition, int]]:
     """Readings by family, dead letters, and the next offset of each partition that the messages came from."""
-    readings: dict[str, records.Readings] = {}
-    dead: list[records.DeadLetter] = []
-    positions: dict[records.TopicPartition, int] = {}
+    readings: dict[str, batches.Readings] = {}
+    dead: list[batches.DeadLetter] = []
+    positions: dict[batches.TopicPartition, int] = {}
     for topic, chosen in _by_topic(messages, decoders):
         family, decoder = decoders[topic]
         batch = _columns(topic, chosen)
@@ -206,7 +207,7 @@ def _stamps(messages: Iterable[Message]) -> list[int]:
     return [when if kind != TIMESTAMP_NOT_AVAILABLE else -1 for kind, when in (m.timestamp() for m in messages)]
 
 
-def wait_for_broker(kafka: settings.Kafka, timeout: float) -> None:
+def wait_for_broker(kafka: services.Kafka, timeout: float) -> None:
     """Return when a broker answers. Raises SourceError after `timeout` seconds."""
     admin = admin_client(kafka)
     deadline = time.monotonic() + timeout
@@ -222,7 +223,7 @@ def wait_for_broker(kafka: settings.Kafka, timeout: float) -> None:
             return
 
 
-def ensure_topic(kafka: settings.Kafka, topic: str, partitions: int = 1) -> int:
+def ensure_topic(kafka: services.Kafka, topic: str, partitions: int = 1) -> int:
     """Create the topic where it is missing, and return how many partitions it has (the embedded broker decides).
 
     One replica, or what `default.replication.factor` of the broker says. Raises SourceError.
@@ -251,7 +252,7 @@ def _settled(look: Callable[[], Any]) -> int:
         time.sleep(0.05)
 
 
-def admin_client(kafka: settings.Kafka) -> AdminClient:
+def admin_client(kafka: services.Kafka) -> AdminClient:
     """A client for questions about topics, partitions and offsets. Raises SettingsError."""
     try:
         return AdminClient(_options(kafka, defaults=False))
@@ -259,7 +260,7 @@ def admin_client(kafka: settings.Kafka) -> AdminClient:
         raise SettingsError(f"kafka.options: {sentence(error)}") from None
 
 
-def _options(kafka: settings.Kafka, *, defaults: bool = True) -> dict[str, Any]:
+def _options(kafka: services.Kafka, *, defaults: bool = True) -> dict[str, Any]:
     problems = [f"{name} cannot be set: {why}" for name, why in OWNED.items() if name in kafka.options]
     if problems:
         raise SettingsError("kafka.options: " + "; ".join(problems), problems)

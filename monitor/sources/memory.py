@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 
 from monitor.errors import SourceError
-from monitor.ports import Assignments
-from monitor.records import DeadLetter, Poll, Readings, TopicPartition
+from monitor.ports.source import Assignments
+from monitor.records.batches import DeadLetter, Poll, Readings, TopicPartition
 from monitor.sources.decode import Decoder, Records
 
 Record = tuple[bytes | None, bytes | None]  # key and body
@@ -44,7 +44,7 @@ class ListSource:
         self._position: dict[TopicPartition, int] | None = None
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.Source`. Never waits."""
+        """See `monitor.ports.store.Source`. Never waits."""
         if self._position is None:
             self.give(list(self._logs))
         readings: dict[str, Readings] = {}

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.records import NEVER, Bool, Int64
+from monitor.records.batches import NEVER, Bool, Int64
 
 LAST = -NEVER  # readable times lie strictly between NEVER and this
 _SCALE = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}

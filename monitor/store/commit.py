@@ -12,9 +12,10 @@ import numpy as np
 from sqlalchemy import Connection, Table, select
 
 from monitor.errors import FencedError, StoreError
-from monitor.ports import Commit, HistoryBlock, ScoreBlock
-from monitor.records import Alert, DeadLetter, Evidence, Gap, Scores, Transition
-from monitor.store import late, rollups, tables
+from monitor.ports.store import Commit, HistoryBlock, ScoreBlock
+from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.batches import DeadLetter, Gap, Scores
+from monitor.store import late, rollups, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
 
@@ -37,14 +38,14 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
             f"streams of run {commit.run} were written by another worker: their readings come through several "
             "partitions; nothing was written, this worker has to step down; make producers partition by stream"
         )
-    _insert(connection, tables.history, (_history_row(block) for block in commit.history if len(block.time)))
+    _insert(connection, schema.history, (_history_row(block) for block in commit.history if len(block.time)))
     _upsert_alerts(connection, commit.alerts)
-    _insert(connection, tables.transitions, map(_transition_row, commit.transitions))
-    _insert(connection, tables.evidence, map(_evidence_row, commit.evidence))
-    _insert(connection, tables.outbox, (_outbox_row(*item, now) for item in commit.outbox))
+    _insert(connection, schema.transitions, map(_transition_row, commit.transitions))
+    _insert(connection, schema.evidence, map(_evidence_row, commit.evidence))
+    _insert(connection, schema.outbox, (_outbox_row(*item, now) for item in commit.outbox))
     late.write(connection, commit.run, commit.late, now)
     _insert_dead(connection, commit.run, commit.dead, now)
-    _insert(connection, tables.gaps, (_gap_row(commit.run, gap, now) for gap in commit.gaps))
+    _insert(connection, schema.gaps, (_gap_row(commit.run, gap, now) for gap in commit.gaps))
 
 
 def _in_key_order(blocks: list[ScoreBlock]) -> Iterator[ScoreBlock]:
@@ -60,12 +61,12 @@ def _in_key_order(blocks: list[ScoreBlock]) -> Iterator[ScoreBlock]:
 
 def _pass_fence(connection: Connection, commit: Commit, now: int) -> None:
     """Move every partition on, in an order that all workers share so that they cannot block each other in a ring."""
-    p = tables.positions.c
+    p = schema.positions.c
     fences = {key: (epoch, {"next_offset": offset}) for key, (epoch, offset) in commit.positions.items()}
     fences |= {key: (epoch, {}) for key, epoch in commit.unread.items()}
     for (topic, partition), (epoch, moves) in sorted(fences.items()):
         moved = connection.execute(
-            tables.positions.update()
+            schema.positions.update()
             .where(p.run == commit.run, p.topic == topic, p.partition == partition, p.epoch == epoch)
             .values(updated=now, **moves)
         )
@@ -81,7 +82,7 @@ def _model_ref(connection: Connection, model: str, refs: dict[str, int]) -> int 
     if not model:
         return None
     if model not in refs:
-        found = connection.execute(select(tables.models.c.ref).where(tables.models.c.id == model).limit(1)).scalar()
+        found = connection.execute(select(schema.models.c.ref).where(schema.models.c.id == model).limit(1)).scalar()
         if found is None:
             raise StoreError(f"model {model[:12]} scored windows but is not recorded; add_model comes first")
         refs[model] = found
@@ -96,7 +97,7 @@ def _insert(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
 def _upsert_alerts(connection: Connection, alerts: list[Alert]) -> None:
     if not alerts:
         return
-    statement = insert_into(connection, tables.alerts)
+    statement = insert_into(connection, schema.alerts)
     changing = ("state", "severity", "last_at", "resolved_at", "peak_ratio", "peak_at", "windows")
     newest = {name: statement.excluded[name] for name in changing}
     upsert = statement.on_conflict_do_update(index_elements=["id"], set_=newest)
@@ -105,7 +106,7 @@ def _upsert_alerts(connection: Connection, alerts: list[Alert]) -> None:
 
 def _insert_dead(connection: Connection, run: str, dead: list[DeadLetter], now: int) -> None:
     if dead:
-        statement = insert_into(connection, tables.dead_letters).on_conflict_do_nothing()
+        statement = insert_into(connection, schema.dead_letters).on_conflict_do_nothing()
         connection.execute(statement, [_dead_row(run, letter, now) for letter in dead])
 
 

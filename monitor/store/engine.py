@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from monitor.errors import StoreError
-from monitor.ports import OpenedStream, ScoreBlock, StreamState
+from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 
 StreamRow = tuple[str, OpenedStream]  # with its name
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from monitor.late import LATE_KEPT, LateBlock, LateReading
-from monitor.store import tables
+from monitor.records.late import LATE_KEPT, LateBlock, LateReading
+from monitor.store import schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +36,19 @@ def write(connection: Connection, run: str, blocks: Sequence[LateBlock], now: in
     for family in dict.fromkeys(block.family for block in blocks):
         found = [reading for block in blocks if block.family == family for reading in block.rows()]
         rows = [_row(run, family, reading, now) for reading in found[-LATE_KEPT:]]
-        connection.execute(tables.late_readings.insert(), rows)
-        t = tables.late_readings.c
+        connection.execute(schema.late_readings.insert(), rows)
+        t = schema.late_readings.c
         ours = (t.run == run) & (t.family == family)
         newest = select(t.id).where(ours).order_by(t.id.desc()).offset(LATE_KEPT).limit(1).scalar_subquery()
-        connection.execute(delete(tables.late_readings).where(ours, t.id <= newest))
+        connection.execute(delete(schema.late_readings).where(ours, t.id <= newest))
 
 
 def read(
     connection: Connection, run: str, family: str | None, stream: str | None, limit: int | None
 ) -> list[LateRecord]:
     """The newest arrivals first."""
-    t = tables.late_readings.c
-    query = select(tables.late_readings).where(t.run == run).order_by(t.id.desc()).limit(limit)
+    t = schema.late_readings.c
+    query = select(schema.late_readings).where(t.run == run).order_by(t.id.desc()).limit(limit)
     for column, value in ((t.family, family), (t.stream, stream)):
         query = query if value is None else query.where(column == value)
     return [
@@ -62,8 +62,8 @@ def read(
 
 def summarise(connection: Connection, run: str) -> list[LateSummary]:
     """Every family of a run that had late readings, by name."""
-    s, t = tables.streams.c, tables.late_readings.c
-    kept = select(func.count()).where(t.run == run, t.family == s.family).correlate(tables.streams).scalar_subquery()
+    s, t = schema.streams.c, schema.late_readings.c
+    kept = select(func.count()).where(t.run == run, t.family == s.family).correlate(schema.streams).scalar_subquery()
     counted = func.sum(s.late)
     query = select(s.family, counted, kept).where(s.run == run).group_by(s.family).having(counted > 0)
     return [LateSummary(row[0], int(row[1]), row[2]) for row in connection.execute(query.order_by(s.family))]

@@ -1,4 +1,4 @@
-"""The store and its outbox without a database: dictionaries under a lock. Shipped as part of `monitor.testing`."""
+"""The store and its outbox without a database: dictionaries under a lock. Shipped with `monitor.testing`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from uuid import UUID
 
 import numpy as np
 
-from monitor.differences import differences
+from monitor.config.changes import differences
 from monitor.errors import FencedError, StoreError
-from monitor.kept_scores import Rollup
-from monitor.late import LATE_KEPT, LateReading
-from monitor.ports import Commit, HistoryBlock, ModelRow, OpenedStream, Position, StreamState
-from monitor.records import LIVE, Alert, DeadLetter, Delivery, Evidence, Gap, Scores, TopicPartition, Transition
+from monitor.ports.store import Commit, HistoryBlock, ModelRow, OpenedStream, Position, StreamState
+from monitor.records.alerts import Alert, Delivery, Evidence, Transition
+from monitor.records.batches import LIVE, DeadLetter, Gap, Scores, TopicPartition
+from monitor.records.late import LATE_KEPT, LateReading
+from monitor.records.score_summaries import Rollup
 
 StreamKey = tuple[str, str, str]  # run, family, name
 

@@ -7,11 +7,11 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, Select, select
 from sqlalchemy.sql.expression import FromClause
 
-from monitor.records import Delivery
-from monitor.store import tables
+from monitor.records.alerts import Delivery
+from monitor.store import schema
 from monitor.store.commit import storable
 from monitor.store.engine import Database
-from monitor.store.schema import open_database
+from monitor.store.open import open_database
 
 LEASE = 60 * 10**9  # ns
 
@@ -40,8 +40,8 @@ class SqlOutbox:
                 return []
         with self._database.writing() as connection:
             rows = connection.execute(query.with_for_update(skip_locked=True)).all()
-            o = tables.outbox.c
-            taken = tables.outbox.update().where(o.id.in_([row.id for row in rows]))
+            o = schema.outbox.c
+            taken = schema.outbox.update().where(o.id.in_([row.id for row in rows]))
             connection.execute(taken.values(next_at=now + self._lease))
         return [
             Delivery(
@@ -55,15 +55,15 @@ class SqlOutbox:
         """The receiver accepted it; see `Outbox`."""
         with self._database.writing() as connection:
             _record(connection, delivery, at, None)
-            o = tables.outbox.c
-            done = tables.outbox.update().where(o.id == delivery.id, o.delivered_at.is_(None))
+            o = schema.outbox.c
+            done = schema.outbox.update().where(o.id == delivery.id, o.delivered_at.is_(None))
             connection.execute(done.values(delivered_at=at, gave_up_at=None))
 
     def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
         """Record the attempt; try again at `retry_at`, or never when it is None; see `Outbox`."""
         with self._database.writing() as connection:
             _record(connection, delivery, at, storable(error))
-            waiting = tables.outbox.update().where(tables.outbox.c.id == delivery.id, _pending(tables.outbox))
+            waiting = schema.outbox.update().where(schema.outbox.c.id == delivery.id, _pending(schema.outbox))
             later = {"gave_up_at": at} if retry_at is None else {"next_at": retry_at}
             connection.execute(waiting.values(**later))
 
@@ -78,7 +78,7 @@ def _pending(outbox: FromClause) -> ColumnElement[bool]:
 
 def _due(now: int, limit: int, skip: Collection[str]) -> Select[tuple[object, ...]]:
     """The head of each alert's queue on each channel, where its time has come."""
-    outbox, older = tables.outbox, tables.outbox.alias("older")
+    outbox, older = schema.outbox, schema.outbox.alias("older")
     same = (older.c.alert == outbox.c.alert) & (older.c.channel == outbox.c.channel)
     before = select(older.c.id).where(same, _pending(older), older.c.id < outbox.c.id).exists()
     return (
@@ -90,7 +90,7 @@ def _due(now: int, limit: int, skip: Collection[str]) -> Select[tuple[object, ..
 
 
 def _record(connection: Connection, delivery: Delivery, at: int, error: str | None) -> None:
-    o = tables.outbox.c
-    connection.execute(tables.attempts.insert().values(outbox=delivery.id, at=at, error=error))
-    counted = tables.outbox.update().where(o.id == delivery.id)
+    o = schema.outbox.c
+    connection.execute(schema.attempts.insert().values(outbox=delivery.id, at=at, error=error))
+    counted = schema.outbox.update().where(o.id == delivery.id)
     connection.execute(counted.values(attempts=o.attempts + 1))

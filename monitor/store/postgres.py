@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import URL
 
-from monitor.ports import OpenedStream, ScoreBlock, StreamState
+from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store.engine import StreamRow, root_cause
 
 _COPY_SCORES = (

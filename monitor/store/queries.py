@@ -12,13 +12,14 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from monitor.errors import SettingsError, StoreError
-from monitor.kept_scores import Rollup
-from monitor.ports import ModelRow
-from monitor.records import NEVER, Alert, AlertState, Evidence, Scores, Severity, Transition
-from monitor.store import late, rollups, stream_reports, tables
+from monitor.ports.store import ModelRow
+from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition
+from monitor.records.batches import NEVER, Scores
+from monitor.records.score_summaries import Rollup
+from monitor.store import late, rollups, schema, stream_reports
 from monitor.store.engine import Database
 from monitor.store.late import LateRecord, LateSummary
-from monitor.store.schema import open_database
+from monitor.store.open import open_database
 from monitor.store.stream_reports import StreamReport
 
 _FOREVER = 2**63 - 1
@@ -106,12 +107,12 @@ class Reader:
         before: UUID | None = None,
     ) -> list[Alert]:
         """Newest first. `before` is the last alert of the page before this one."""
-        a = tables.alerts.c
+        a = schema.alerts.c
         wanted: list[ColumnElement[bool]] = [a.run == run]
         wanted += [a[name] == value for name, value in (("family", family), ("stream", stream)) if value is not None]
         if state is not None:
             wanted.append(a.state == state.value)
-        query = select(tables.alerts).where(*wanted).order_by(a.opened_at.desc(), a.id.desc()).limit(limit)
+        query = select(schema.alerts).where(*wanted).order_by(a.opened_at.desc(), a.id.desc()).limit(limit)
         with self._database.reading() as connection:
             if before is not None:
                 last = connection.execute(select(a.opened_at, a.id).where(a.id == before)).one_or_none()
@@ -123,9 +124,9 @@ class Reader:
     def get_alert(self, id_or_prefix: str) -> AlertDetail:
         """The one alert whose id begins so. Raises SettingsError when there is none, or more than one."""
         first, last = _range(id_or_prefix)
-        a = tables.alerts.c
+        a = schema.alerts.c
         with self._database.reading() as connection:
-            rows = connection.execute(select(tables.alerts).where(a.id.between(first, last)).limit(2)).all()
+            rows = connection.execute(select(schema.alerts).where(a.id.between(first, last)).limit(2)).all()
             if not rows:
                 raise SettingsError(f"{self._database.label}: no alert has an id that begins with {id_or_prefix}")
             if len(rows) > 1:
@@ -142,10 +143,10 @@ class Reader:
         self, run: str, family: str, stream: str, *, start: int = NEVER, end: int = _FOREVER, limit: int = 100_000
     ) -> Scores:
         """The first `limit` scores of a stream whose windows end in [start, end), by time. `stream` codes are all 0."""
-        s, t = tables.scores.c, tables.streams.c
+        s, t = schema.scores.c, schema.streams.c
         query = (
             select(s.start_ns, s.end_ns, s.score, s.limit, s.ratio, s.imputed, s.state)
-            .join(tables.streams, t.id == s.stream_id)
+            .join(schema.streams, t.id == s.stream_id)
             .where(t.run == run, t.family == family, t.name == stream, s.end_ns >= start, s.end_ns < end)
             .order_by(s.end_ns)
             .limit(limit)
@@ -166,7 +167,7 @@ class Reader:
 
     def list_streams(self, run: str, family: str | None = None) -> list[StreamRecord]:
         """Streams of a run, by family and name."""
-        t = tables.streams.c
+        t = schema.streams.c
         names = StreamRecord.__dataclass_fields__
         query = select(*(t[name] for name in names)).where(t.run == run).order_by(t.family, t.name)
         with self._database.reading() as connection:
@@ -182,7 +183,7 @@ class Reader:
 
     def dead_letter_counts(self, run: str) -> dict[str, int]:
         """Records that could not be read, by reason."""
-        d = tables.dead_letters.c
+        d = schema.dead_letters.c
         query = select(d.reason, func.count()).where(d.run == run).group_by(d.reason).order_by(d.reason)
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
@@ -201,15 +202,15 @@ class Reader:
 
     def list_runs(self) -> list[RunRecord]:
         """Every run that has streams, by name."""
-        t, a = tables.streams.c, tables.alerts.c
-        alerts = select(func.count()).where(a.run == t.run).correlate(tables.streams).scalar_subquery()
+        t, a = schema.streams.c, schema.alerts.c
+        alerts = select(func.count()).where(a.run == t.run).correlate(schema.streams).scalar_subquery()
         query = select(t.run, func.count(), alerts, func.max(t.last_time)).group_by(t.run).order_by(t.run)
         with self._database.reading() as connection:
             return [RunRecord(*row) for row in connection.execute(query)]
 
     def list_models(self, family: str | None = None) -> list[ModelRecord]:
         """Models, newest first."""
-        m = tables.models.c
+        m = schema.models.c
         query = select(m.id, m.family, m.path, m.manifest, m.state, m.created).order_by(m.ref.desc())
         with self._database.reading() as connection:
             rows = connection.execute(query if family is None else query.where(m.family == family)).all()
@@ -241,8 +242,8 @@ def _alert(row: Row[Any]) -> Alert:
 
 
 def _transitions(connection: Connection, alert: UUID) -> list[Transition]:
-    t = tables.transitions.c
-    rows = connection.execute(select(tables.transitions).where(t.alert == alert).order_by(t.number))
+    t = schema.transitions.c
+    rows = connection.execute(select(schema.transitions).where(t.alert == alert).order_by(t.number))
     return [
         Transition(
             alert=row.alert, number=row.number, at=row.at, state=AlertState(row.state),
@@ -253,7 +254,7 @@ def _transitions(connection: Connection, alert: UUID) -> list[Transition]:
 
 
 def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
-    row = connection.execute(select(tables.evidence).where(tables.evidence.c.alert == alert)).one_or_none()
+    row = connection.execute(select(schema.evidence).where(schema.evidence.c.alert == alert)).one_or_none()
     if row is None:
         return None
     channels = tuple(json.loads(row.channels))
@@ -266,10 +267,10 @@ def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
 
 
 def _deliveries(connection: Connection, alert: UUID) -> list[DeliveryRecord]:
-    o, t = tables.outbox.c, tables.attempts.c
+    o, t = schema.outbox.c, schema.attempts.c
     error = select(t.error).where(t.outbox == o.id).order_by(t.id.desc()).limit(1).scalar_subquery()
     columns = (o.transition, o.channel, o.created, o.attempts, o.next_at, o.delivered_at, o.gave_up_at)
-    transitions = select(tables.transitions.c.id).where(tables.transitions.c.alert == alert)
+    transitions = select(schema.transitions.c.id).where(schema.transitions.c.alert == alert)
     query = select(*columns, func.coalesce(error, "").label("error")).where(o.transition.in_(transitions))
     with_order = query.order_by(o.id)
     return [DeliveryRecord(**row) for row in connection.execute(with_order).mappings()]

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from monitor.kept_scores import Rollup
-from monitor.store import tables
+from monitor.records.score_summaries import Rollup
+from monitor.store import schema
 from monitor.store.conflicts import insert_into
 
 
@@ -16,7 +16,7 @@ def write(connection: Connection, rollup: Rollup | None) -> None:
     """Add to the summaries that are there."""
     if rollup is None or not len(rollup):
         return
-    insert, kept = insert_into(connection, tables.rollups), tables.rollups.c
+    insert, kept = insert_into(connection, schema.rollups), schema.rollups.c
     new = insert.excluded
     larger = func.max if connection.dialect.name == "sqlite" else func.greatest
     added = {name: kept[name] + new[name] for name in ("windows", "judged", "anomalies", "ratio_sum")}
@@ -24,7 +24,7 @@ def write(connection: Connection, rollup: Rollup | None) -> None:
     added["ratio_max"] = func.coalesce(larger(kept.ratio_max, new.ratio_max), kept.ratio_max, new.ratio_max)
     columns = (getattr(rollup, name).tolist() for name in Rollup.__slots__)
     rows = [
-        dict(zip(tables.rollups.c.keys(), (*row[:-1], None if math.isnan(row[-1]) else row[-1]), strict=True))
+        dict(zip(schema.rollups.c.keys(), (*row[:-1], None if math.isnan(row[-1]) else row[-1]), strict=True))
         for row in zip(*columns, strict=True)
     ]
     connection.execute(insert.on_conflict_do_update(index_elements=["stream_id", "start_ns"], set_=added), rows)
@@ -32,13 +32,13 @@ def write(connection: Connection, rollup: Rollup | None) -> None:
 
 def read(connection: Connection, run: str, family: str, stream: str, start: int, end: int) -> Rollup:
     """Those of a stream that begin in [start, end), by time."""
-    t = tables.streams.c
+    t = schema.streams.c
     query = (
-        select(*tables.rollups.c)
-        .join(tables.streams, t.id == tables.rollups.c.stream_id)
+        select(*schema.rollups.c)
+        .join(schema.streams, t.id == schema.rollups.c.stream_id)
         .where(t.run == run, t.family == family, t.name == stream)
-        .where(tables.rollups.c.start_ns >= start, tables.rollups.c.start_ns < end)
-        .order_by(tables.rollups.c.start_ns)
+        .where(schema.rollups.c.start_ns >= start, schema.rollups.c.start_ns < end)
+        .order_by(schema.rollups.c.start_ns)
     )
     columns = list(zip(*connection.execute(query), strict=True)) or [()] * len(Rollup.__slots__)
     whole, ratios = columns[:5], columns[5:]

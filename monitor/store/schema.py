@@ -1,48 +1,280 @@
-"""Opening a database whose schema fits this version, or saying which command helps."""
+"""The tables, as SQLAlchemy Core sees them. `migrations/` creates them; a test keeps the two equal.
+
+Columns ending in `_ns`, and every column that says it is a time, hold int64 nanoseconds since 1970 (UTC).
+NULL in a score, limit or ratio is NaN: not known, for example while warming up.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 
-from monitor.errors import StoreError
-from monitor.store import migrations
-from monitor.store.engine import Database, connect
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
 
+# SQLite numbers rows by itself only where the key's type is spelt INTEGER.
+Serial = BigInteger().with_variant(Integer(), "sqlite")
 
-def open_database(url: str, *, migrate: bool = False) -> Database:
-    """Open `url` and check its schema. `migrate` makes the tables of a new SQLite file; nothing else is ever changed.
+streams = Table(
+    "streams",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("partition", Integer),
+    Column("last_time", BigInteger),  # newest accepted reading; NULL before the first commit
+    Column("accepted", BigInteger, nullable=False),
+    Column("late", BigInteger, nullable=False),
+    Column("duplicate", BigInteger, nullable=False),
+    Column("future", BigInteger, nullable=False),
+    Column("imputed", BigInteger, nullable=False),
+    Column("gaps", BigInteger, nullable=False, server_default=text("0")),  # longer than can be filled in
+    Column("out_of_range", BigInteger, nullable=False, server_default=text("0")),
+    Column("seen", BigInteger, nullable=False, server_default=text("0")),  # kept to train on; -1: a model scores it
+    Column("rate", REAL, nullable=False, server_default=text("0")),  # readings a second of event time, at the end
+    Column("state", LargeBinary),
+    Column("updated", BigInteger),  # wall clock
+    UniqueConstraint("run", "family", "name"),
+)
 
-    Raises StoreError when the database cannot be used as it is.
-    """
-    database = connect(url)
-    try:
-        _prepare(database, migrate)
-    except BaseException:
-        database.close()
-        raise
-    return database
+models = Table(
+    "models",
+    metadata,
+    Column("ref", Integer, primary_key=True),  # what a score row carries instead of 64 characters
+    Column("id", Text, nullable=False),  # sha256 of the weights
+    Column("family", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("state", Text, nullable=False),  # candidate, champion, retired
+    Column("created", BigInteger, nullable=False),  # wall clock
+    UniqueConstraint("family", "id"),
+)
+Index(
+    "ix_models_champion",
+    models.c.family,
+    unique=True,
+    sqlite_where=text("state = 'champion'"),
+    postgresql_where=text("state = 'champion'"),
+)
 
+# No foreign keys here: the fence already says who may write, and a check per row costs a fifth of the insert.
+scores = Table(
+    "scores",
+    metadata,
+    Column("stream_id", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("score", REAL),
+    Column("limit", REAL),
+    Column("ratio", REAL),
+    Column("imputed", REAL, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("model", SmallInteger),  # models.ref, NULL for the bootstrap detector
+    PrimaryKeyConstraint("stream_id", "end_ns"),
+    sqlite_with_rowid=False,  # one B-tree instead of a table and an index that repeats its key
+)
 
-def _prepare(database: Database, migrate: bool) -> None:
-    fresh = database.path is not None and not Path(database.path).exists()
-    if fresh and not migrate:
-        raise StoreError(f"{database.label}: no such file; check store.url, or run: watchkeeper db upgrade")
-    revision = migrations.revision_of(database)
-    if revision is None and database.path is not None and migrate:
-        migrations.upgrade_open(database)
-    else:
-        _check(database.label, revision)
+# Of `store.scores` = "rollup": all scores of ten minutes, also those that have no row in `scores`.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("stream_id", BigInteger, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("windows", BigInteger, nullable=False),
+    Column("judged", BigInteger, nullable=False),  # had a ratio
+    Column("anomalies", BigInteger, nullable=False),
+    Column("ratio_sum", Double, nullable=False),
+    Column("ratio_max", Double),
+    PrimaryKeyConstraint("stream_id", "start_ns"),
+    sqlite_with_rowid=False,
+)
 
+history = Table(
+    "history",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("stream_id", BigInteger, ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("times", LargeBinary, nullable=False),  # int64 little-endian, (n,)
+    Column("readings", LargeBinary, nullable=False),  # float32 little-endian, (n, width)
+    Index(None, "stream_id", "first_ns"),
+)
 
-def _check(label: str, revision: str | None) -> None:
-    head = migrations.head()
-    if revision == head:
-        return
-    if revision is None:
-        raise StoreError(f"{label}: it has no tables yet; run: watchkeeper db upgrade")
-    if revision in migrations.known():
-        raise StoreError(f"{label}: its schema {revision} is too old, {head} is needed; run: watchkeeper db upgrade")
-    raise StoreError(
-        f"{label}: its schema {revision} is newer than this version of Watchkeeper, which works with {head}; "
-        "install the version that made it"
-    )
+positions = Table(
+    "positions",
+    metadata,
+    Column("run", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("next_offset", BigInteger),
+    Column("updated", BigInteger, nullable=False),  # wall clock
+    PrimaryKeyConstraint("run", "topic", "partition"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("resolved_at", BigInteger),
+    Column("peak_ratio", Double),
+    Column("peak_at", BigInteger, nullable=False),
+    Column("windows", Integer, nullable=False),
+    Index(None, "run", "opened_at"),
+    Index(None, "run", "family", "stream", "opened_at"),
+)
+
+# Append-only: rows are inserted with the change they describe, and never updated.
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("alert", Uuid, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("ratio", Double),
+    Column("actor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    UniqueConstraint("alert", "number"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("alert", Uuid, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("channels", Text, nullable=False),  # JSON array of names
+    Column("readings", LargeBinary, nullable=False),  # float32 little-endian, (length, channels); so are the next two
+    Column("reconstruction", LargeBinary, nullable=False),
+    Column("contribution", LargeBinary, nullable=False),
+    Column("facts", Text),  # JSON object of numbers; NULL where there are none
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("transition", Uuid, ForeignKey("transitions.id", ondelete="CASCADE"), nullable=False),
+    Column("alert", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),  # wall clock, as are the times below
+    Column("next_at", BigInteger, nullable=False),  # not before; also the lease of the dispatcher that took it
+    Column("attempts", Integer, nullable=False),
+    Column("delivered_at", BigInteger),
+    Column("gave_up_at", BigInteger),
+    UniqueConstraint("transition", "channel"),
+)
+Index(
+    "ix_outbox_pending",
+    outbox.c.alert,
+    outbox.c.channel,
+    outbox.c.id,
+    sqlite_where=text("delivered_at IS NULL AND gave_up_at IS NULL"),
+    postgresql_where=text("delivered_at IS NULL AND gave_up_at IS NULL"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("outbox", BigInteger, ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("error", Text),  # NULL: accepted
+    Index(None, "outbox"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("run", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("body", LargeBinary),  # cut at 64 KiB
+    Column("size", BigInteger, nullable=False),  # of the whole body, bytes
+    Column("recorded", BigInteger, nullable=False),  # wall clock
+    PrimaryKeyConstraint("run", "topic", "partition", "offset"),
+)
+
+# The newest `LATE_KEPT` of each run and family; older ones are deleted.
+late_readings = Table(
+    "late_readings",
+    metadata,
+    Column("id", Serial, primary_key=True),  # rises with arrival
+    Column("run", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("behind", BigInteger, nullable=False),  # ns behind the stream's clock
+    Column("reading", Text, nullable=False),  # JSON array of its numbers, null where missing
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("recorded", BigInteger, nullable=False),  # wall clock
+    Index(None, "run", "family", "id"),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("run", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("start", BigInteger, nullable=False),  # records [start, end) were gone before they were read
+    Column("end", BigInteger, nullable=False),  # before `start` where the topic was made anew
+    Column("reason", Text, nullable=False),
+    Column("recorded", BigInteger, nullable=False),  # wall clock
+    PrimaryKeyConstraint("run", "topic", "partition", "start", "recorded"),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("run", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("number", Integer, nullable=False),  # 0 = the settings that the run began with
+    Column("what", Text, nullable=False),  # lines of "key: old -> new"
+    Column("settings", Text, nullable=False),  # JSON
+    Column("at", BigInteger, nullable=False),  # wall clock
+    PrimaryKeyConstraint("run", "family", "number"),
+)

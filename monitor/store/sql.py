@@ -9,13 +9,13 @@ import numpy as np
 from sqlalchemy import Connection, Row, collate, delete, select
 
 from monitor.errors import StoreError
-from monitor.ports import Commit, HistoryBlock, ModelRow, OpenedStream, Position
-from monitor.records import LIVE, TopicPartition
-from monitor.store import changes, tables
+from monitor.ports.store import Commit, HistoryBlock, ModelRow, OpenedStream, Position
+from monitor.records.batches import LIVE, TopicPartition
+from monitor.store import changes, schema
 from monitor.store.commit import storable, write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
-from monitor.store.schema import open_database
+from monitor.store.open import open_database
 
 _NAMES_AT_ONCE = 10_000  # bounds the memory of a query, states included
 _STREAMS_AT_ONCE = 200  # whose history is read in one go
@@ -55,8 +55,8 @@ class SqlStore:
         """Raise each partition's epoch; see `Store`."""
         taken = {}
         with self._database.writing() as connection:
-            insert = insert_into(connection, tables.positions)
-            p = tables.positions.c
+            insert = insert_into(connection, schema.positions)
+            p = schema.positions.c
             statement = insert.on_conflict_do_update(
                 index_elements=["run", "topic", "partition"], set_={"epoch": p.epoch + 1, "updated": time.time_ns()}
             ).returning(p.epoch, p.next_offset)
@@ -90,7 +90,7 @@ class SqlStore:
 
     def stream_names(self, run: str, family: str, partition: int) -> list[str]:
         """Names of the family's streams of this partition; see `Store`."""
-        s = tables.streams.c
+        s = schema.streams.c
         ours = select(s.name).where(s.run == run, s.family == family, s.partition == partition)
         with self._database.reading() as connection:
             return list(connection.execute(ours).scalars())
@@ -134,14 +134,14 @@ class SqlStore:
         self, run: str, family: str, stream_ids: Sequence[int] | None = None
     ) -> Iterator[tuple[str, HistoryBlock]]:
         """Blocks kept for training, in order of stream name (by code point) and time; see `Store`."""
-        s, h = tables.streams.c, tables.history.c
+        s, h = schema.streams.c, schema.history.c
         with self._database.reading() as connection:
             by_name = collate(s.name, "BINARY" if connection.dialect.name == "sqlite" else "C")
             kept = select(h.stream_id).where(h.stream_id == s.id).exists()
             ids = connection.execute(select(s.id).where(s.run == run, s.family == family, kept).order_by(by_name))
             wanted = None if stream_ids is None else set(stream_ids)
             streams = [id_ for id_ in ids.scalars() if wanted is None or id_ in wanted]
-        blocks = select(s.name, tables.history).join(tables.history, h.stream_id == s.id)
+        blocks = select(s.name, schema.history).join(schema.history, h.stream_id == s.id)
         for i in range(0, len(streams), _STREAMS_AT_ONCE):
             some = blocks.where(s.id.in_(streams[i : i + _STREAMS_AT_ONCE])).order_by(by_name, h.first_ns, h.id)
             with self._database.reading() as connection:
@@ -153,22 +153,22 @@ class SqlStore:
         with self._database.writing() as connection:
             for i in range(0, len(stream_ids), _NAMES_AT_ONCE):
                 some = list(stream_ids[i : i + _NAMES_AT_ONCE])
-                connection.execute(delete(tables.history).where(tables.history.c.stream_id.in_(some)))
+                connection.execute(delete(schema.history).where(schema.history.c.stream_id.in_(some)))
 
     def add_model(self, model: ModelRow) -> None:
         """Record a model and make it the champion; see `Store`. Adding a known one makes it champion again."""
-        m = tables.models.c
+        m = schema.models.c
         row = {"id": model.id, "family": model.family, "path": model.path, "manifest": model.manifest}
         with self._database.writing() as connection:
             champion = (m.family == model.family) & (m.state == "champion")
-            connection.execute(tables.models.update().where(champion).values(state="retired"))
-            insert = insert_into(connection, tables.models).values(**row, state="champion", created=time.time_ns())
+            connection.execute(schema.models.update().where(champion).values(state="retired"))
+            insert = insert_into(connection, schema.models).values(**row, state="champion", created=time.time_ns())
             newest = {"path": model.path, "manifest": model.manifest, "state": "champion"}
             connection.execute(insert.on_conflict_do_update(index_elements=["family", "id"], set_=newest))
 
     def champion(self, family: str) -> ModelRow | None:
         """The model that scores this family now; see `Store`."""
-        m = tables.models.c
+        m = schema.models.c
         with self._database.reading() as connection:
             row = connection.execute(
                 select(m.id, m.family, m.path, m.manifest).where(m.family == family, m.state == "champion")
@@ -187,8 +187,8 @@ def _block(row: Row[tuple[object, ...]]) -> tuple[str, HistoryBlock]:
 
 
 _OF_A_RUN = (
-    tables.alerts, tables.changes, tables.dead_letters, tables.gaps, tables.late_readings, tables.positions,
-    tables.streams,
+    schema.alerts, schema.changes, schema.dead_letters, schema.gaps, schema.late_readings, schema.positions,
+    schema.streams,
 )  # fmt: skip
 
 
@@ -199,8 +199,8 @@ def _exists(connection: Connection, run: str) -> bool:
 
 def _delete_run(connection: Connection, run: str) -> None:
     """Transitions, evidence and outbox go with their alerts, history with its streams."""
-    ids = select(tables.streams.c.id).where(tables.streams.c.run == run)
-    for table in (tables.scores, tables.rollups):
+    ids = select(schema.streams.c.id).where(schema.streams.c.run == run)
+    for table in (schema.scores, schema.rollups):
         connection.execute(delete(table).where(table.c.stream_id.in_(ids)))
     for table in _OF_A_RUN:
         connection.execute(delete(table).where(table.c.run == run))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 
-from monitor.ports import OpenedStream, ScoreBlock, StreamState
+from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store.checkpoints import Checkpoints
 from monitor.store.engine import StreamRow, root_cause
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from monitor.records import NEVER
-from monitor.store import tables
+from monitor.records.batches import NEVER
+from monitor.store import schema
 
 _COLUMNS = (
     "family", "name", "partition", "last_time", "updated", "rate", "accepted", "late", "duplicate", "future", "imputed",
@@ -50,7 +50,7 @@ def read(
     connection: Connection, run: str, family: str | None, name: str | None, limit: int | None
 ) -> list[StreamReport]:
     """Reports of a run's streams, by family and name."""
-    t = tables.streams.c
+    t = schema.streams.c
     query = select(*(t[column] for column in _COLUMNS)).where(t.run == run).order_by(t.family, t.name).limit(limit)
     for column, wanted in ((t.family, family), (t.name, name)):
         query = query if wanted is None else query.where(column == wanted)
@@ -69,7 +69,7 @@ def _report(row: dict[str, Any], alerts: dict[tuple[str, str], set[str]], model:
 
 
 def _open_alerts(connection: Connection, run: str) -> dict[tuple[str, str], set[str]]:
-    a = tables.alerts.c
+    a = schema.alerts.c
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     query = select(a.family, a.stream, a.kind).where(a.run == run, a.state != "resolved")
     for family, stream, kind in connection.execute(query):
@@ -78,14 +78,14 @@ def _open_alerts(connection: Connection, run: str) -> dict[tuple[str, str], set[
 
 
 def _champions(connection: Connection) -> dict[str, str]:
-    m = tables.models.c
+    m = schema.models.c
     rows = connection.execute(select(m.family, m.id).where(m.state == "champion"))
     return {row.family: row.id for row in rows}
 
 
 def _plan(connection: Connection, run: str, family: str) -> tuple[int, int | None]:
     """Readings needed before training, and their interval, as the newest settings of the run say; 0 = not known."""
-    c = tables.changes.c
+    c = schema.changes.c
     query = select(c.settings).where(c.run == run, c.family == family).order_by(c.number.desc()).limit(1)
     text = connection.execute(query).scalar()
     if text is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from monitor.ports import Assignments
-from monitor.records import Poll, TopicPartition
+from monitor.ports.source import Assignments
+from monitor.records.batches import Poll, TopicPartition
 
 
 class MemorySource:
@@ -16,7 +16,7 @@ class MemorySource:
         self._running: Iterator[Poll] | None = None
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.Source`. Never waits."""
+        """See `monitor.ports.store.Source`. Never waits."""
         if self._running is None:
             self._running = self._polls(self._listener.assigned([self._place]).get(self._place, 0))
         return next(self._running, Poll({}, at_end=True, finished=True))

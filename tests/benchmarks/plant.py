@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Producer
 
-from monitor import bootstrap, training
-from monitor.pipeline import Pipeline
-from monitor.ports import Commit, HistoryBlock, ModelRow, Store, StreamState
-from monitor.records import Float32, Float64, Int32, Int64, Readings, TopicPartition
-from monitor.settings import Family
+from monitor import bootstrap
+from monitor.config.families import Family
+from monitor.pipeline.family import Pipeline
+from monitor.ports.store import Commit, HistoryBlock, ModelRow, Store, StreamState
+from monitor.records.batches import Float32, Float64, Int32, Int64, Readings, TopicPartition
+from monitor.training import fit
 
 FAMILY = "plant"
 START_S = 1_700_000_000
@@ -84,9 +85,9 @@ def trained(folder: Path, chosen: Family, streams: int) -> ModelRow:
     at = np.arange(3000)
     values = (np.sin(at / RATE) + rng.normal(0, NOISE, len(at))).astype(np.float32)[:, None]
     history = [("machine-0", HistoryBlock(0, times(chosen, at) - 10**15, values))]
-    detector, profiles = training.train(chosen, history, lambda: bootstrap.detector(chosen), bootstrap.summary)
+    detector, profiles = fit.train(chosen, history, lambda: bootstrap.detector(chosen), bootstrap.summary)
     every = dict.fromkeys(names(streams), profiles["machine-0"])
-    return training.save(folder, FAMILY, detector, every)
+    return fit.save(folder, FAMILY, detector, every)
 
 
 def times(chosen: Family, steps: Int64) -> Int64:
@@ -98,7 +99,7 @@ def times(chosen: Family, steps: Int64) -> Int64:
 def pipeline(chosen: Family, model: ModelRow) -> Pipeline:
     """The family's stages with the model."""
     made, folder = bootstrap.pipeline(FAMILY, chosen), Path(model.path)
-    made.adopt(model.id, bootstrap.load_detector(folder / "detector"), training.load_profiles(folder))
+    made.adopt(model.id, bootstrap.load_detector(folder / "detector"), fit.load_profiles(folder))
     return made
 
 

@@ -12,8 +12,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from monitor.ports import ModelRow
-from monitor.settings import Family, Kafka, parse
+from monitor.config.families import Family
+from monitor.config.services import Kafka
+from monitor.config.settings import parse
+from monitor.ports.store import ModelRow
 from monitor.sources.kafka_client import ensure_topic
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store

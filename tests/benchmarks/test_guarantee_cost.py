@@ -21,16 +21,17 @@ import numpy as np
 import pytest
 
 from monitor import bootstrap
-from monitor.champions import Champions
-from monitor.cli.running import settle
-from monitor.ports import Commit, ModelRow, Position, Store
-from monitor.records import LIVE, Poll, TopicPartition
-from monitor.runner import Plan, Runner
+from monitor.cli.run_process import settle
+from monitor.ports.store import Commit, ModelRow, Position, Store
+from monitor.records.batches import LIVE, Poll, TopicPartition
 from monitor.sources.decode import Decoder, Records
 from monitor.sources.kafka_client import BATCH
+from monitor.store.memory import MemoryStore
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
-from monitor.testing import MemoryStore
+from monitor.training.model_manager import Champions
+from monitor.worker.options import Plan
+from monitor.worker.runner import Runner
 from tests.benchmarks import plant
 from tests.benchmarks.memory_source import MemorySource
 from tests.benchmarks.report import Figure, Report, ratios

@@ -11,7 +11,7 @@ from types import FunctionType, ModuleType
 
 import numpy as np
 
-from monitor.pipeline import Pipeline
+from monitor.pipeline.family import Pipeline
 from tests.benchmarks import plant
 from tests.benchmarks.report import Figure, Report
 from tests.benchmarks.scale import scaled

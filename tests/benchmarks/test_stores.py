@@ -19,8 +19,8 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from monitor.ports import Commit, ModelRow, ScoreBlock
-from monitor.records import Scores
+from monitor.ports.store import Commit, ModelRow, ScoreBlock
+from monitor.records.batches import Scores
 from monitor.store.migrations import upgrade
 from monitor.store.postgres import copy_rows
 from monitor.store.sql import open_store

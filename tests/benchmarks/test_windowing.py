@@ -12,11 +12,11 @@ from statistics import median
 import numpy as np
 import pytest
 
-from monitor.aligner import Aligner
-from monitor.joiner import aligner_of
-from monitor.records import Int32, Int64, Readings
+from monitor.pipeline.alignment.aligner import Aligner
+from monitor.pipeline.alignment.channel_joiner import aligner_of
+from monitor.pipeline.windowing.registry import Windower, windower
+from monitor.records.batches import Int32, Int64, Readings
 from monitor.sources.kafka_client import BATCH
-from monitor.windowers import Windower, windower
 from tests.benchmarks import plant
 from tests.benchmarks.report import Figure, Report
 from tests.benchmarks.scale import scaled

@@ -19,7 +19,7 @@ from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine, create_engine, func, select
 
-from monitor.store import tables
+from monitor.store import schema
 from tests.benchmarks import plant
 from tests.benchmarks.report import Figure, Report, ratios
 from tests.benchmarks.rig import PARTITIONS, ROOT, Rig, environ
@@ -113,4 +113,4 @@ def shared(admin: AdminClient, group: str, workers: int) -> bool:
 def committed(engine: Engine) -> int:
     """Messages, over all partitions."""
     with engine.connect() as connection:
-        return connection.execute(select(func.sum(tables.positions.c.next_offset))).scalar_one() or 0
+        return connection.execute(select(func.sum(schema.positions.c.next_offset))).scalar_one() or 0

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor import bootstrap, training
-from monitor.ports import HistoryBlock, ModelRow
-from monitor.settings import Family
+from monitor import bootstrap
+from monitor.config.families import Family
+from monitor.ports.store import HistoryBlock, ModelRow
+from monitor.training import fit
 from tests.chaos.fleet import Site, built
 from tests.chaos.plant import START_S, Plant
 from tests.integration.broker import KafkaBroker, kafka
@@ -38,8 +39,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelRow:
         values = np.sin(step / 5 + stream) + rng.normal(0, 0.05, len(step))
         block = HistoryBlock(stream, (START_S - 1000 + step) * 10**9, values.astype(np.float32)[:, None])
         history.append((f"m-{stream}", block))
-    detector, profiles = training.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
-    return training.save(tmp_path_factory.mktemp("models"), "plant", detector, profiles)
+    detector, profiles = fit.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
+    return fit.save(tmp_path_factory.mktemp("models"), "plant", detector, profiles)
 
 
 @pytest.fixture

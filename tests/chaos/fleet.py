@@ -16,8 +16,8 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.ports import ModelRow
-from monitor.settings import Settings, load
+from monitor.config.settings import Settings, load
+from monitor.ports.store import ModelRow
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
 from tests.chaos import ledger

@@ -14,11 +14,13 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from sqlalchemy import Connection, create_engine, text
 
-from monitor import bootstrap, training
-from monitor.ports import ModelRow
-from monitor.records import Alert, Evidence, StreamIndex, Transition
-from monitor.settings import Settings
+from monitor import bootstrap
+from monitor.config.settings import Settings
+from monitor.ports.store import ModelRow
+from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
+from monitor.training import fit
 from tests.chaos.plant import Plant, Record
 
 FATES = ("accepted", "late", "duplicate", "future")
@@ -85,7 +87,7 @@ def undisturbed(log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, m
     columns = (np.array(partition, np.int32), np.array(offset, np.int64))
     readings, dead = decoder.decode(Records(topic, keys, values, *columns))
     folder = Path(model.path)
-    pipeline.adopt(model.id, bootstrap.load_detector(folder / "detector"), training.load_profiles(folder))
+    pipeline.adopt(model.id, bootstrap.load_detector(folder / "detector"), fit.load_profiles(folder))
     outcome = pipeline.process(readings, time.time_ns())
     facts = Facts(dead=Counter((letter.partition, letter.offset) for letter in dead))
     codes = np.array(list(index.codes.values()), np.int32)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from monitor.bootstrap import DECODERS, resolve
-from monitor.message_format import VECTORS
-from monitor.records import StreamIndex
+from monitor.config.formats import VECTORS
+from monitor.records.streams import StreamIndex
 from tests.formats import Reading, decoder, encode, family, records
 
 START = 1_700_000_000_000_000_000

@@ -11,11 +11,11 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import models
-from models.data import Float32
+from models.artefacts.data import Float32
 
 if TYPE_CHECKING:
-    from models.detector import Detector
-    from models.scorer import Scorer
+    from models.artefacts.scorer import Scorer
+    from models.networks.detector import Detector
 
 LENGTH = 16
 SMALL: dict[str, dict[str, Any]] = {"dense": {}, "lstm": {"hidden": 12, "latent": 6, "learning_rate": 1e-2}}

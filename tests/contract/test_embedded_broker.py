@@ -11,14 +11,15 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 
+from monitor.config.services import Kafka
 from monitor.errors import SettingsError, SourceError
-from monitor.records import Poll, StreamIndex
-from monitor.settings import Kafka
+from monitor.records.batches import Poll
+from monitor.records.streams import StreamIndex
 from monitor.sources.embedded import PARTITIONS, EmbeddedBroker
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaRange, KafkaSource
 from monitor.sources.kafka_client import Decoders, ensure_topic, wait_for_broker
-from monitor.testing import ListSource
+from monitor.sources.memory import ListSource
 from tests.contract.test_sources import FAMILY, Listener, body, drain, kafka_settings, seen
 
 

@@ -10,15 +10,15 @@ from uuid import UUID
 import pytest
 import structlog
 
+from monitor.config.services import LogNotifier, WebhookNotifier
 from monitor.errors import NotifyError
-from monitor.notifiers.log import Log
-from monitor.notifiers.payload import payload
-from monitor.notifiers.webhook import Webhook
-from monitor.ports import Notifier
-from monitor.receiver import Answer, Receiver
-from monitor.records import Alert, AlertState, Delivery, Severity, Transition, alert_id
-from monitor.settings import LogNotifier, WebhookNotifier
-from monitor.testing import ListNotifier
+from monitor.notify.log import Log
+from monitor.notify.payload import payload
+from monitor.notify.webhook import Webhook
+from monitor.ports.notifier import Notifier
+from monitor.records.alerts import Alert, AlertState, Delivery, Severity, Transition, alert_id
+from monitor.testing.in_memory import ListNotifier
+from monitor.testing.webhook_receiver import Answer, Receiver
 
 SECRET = "whsec_" + "QUJD" * 12
 

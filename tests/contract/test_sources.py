@@ -10,14 +10,16 @@ from itertools import count
 import pytest
 from confluent_kafka import Producer
 
+from monitor.config.families import Family
+from monitor.config.services import Kafka
 from monitor.errors import SourceError, StoreError
-from monitor.ports import Assignments, Source
-from monitor.records import DeadLetter, Poll, StreamIndex, TopicPartition
-from monitor.settings import Family, Kafka
+from monitor.ports.source import Assignments, Source
+from monitor.records.batches import DeadLetter, Poll, TopicPartition
+from monitor.records.streams import StreamIndex
 from monitor.sources.embedded import PARTITIONS, EmbeddedBroker
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
-from monitor.testing import ListSource
+from monitor.sources.memory import ListSource
 
 FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}})
 _NUMBERS = count(1)

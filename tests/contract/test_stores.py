@@ -12,22 +12,24 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
+from monitor.config.families import Family
 from monitor.errors import FencedError, StoreError
-from monitor.kept_scores import SPAN, Policy, Rollup, roll_up
-from monitor.late import LATE_KEPT, Late, LateBlock, LateReading
-from monitor.pending import Pending
-from monitor.pipeline import Outcome, Pipeline
-from monitor.ports import Commit, HistoryBlock, ModelRow, Outbox, Position, Store
-from monitor.records import DeadLetter, Gap, Readings, Scores, State, StreamIndex
-from monitor.settings import Family
-from monitor.store import tables
+from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.thresholds.static import StaticThreshold
+from monitor.ports.notifier import Outbox
+from monitor.ports.store import Commit, HistoryBlock, ModelRow, Position, Store
+from monitor.records.batches import DeadLetter, Gap, Readings, Scores, State
+from monitor.records.late import LATE_KEPT, Late, LateBlock, LateReading
+from monitor.records.score_summaries import SPAN, Policy, Rollup, roll_up
+from monitor.records.streams import StreamIndex
+from monitor.store import schema
 from monitor.store.engine import connect
+from monitor.store.memory import MemoryOutbox, MemoryStore
 from monitor.store.migrations import upgrade
 from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
-from monitor.testing import MemoryOutbox, MemoryStore
-from monitor.thresholds.static import StaticThreshold
+from monitor.worker.commit_builder import Pending
 from tests.store_rows import SECOND, TOPIC, alert, block, evidence, full, resolved, scores, state, transition
 
 LEASE = 60 * SECOND
@@ -79,7 +81,7 @@ class Sql:
         names = ("scores", "alerts", "transitions", "evidence", "outbox", "dead_letters")
         with self._database.reading() as connection:
             return {
-                name: connection.execute(select(func.count()).select_from(tables.metadata.tables[name])).scalar_one()
+                name: connection.execute(select(func.count()).select_from(schema.metadata.tables[name])).scalar_one()
                 for name in names
             }
 
@@ -464,7 +466,7 @@ def test_gaps_are_kept(keeper: Memory | Sql) -> None:
         assert keeper.shared.gaps == [("live", gap)]
         return
     with keeper._database.reading() as connection:
-        (row,) = connection.execute(select(tables.gaps)).mappings()
+        (row,) = connection.execute(select(schema.gaps)).mappings()
     assert {name: row[name] for name in ("run", "topic", "partition", "start", "end", "reason")} == {
         "run": "live", "topic": TOPIC[0], "partition": TOPIC[1], "start": 5, "end": 9, "reason": "deleted",
     }  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from monitor.settings import Kafka
+from monitor.config.services import Kafka
 from monitor.sources.kafka_client import ensure_topic, wait_for_broker
 
 _SCRIPT = Path(__file__).parents[2] / "deploy" / "kafka" / "kafka.py"

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.evaluate import Metrics
+from models.evaluation.metrics import Metrics
 from monitor.cli.evaluate import measure, split_normal
-from monitor.labelled import read_labelled
+from monitor.replay.labelled_windows import read_labelled
 
 SEEDS = (0, 1, 2)
 pytestmark = pytest.mark.timeout(1800)  # six trainings: a minute on a free core, many on a crowded machine

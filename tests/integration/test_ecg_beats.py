@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monitor import bootstrap, training
+from monitor import bootstrap
 from monitor.cli.app import build
-from monitor.ports import HistoryBlock
-from monitor.records import Readings, State
-from monitor.settings import Family
+from monitor.config.families import Family
+from monitor.ports.store import HistoryBlock
+from monitor.records.batches import Readings, State
+from monitor.training import fit
 from tests.ecg import find, lead, matched, times
 
 DATA = Path(os.environ.get("WATCHKEEPER_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "mitbih"
@@ -82,7 +83,7 @@ def test_premature_beats_raise_alerts_before_and_after_there_is_a_model() -> Non
         blocks += [("patient", block) for _, block in outcome.history]
         states |= set(outcome.scores.state.tolist())
         if first == 150 * int(RATE):
-            detector, profiles = training.train(
+            detector, profiles = fit.train(
                 pipeline.family, blocks, lambda: bootstrap.detector(pipeline.family), bootstrap.summary
             )
             pipeline.adopt("0123456789abcdef", detector, profiles)

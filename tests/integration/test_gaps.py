@@ -12,13 +12,16 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from monitor import bootstrap
+from monitor.config.services import Kafka
+from monitor.config.settings import parse
 from monitor.errors import SourceError
-from monitor.ports import Assignments
-from monitor.runner import Plan, Runner
-from monitor.settings import Kafka, parse
+from monitor.ports.source import Assignments
 from monitor.sources.kafka import KafkaSource
 from monitor.sources.kafka_client import ensure_topic
-from monitor.testing import MemoryStore, NoModels
+from monitor.store.memory import MemoryStore
+from monitor.testing.in_memory import NoModels
+from monitor.worker.options import Plan
+from monitor.worker.runner import Runner
 from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka

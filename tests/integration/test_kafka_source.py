@@ -13,9 +13,11 @@ import structlog
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from monitor import records, settings
+from monitor.config import families, services
 from monitor.errors import SourceError
-from monitor.records import Poll, StreamIndex
+from monitor.records import batches
+from monitor.records.batches import Poll
+from monitor.records.streams import StreamIndex
 from monitor.sources.formats.json_batch import JsonBatchDecoder
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
@@ -23,28 +25,28 @@ from monitor.sources.kafka_client import BATCH, Decoders, ensure_topic
 from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka
-FAMILY = settings.Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}})
+FAMILY = families.Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}})
 
 
 class Ledger:
     """What one worker read, and the offsets that all workers share, as SQL would."""
 
-    def __init__(self, offsets: dict[records.TopicPartition, int]) -> None:
+    def __init__(self, offsets: dict[batches.TopicPartition, int]) -> None:
         self.offsets = offsets
         self.read: list[tuple[int, int]] = []  # (partition, offset)
-        self.owned: set[records.TopicPartition] = set()
+        self.owned: set[batches.TopicPartition] = set()
         self.events: list[str] = []
 
-    def assigned(self, partitions: Sequence[records.TopicPartition]) -> Mapping[records.TopicPartition, int]:
+    def assigned(self, partitions: Sequence[batches.TopicPartition]) -> Mapping[batches.TopicPartition, int]:
         self.events.append("assigned")
         self.owned.update(partitions)
         return {p: self.offsets[p] for p in partitions if p in self.offsets}
 
-    def revoked(self, partitions: Sequence[records.TopicPartition]) -> None:
+    def revoked(self, partitions: Sequence[batches.TopicPartition]) -> None:
         self.events.append("revoked")
         self.owned.difference_update(partitions)
 
-    def lost(self, partitions: Sequence[records.TopicPartition]) -> None:
+    def lost(self, partitions: Sequence[batches.TopicPartition]) -> None:
         self.events.append("lost")
         self.owned.difference_update(partitions)
 
@@ -83,7 +85,7 @@ def expect(partitions: int, each: int) -> list[tuple[int, int]]:
 
 
 def drain(source: KafkaSource, ledger: Ledger, count: int, timeout: float = 60) -> None:
-    """Poll until the worker has read `count` records."""
+    """Poll until the worker has read `count` batches."""
     deadline = time.monotonic() + timeout
     while len(ledger.read) < count:
         assert time.monotonic() < deadline, (len(ledger.read), ledger.events)
@@ -108,7 +110,7 @@ def test_everything_that_was_produced_arrives(kafka: KafkaBroker) -> None:
 def test_messages_of_many_readings_come_in_smaller_polls(kafka: KafkaBroker) -> None:
     """Once it is known how many readings they hold: at the start a poll may bring more."""
     topic, each = kafka.topic(), 1000
-    family = settings.Family.model_validate(
+    family = families.Family.model_validate(
         {"topic": topic, "interval": "1s", "window": {"length": 4}, "format": {"kind": "json-batch"}}
     )
     source = KafkaSource(kafka.settings(), {topic: ("f", JsonBatchDecoder(family, StreamIndex()))})
@@ -149,7 +151,7 @@ def test_a_restart_goes_on_where_the_listener_says(kafka: KafkaBroker) -> None:
 
 def test_two_workers_share_partitions_without_gap_or_repeat(kafka: KafkaBroker) -> None:
     topic, group = kafka.topic(6), kafka.settings()
-    offsets: dict[records.TopicPartition, int] = {}
+    offsets: dict[batches.TopicPartition, int] = {}
     one, two = Ledger(offsets), Ledger(offsets)
     produce(kafka, topic, 6000, 6)
     first = KafkaSource(group, decoders(topic), one)
@@ -285,7 +287,7 @@ def test_a_topic_that_is_created_later(kafka: KafkaBroker) -> None:
     with structlog.testing.capture_logs() as logs:
         for _ in range(15):
             assert source.poll(0.1) == Poll({})
-    ensure_topic(settings.Kafka(bootstrap_servers=kafka.bootstrap_servers), topic, 1)
+    ensure_topic(services.Kafka(bootstrap_servers=kafka.bootstrap_servers), topic, 1)
     produce(kafka, topic, 10)
     drain(source, ledger, 10)
     source.close()
@@ -296,7 +298,7 @@ def test_a_topic_that_is_created_later(kafka: KafkaBroker) -> None:
 def test_partitions_that_are_added(kafka: KafkaBroker) -> None:
     topic = kafka.topic()
     produce(kafka, topic, 10)
-    assert ensure_topic(settings.Kafka(bootstrap_servers=kafka.bootstrap_servers), topic, 9) == 1  # it was there
+    assert ensure_topic(services.Kafka(bootstrap_servers=kafka.bootstrap_servers), topic, 9) == 1  # it was there
     ledger = Ledger({})
     source = KafkaSource(kafka.settings(), decoders(topic), ledger)
     drain(source, ledger, 10)

@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 import structlog
 
-from monitor import bootstrap, training
+from monitor import bootstrap
 from monitor.cli.app import build
+from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
-from monitor.ports import HistoryBlock
-from monitor.records import LIVE, Scores
-from monitor.settings import Settings, load
+from monitor.ports.store import HistoryBlock
+from monitor.records.batches import LIVE, Scores
+from monitor.training import fit
 from tests.integration.broker import KafkaBroker
 
 ROWS, TRAIN, LENGTH = 500, 300, 12
@@ -70,9 +71,9 @@ def train(settings: Settings) -> None:
     family, part = settings.families["pumps"], readings()[:TRAIN]
     time = pd.DatetimeIndex(part["time"]).as_unit("ns").asi8
     block = HistoryBlock(0, time, part["value"].to_numpy(np.float32)[:, None])
-    detector, profiles = training.train(family, [("p-1", block)], lambda: bootstrap.detector(family), bootstrap.summary)
+    detector, profiles = fit.train(family, [("p-1", block)], lambda: bootstrap.detector(family), bootstrap.summary)
     store = bootstrap.store(settings)
-    store.add_model(training.save(settings.models, "pumps", detector, profiles))
+    store.add_model(fit.save(settings.models, "pumps", detector, profiles))
     store.close()
 
 

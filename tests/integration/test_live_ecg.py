@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from confluent_kafka import Producer
 
-from monitor.records import LIVE, Evidence, Float32, Int64, Scores
+from monitor.records.alerts import Evidence
+from monitor.records.batches import LIVE, Float32, Int64, Scores
 from monitor.store.queries import open_reader
 from tests.ecg import matched
 from tests.integration.broker import KafkaBroker

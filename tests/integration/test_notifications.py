@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import structlog
 
-from monitor.dispatcher import Dispatcher
-from monitor.notifiers.payload import payload
-from monitor.notifiers.webhook import Webhook
-from monitor.ports import Commit
-from monitor.receiver import Answer, Receiver
-from monitor.records import Alert, AlertState, Severity, Transition, alert_id
-from monitor.settings import WebhookNotifier
+from monitor.config.services import WebhookNotifier
+from monitor.notify.dispatcher import Dispatcher
+from monitor.notify.payload import payload
+from monitor.notify.webhook import Webhook
+from monitor.ports.store import Commit
+from monitor.records.alerts import Alert, AlertState, Severity, Transition, alert_id
 from monitor.store.outbox import open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import open_store
+from monitor.testing.webhook_receiver import Answer, Receiver
 
 SECRET = "whsec_" + "QUJD" * 12
 

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from monitor.errors import FencedError, StoreError
-from monitor.ports import Commit, Position
-from monitor.records import DeadLetter
+from monitor.ports.store import Commit, Position
+from monitor.records.batches import DeadLetter
 from monitor.store.migrations import upgrade
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store

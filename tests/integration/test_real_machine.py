@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.durations import parse_time
+from monitor.config.durations import parse_time
 from tests.integration.broker import KafkaBroker
 
 ROOT = Path(__file__).parents[2]

@@ -17,19 +17,22 @@ import pytest
 import structlog
 from sqlalchemy import create_engine, text
 
-from monitor import bootstrap, training
-from monitor.champions import Champions
+from monitor import bootstrap
 from monitor.cli.app import build
+from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError, SourceError, StoreError
-from monitor.ports import HistoryBlock
-from monitor.records import LIVE, Alert
-from monitor.runner import Plan, Runner
-from monitor.settings import Settings, load
+from monitor.ports.store import HistoryBlock
+from monitor.records.alerts import Alert
+from monitor.records.batches import LIVE
 from monitor.simulator.publish import publish
 from monitor.simulator.recording import Recording
 from monitor.sources.embedded import EmbeddedBroker
-from monitor.sources.files import FileColumns
-from monitor.testing import ListSource
+from monitor.sources.files.source import FileColumns
+from monitor.sources.memory import ListSource
+from monitor.training import fit
+from monitor.training.model_manager import Champions
+from monitor.worker.options import Plan
+from monitor.worker.runner import Runner
 
 ROWS, TRAIN = 700, 300
 CONFIG = """
@@ -82,9 +85,9 @@ def train(settings: Settings) -> None:
     part = readings()[:TRAIN]
     time = pd.DatetimeIndex(part["at"]).as_unit("ns").asi8
     block = HistoryBlock(0, time, part["value"].to_numpy(np.float32)[:, None])
-    detector, profiles = training.train(family, [("p-1", block)], lambda: bootstrap.detector(family), bootstrap.summary)
+    detector, profiles = fit.train(family, [("p-1", block)], lambda: bootstrap.detector(family), bootstrap.summary)
     store = bootstrap.store(settings)
-    store.add_model(training.save(settings.models, "pumps", detector, profiles))
+    store.add_model(fit.save(settings.models, "pumps", detector, profiles))
     store.close()
 
 

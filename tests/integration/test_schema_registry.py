@@ -15,9 +15,9 @@ from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 
 from monitor import bootstrap
+from monitor.config.settings import parse
 from monitor.errors import SourceError
-from monitor.records import DeadLetter, Readings
-from monitor.settings import parse
+from monitor.records.batches import DeadLetter, Readings
 from tests.formats import Reading, framed
 from tests.integration.broker import KafkaBroker
 

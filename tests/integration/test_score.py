@@ -18,10 +18,10 @@ import pytest
 from rich.console import Console
 
 from monitor.cli.app import build
-from monitor.cli.found import alerts_table
+from monitor.cli.rendering.alert_table import alerts_table
 from monitor.errors import ModelError, SettingsError
-from monitor.records import Alert
-from monitor.sources import files
+from monitor.records.alerts import Alert
+from monitor.sources.files import source
 
 HEADER = ["timestamp", "value", "score", "limit", "ratio", "anomaly_score", "state", "alert_id", "alert_opened"]
 TRAIN = 150
@@ -167,10 +167,10 @@ def test_the_size_of_chunks_changes_nothing(tmp_path: Path, quick: list[str], mo
     path = write(tmp_path / "in.csv", messy())
     arguments = (path, "--time", "timestamp", *quick, "--output")
     score(*arguments, tmp_path / "whole.csv")
-    original = files.FileSource.__init__
+    original = source.FileSource.__init__
     for chunk in (1, 97):
         monkeypatch.setattr(
-            files.FileSource, "__init__",
+            source.FileSource, "__init__",
             lambda self, *args, chunk=chunk, **more: original(self, *args, **{**more, "chunk_rows": chunk}),
         )  # fmt: skip
         score(*arguments, tmp_path / "parts.csv")
@@ -320,9 +320,11 @@ def test_values_out_of_range_are_marked_where_they_stand(
         row[0] = str(pd.Timestamp(row[0]) + pd.Timedelta(seconds=70 * (-1) ** number))
     for bad in (300, 406, 599):
         rows[bad][1] = "1000"
-    original = files.FileSource.__init__
+    original = source.FileSource.__init__
     monkeypatch.setattr(
-        files.FileSource, "__init__", lambda self, *args, **more: original(self, *args, **{**more, "chunk_rows": chunk})
+        source.FileSource,
+        "__init__",
+        lambda self, *args, **more: original(self, *args, **{**more, "chunk_rows": chunk}),
     )
     score(write(tmp_path / "in.csv", rows), "--time", "timestamp", *quick)
     out = read(tmp_path / "in.scored.csv")

@@ -12,12 +12,16 @@ import pytest
 from confluent_kafka import Producer
 
 from monitor import bootstrap
+from monitor.config.services import Kafka
+from monitor.config.settings import parse
 from monitor.errors import StoreError
-from monitor.ports import Assignments, Commit
-from monitor.runner import Plan, Runner
-from monitor.settings import Kafka, parse
+from monitor.ports.source import Assignments
+from monitor.ports.store import Commit
 from monitor.sources.kafka import KafkaSource
-from monitor.testing import MemoryStore, NoModels
+from monitor.store.memory import MemoryStore
+from monitor.testing.in_memory import NoModels
+from monitor.worker.options import Plan
+from monitor.worker.runner import Runner
 from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka

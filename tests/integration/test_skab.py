@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monitor.records import LIVE, State
+from monitor.records.batches import LIVE, State
 from monitor.store.queries import Reader, open_reader
 from tests.integration.broker import KafkaBroker
 

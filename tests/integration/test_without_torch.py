@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config.settings import load
 from monitor.errors import ModelError
-from monitor.settings import load
 from monitor.sources.embedded import EmbeddedBroker
 from tests.integration.test_replay import TRAIN, configure, facts, readings, replay, train
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import models
 
 if TYPE_CHECKING:
-    from models.data import Float32
-    from models.detector import Detector
+    from models.artefacts.data import Float32
+    from models.networks.detector import Detector
 
 # Widths of one, odd widths and widths beyond a vector register take different paths through the matrix library.
 CASES = [

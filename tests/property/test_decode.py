@@ -11,10 +11,10 @@ import pandas as pd
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.records import StreamIndex
-from monitor.settings import Family
-from monitor.sources import cells
+from monitor.config.families import Family
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
+from monitor.sources.files import cells
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.timestamps import parse_iso, to_ns
 

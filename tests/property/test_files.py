@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.records import DeadLetter, StreamIndex
-from monitor.sources.files import FileColumns, FileSource
+from monitor.records.batches import DeadLetter
+from monitor.records.streams import StreamIndex
+from monitor.sources.files.source import FileColumns, FileSource
 
 COLUMNS = FileColumns(values=("a", "b"), time="when", key="name")
 CELL = st.one_of(

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.bootstrap import DECODERS
-from monitor.message_format import REGISTRY
-from monitor.records import StreamIndex
-from monitor.settings import Family
+from monitor.config.families import Family
+from monitor.config.formats import REGISTRY
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Decoder
 from tests.formats import Reading, decoder, encode, family, records
 

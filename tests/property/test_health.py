@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor import bootstrap
-from monitor.pipeline import Outcome, Pipeline
-from monitor.records import Readings, StreamIndex
-from monitor.settings import Family
+from monitor.config.families import Family
+from monitor.pipeline.family import Outcome, Pipeline
+from monitor.records.batches import Readings
+from monitor.records.streams import StreamIndex
 
 STREAMS = 3
 CODES = np.arange(STREAMS, dtype=np.int32)

@@ -10,10 +10,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.aligner import COUNTERS, Aligner, Gridded
-from monitor.joiner import Joiner
-from monitor.records import Readings
-from monitor.windows import SlidingWindower
+from monitor.pipeline.alignment.aligner import COUNTERS, Aligner
+from monitor.pipeline.alignment.channel_joiner import Joiner
+from monitor.pipeline.state.segments import Gridded
+from monitor.pipeline.windowing.sliding import SlidingWindower
+from monitor.records.batches import Readings
 
 INTERVAL, CHANNELS, STREAMS, GAP = 10, 3, 2, 2
 NAN = math.nan

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor import bootstrap
-from monitor.pipeline import Outcome, Pipeline
-from monitor.records import AlertState, Float32, Readings, State, StreamIndex
-from monitor.scaling import Profile
-from monitor.settings import Family
-from monitor.testing import DistanceScorer
+from monitor.config.families import Family
+from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.records.alerts import AlertState
+from monitor.records.batches import Float32, Readings, State
+from monitor.records.streams import StreamIndex
+from monitor.testing.in_memory import DistanceScorer
 
 STREAMS = 3
 MODEL = "0123456789abcdef"

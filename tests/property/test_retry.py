@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.retry import JITTER, TRIES, wait
+from monitor.notify.retry_schedule import JITTER, TRIES, wait
 
 SECOND = 10**9
 ATTEMPTS = st.integers(1, len(TRIES) - 1)

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.thresholds.base import FLOOR
-from monitor.thresholds.rolling import BUCKETS, FEWEST, RollingThreshold
+from monitor.pipeline.thresholds.base import FLOOR
+from monitor.pipeline.thresholds.rolling import BUCKETS, FEWEST, RollingThreshold
 
 HISTORY = 240  # so that a bucket is 10 long
 N_STD = 3.0

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.aligner import COUNTERS, Aligner
-from monitor.records import Readings
-from monitor.windows import SlidingWindower
+from monitor.pipeline.alignment.aligner import COUNTERS, Aligner
+from monitor.pipeline.windowing.sliding import SlidingWindower
+from monitor.records.batches import Readings
 
 INTERVAL = 10
 Arrival = tuple[int, int, float]  # stream, time, value

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor import bootstrap, bootstrap_detector
+from monitor import bootstrap
+from monitor.config.settings import Settings, parse
 from monitor.errors import SettingsError
-from monitor.settings import Settings, parse
+from monitor.pipeline.scoring import cold_start
 
 ROOT = Path(bootstrap.__file__).parent
-HELPERS = {"thresholds": {"base"}, "notifiers": {"payload", "guard"}}
+HELPERS = {"pipeline/thresholds": {"base"}, "notify": {"payload", "ssrf_guard", "dispatcher", "retry_schedule"}}
 
 
 @pytest.mark.parametrize("registry", [bootstrap.THRESHOLDS, bootstrap.NOTIFIERS])
@@ -25,7 +26,7 @@ def test_every_entry_can_be_found(registry: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "registry"), [("thresholds", bootstrap.THRESHOLDS), ("notifiers", bootstrap.NOTIFIERS)]
+    ("folder", "registry"), [("pipeline/thresholds", bootstrap.THRESHOLDS), ("notify", bootstrap.NOTIFIERS)]
 )
 def test_every_module_is_registered(folder: str, registry: dict[str, str]) -> None:
     modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"} - HELPERS[folder]
@@ -37,19 +38,19 @@ def test_the_bootstrap_detector_sees_a_jump_and_forgives_noise() -> None:
     windows = np.random.default_rng(0).normal(50, 1, (200, 60, 2)).astype(np.float32)
     windows[0, -1, 1] = 90
 
-    scores = bootstrap_detector.score(windows)
+    scores = cold_start.score(windows)
 
-    assert scores[0] > bootstrap_detector.LIMIT
-    assert (scores[1:] < bootstrap_detector.LIMIT).all()
+    assert scores[0] > cold_start.LIMIT
+    assert (scores[1:] < cold_start.LIMIT).all()
 
 
 def test_the_bootstrap_detector_keeps_quiet_where_it_knows_nothing() -> None:
     short = np.ones((3, 4, 1), np.float32)
     holes = np.full((1, 20, 1), np.nan, np.float32)
 
-    assert np.isnan(bootstrap_detector.score(short)).all()
-    assert np.isnan(bootstrap_detector.score(holes)).all()
-    assert bootstrap_detector.score(np.ones((1, 20, 1), np.float32)) == 0
+    assert np.isnan(cold_start.score(short)).all()
+    assert np.isnan(cold_start.score(holes)).all()
+    assert cold_start.score(np.ones((1, 20, 1), np.float32)) == 0
 
 
 ONE_FAMILY: dict[str, Any] = {
@@ -100,11 +101,10 @@ def test_a_worker_starts_without_heavy_imports(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from monitor import bootstrap
-from monitor.cli import run
-from monitor.settings import parse
+from monitor.config.settings import parse
 settings = parse({{**{ONE_FAMILY}, "store": {{"url": "sqlite:///{tmp_path}/plant.db"}}}})
 bootstrap.check_detectors(settings)
-with run.worker(settings, Path("plant.toml"), until_end=True):
+with bootstrap.worker(settings, Path("plant.toml"), until_end=True):
     print([name for name in ("torch", "alembic", "scipy", "pandas", "sklearn", "matplotlib") if name in sys.modules])
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -11,10 +11,11 @@ import models
 from models.configs import CONFIGS, TrainingConfig
 from monitor import bootstrap
 from monitor.cli.app import COMMANDS
-from monitor.records import StreamIndex
-from monitor.settings import LogNotifier, Settings, WebhookNotifier, parse
+from monitor.config.sections import Section
+from monitor.config.services import LogNotifier, WebhookNotifier
+from monitor.config.settings import Settings, parse
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
-from monitor.tables import Section
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.records import Float32, Int64
+from monitor.records.batches import Float32, Int64
 from monitor.sources.decode import Assembly, Fault
 
 

@@ -8,10 +8,11 @@ import io
 import numpy as np
 import pandas as pd
 
-from monitor.records import DeadLetter, Float32, Int64, Readings, StreamIndex
-from monitor.settings import Family
-from monitor.sources import cells
+from monitor.config.families import Family
+from monitor.records.batches import DeadLetter, Float32, Int64, Readings
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import BAD_TIME, Assembly, Fault, Key, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.files import cells
 from monitor.sources.formats.channels import ChannelNames
 
 _Lines = list[list[str]]

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
+from monitor.config.families import Family
 from monitor.errors import SourceError
-from monitor.records import NEVER, DeadLetter, Float64, Int64, Readings, StreamIndex
-from monitor.settings import Family
+from monitor.records.batches import NEVER, DeadLetter, Float64, Int64, Readings
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import EMPTY, Assembly, Cell, Fault, Records, stream_codes, value_fields, wrong_length
 from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.registry import Registry, UnknownSchemaError

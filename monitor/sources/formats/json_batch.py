@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from monitor.durations import parse_duration
+from monitor.config.durations import parse_duration
+from monitor.config.families import Family
+from monitor.config.formats import GRID
 from monitor.errors import SettingsError
-from monitor.message_format import GRID
-from monitor.records import NEVER, DeadLetter, Float64, Int64, Readings, StreamIndex
-from monitor.settings import Family
+from monitor.records.batches import NEVER, DeadLetter, Float64, Int64, Readings
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Assembly, Fault, Records, stream_codes, wrong_length
 from monitor.sources.formats.json_bodies import JsonBodies, Place, key_and_time
 from monitor.sources.timestamps import LAST

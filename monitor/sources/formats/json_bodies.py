@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import numpy as np
 
+from monitor.config.formats import Format
 from monitor.errors import SettingsError
-from monitor.message_format import Format
-from monitor.records import Int64
+from monitor.records.batches import Int64
 from monitor.sources.decode import Assembly, Fault, Key
 from monitor.sources.formats.duplicates import DuplicateKeys
 from monitor.sources.formats.json_numbers import in_words, number, plain, with_text

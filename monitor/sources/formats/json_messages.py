@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from monitor.records import Bool, DeadLetter, Float32, Float64, Int64, Readings, StreamIndex
-from monitor.settings import Family
+from monitor.config.families import Family
+from monitor.records.batches import Bool, DeadLetter, Float32, Float64, Int64, Readings
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Assembly, Records, stream_codes, value_fields, wrong_length
 from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.json_bodies import JsonBodies, Place, key_and_time

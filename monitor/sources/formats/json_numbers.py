@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
-# What text is a number is decided as in CSV cells (`monitor.sources.cells`), without loading pandas for it.
+# What text is a number is decided as in CSV cells (`monitor.sources.files.cells`), without loading pandas for it.
 _SPACE = r"[ \t\n\r\f\v]*+"
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _MISSING = r"(?i:nan|na|n/a|null|none)?"

@@ -9,8 +9,8 @@ from referencing import Registry as Resources
 from referencing import Resource
 from referencing.jsonschema import DRAFT7
 
-from monitor.records import StreamIndex
-from monitor.settings import Family
+from monitor.config.families import Family
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Fault
 from monitor.sources.formats.documents import Document, DocumentDecoder, Reader, Unreadable, mapping
 from monitor.sources.formats.duplicates import DuplicateKeys

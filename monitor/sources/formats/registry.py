@@ -11,7 +11,7 @@ import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistryError
 
-from monitor import settings
+from monitor.config import formats
 from monitor.errors import SettingsError, SourceError
 
 _DEFAULTS = {"timeout": 10, "max.retries": 4, "retries.wait.ms": 500, "retries.max.wait.ms": 5000}
@@ -69,7 +69,7 @@ class Registry:
             ) from None
 
 
-def open_registry(where: settings.SchemaRegistry) -> Registry:
+def open_registry(where: formats.SchemaRegistry) -> Registry:
     """A client of the registry; asks nothing yet. Raises SettingsError for options that it does not take."""
     try:
         client = SchemaRegistryClient.new_client({"url": where.url} | _DEFAULTS | dict(where.options))

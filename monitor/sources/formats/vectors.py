@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.records import DeadLetter, Readings, StreamIndex
-from monitor.settings import Family
+from monitor.config.families import Family
+from monitor.records.batches import DeadLetter, Readings
+from monitor.records.streams import StreamIndex
 from monitor.sources.decode import EMPTY, Assembly, Fault, Records, stream_codes
 
 

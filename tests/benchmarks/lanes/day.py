@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from monitor import bootstrap
-from monitor.pipeline import Pipeline
-from monitor.ports import Assignments
-from monitor.records import Poll
-from monitor.settings import Settings
+from monitor.config.settings import Settings
+from monitor.pipeline.family import Pipeline
+from monitor.ports.source import Assignments
+from monitor.records.batches import Poll
 from tests.benchmarks import plant
 from tests.benchmarks.lane import Clock, rss_mb
 from tests.benchmarks.lanes.product import work

@@ -18,7 +18,7 @@ READY = "ready"
 
 def alerts(config: str, records: str, warm: str) -> dict[str, Any]:
     """The product: stream, time and commit of each alert that opens; says when the first `warm` records are read."""
-    from monitor.ports import Commit
+    from monitor.ports.store import Commit
     from monitor.store.sql import SqlStore
 
     write, found, told = SqlStore.commit, list[tuple[str, int, int]](), False

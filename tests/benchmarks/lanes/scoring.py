@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from monitor import bootstrap
-from monitor.records import Float32
+from monitor.records.batches import Float32
 from tests.benchmarks.plant import LENGTH
 from tests.benchmarks.report import ratios
 

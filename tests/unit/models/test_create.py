@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 import models
-from models.base import Autoencoder
 from models.configs import CONFIGS, TrainingConfig
-from models.dense import default_widths
+from models.networks.base import Autoencoder
+from models.networks.dense import default_widths
 
 
 def test_every_architecture_is_registered_and_every_entry_resolves() -> None:
     found = set()
-    for path in Path(models.__file__).parent.glob("*.py"):
-        module = importlib.import_module(f"models.{path.stem}" if path.stem != "__init__" else "models")
+    for path in (Path(models.__file__).parent / "networks").glob("[!_]*.py"):
+        module = importlib.import_module(f"models.networks.{path.stem}")
         found |= {
             value
             for value in vars(module).values()

@@ -1,0 +1,1 @@
+"""Trained detectors on disk, and scoring with them; needs no torch."""

@@ -1,0 +1,68 @@
+"""A trained detector at work: numpy in, numpy out, without torch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.artefacts.data import Float32, Scaler, as_windows
+from models.artefacts.runtime import CONTRIBUTION, RECONSTRUCTION, SCORE, Runtime
+from models.artefacts.scores import ScoreSummary
+from models.errors import ArtefactError
+
+
+class Scorer:
+    """Scores windows (n, length, channels) of one shape. `models.load` makes it; a fitted `Detector` has one inside.
+
+    A score is >= 0, in the unit of the architecture; higher is worse. It is equal to the bit however the windows are
+    cut into batches. A window that holds NaN or infinity scores NaN, and so are its reconstruction and explanation;
+    the windows beside it are not affected. Scoring runs on one CPU thread: more workers scale it, not more threads.
+
+    `training_scores` are those of the clean mode of the windows held out from training.
+    """
+
+    def __init__(
+        self, kind: str, shape: tuple[int, int], runtime: Runtime, scaler: Scaler, training_scores: ScoreSummary
+    ) -> None:
+        self.kind = kind
+        self.length, self.channels = shape
+        self.training_scores = training_scores
+        self._runtime = runtime
+        self._scaler = scaler
+        if not runtime.fits(shape):
+            raise ArtefactError(f"the graph is not for windows of {self.length} x {self.channels}; retrain the model")
+        if not scaler.fits(self.channels):
+            raise ArtefactError(f"the scaler is not one for {self.channels} channels; retrain the model")
+
+    def score(self, windows: ArrayLike) -> Float32:
+        """How badly each window is explained, float32 (n,): >= 0, higher is worse; NaN for incomplete windows."""
+        given = as_windows(windows, self.length, self.channels)
+        if len(given) == 0:
+            return np.empty(0, np.float32)
+        scores = self._runtime.run(SCORE, given)
+        odd = np.flatnonzero(~np.isfinite(scores))  # incomplete windows, or values too large for a square
+        scores[odd[_incomplete(given[odd])]] = np.nan
+        return scores
+
+    def reconstruct(self, windows: ArrayLike) -> Float32:
+        """What the detector expected to see, float32 (n, length, channels), in the units of the input."""
+        return self._scaler.backward(self._cells(RECONSTRUCTION, windows))
+
+    def explain(self, windows: ArrayLike) -> Float32:
+        """Share of each cell in its window's score, float32 (n, length, channels), summing to 1 per window."""
+        blame = self._cells(CONTRIBUTION, windows)
+        total = blame.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
+        even = 1 / (self.length * self.channels)  # nothing is to blame for a perfect reconstruction
+        return np.where(total == 0, even, blame / np.where(total == 0, 1, total)).astype(np.float32)
+
+    def _cells(self, output: str, windows: ArrayLike) -> Float32:
+        given = as_windows(windows, self.length, self.channels)
+        if len(given) == 0:
+            return given
+        found = self._runtime.run(output, given).reshape(given.shape)
+        found[_incomplete(given)] = np.nan
+        return found
+
+
+def _incomplete(windows: Float32) -> NDArray[np.bool_]:
+    return ~np.asarray(np.isfinite(windows).all(axis=(1, 2)))

@@ -1,0 +1,1 @@
+"""How good a detector is: metrics over labelled windows, and a report with pictures."""

@@ -1,0 +1,174 @@
+"""The epoch loop, for every architecture. It knows batches, losses and when to stop, and nothing of the net inside.
+
+The past that a monitor learns from holds faults already, so by default training runs twice (least trimmed squares,
+then a refit on what it found to be clean: Rousseeuw and Leroy 1987, doi:10.1002/0471725382):
+
+1. trimmed: each batch learns from its best explained windows only, the share `keep` of them and every other window
+   whose loss is below `reach` times the largest of those;
+2. refit: faults now stand apart. Windows above the first gap in the losses are left out, the others count alike, so
+   that rare but gradual varieties of normal are learned too.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.configs import TrainingConfig
+from models.networks.base import Autoencoder
+
+EVALUATION_BATCH = 1024
+TINY = 1e-30  # log of a loss of zero
+ONE_BELOW = 0.16  # this quantile of a normal distribution is one standard deviation below its median
+SMALLEST_GAP = 0.1  # of log losses: a tenth more is no fault, however alike the other windows are
+ROUNDING = 1e-5  # a loss may come out this much larger when computed in another batch
+
+Advance = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class History:
+    """The loss curve, one number per epoch; the weights are those of `best_epoch` (from 0).
+
+    `refit_epoch` is the first of the second run, whose losses are of the clean windows; 0 when there was one run.
+    `clean` is the share of all windows that the last run learned from.
+    """
+
+    train: tuple[float, ...]
+    validation: tuple[float, ...]
+    best_epoch: int
+    refit_epoch: int = 0
+    clean: float = 1.0
+
+
+def train(
+    net: Autoencoder,
+    windows: Tensor,
+    held_out: Tensor,
+    config: TrainingConfig,
+    *,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> History:
+    """Fit `net` in place and leave it on the CPU with its best weights, ready to score.
+
+    Both tensors are scaled windows (n, length, channels). The same seed gives the same weights on the same machine.
+    A GPU is used when there is one. `progress` None shows a bar only on a terminal.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net.to(device)
+    windows, held_out = windows.to(device), held_out.to(device)
+    with seeded(seed), _bar(progress) as advance:
+        history = _run(net, windows, held_out, config, Trim(config.keep, config.reach), advance)
+        if config.keep < 1:
+            history = _refit(net, windows, held_out, config, history, advance)
+    net.to("cpu").eval()
+    return history
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Mean of the smallest losses, (batch,) -> (): the share `keep`, and all up to `reach` times the largest of it."""
+
+    keep: float = 1.0
+    reach: float = 1.0
+
+    def __call__(self, losses: Tensor) -> Tensor:
+        """The number to learn from."""
+        if self.keep == 1:
+            return losses.mean()
+        edge = losses.detach().kthvalue(math.ceil(self.keep * len(losses))).values
+        return losses[losses <= edge * self.reach].mean()
+
+
+def clean_edge(losses: Tensor, config: TrainingConfig) -> float:
+    """The loss above which windows are faults that the trimmed run did not learn: where the first gap begins.
+
+    The search starts where the trimmed run stopped looking. A gap is a step of the log loss wider than half of their
+    spread, which is taken below the centre, where no fault is. Without a gap everything is clean.
+    """
+    logs = losses.double().clamp_min(TINY).log().sort().values
+    core = logs[: math.ceil(config.keep * len(logs))]
+    spread = core.quantile(0.5) - core.quantile(ONE_BELOW)
+    start = int((logs <= core[-1] + math.log(config.reach)).sum())
+    gaps = (logs[start:] - logs[start - 1 : -1] > torch.clamp(spread / 2, min=SMALLEST_GAP)).nonzero()
+    last = start + int(gaps[0]) - 1 if len(gaps) else len(logs) - 1
+    return math.exp(float(logs[last])) * (1 + ROUNDING)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch inside the block; the caller's random state is untouched afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def _refit(
+    net: Autoencoder, windows: Tensor, held_out: Tensor, config: TrainingConfig, first: History, advance: Advance
+) -> History:
+    """The second run, on the clean windows of both parts; histories joined."""
+    losses, held_out_losses = _losses(net, windows), _losses(net, held_out)
+    edge = clean_edge(torch.cat([losses, held_out_losses]), config)
+    clean, held_out_clean = windows[losses <= edge], held_out[held_out_losses <= edge]
+    second = _run(net, clean, held_out_clean if len(held_out_clean) else held_out, config, Trim(), advance)
+    start = len(first.train)
+    share = (len(clean) + len(held_out_clean)) / (len(windows) + len(held_out))
+    curves = (first.train + second.train, first.validation + second.validation)
+    return History(*curves, best_epoch=start + second.best_epoch, refit_epoch=start, clean=share)
+
+
+def _run(
+    net: Autoencoder, windows: Tensor, held_out: Tensor, config: TrainingConfig, trim: Trim, advance: Advance
+) -> History:
+    optimizers = net.optimizers(config.learning_rate)
+    curve: list[float] = []
+    validation: list[float] = []
+    best, weights = 0, _weights(net)
+    batches = math.ceil(len(windows) / config.batch_size)
+    for epoch in range(config.epochs):
+        net.train()
+        shuffled = torch.randperm(len(windows)).to(windows.device)
+        steps = [net.training_step(windows[rows], optimizers, trim) for rows in shuffled.tensor_split(batches)]
+        curve.append(float(torch.stack(steps).mean()))
+        validation.append(float(trim(_losses(net, held_out))))
+        advance(validation[-1])
+        if epoch == 0 or validation[epoch] < validation[best]:
+            best, weights = epoch, _weights(net)
+        elif epoch - best >= config.patience:
+            break
+    net.load_state_dict(weights)
+    return History(tuple(curve), tuple(validation), best)
+
+
+@torch.inference_mode()
+def _losses(net: Autoencoder, windows: Tensor) -> Tensor:
+    net.eval()
+    starts = range(0, len(windows), EVALUATION_BATCH)
+    return torch.cat([net.loss(windows[start : start + EVALUATION_BATCH]) for start in starts])
+
+
+def _weights(net: Autoencoder) -> dict[str, Tensor]:
+    """A copy: the tensors of `state_dict()` themselves would follow every later step."""
+    return {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
+
+
+@contextmanager
+def _bar(progress: bool | None) -> Iterator[Advance]:
+    """Gives what is called once per epoch with the validation loss. How many there will be is not known."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        yield lambda _loss: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    text = "[progress.description]{task.description} epoch {task.completed}, validation loss {task.fields[loss]:.4g}"
+    with Progress(TextColumn(text), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("training:", total=None, loss=math.nan)
+        yield lambda loss: bar.update(task, advance=1, loss=loss)

@@ -1,0 +1,62 @@
+"""Options and progress that the publishing commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.errors import SettingsError
+
+if TYPE_CHECKING:
+    from monitor.simulator.publish import Pace
+
+SERVERS = Annotated[str, typer.Option(help="Kafka, or the address an embedded broker has printed.")]
+SPEED = Annotated[str, typer.Option(help='A multiple of real time, e.g. 60; "max" is as fast as possible.')]
+GROUP = Annotated[str | None, typer.Option(help="Never run far ahead of this consumer group.")]
+LAG = Annotated[int, typer.Option(help="Messages per partition the group of --pace-group may be behind.", min=1)]
+
+
+def speed_of(text: str) -> float | None:
+    """The number in "60" or "60x"; None for "max"."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise SettingsError(f'--speed: {text!r} is neither a positive number, such as 60, nor "max"')
+    return speed
+
+
+def pace_of(group: str | None, max_lag: int) -> Pace | None:
+    """The group to keep pace with, if one is named."""
+    from monitor.simulator.publish import Pace
+
+    return None if group is None else Pace(group, max_lag)
+
+
+def make_topics(servers: str, topics: Iterable[str]) -> None:
+    """Make the topics that are missing; few brokers do that by themselves. Raises SourceError when none answers."""
+    from monitor.config.services import Kafka
+    from monitor.sources.kafka_client import BROKERS_CHOICE, ensure_topic, wait_for_broker
+
+    kafka = Kafka(bootstrap_servers=servers)
+    wait_for_broker(kafka, 10)
+    for topic in topics:
+        ensure_topic(kafka, topic, BROKERS_CHOICE)
+
+
+@contextmanager
+def messages_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; gives the function that moves it on. It vanishes when done."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,63 @@
+"""What `run`, `replay` and `demo` share: settle after the start, stop on a signal, and say what was done."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from threading import Event
+from types import FrameType
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor.records.totals import Totals
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SWITCH_S = 0.0005  # a commit asks for Python a hundred times; with Python's 5 ms each it takes ten times as long
+GARBAGE = 200_000  # objects more than before, until the collector looks for cycles: no batch of messages has as many
+
+
+def settle() -> None:
+    """Call it when everything is loaded and reading begins."""
+    gc.collect()
+    gc.freeze()  # what is there now stays: the collector need not walk over it with every batch of messages
+    gc.set_threshold(GARBAGE, 20, 20)
+    sys.setswitchinterval(SWITCH_S)
+
+
+@contextmanager
+def stopping() -> Iterator[Event]:
+    """An event that SIGINT and SIGTERM set; a second signal ends the process as usual."""
+    stop = Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def totals_table(title: str, totals: Totals) -> Table:
+    """The numbers of a run, for a person."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    for name, value in asdict(totals).items():
+        table.add_row(name, f"{value:,}")
+    return table
+
+
+def print_totals(title: str, totals: Totals, more: Mapping[str, str]) -> None:
+    """On standard output, with `more` rows below."""
+    table = totals_table(title, totals)
+    for name, text in more.items():
+        table.add_row(name, Text(text))
+    Console().print(table)

@@ -1,0 +1,61 @@
+"""The tables of the services around the pipeline: broker, database and notification channels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from monitor.config.durations import Duration
+from monitor.config.sections import Section
+
+
+class Kafka(Section):
+    """The broker. `options` go to librdkafka as they are; `on_gap`: what to do when unread records are gone."""
+
+    bootstrap_servers: str = "embedded"
+    group: str = "watchkeeper"
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    embedded_port: int = Field(default=0, ge=0, le=65535)
+    on_gap: Literal["fail", "record"] = "fail"
+
+
+class Store(Section):
+    """SQL. The URL is SQLAlchemy's; a password belongs into `WATCHKEEPER__STORE__URL`, not into the file."""
+
+    url: str = Field(default="sqlite:///watchkeeper.db", repr=False)
+    commit_interval: Duration = 10**9
+    scores: Literal["all", "anomalies", "rollup"] = "all"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password, for screens and logs."""
+        hidden = re.sub(r"(://[^:/?]*):.*@", r"\1:***@", self.url)
+        return re.sub(r"(password=)[^&]*", r"\1***", hidden)
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme.split("+")[0] not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError("write sqlite:///FILE or postgresql://USER@HOST/DATABASE")  # never repeats a password
+        return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else url
+
+
+class WebhookNotifier(Section):
+    """Posts to `url`, signed with each of the secrets named by environment variable or file."""
+
+    kind: Literal["webhook"]
+    url: str
+    secret_env: tuple[str, ...] = ()
+    secret_file: tuple[Path, ...] = ()
+    allow_hosts: tuple[str, ...] = ()  # private hosts that may be called all the same
+    timeout: Duration = 15 * 10**9
+
+
+class LogNotifier(Section):
+    """Writes to the structured log."""
+
+    kind: Literal["log"]

@@ -1,0 +1,152 @@
+"""The configuration: one TOML file, overridden by `WATCHKEEPER__SECTION__KEY` environment variables.
+
+Unknown keys are refused with the nearest right name, and every problem is reported at once.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from monitor.config.durations import WRITTEN
+from monitor.config.families import Family
+from monitor.config.formats import REGISTRY, SchemaRegistry, format_problems
+from monitor.config.health import health_problems
+from monitor.config.sections import KeyPath, Section, explain, nearest
+from monitor.config.services import Kafka, LogNotifier, Store, WebhookNotifier
+from monitor.config.windows import beat_problems
+from monitor.errors import SettingsError
+
+FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
+PREFIX = "WATCHKEEPER__"
+
+
+class Settings(Section):
+    """The whole file."""
+
+    kafka: Kafka = Kafka()
+    schema_registry: SchemaRegistry = SchemaRegistry()
+    store: Store = Store()
+    models: Path = Path("artefacts")
+    families: dict[str, Family] = Field(min_length=1)
+    notify: dict[str, Annotated[WebhookNotifier | LogNotifier, Field(discriminator="kind")]] = Field(
+        default_factory=dict
+    )
+
+
+def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file, lay the environment over it and check everything. Raises SettingsError with all problems."""
+    raw = _read(path) if path else {}
+    variables, problems = _overlay(raw, environ)
+    return _checked(raw, str(path or "the environment"), variables, problems)
+
+
+def parse(raw: Mapping[str, Any], where: str = "settings") -> Settings:
+    """Check a configuration given as nested mappings, written as in the file. Raises SettingsError."""
+    return _checked(raw, where, {}, [])
+
+
+def _checked(raw: Mapping[str, Any], where: str, variables: Mapping[KeyPath, str], problems: list[str]) -> Settings:
+    settings = None
+    try:
+        settings = Settings.model_validate(raw, context=WRITTEN)
+        problems = [*problems, *_cross_check(settings)]
+    except ValidationError as error:
+        problems = [*problems, *explain(error, Settings, variables)]
+    if settings is None or problems:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise SettingsError(f"{where} has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}", problems)
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[KeyPath, str], list[str]]:
+    """Set raw["a"]["b"] from WATCHKEEPER__A__B. Returns which variable set which path, and what was wrong.
+
+    pydantic-settings would skip a misspelt variable; here it meets the same checks as the file. Families and
+    notifiers of the file can be changed by a variable but not added to, so that a misspelt name is not a new one.
+    """
+    named = {part: dict(raw[part]) for part in ("families", "notify") if isinstance(raw.get(part), dict)}
+    variables: dict[KeyPath, str] = {}
+    problems: list[str] = []
+    for variable in sorted(name for name in environ if name.startswith(PREFIX)):
+        path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
+        known = named.get(path[0], {})
+        if known and len(path) > 1:
+            path = (path[0], next((name for name in known if name.lower() == path[1]), path[1]), *path[2:])
+            if path[1] not in known:
+                problems.append(f"{variable}: the file has no {path[0]}.{path[1]}{nearest(path[1], list(known))}")
+                continue
+        if _put(raw, path, environ[variable]):
+            variables[path] = variable
+        else:
+            problems.append(f"{variable}: {'.'.join(path[:-1])} is not a table")
+    return variables, problems
+
+
+def _put(raw: dict[str, Any], path: KeyPath, text: str) -> bool:
+    """Set a value, which is TOML where it can be, else text. False when something on the way is not a table."""
+    table: Any = raw
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            return False
+    try:
+        table[path[-1]] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[path[-1]] = text
+    return True
+
+
+def _cross_check(settings: Settings) -> Iterator[str]:
+    """Problems that only show when several keys are read together."""
+    for name, family in settings.families.items():
+        for problem in _family_problems(family):
+            yield f"families.{name}.{problem}"
+        if family.format.kind in REGISTRY and not settings.schema_registry.url:
+            yield f"families.{name}.format.kind: {family.format.kind} needs schema_registry.url"
+    topics = [family.topic for family in settings.families.values()]
+    for topic in sorted({topic for topic in topics if topics.count(topic) > 1}):
+        yield f"topic {topic} belongs to two families; give each its own"
+
+
+def _family_problems(family: Family) -> Iterator[str]:
+    spans = {"window.length": family.window.length, "window.hop": family.window.hop}
+    align = family.align
+    spans |= {"align.lateness": align.lateness, "align.max_gap": align.max_gap, "align.max_age": align.max_age}
+    spans |= {"train.after": family.train.after}
+    for where, span in spans.items():
+        try:
+            if span is not None and span.steps(family.interval, where) < (where.startswith("window")):
+                yield f"{where}: must be at least 1"
+        except SettingsError as error:
+            yield str(error)
+            return
+    if family.window.kind != "beat":
+        after, fewest = family.train.after.steps(family.interval, "train.after"), FEWEST_WINDOWS
+        fewest += 0 if family.window.kind == "message" else family.length - 1
+        if after < fewest:
+            yield f"train.after: {after} readings are too few to train on; with this window it takes {fewest} at least"
+    single = family.interval is not None and family.window.kind in ("sliding", "tumbling") and not family.format.channel
+    yield from health_problems(family.health, family.valid_range, family.channels, single=single)
+    yield from beat_problems(family.window, family.interval, len(family.channels))
+    if len(set(family.channels)) < len(family.channels):
+        yield "channels: each name may stand there once"
+    if family.format.channel and family.interval is None:
+        yield 'format.channel: channels are joined on a grid; set interval = "10s", or what suits them'
+    yield from format_problems(family.format, family.channels, vector=family.window.kind == "message")

@@ -1,0 +1,36 @@
+"""The structured log as a channel: one line per change of an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from monitor.config.services import LogNotifier
+from monitor.errors import NotifyError
+from monitor.records.alerts import AlertState, Delivery
+
+_FIELDS = ("alert_id", "run", "family", "stream", "kind", "state", "severity", "ratio", "peak_ratio", "started_at")
+
+
+class Log:
+    """Writes what a webhook would post, shortened: a warning while the alert is open, info otherwise."""
+
+    def __init__(self, _settings: LogNotifier, _environ: Mapping[str, str]) -> None:
+        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger(
+            "monitor.pipeline.alerting.anomaly_alerts"
+        )
+
+    def send(self, delivery: Delivery) -> None:
+        """Write one line. Raises NotifyError when the payload is none of ours."""
+        try:
+            message: dict[str, Any] = msgspec.json.decode(delivery.payload, type=dict[str, Any])
+            data = message["data"]
+            fields = {name: data[name] for name in _FIELDS}
+            kind, at = message["type"], message["timestamp"]
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise NotifyError(f"log: payload of {delivery.transition} is damaged: {error}", permanent=True) from None
+        write = self._log.warning if fields["state"] == AlertState.OPEN else self._log.info
+        write(kind, transition=str(delivery.transition), at=at, **fields)

@@ -1,0 +1,109 @@
+"""What a notification says, as JSON. Field names are a promise to receivers: new ones may come, none changes.
+
+```
+type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.shelved" | "alert.resolved"
+timestamp   event time of the change
+data        alert_id transition_id number run family stream kind state severity actor note
+            kind          "anomaly", or of the stream itself: "out-of-range", "frozen", "silent"; "gateway": all streams
+                          of the family are silent, and `stream` is empty
+            ratio         score / limit of the window that caused the change, 1.0 = at the limit
+            peak_ratio peak_at windows
+            opened_at started_at last_at resolved_at
+            causes        at most 3 cells of the first window that explain most of its score:
+                          channel, time, offset_s (after the window's start), share (0 to 1), value, expected
+            facts         what else is known of that window, by name; of a heartbeat: rr_s, rate_bpm, latency_s
+```
+Times are ISO-8601 in UTC with as many decimals as they have, to the nanosecond; null where there is none. Numbers that
+are not finite are null. Long texts are cut and end in "…", so that a message is always below `MAX_BYTES`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from monitor.records.alerts import Alert, AlertState, Evidence, Transition
+
+MAX_BYTES = 20_000
+_NAME = 200  # characters; a character takes at most 6 bytes in JSON
+_NOTE = 1_000
+_CAUSES = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def payload(alert: Alert, transition: Transition, evidence: Evidence | None) -> str:
+    """The message about `transition`; `alert` is the alert as it is after it."""
+    message = {
+        "type": _type(transition),
+        "timestamp": iso(transition.at),
+        "data": {
+            "alert_id": alert.id,
+            "transition_id": transition.id,
+            "number": transition.number,
+            "run": _cut(alert.run),
+            "family": _cut(alert.family),
+            "stream": _cut(alert.stream),
+            "kind": _cut(alert.kind),
+            "state": transition.state,
+            "severity": transition.severity,
+            "ratio": transition.ratio,
+            "peak_ratio": alert.peak_ratio,
+            "peak_at": iso(alert.peak_at),
+            "windows": alert.windows,
+            "opened_at": iso(alert.opened_at),
+            "started_at": iso(alert.started_at),
+            "last_at": iso(alert.last_at),
+            "resolved_at": None if alert.resolved_at is None else iso(alert.resolved_at),
+            "actor": _cut(transition.actor),
+            "note": _cut(transition.note, _NOTE),
+            "causes": [] if evidence is None else _causes(evidence),
+            "facts": {} if evidence is None else dict(evidence.facts),
+        },
+    }
+    return msgspec.json.encode(message).decode()
+
+
+def iso(time: int) -> str:
+    """A time in ns as ISO-8601 in UTC: no decimals, or 3, 6 or 9 of them, whichever keeps every digit."""
+    seconds, fraction = divmod(time, 10**9)
+    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{fraction:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def _type(transition: Transition) -> str:
+    if transition.state is AlertState.OPEN:
+        return "alert.opened" if transition.number == 0 else "alert.updated"
+    return f"alert.{transition.state}"
+
+
+def _cut(text: str, limit: int = _NAME) -> str:
+    """At most `limit` characters that UTF-8 can hold."""
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    return short.encode("utf-8", "replace").decode()
+
+
+def _causes(evidence: Evidence) -> list[dict[str, Any]]:
+    """The cells with the largest share of the score, largest first; cells without any share are left out."""
+    share = np.nan_to_num(evidence.contribution, nan=0.0, posinf=0.0, neginf=0.0)  # (length, channels)
+    largest = np.argsort(-share, axis=None, kind="stable")[:_CAUSES]
+    cells = [divmod(int(cell), share.shape[1]) for cell in largest]
+    return [_cause(evidence, step, channel) for step, channel in cells if share[step, channel] > 0]
+
+
+def _cause(evidence: Evidence, step: int, channel: int) -> dict[str, Any]:
+    gaps = max(1, len(evidence.contribution) - 1)
+    offset = (evidence.end - evidence.start) * step // gaps  # the cells of a window are evenly spaced in time
+    return {
+        "channel": _cut(evidence.channels[channel]),
+        "time": iso(evidence.start + offset),
+        "offset_s": offset / 1e9,
+        "share": float(evidence.contribution[step, channel]),
+        "value": float(evidence.values[step, channel]),
+        "expected": float(evidence.reconstruction[step, channel]),
+    }

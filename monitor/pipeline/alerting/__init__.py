@@ -1,0 +1,1 @@
+"""From judged windows and stream health to the alerts of each stream."""

@@ -1,0 +1,302 @@
+"""Event time to grid: late, duplicate, future and missing readings, decided stream by stream.
+
+Every decision depends only on the order in which a stream's readings arrived, never on how they were cut into batches:
+
+* *slot* of a reading: its time divided by the interval, rounded. The stream's *clock* is the largest slot seen.
+* *future*: more than `max_future_skew` ahead of the wall clock; set aside, the clock does not move.
+* *late*: more than `lateness` slots behind the clock when it arrived.
+  After `flush` what comes before the last released slot is late too: the clock goes `lateness` ahead of that slot.
+* *duplicate*: in time, but its slot was already taken; the first one wins.
+* all others are *accepted*. They are released in slot order as soon as nothing can come before them: at once when the
+  slot before was released, else when the clock is `lateness` ahead.
+* a released reading after 1..`max_gap` missing slots brings linearly filled slots with it; after more it *restarts* the
+  stream's windows. A NaN cell takes the channel's last value and marks its slot as filled.
+
+Without an interval there is no grid: the slot is the time itself, nothing waits and nothing is filled.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.segments import Gridded, firsts
+from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
+from monitor.records.late import Late
+
+COUNTERS = ("accepted", "late", "duplicate", "future", "imputed")
+
+
+class Sorted(NamedTuple):
+    """Readings by stream, in order of arrival or of slot."""
+
+    stream: Int32
+    slot: Int64
+    values: Float32
+
+    def take(self, rows: Bool | Int64) -> Sorted:
+        """Those at `rows` (indices or mask)."""
+        return Sorted(self.stream[rows], self.slot[rows], self.values[rows])
+
+
+class Aligner:
+    """Grid of one family. `interval` in ns or None, `lateness` and `max_gap` in slots, `skew` in ns."""
+
+    def __init__(self, width: int, interval: int | None, lateness: int = 1, max_gap: int = 3, skew: int = 0) -> None:
+        self.interval = interval
+        self._lateness = lateness if interval else 0
+        self._max_gap = max_gap
+        self._skew = skew
+        self.late: Late | None = None  # those of the last batch
+        waiting = self._lateness
+        self.columns = Columns(
+            dict.fromkeys(COUNTERS, (np.int64, (), 0))
+            | {
+                "clock": (np.int64, (), NEVER),
+                "head": (np.int64, (), NEVER),  # slot of the last released reading
+                "last": (np.float32, (width,), np.nan),  # its values
+                "waiting": (np.int32, (), 0),
+                "waiting_slot": (np.int64, (waiting,), NEVER),
+                "waiting_values": (np.float32, (waiting, width), np.nan),
+            }
+        )
+
+    def add(self, readings: Readings, now: int | None = None) -> Gridded:
+        """Accept a batch in order of arrival and return what can be released. `now` (ns) is the wall clock, if live."""
+        readings = self._present(readings, now)
+        batch, order = self._sort(readings)
+        self.late = None
+        if len(batch.stream):
+            if (straight := self._straight(batch)) is not None:
+                return straight
+            accepted, late, behind = self._accept(batch)
+            if len(late):
+                self.late = Late(readings.take(order[late]), behind * (self.interval or 1))
+            batch = self._release(accepted)
+        return self._fill(batch)
+
+    @property
+    def grid(self) -> tuple[int | None, int, int]:
+        """Interval in ns, lateness and longest gap in slots."""
+        return self.interval, self._lateness, self._max_gap
+
+    def flush(self, streams: Int32 | None = None) -> Gridded:
+        """Release everything that waits, of these streams or all: nothing more will come."""
+        streams = self._that_wait(streams)
+        released = self._fill(self._take_waiting(streams))
+        self.columns["clock"][streams] = self.columns["head"][streams] + self._lateness
+        return released
+
+    def newest(self, codes: NDArray[np.integer]) -> Int64:
+        """Slot of each stream's newest reading that was accepted; NEVER before the first."""
+        columns = self.columns
+        waiting = columns["waiting_slot"][codes].max(axis=1, initial=NEVER)
+        return np.asarray(np.maximum(columns["head"][codes], waiting))
+
+    def slots(self, time: Int64) -> Int64:
+        """Slot of each time."""
+        if self.interval is None:
+            return time
+        return np.asarray((time + self.interval // 2) // self.interval, dtype=np.int64)
+
+    def times(self, slot: Int64) -> Int64:
+        """Grid time of each slot, ns."""
+        return slot if self.interval is None else slot * self.interval
+
+    def _that_wait(self, streams: Int32 | None) -> Int32:
+        """Of these streams or all, those that have something waiting."""
+        waiting = self.columns["waiting"]
+        return np.flatnonzero(waiting).astype(np.int32) if streams is None else streams[waiting[streams] > 0]
+
+    def _present(self, readings: Readings, now: int | None) -> Readings:
+        """Those from the future counted and left out."""
+        if now is not None:
+            future = readings.time > now + self._skew
+            if future.any():
+                np.add.at(self.columns["future"], readings.stream[future], 1)
+                return readings.take(~future)
+        return readings
+
+    def _sort(self, readings: Readings) -> tuple[Sorted, Int64]:
+        """By stream, arrival order kept; also returns the row that each came from."""
+        stream = readings.stream
+        small = stream.astype(np.uint16) if len(stream) and stream.max() < 2**16 else stream  # radix sort: 3 x faster
+        order = np.argsort(small, kind="stable")
+        return Sorted(stream[order], self.slots(readings.time[order]), readings.values[order]), order
+
+    def _straight(self, batch: Sorted) -> Gridded | None:
+        """The batch as it is, where nothing waits and each reading follows on the one before: nearly always."""
+        stream, slot, values = batch
+        first, columns = firsts(stream), self.columns
+        streams, last = stream[first], np.append(first[1:], len(stream)) - 1
+        if not (self.interval and len(stream)) or columns["waiting"][streams].any() or np.isnan(values).any():
+            return None
+        step = np.ones_like(slot)
+        np.subtract(slot[1:], slot[:-1], out=step[1:])
+        step[first] = slot[first] - columns["head"][streams]
+        if (step != 1).any():
+            return None
+        columns["head"][streams] = slot[last]
+        columns["clock"][streams] = np.maximum(columns["clock"][streams], slot[last])  # ahead after `flush`
+        columns["last"][streams] = values[last]
+        columns["accepted"][streams] += last - first + 1
+        nothing = np.zeros(len(slot), bool)
+        return Gridded(stream, slot, values, nothing, nothing)
+
+    def _accept(self, batch: Sorted) -> tuple[Sorted, Int64, Int64]:
+        """Drop and count the late and duplicate ones; the others, by stream and slot, with those that waited.
+
+        Also returns which rows were late, and by how many slots.
+        """
+        stream, slot, _ = batch
+        first = firsts(stream)
+        clock, head = self.columns["clock"], self.columns["head"]
+        rising = np.empty(len(slot), bool)
+        np.greater(slot[1:], slot[:-1], out=rising[1:])
+        rising[first] = slot[first] > clock[stream[first]]
+        too_late = behind = np.zeros(0, np.int64)
+        if not rising.all():
+            before = self._clock_before(stream, slot, first)
+            late = slot < before - self._lateness
+            too_late = np.flatnonzero(late)
+            behind = (before - slot)[too_late]
+            np.add.at(self.columns["late"], stream[late], 1)
+            duplicate = ~late & (slot <= head[stream])  # on time, so it was there when its neighbours were released
+            np.add.at(self.columns["duplicate"], stream[duplicate], 1)
+            batch = batch.take(~(late | duplicate))
+            np.maximum.at(clock, batch.stream, batch.slot)
+        else:
+            last = np.append(first[1:], len(stream)) - 1
+            clock[stream[last]] = slot[last]
+        waited = self._take_waiting(stream[first])
+        if rising.all() and len(waited.stream) == 0:
+            _count(self.columns["accepted"], stream)
+            return batch, too_late, behind
+        return self._merge(waited, batch), too_late, behind
+
+    def _clock_before(self, stream: Int32, slot: Int64, first: Int64) -> Int64:
+        """The stream's clock at the moment before each reading arrived, by a running maximum over slot ranks."""
+        known = np.maximum(self.columns["clock"][stream[first]], NEVER)
+        levels, rank = np.unique(np.concatenate([known, slot]), return_inverse=True)
+        before = rank[len(known) :].copy()
+        before[1:] = before[:-1].copy()
+        before[first] = rank[: len(known)]
+        segment = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(slot))))
+        return np.asarray(levels[np.maximum.accumulate(before + segment * len(levels)) - segment * len(levels)])
+
+    def _take_waiting(self, streams: Int32) -> Sorted:
+        """Readings of these streams that waited for earlier ones; they wait no more, or again."""
+        columns = self.columns
+        streams = streams[columns["waiting"][streams] > 0]
+        held = columns["waiting_slot"][streams] != NEVER  # (streams, lateness)
+        row, place = np.nonzero(held)
+        found = Sorted(
+            streams[row], columns["waiting_slot"][streams[row], place], columns["waiting_values"][streams[row], place]
+        )
+        columns["waiting"][streams] = 0
+        columns["waiting_slot"][streams] = NEVER
+        return found
+
+    def _merge(self, waited: Sorted, batch: Sorted) -> Sorted:
+        """Both in slot order; of two readings for one slot the earlier arrival stays."""
+        both = Sorted(
+            np.concatenate([waited.stream, batch.stream]),
+            np.concatenate([waited.slot, batch.slot]),
+            np.concatenate([waited.values, batch.values]),
+        )
+        both = both.take(np.lexsort((both.slot, both.stream)))
+        again = np.zeros(len(both.stream), bool)
+        again[1:] = (both.stream[1:] == both.stream[:-1]) & (both.slot[1:] == both.slot[:-1])
+        np.add.at(self.columns["duplicate"], both.stream[again], 1)
+        _count(self.columns["accepted"], batch.stream)
+        np.subtract.at(self.columns["accepted"], both.stream[again], 1)
+        return both.take(~again)
+
+    def _release(self, ready: Sorted) -> Sorted:
+        """Split off what must still wait for an earlier slot."""
+        if not (self._lateness and len(ready.stream)):
+            return ready
+        stream, slot, _ = ready
+        first = firsts(stream)
+        before = self._slot_before(stream, slot, first)
+        forced = slot <= self.columns["clock"][stream] - self._lateness
+        breaks = np.cumsum(~forced & (slot != before + 1))
+        segment = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(slot))))
+        breaks -= (breaks[first] - (~forced & (slot != before + 1))[first])[segment]
+        wait = breaks > 0
+        if wait.any():
+            self._put_waiting(ready.take(wait))
+            ready = ready.take(~wait)
+        return ready
+
+    def _put_waiting(self, rest: Sorted) -> None:
+        first = firsts(rest.stream)
+        count = np.diff(np.append(first, len(rest.stream)))
+        place = np.arange(len(rest.stream)) - np.repeat(first, count)
+        self.columns["waiting"][rest.stream[first]] = count
+        self.columns["waiting_slot"][rest.stream, place] = rest.slot
+        self.columns["waiting_values"][rest.stream, place] = rest.values
+
+    def _slot_before(self, stream: Int32, slot: Int64, first: Int64) -> Int64:
+        """Slot of the reading before each one in its stream, NEVER at the beginning."""
+        before = np.empty_like(slot)
+        before[1:] = slot[:-1]
+        before[first] = self.columns["head"][stream[first]]
+        return before
+
+    def _fill(self, ready: Sorted) -> Gridded:
+        """Fill short gaps, mark long ones, and remember where each stream stands."""
+        stream, slot, values = ready
+        if len(stream) == 0:
+            return Gridded(stream, slot, values, np.zeros(0, bool), np.zeros(0, bool))
+        first = firsts(stream)
+        values, held = self._hold(stream, values, first)
+        before = self._slot_before(stream, slot, first)
+        gap = slot - before - 1 if self.interval else np.zeros_like(slot)
+        restart = (before == NEVER) | (gap > self._max_gap)
+        gap[restart] = 0
+        filled = Gridded(stream, slot, values, held, restart)
+        if gap.any():
+            filled = self._interpolate(filled, gap)
+        last = np.append(first[1:], len(stream)) - 1
+        self.columns["head"][stream[last]] = slot[last]
+        self.columns["last"][stream[last]] = values[last]
+        np.add.at(self.columns["imputed"], filled.stream[filled.imputed], 1)
+        return filled
+
+    def _hold(self, stream: Int32, values: Float32, first: Int64) -> tuple[Float32, Bool]:
+        """NaN cells take the channel's value before them; also returns which rows had any."""
+        missing = np.isnan(values)
+        held: Bool = np.asarray(missing.any(axis=1))
+        if not held.any():
+            return values, held
+        values = values.copy()
+        values[first] = np.where(missing[first], self.columns["last"][stream[first]], values[first])
+        source = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
+        source[first] = first[:, None]
+        source = np.maximum.accumulate(source, axis=0)  # row of the stream's newest known cell
+        return np.take_along_axis(values, source, axis=0), held
+
+    def _interpolate(self, ready: Gridded, gap: Int64) -> Gridded:
+        """Each reading with the `gap` filled slots before it."""
+        stream, slot, values = ready.stream, ready.slot, ready.values
+        first = firsts(stream)
+        previous = np.empty_like(values)
+        previous[1:] = values[:-1]
+        previous[first] = self.columns["last"][stream[first]]
+        row = np.repeat(np.arange(len(slot)), gap + 1)
+        step = np.arange(len(row)) - np.repeat(np.cumsum(gap + 1) - gap - 1, gap + 1) + 1  # 1 .. gap + 1
+        real = step == (gap + 1)[row]
+        share = (step / (gap + 1)[row]).astype(np.float32)[:, None]
+        grown = np.where(real[:, None], values[row], previous[row] + (values[row] - previous[row]) * share)
+        slots = slot[row] - (gap + 1)[row] + step
+        return Gridded(stream[row], slots, grown, ~real | ready.imputed[row], ready.restart[row])
+
+
+def _count(counter: Int64, stream: Int32) -> None:
+    """Add 1 to the counter of each stream's row, for every time it occurs; `stream` is sorted."""
+    first = firsts(stream)
+    counter[stream[first]] += np.diff(np.append(first, len(stream)))

@@ -1,0 +1,104 @@
+"""The health of a family's streams, as the pipeline sees it: readings in, readings and news out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.config.families import Family
+from monitor.pipeline.alerting.health_alerts import News
+from monitor.pipeline.health.frozen import Frozen
+from monitor.pipeline.health.ranges import Ranges
+from monitor.pipeline.health.silence import Quiet, Silence
+from monitor.pipeline.state.codec import Part, signature
+from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.segments import Gridded
+from monitor.records.batches import NEVER, Int64, Readings
+from monitor.records.streams import StreamIndex
+
+COUNTERS = ("gaps", "out_of_range")
+_FIRST = -1  # the restart with which a stream begins is no gap
+
+
+class Health:
+    """Ranges, frozen sensors and silence of one family under one run."""
+
+    def __init__(self, run: str, name: str, family: Family, index: StreamIndex) -> None:
+        self._run, self._name, self._index = run, name, index
+        self._skew = family.align.max_future_skew
+        self.columns = Columns({"gaps": (np.int64, (), _FIRST), **Ranges.SPEC, **Frozen.SPEC, **Silence.SPEC})
+        self.dtype, self.dump = self.columns.dtype, self.columns.dump
+        self._ranges = Ranges(family, index, self.columns)
+        self.silence = Silence(family.health.silence(family.interval), index, self.columns)
+        after, interval = family.health.frozen_after, family.interval or 0
+        pause = (family.align.max_gap.steps(family.interval, "align.max_gap") + 1) * interval if interval else 0
+        width = family.width if after else 0
+        self._frozen = Frozen(after, pause, width, index, self.columns)
+        self._watches_frozen = bool(after)
+        self._thaws = False  # a frozen alert is open from when that was watched
+
+    @property
+    def parts(self) -> list[tuple[str, Part, bytes]]:
+        """What is saved of each stream."""
+        watched: list[tuple[str, Part, bytes]] = [("frozen", self._frozen, signature("frozen"))]
+        return [("health", self, signature("health")), *(watched if self._watches_frozen else [])]
+
+    def news(self) -> News:
+        """Nothing yet."""
+        return News(self._run, self._name)
+
+    def arrive(self, readings: Readings, now: int | None, news: News) -> Readings:
+        """Look at readings in order of arrival; returns them without the values that cannot be true."""
+        if not len(readings):
+            return readings
+        if now is not None:
+            self.silence.heard(readings.stream, now, news)
+        if not (self._ranges.needed or self._watches_frozen or self._thaws):
+            return readings
+        future = None if now is None else readings.time > now + self._skew
+        readings = self._ranges.screen(readings, future, news)
+        if self._watches_frozen:
+            self._frozen.watch(readings, future, news)
+        elif self._thaws:
+            self._thaw(readings, news)
+        return readings
+
+    def count_gaps(self, gridded: Gridded) -> None:
+        """Count how often streams had to begin anew."""
+        if gridded.restart.any():
+            np.add.at(self.columns["gaps"], gridded.stream[gridded.restart], 1)
+
+    def counters(self, codes: NDArray[np.integer]) -> Int64:
+        """`COUNTERS` of each stream since its state began, (n, 2)."""
+        return np.stack([np.maximum(self.columns[name][codes], 0) for name in COUNTERS], axis=1)
+
+    def look(self, quiet: Quiet, clock: Int64, news: News) -> None:
+        """Find silent streams; see `Silence.look`."""
+        if self.silence.after:
+            self.silence.look(quiet, clock, news)
+
+    def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
+        """Put back what `dump` gave."""
+        self.columns.load(codes, rows)
+        self._ranges.needed |= bool((rows["range_opened"] != NEVER).any())
+        self._thaws |= bool((rows["frozen_opened"] != NEVER).any())
+        self.silence.question(codes)
+
+    def clear(self, codes: NDArray[np.integer]) -> None:
+        """Make these rows new."""
+        for part in (self.columns, self._frozen, self.silence.arrived):
+            part.clear(codes)
+        self.silence.question()
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` streams."""
+        for part in (self.columns, self._frozen, self.silence.arrived):
+            part.grow(rows)
+
+    def _thaw(self, readings: Readings, news: News) -> None:
+        """Frozen sensors are not looked for any more: end what is left of that."""
+        opened = self.columns["frozen_opened"][readings.stream] != NEVER
+        rows = np.flatnonzero(opened)
+        codes, first = np.unique(readings.stream[rows], return_index=True)
+        for code, row in zip(codes.tolist(), rows[first].tolist(), strict=True):
+            self._frozen.resolve(code, int(readings.time[row]), news)

@@ -1,0 +1,26 @@
+"""Cover from the first minute: a statistic that needs no training, for streams that have no model yet.
+
+Score of a window: how far its newest reading lies from the window's median, in robust standard deviations
+(1.4826 x median absolute deviation), the largest over the channels. The limit is fixed at `LIMIT`: far out, since a
+stream nobody has seen before must not start with false alarms.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.records.batches import Float32
+
+LIMIT = 10.0
+FLOOR = 1e-3  # share of the median's size that counts as deviation even in a constant window
+
+
+def score(windows: Float32) -> Float32:
+    """(m, length, channels) to (m,); NaN for windows with missing values or fewer than 8 readings."""
+    if windows.shape[1] < 8:
+        return np.full(len(windows), np.nan, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # at the end of float32 nothing can be said: infinite, or NaN
+        median = np.median(windows, axis=1)  # (m, channels)
+        deviation = np.median(np.abs(windows - median[:, None]), axis=1) * np.float32(1.4826)
+        spread = deviation + np.float32(FLOOR) * np.abs(median) + np.float32(1e-6)
+        return np.asarray((np.abs(windows[:, -1] - median) / spread).max(axis=1), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Per-stream state: `columns` keep it, `segments` address it by stream, `codec` saves it."""

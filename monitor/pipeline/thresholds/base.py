@@ -1,0 +1,52 @@
+"""What the pipeline asks of a threshold."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.segments import firsts
+from monitor.records.batches import Float64, Int32, Int64
+
+FLOOR = (
+    0.05  # the standard deviation counts for at least this share of the mean: a constant score is no licence to alarm
+)
+
+
+class Threshold(Protocol):
+    """Limits for all streams of a family; every array has one entry per stream or window given."""
+
+    columns: Columns
+
+    def buckets(self, stream: Int32, end: Int64) -> Int64:
+        """Bucket of each window, by its end time (ns) or its number; non-decreasing within a stream."""
+        ...
+
+    def limits(self, stream: Int32, bucket: Int64) -> Float64:
+        """Limit of each (unique) stream as it enters or stays in `bucket`; NaN while too little is known."""
+        ...
+
+    def learn(self, stream: Int32, score: Float64) -> None:
+        """Learn from normal windows, given in time order, all in the bucket their stream is in."""
+        ...
+
+    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
+        """Begin anew from the mean and standard deviation of `count` training scores."""
+        ...
+
+
+def rounds(stream: Int32, bucket: Int64) -> list[Int64]:
+    """Row numbers grouped so that each group has one bucket per stream, in time order. Sorted by stream."""
+    if len(stream) == 0:
+        return []
+    first = firsts(stream)
+    step = np.zeros(len(stream), np.int64)
+    step[1:] = bucket[1:] != bucket[:-1]
+    step[first] = 0
+    passed = np.cumsum(step)
+    round_ = passed - np.repeat(passed[first], np.diff(np.append(first, len(stream))))
+    if not round_.any():
+        return [np.arange(len(stream))]
+    return [np.flatnonzero(round_ == r) for r in range(int(round_.max()) + 1)]

@@ -1,0 +1,103 @@
+"""Rolling limit: mean + n_std standard deviations of the last `history` of normal scores.
+
+The history is the last 24 buckets in which the stream had normal scores: neither silence nor a long fault uses it up.
+Each bucket keeps count, sum and sum of squares around the seed's mean, added strictly one after the other, so that any
+cut of the input gives the same bits; it leaves the history whole. Nothing is ever subtracted from a running sum, which
+is how a spike that leaves the window ruins such formulas.
+
+The training scores count until the history holds as many scores as they did, `SEED_MOST` at most. With fewer than
+`FEWEST` scores there is no limit (NaN).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.thresholds.base import FLOOR
+from monitor.records.batches import NEVER, Float64, Int32, Int64
+
+BUCKETS = 24
+PLACES = BUCKETS + 1  # the open bucket has a place of its own
+FEWEST = 30
+SEED_MOST = 1000
+
+
+class RollingThreshold:
+    """`history` is a time in ns, or a number of windows where `by_time` is false."""
+
+    def __init__(self, n_std: float, history: int, *, by_time: bool = True) -> None:
+        self._n_std, self._by_time = n_std, by_time
+        self._width = max(1, history // BUCKETS)
+        self.columns = Columns(
+            {
+                "limit": (np.float64, (), np.nan),
+                "bucket": (np.int64, (), NEVER),  # the one the stream is in
+                "place": (np.int32, (), 0),  # of the open bucket in the ring
+                "windows": (np.int64, (), 0),
+                "mean": (np.float64, (), 0.0),  # of the seed; reference of all sums
+                "std": (np.float64, (), 0.0),
+                "weight": (np.int32, (), 0),  # scores the seed stands for
+                "count": (np.int32, (PLACES,), 0),
+                "sum": (np.float64, (PLACES,), 0.0),
+                "squares": (np.float64, (PLACES,), 0.0),
+            }
+        )
+
+    def buckets(self, stream: Int32, end: Int64) -> Int64:
+        """By end time, or by counting windows; these must come sorted by stream."""
+        if self._by_time:
+            return np.asarray(end // self._width)
+        _, first, size = np.unique(stream, return_index=True, return_counts=True)
+        number = self.columns["windows"][stream] + np.arange(len(stream)) - np.repeat(first, size)
+        self.columns["windows"][stream[first]] += size
+        return np.asarray(number // self._width)
+
+    def limits(self, stream: Int32, bucket: Int64) -> Float64:
+        """Close the buckets left behind and return the limit."""
+        entering = bucket > self.columns["bucket"][stream]
+        if entering.any():
+            self._enter(stream[entering], bucket[entering])
+        return np.asarray(self.columns["limit"][stream])
+
+    def learn(self, stream: Int32, score: Float64) -> None:
+        """Add scores to the open bucket of their stream, one after the other."""
+        columns = self.columns
+        place = columns["place"][stream]
+        away = score - columns["mean"][stream]
+        np.add.at(columns["count"], (stream, place), 1)
+        np.add.at(columns["sum"], (stream, place), away)
+        np.add.at(columns["squares"], (stream, place), away * away)
+
+    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
+        """Forget the history and begin from the training scores."""
+        windows = self.columns["windows"][stream]
+        self.columns.clear(stream)
+        self.columns["windows"][stream] = windows
+        self.columns["mean"][stream] = mean
+        self.columns["std"][stream] = std
+        self.columns["weight"][stream] = np.minimum(count, SEED_MOST)
+
+    def _enter(self, stream: Int32, bucket: Int64) -> None:
+        """Open a new bucket in place of the oldest, unless the open one is still empty, and set the limit for it."""
+        columns = self.columns
+        columns["bucket"][stream] = bucket
+        closed = stream[columns["count"][stream, columns["place"][stream]] > 0]
+        place = (columns["place"][closed] + 1) % PLACES
+        columns["place"][closed] = place
+        for name in ("count", "sum", "squares"):
+            columns[name][closed, place] = 0
+        columns["limit"][stream] = self._limit(stream)
+
+    def _limit(self, stream: Int32) -> Float64:
+        columns = self.columns
+        count = columns["count"][stream].sum(axis=1)
+        weight = np.maximum(columns["weight"][stream] - count, 0)
+        total = count + weight
+        known = np.maximum(total, 1)
+        shift = columns["sum"][stream].sum(axis=1) / known
+        squares = columns["squares"][stream].sum(axis=1) + weight * columns["std"][stream] ** 2
+        std = np.sqrt(np.maximum(squares / known - shift**2, 0))
+        mean = columns["mean"][stream] + shift
+        limit = mean + self._n_std * np.maximum(std, FLOOR * np.abs(mean))
+        return np.where(total >= FEWEST, limit, columns["limit"][stream])

@@ -1,0 +1,32 @@
+"""The classic limit: mean + n_std standard deviations of the training scores, for ever."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.thresholds.base import FLOOR
+from monitor.records.batches import Float64, Int32, Int64
+
+
+class StaticThreshold:
+    """Limit in the unit of the score; NaN until seeded."""
+
+    def __init__(self, n_std: float) -> None:
+        self._n_std = n_std
+        self.columns = Columns({"limit": (np.float64, (), np.nan)})
+
+    def buckets(self, stream: Int32, end: Int64) -> Int64:
+        """One bucket holds everything: the limit never changes."""
+        return np.zeros(len(stream), np.int64)
+
+    def limits(self, stream: Int32, bucket: Int64) -> Float64:
+        """The limit of each stream."""
+        return np.asarray(self.columns["limit"][stream])
+
+    def learn(self, stream: Int32, score: Float64) -> None:
+        """Nothing: that is the point."""
+
+    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
+        """Fix the limit."""
+        self.columns["limit"][stream] = mean + self._n_std * np.maximum(std, FLOOR * np.abs(mean))

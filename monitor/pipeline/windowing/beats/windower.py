@@ -1,0 +1,291 @@
+"""Each heartbeat as one window: from 0.25 s before its R-peak to 0.45 s after it, and how it came in time.
+
+A window is (length, 1): the signal at evenly spaced moments, its median removed, and in the last twentieth of points
+a step that draws the rhythm, since a beat of normal shape at a wrong moment is a fault too: how premature the beat was
+(0 = in time, 0.4 = after 60 % of the expected interval) times the usual height of the stream's R-peaks, so that it
+weighs the same in mV and in counts of a converter. `end` is the time of the R-peak, by which people name a beat;
+`start` lies 0.25 s before it. The window is emitted when the samples 0.45 s after the R-peak are there.
+
+Samples count as evenly spaced, `rate` a second. Work is done in blocks of 25 ms, counted from the stream's beginning.
+A stream begins anew where the aligner says so and, without a grid, where time jumps by more than 0.1 s; what would lie
+before its beginning counts as filled in. So does what would lie behind the end of a source, where the beats are cut
+that were found already; an R-peak less than about 0.3 s before the end is not known to be one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.pipeline.alignment.aligner import Aligner
+from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.segments import Gridded, firsts
+from monitor.pipeline.windowing.beats.chunks import Chunk, Part, Samples, split
+from monitor.pipeline.windowing.beats.peaks import Finder
+from monitor.pipeline.windowing.beats.rhythm import ROW, Beat, Hump, Rhythm
+from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Windows
+
+BEFORE, AFTER = 0.25, 0.45  # s around the R-peak
+BLOCK = 0.025  # s
+RING = 2.0  # s of samples that are kept: enough for LOOK_BACK, and a window around what is found there
+JUMP = 10**8  # ns
+WAITING = 4  # beats of a stream that were found and wait for their last samples
+RHYTHM = 20  # one in so many points of a window draws the rhythm
+COVER = 1 / 0.02  # with the bootstrap detector's limit of 10, a beat a fifth premature is an anomaly
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """The beats of some windows, (m,), in seconds: since the beat before (NaN at the beginning of a stream), and from
+    the R-peak to the sample with which it was found."""
+
+    interval: Float64
+    latency: Float64
+
+    def take(self, rows: Int64) -> Beats:
+        """The beats at `rows`."""
+        return Beats(self.interval[rows], self.latency[rows])
+
+    def facts(self, row: int) -> dict[str, float]:
+        """What to say of one beat beside its score: RR interval (s), rate (beats a minute), detection latency (s)."""
+        rr, latency = float(self.interval[row]), float(self.latency[row])
+        known = {} if math.isnan(rr) else {"rr_s": rr, "rate_bpm": 60 / rr}
+        return known | {"latency_s": latency}
+
+
+class _Found(NamedTuple):
+    """Beats by row of the chunk and in order of time, (n,): row, then the fields of `Beat`."""
+
+    row: Int64
+    peak: Int64
+    known: Int64
+    interval: Float64
+    rhythm: Float64
+    size: Float64
+
+    def take(self, rows: Bool | Int64) -> _Found:
+        return _Found(
+            self.row[rows], self.peak[rows], self.known[rows], self.interval[rows], self.rhythm[rows], self.size[rows]
+        )
+
+
+class BeatWindower:
+    """Windows of `length` points from one channel of samples at `rate` Hz, on a grid of `interval` ns if it is given.
+
+    `beats` are those of the last `add` or `finish`.
+    """
+
+    def __init__(self, length: int, rate: float, interval: int | None = None) -> None:
+        self._length, self._rate, self._interval, self._finder = length, rate, interval, Finder(rate)
+        self._block, self._keep = max(1, round(BLOCK * rate)), round(RING * rate)
+        self._drawn = -(-length // RHYTHM)  # points of the rhythm
+        at = np.linspace(-BEFORE, AFTER, length - self._drawn) * rate
+        self._left = np.floor(at).astype(np.int64)
+        self._share = at - self._left  # of the sample to the right
+        self._span = np.arange(self._left[0], self._left[-1] + 2)
+        self._ring = Columns(
+            {
+                "count": (np.int64, (), 0),
+                "values": (np.float32, (self._keep,), 0.0),
+                "filled": (np.uint8, (-(-self._keep // 8),), 255),  # a bit each
+                "time": (np.int64, (), NEVER),  # of the newest
+                "step": (np.int32, (0 if interval else self._keep,), 0),  # ns since the sample before
+                "waiting": (np.float64, (WAITING, len(Beat._fields)), np.nan),
+            }
+        )
+        self._rhythms: list[Rhythm] = []
+        self.dtype = np.dtype([("ring", self._ring.dtype), ("rhythm", ROW)])
+        self.beats = Beats(np.zeros(0), np.zeros(0))
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` streams."""
+        self._ring.grow(rows)
+        self._rhythms += [self._new() for _ in range(rows - len(self._rhythms))]
+
+    def dump(self, codes: NDArray[np.integer]) -> NDArray[np.void]:
+        """The last samples of each stream and what is known of its beats."""
+        out = np.empty(len(codes), self.dtype)
+        out["ring"] = self._ring.dump(codes)
+        out["rhythm"] = np.array([self._rhythms[code].dump() for code in codes.tolist()], ROW)
+        return out
+
+    def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
+        """Put back what `dump` gave."""
+        self._ring.load(codes, rows["ring"])
+        for code, row in zip(codes.tolist(), rows["rhythm"], strict=True):
+            self._rhythms[code].load(row)
+
+    def clear(self, codes: NDArray[np.integer]) -> None:
+        """Make these rows new."""
+        self._ring.clear(codes)
+        for code in codes.tolist():
+            self._rhythms[code] = self._new()
+
+    def add(self, readings: Gridded, aligner: Aligner) -> Windows:
+        """Append samples, sorted by stream, and cut the beats they complete; sorted by stream and time."""
+        samples = self._samples(readings, aligner)
+        return self._join([self._advance(self._chunk(samples, part)) for part in split(samples)])
+
+    def finish(self, readings: Gridded, aligner: Aligner) -> Windows:
+        """`add` the last samples there are, and also cut the beats that wait for more; all streams begin anew then."""
+        done = [(self.add(readings, aligner), self.beats)]
+        streams = np.flatnonzero(self._ring["count"]).astype(np.int32)
+        done.append(self._advance(self._ending(streams), ended=True))
+        self._ring["count"][streams] = 0
+        return self._join(done)
+
+    def _join(self, done: list[tuple[Windows, Beats]]) -> Windows:
+        """Of several parts, sorted by stream and time; sets `beats`."""
+        windows = [_no_windows(self._length), *(windows for windows, _ in done)]
+        beats = [Beats(np.zeros(0), np.zeros(0)), *(beats for _, beats in done)]
+        joined = Windows(*(np.concatenate([getattr(w, name) for w in windows]) for name in Windows.__slots__))
+        order = np.argsort(joined.stream, kind="stable")
+        self.beats = Beats(*(np.concatenate([getattr(b, name) for b in beats]) for name in Beats.__slots__)).take(order)
+        return joined.take(order)
+
+    def _new(self) -> Rhythm:
+        return Rhythm(self._rate, self._finder.margin)
+
+    def _samples(self, readings: Gridded, aligner: Aligner) -> Samples:
+        value, time = readings.values[:, 0], aligner.times(readings.slot)
+        lost, begins = np.isnan(value), readings.restart.copy()
+        first = firsts(readings.stream)
+        streams = readings.stream[first]
+        begins[first] |= self._ring["count"][streams] == 0
+        if self._interval is None:
+            step = np.diff(time, prepend=0)
+            step[first] = time[first] - self._ring["time"][streams]
+            begins |= step > JUMP
+        return Samples(readings.stream, np.where(lost, np.float32(0), value), readings.imputed | lost, time, begins)
+
+    def _chunk(self, samples: Samples, part: Part) -> Chunk:
+        """The part's samples behind those of the ring, which then holds the newest of both."""
+        ring, rows, stream = self._ring, part.rows, part.stream
+        self._begin(stream[part.begins], samples, part.row[part.begins])
+        values = np.concatenate([ring["values"][stream], samples.value[rows]], axis=1)
+        filled = np.concatenate([self._filled(stream), samples.filled[rows]], axis=1)
+        time = np.concatenate([self._times(stream), samples.time[rows]], axis=1)
+        newest = part.size[:, None] + np.arange(self._keep)
+        ring["values"][stream] = np.take_along_axis(values, newest, axis=1)
+        ring["filled"][stream] = np.packbits(np.take_along_axis(filled, newest, axis=1), axis=1)
+        ring["time"][stream] = samples.time[part.row + part.size - 1]
+        if self._interval is None:
+            ring["step"][stream] = np.take_along_axis(np.diff(time), newest - 1, axis=1)
+        count = ring["count"][stream]
+        ring["count"][stream] += part.size
+        ready = (count + part.size) // self._block * self._block
+        return Chunk(stream, values, filled, time, count - self._keep, count // self._block * self._block, ready)
+
+    def _ending(self, stream: Int32) -> Chunk:
+        """The samples of the ring, the last of which is thought to stay for ever; there are no blocks any more."""
+        count, more = self._ring["count"][stream], self._span[-1] + 1
+        values = np.pad(self._ring["values"][stream], ((0, 0), (0, more)), mode="edge")
+        filled = np.pad(self._filled(stream), ((0, 0), (0, more)), constant_values=True)
+        return Chunk(
+            stream, values, filled, self._times(stream), count - self._keep, count // self._block * self._block, count
+        )
+
+    def _filled(self, stream: Int32) -> Bool:
+        """Which samples of the ring were filled in."""
+        return np.unpackbits(self._ring["filled"][stream], axis=1, count=self._keep).view(np.bool_)
+
+    def _times(self, stream: Int32) -> Int64:
+        """Times of the samples in the ring."""
+        back = np.zeros((len(stream), self._keep), np.int64)  # from the newest one
+        step = self._ring["step"][stream] if self._interval is None else np.full_like(back, self._interval)
+        np.cumsum(step[:, :0:-1], axis=1, out=back[:, -2::-1])
+        return np.asarray(self._ring["time"][stream][:, None] - back)
+
+    def _begin(self, streams: Int32, samples: Samples, row: Int64) -> None:
+        """Forget the samples of these streams; the first new one is thought to have been there for ever."""
+        self._ring["count"][streams] = 0
+        self._ring["values"][streams] = samples.value[row][:, None]
+        self._ring["filled"][streams] = 255
+        self._ring["time"][streams] = samples.time[row]
+        self._ring["step"][streams] = 0
+        self._ring["waiting"][streams] = np.nan
+        for code in streams.tolist():
+            self._rhythms[code].begin()
+
+    def _advance(self, chunk: Chunk, *, ended: bool = False) -> tuple[Windows, Beats]:
+        """Find beats in the blocks that are complete now, and cut those whose last samples are there, or will never."""
+        found = self._find(chunk)
+        whole = (found.peak + self._span[-1] < chunk.ready[found.row]) | ended
+        self._wait(chunk.stream, found.take(~whole))
+        found = found.take(whole)
+        known = -(-found.known // self._block) * self._block  # nothing is looked at before its block is complete
+        known = np.minimum(known, chunk.ready[found.row])
+        return self._cut(chunk, found), Beats(found.interval, (known - 1 - found.peak) / self._rate)
+
+    def _find(self, chunk: Chunk) -> _Found:
+        """Beats that waited and new ones."""
+        margin = self._finder.margin
+        from_ = max(0, self._keep - self._block - 2 * margin - 1)
+        place = chunk.origin[:, None] + np.arange(from_, chunk.values.shape[1])
+        decidable = (place >= np.maximum(chunk.before - margin, 0)[:, None]) & (place < (chunk.ready - margin)[:, None])
+        humps = self._finder.find(chunk.values[:, from_:].astype(np.float64), decidable)
+        shift = chunk.origin[humps.row] + from_
+        columns = (
+            humps.column + shift, humps.height, humps.slope, humps.up, humps.up_at + shift, humps.down,
+            humps.down_at + shift,
+        )  # fmt: skip
+        listed = list(map(Hump, *(column.tolist() for column in columns)))
+        edges = np.searchsorted(humps.row, np.arange(len(chunk.stream) + 1)).tolist()
+        beats: list[tuple[float, ...]] = []
+        for row, (code, ready) in enumerate(zip(chunk.stream.tolist(), chunk.ready.tolist(), strict=True)):
+            waiting = self._ring["waiting"][code]
+            beats += [(row, *beat) for beat in waiting[~np.isnan(waiting[:, 0])].tolist()]
+            beats += [(row, *beat) for beat in self._rhythms[code].advance(listed[edges[row] : edges[row + 1]], ready)]
+        row_, peak, known, interval, rhythm, size = np.array(beats, np.float64).reshape(-1, 1 + len(Beat._fields)).T
+        return _Found(row_.astype(np.int64), peak.astype(np.int64), known.astype(np.int64), interval, rhythm, size)
+
+    def _wait(self, stream: Int32, found: _Found) -> None:
+        self._ring["waiting"][stream] = np.nan
+        turn = np.arange(len(found.row)) - np.searchsorted(found.row, found.row)
+        self._ring["waiting"][stream[found.row], turn] = np.stack(found[1:], axis=1)
+
+    def _cut(self, chunk: Chunk, found: _Found) -> Windows:
+        """The windows of beats whose samples are all there."""
+        row = found.row[:, None]
+        column = (found.peak - chunk.origin[found.row])[:, None]
+        left = column + self._left
+        low, high = chunk.values[row, left], chunk.values[row, left + 1]
+        signal = low + (high - low) * self._share  # (m, points)
+        signal -= np.median(signal, axis=1)[:, None]
+        step = np.maximum(1 - found.rhythm, 0) * found.size
+        drawn = np.repeat(step[:, None], self._drawn, axis=1)
+        values = np.concatenate([signal, drawn], axis=1)[:, :, None].astype(np.float32)
+        imputed = chunk.filled[row, column + self._span].mean(axis=1, dtype=np.float32)
+        end = chunk.time[found.row, np.maximum(found.peak, 0) - chunk.origin[found.row]]  # nothing is before its first
+        return Windows(chunk.stream[found.row], end - round(BEFORE * 1e9), end, values, imputed)
+
+
+def whole_beats(values: Float32, time: Int64, length: int, rate: float, interval: int | None) -> tuple[Float32, Int64]:
+    """Windows (m, length, 1) and R-peak times of the beats in one stream's history, (n, 1) and (n,), in time order.
+
+    Without those that touch its beginning or a gap.
+    """
+    grid, windower = Aligner(1, interval), BeatWindower(length, rate, interval)
+    windower.grow(1)
+    begins = np.zeros(len(time), bool)
+    if interval is not None:
+        begins[1:] = np.diff(time) != interval
+    none = np.zeros(len(time), bool)
+    windows = windower.add(Gridded(none.astype(np.int32), grid.slots(time), values, none, begins), grid)
+    whole = windows.imputed == 0
+    return windows.values[whole], windows.end[whole]
+
+
+def cover(windows: Float32) -> Float32:
+    """Score of beats (m, length, 1) without a model, for the bootstrap detector's limit: how premature they are."""
+    largest = np.abs(windows[:, :, 0]).max(axis=1, initial=0.0)
+    return np.asarray(windows[:, -1, 0] / np.maximum(largest, 1e-30) * COVER, dtype=np.float32)
+
+
+def _no_windows(length: int) -> Windows:
+    none = np.zeros(0, np.int64)
+    return Windows(none.astype(np.int32), none, none, np.zeros((0, length, 1), np.float32), np.zeros(0, np.float32))

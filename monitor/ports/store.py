@@ -1,0 +1,168 @@
+"""The seam to the database: what one commit holds, and what a store must do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.batches import DeadLetter, Float32, Gap, Int64, Scores, TopicPartition
+from monitor.records.late import LateBlock
+from monitor.records.score_summaries import Rollup
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Ownership of a partition: the fence (`epoch`) and where to go on, or None where nothing was read yet."""
+
+    epoch: int
+    next_offset: int | None
+
+
+Counts = tuple[int, int, int, int, int, int, int]  # accepted, late, duplicate, future, imputed, gaps, out of range
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedStream:
+    """A stream as the store knows it: its row id, the state to resume from (None when it is new), and its counters."""
+
+    id: int
+    state: bytes | None
+    counts: Counts = (0, 0, 0, 0, 0, 0, 0)
+
+
+class StreamState(NamedTuple):
+    """What is saved of a stream at a commit. Counters are totals since the stream was first seen.
+
+    `before` is how many readings the row had counted (accepted, late, duplicate, future) when this worker last read or
+    wrote it; another number there means that another worker has written it since. None = not known. `seen` counts the
+    readings kept to train on, -1 where a model scores the stream; `rate` is in readings a second of event time.
+    """
+
+    id: int
+    partition: int
+    last_time: int  # event time of the newest accepted reading, ns
+    accepted: int
+    late: int
+    duplicate: int
+    future: int
+    imputed: int
+    state: bytes
+    before: int | None = None
+    gaps: int = 0
+    out_of_range: int = 0
+    seen: int = 0
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBlock:
+    """Scores of one family and the store's row id of each one's stream (int64, same length)."""
+
+    scores: Scores
+    stream_id: Int64
+    model: str  # id of the artefact that scored, "" for the bootstrap detector
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBlock:
+    """Gridded readings of a stream that has no model yet, kept to train on: time (n,), values (n, width)."""
+
+    id: int  # the store's row id of the stream
+    time: Int64
+    values: Float32
+
+
+@dataclass(slots=True)
+class Commit:
+    """Everything that becomes visible together, or not at all.
+
+    `positions` holds (epoch, next offset), `unread` the epoch of partitions that have no offset and are to get none.
+    """
+
+    run: str
+    scores: list[ScoreBlock] = field(default_factory=list)
+    rollup: Rollup | None = None  # added to what is there
+    alerts: list[Alert] = field(default_factory=list)  # newest version of each; replaces the row
+    transitions: list[Transition] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    history: list[HistoryBlock] = field(default_factory=list)
+    outbox: list[tuple[Transition, str, str]] = field(default_factory=list)  # (transition, channel, JSON payload)
+    streams: list[StreamState] = field(default_factory=list)
+    late: list[LateBlock] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    positions: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    unread: dict[TopicPartition, int] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """Where everything is kept. One thread per instance; each worker has its own."""
+
+    def start_run(self, run: str, *, replace: bool = False) -> None:
+        """Make sure that nothing is stored of a replay's name; `replace` deletes what there is.
+
+        Raises StoreError when the name is taken, and for the live run, which is never replaced.
+        """
+        ...
+
+    def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
+        """Become the owner: raise each partition's epoch, so that older owners' commits are refused."""
+        ...
+
+    def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
+        """Rows of these streams in the order asked, made where they are missing, with their saved state."""
+        ...
+
+    def stream_names(self, run: str, family: str, partition: int) -> list[str]:
+        """Names of the family's streams whose newest readings came through this partition."""
+        ...
+
+    def commit(self, commit: Commit) -> None:
+        """Write everything in one transaction.
+
+        Raises FencedError when another worker has taken a partition or written a stream, and StoreError on any other
+        failure; nothing is written then,
+        and the same commit may be tried again.
+        """
+        ...
+
+    def note_settings(self, run: str, family: str, settings: str) -> list[str]:
+        """Keep the settings (JSON text) that a family works with from now on.
+
+        Where they differ from the newest ones kept, that is a new row; returns what changed, as "key: old -> new".
+        """
+        ...
+
+    def history(
+        self, run: str, family: str, stream_ids: Sequence[int] | None = None
+    ) -> Iterator[tuple[str, HistoryBlock]]:
+        """Blocks kept for training with their stream's name, in order of stream and time; of some streams, or all."""
+        ...
+
+    def drop_history(self, stream_ids: Sequence[int]) -> None:
+        """Forget the training blocks of these streams; called when they have a model."""
+        ...
+
+    def add_model(self, model: ModelRow) -> None:
+        """Record a trained model and make it the family's champion; the one before is retired."""
+        ...
+
+    def champion(self, family: str) -> ModelRow | None:
+        """The model that scores this family now, or None before the first training."""
+        ...
+
+    def close(self) -> None:
+        """Give connections back. May be called twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow:
+    """A trained model: `id` is the sha256 of its weights, `path` its artefact folder, `manifest` JSON text."""
+
+    id: str
+    family: str
+    path: str
+    manifest: str

@@ -1,0 +1,1 @@
+"""What travels between the stages: columnar batches on the hot path, small frozen dataclasses beside it."""

@@ -1,0 +1,76 @@
+"""A replay: the live worker's own loop over a bounded source, under a run name of its own.
+
+Nothing of the live run is read or written but the models: positions, stream states, scores and alerts are the replay's.
+Nothing is trained, and a family without a model is an error rather than a replay that finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace as changed
+
+from monitor.errors import ModelError, SettingsError
+from monitor.pipeline.family import Pipeline
+from monitor.ports.source import Source
+from monitor.ports.store import Store
+from monitor.records.batches import LIVE, Poll
+from monitor.worker.model_provider import Models
+
+
+def begin(store: Store, run: str, families: Iterable[str], *, replace: bool = False) -> None:
+    """Check that the replay can be run, and free its name.
+
+    Raises SettingsError for the live run's name, ModelError for a family without a model, and StoreError where the
+    name is taken and not to be replaced.
+    """
+    if not run.strip() or run.strip().casefold() == LIVE:
+        raise SettingsError(f"--name {run!r}: a replay needs a name of its own, which is neither empty nor {LIVE!r}")
+    for family in families:
+        if store.champion(family) is None:
+            raise ModelError(
+                f"family {family} has no model yet; run `watchkeeper train CONFIG --family {family}` first"
+            )
+    store.start_run(run, replace=replace)
+
+
+class Pinned:
+    """Models as they were when the replay began: one that is promoted meanwhile changes nothing."""
+
+    holding = False
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._fetched = False
+
+    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
+        """Fetch the models, the first time."""
+        if not self._fetched:
+            self._fetched = True
+            self._models.refresh(pipelines)
+
+    def trains(self, family: str) -> bool:
+        """Never."""
+        return False
+
+    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
+        """Streams that the model does not know join it as they do live."""
+        self._models.request(pipeline, stream_ids)
+
+
+class Between:
+    """Of a source's readings those with `start` <= time < `end`, ns; None = no bound. The others are left out."""
+
+    def __init__(self, source: Source, start: int | None, end: int | None) -> None:
+        self._source, self._start, self._end = source, start, end
+        self.commit, self.hold, self.close = source.commit, source.hold, source.close
+
+    def poll(self, timeout: float) -> Poll:
+        """See `monitor.ports.store.Source`."""
+        poll = self._source.poll(timeout)
+        kept = {}
+        for family, readings in poll.readings.items():
+            wanted = readings.time >= (self._start if self._start is not None else readings.time)
+            if self._end is not None:
+                wanted &= readings.time < self._end
+            kept[family] = readings.take(wanted)
+        return changed(poll, readings=kept)

@@ -1,0 +1,103 @@
+"""A file of ECG samples, judged beat by beat: the first rows are learned from, all go through the live pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from monitor.config.settings import FEWEST_WINDOWS
+from monitor.errors import ModelError
+from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.ports.source import Source
+from monitor.records.batches import Int64, Poll, Readings, Scores, State
+from monitor.replay.score_rows import MODEL, Columns, Summary
+from monitor.training import fit
+
+RECENT = 10**10  # ns before the newest sample in which an R-peak may still be found
+
+Write = Callable[[Int64, Int64, Columns], None]
+
+
+def score_beats(
+    source: Source,
+    first: Poll,
+    pipeline: Pipeline,
+    create: Callable[[], fit.Trainable],
+    summarise: fit.Summarise,
+    write: Write,
+) -> Summary:
+    """Find and judge the beats of a file's one stream; `first` are the rows to learn from.
+
+    `create` makes an untrained detector, and `summarise` finds the normal ones among the scores of the newest fifth of
+    the beats it learned from: five minutes of a sick heart hold many that are not.
+
+    `write` is called with the row and the time (ns) of each R-peak and what there is to say of it: `rr`, seconds since
+    the beat before; `latency`, seconds from the R-peak to the sample with which it was found (the beat is judged 0.45 s
+    after its R-peak, the last one with what there is); `score`, `limit`, `ratio`, `state`. The beats of the rows to
+    learn from have a score of the bootstrap detector.
+    """
+    summary, rows, poll = Summary(training_rows=first.records), _Rows(), first
+
+    def tell(outcome: Outcome) -> None:
+        columns = _columns(pipeline, outcome.scores)
+        summary.add(columns, outcome.alerts)
+        write(rows.of(outcome.scores.end), outcome.scores.end, columns)
+
+    while True:
+        for readings in poll.readings.values():
+            rows.add(readings)
+            outcome = pipeline.process(readings)
+            tell(outcome)
+            if pipeline.scorer is None:
+                history = [(pipeline.index.name(code), block) for code, block in outcome.history]
+                pipeline.adopt(MODEL, *_learn(pipeline, history, create, summarise, summary.rows))
+        if poll.finished:
+            tell(pipeline.flush())
+            return summary
+        poll = source.poll(0.0)
+
+
+class _Rows:
+    """Which row has which time, for the newest samples."""
+
+    def __init__(self) -> None:
+        self._time, self._row = np.zeros((2, 0), np.int64)
+
+    def add(self, readings: Readings) -> None:
+        time = np.concatenate([self._time, readings.time])
+        row = np.concatenate([self._row, readings.offset])
+        known = self._time[-1] if len(self._time) else time.min(initial=0)
+        recent = time >= known - RECENT
+        order = np.argsort(time[recent], kind="stable")  # of equal times the first one counted
+        self._time, self._row = time[recent][order], row[recent][order]
+
+    def of(self, time: Int64) -> Int64:
+        """Row of the sample at each time, or of the nearest one before it."""
+        return np.asarray(self._row[np.searchsorted(self._time, time)])
+
+
+def _columns(pipeline: Pipeline, scores: Scores) -> Columns:
+    beats = pipeline.beats
+    names = np.array([state.name.lower() for state in sorted(State)], dtype=object)
+    return {
+        "rr": beats.interval, "latency": beats.latency, "score": scores.score, "limit": scores.limit,
+        "ratio": scores.ratio, "state": names[scores.state],
+    }  # fmt: skip
+
+
+def _learn(
+    pipeline: Pipeline,
+    history: list[fit.Named],
+    create: Callable[[], fit.Trainable],
+    summarise: fit.Summarise,
+    beats: int,
+) -> tuple[fit.Trainable, dict[str, Profile]]:
+    try:
+        return fit.train(pipeline.family, history, create, summarise)
+    except ModelError:
+        raise ModelError(
+            f"the training rows hold {beats} heartbeats, and learning takes {FEWEST_WINDOWS} of them "
+            "without gaps; raise --train-rows, and check --rate and --values"
+        ) from None

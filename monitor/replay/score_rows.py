@@ -1,0 +1,288 @@
+"""A file of readings, row by row: the first rows are learned from, the live pipeline judges all others.
+
+What is said of a row depends on the rows before it only, and not on how many are read at a time. A row *ends* the
+windows that its reading completes; where it brings filled slots with it, an alert that opens on one of them counts as
+opened at the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.config.families import Family
+from monitor.config.settings import FEWEST_WINDOWS
+from monitor.errors import ModelError, SettingsError
+from monitor.pipeline.alignment.aligner import Aligner
+from monitor.pipeline.family import Outcome, Pipeline
+from monitor.ports.source import Source
+from monitor.ports.store import HistoryBlock
+from monitor.records.alerts import Alert
+from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int64, Poll, Readings, State
+from monitor.training import fit
+
+LATE, DUPLICATE, INVALID = "late", "duplicate", "invalid"  # besides the states of a scored window
+MODEL = "of this file"  # stands for the id of a model that is never saved
+ANOMALY = "anomaly"  # the kind of alert that windows open, as against the health of the stream
+TAKEN = 0.01  # share of the training rows that may fall into a slot already taken, on a grid that fits
+
+COLUMNS = ("score", "limit", "ratio", "anomaly_score", "state", "alert_id", "alert_opened")
+
+Columns = dict[str, NDArray[Any]]
+
+
+class RowSource(Source, Protocol):
+    """A source over a file: after each poll, `rows` is the table of the rows it read, the unreadable ones too."""
+
+    @property
+    def rows(self) -> Any:
+        """One row per record of the poll."""
+        ...
+
+
+@dataclass(slots=True)
+class Summary:
+    """What was found in a file; `states` counts its rows, `alerts` are in the order in which they opened."""
+
+    rows: int = 0
+    training_rows: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+    alerts: dict[UUID, Alert] = field(default_factory=dict)
+
+    def add(self, columns: Columns, alerts: list[Alert]) -> None:
+        """Count a poll's rows and keep the newest version of its alerts."""
+        names, counts = np.unique(columns["state"].astype(str), return_counts=True)
+        for name, count in zip(names.tolist(), counts.tolist(), strict=True):
+            self.states[name] = self.states.get(name, 0) + count
+        self.rows += len(columns["state"])
+        self.alerts |= {alert.id: alert for alert in alerts}
+
+
+def anomaly_score(ratio: NDArray[np.floating]) -> Float64:
+    """From 0 (as expected) to 1: ratio / (1 + ratio), 0.5 at the limit; NaN stays NaN."""
+    wide = ratio.astype(np.float64)
+    return np.asarray(wide / (1 + wide))
+
+
+def common_interval(time: Int64) -> int | None:
+    """The step between most of the times (ns, in order of arrival), or None where they come irregularly.
+
+    It is the median step, if more than half of the steps equal it and a grid of it has a slot for every time.
+    """
+    steps = np.diff(time)
+    if not len(steps):
+        return None
+    step = int(np.sort(steps)[len(steps) // 2])
+    if step <= 0 or 2 * np.count_nonzero(steps == step) <= len(steps):
+        return None
+    distinct = np.unique(time)
+    taken = len(distinct) - len(np.unique(Aligner(1, step, 0).slots(distinct)))
+    return step if taken <= TAKEN * len(distinct) else None
+
+
+def score_rows(
+    source: RowSource,
+    first: Poll,
+    fresh: Callable[[], Pipeline],
+    create: Callable[[], fit.Trainable],
+    write: Callable[[Any, Columns], None],
+) -> Summary:
+    """Learn from the rows of `first`, then judge every other row of `source`.
+
+    `fresh` makes a pipeline over the source's streams, whose family has `lateness` 0; `create` an untrained detector.
+    `write` is called with the rows of each poll and their columns, as `Judge` gives them.
+    Raises ModelError when there is too little to learn from.
+    """
+    (readings,) = first.readings.values()
+    gridding, pipeline = fresh(), fresh()
+    history = gridding.process(readings).history
+    judge, summary = Judge(pipeline), Summary(training_rows=first.records)
+    columns = judge.learned(first)
+    summary.add(columns, [])
+    write(source.rows, columns)
+    learn(pipeline, [(pipeline.index.name(code), block) for code, block in history], create, first.dead)
+    for code, block in history:
+        _prime(pipeline, code, block)
+    finished = first.finished
+    while not finished:
+        poll = source.poll(0.0)
+        finished = poll.finished
+        columns, alerts = judge.judge(poll)
+        summary.add(columns, alerts)
+        write(source.rows, columns)
+    return summary
+
+
+def _prime(pipeline: Pipeline, code: int, block: HistoryBlock) -> None:
+    """Let the first windows reach back into the training rows, none of which is judged."""
+    keep = 0 if pipeline.family.window.kind == "message" else pipeline.family.length - 1
+    time, values = block.time[len(block.time) - min(keep, len(block.time)) :], block.values
+    none = np.zeros(len(time), np.int32)
+    tail = values[len(values) - len(time) :]
+    pipeline.process(Readings(none + np.int32(code), time, tail, none, none.astype(np.int64)))
+
+
+@dataclass(frozen=True, slots=True)
+class AllScores:
+    """Mean and standard deviation of all scores, large ones included.
+
+    In a file, the limit starts from every training row rather than from the held-out clean ones: a short training part
+    may hold a rare but normal state (a night, a start-up) only once, and whether it was judged or learned is chance.
+    """
+
+    mean: float
+    std: float
+    count: int
+
+    @classmethod
+    def of(cls, scores: Float32) -> AllScores:
+        """Of (n,) scores."""
+        wide = scores.astype(np.float64)
+        return cls(float(wide.mean()), float(wide.std()), len(wide))
+
+
+def learn(
+    pipeline: Pipeline,
+    history: list[fit.Named],
+    create: Callable[[], fit.Trainable],
+    dead: Sequence[DeadLetter],
+) -> None:
+    """Train a detector here and now and give it to the pipeline. Raises ModelError for too few readings.
+
+    `dead` are the training rows that cannot be read.
+    """
+    try:
+        detector, profiles = fit.train(pipeline.family, history, create, AllScores.of, judged=1.0)
+    except ModelError:
+        whole = sum(int((~np.isnan(block.values)).all(axis=1).sum()) for _, block in history)
+        unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""
+        raise ModelError(
+            f"{unread}the training rows hold {whole} readings without missing values, but fewer than {FEWEST_WINDOWS} "
+            f"complete windows of {pipeline.family.length}; "
+            "raise --train-rows, shorten --window, or give the right --interval"
+        ) from None
+    pipeline.adopt(MODEL, detector, profiles)
+
+
+def check_room(first: Poll) -> None:
+    """Raise SettingsError where the training rows are all there is."""
+    if not first.records:
+        raise SettingsError("the file has no rows, only the names of its columns")
+    if first.finished:
+        raise SettingsError(
+            f"the file has only {first.records:,} rows and all of them would be learned from; lower --train-rows"
+        )
+
+
+class Judge:
+    """Runs the rows of one stream through a pipeline and says of each what came out."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        family: Family = pipeline.family
+        interval = None if family.window.kind == "message" else family.interval
+        self._grid = Aligner(family.width, interval, 0)
+        self._pipeline = pipeline
+        self._clock = NEVER  # slot of the newest accepted row
+        self._row = 0
+        self._open: dict[bool, str | None] = {True: None, False: None}  # the anomaly, and the alert of another kind
+
+    def learned(self, poll: Poll) -> Columns:
+        """The output columns of rows (n,) that are learned from: in state "bootstrap", without scores or alerts."""
+        columns = _blank(poll.records, State.BOOTSTRAP)
+        self._accepted(poll, columns)
+        return columns
+
+    def judge(self, poll: Poll) -> tuple[Columns, list[Alert]]:
+        """The output columns of the poll's rows (n,), and the newest version of each alert that changed.
+
+        `score`, `limit`, `ratio` and `anomaly_score` are NaN where there is none, `alert_id` is None; `alert_opened`
+        is 1 on the row at which an alert opened. Where an anomaly and an alert of another kind are open, `alert_id` is
+        the anomaly's.
+        """
+        columns = _blank(poll.records, State.INSUFFICIENT)
+        start = self._row
+        row, end = self._accepted(poll, columns)
+        (readings,) = poll.readings.values()
+        outcome = self._pipeline.process(readings)
+        self._fill(columns, row, end, outcome)
+
+        def place(alert: Alert, at: int) -> int:
+            """The row; an anomaly goes by the grid, any other alert by the readings as they came."""
+            if alert.kind == ANOMALY:
+                return int(row[np.searchsorted(end, at)])
+            return int(readings.offset[_reading(readings.time, at)] - start)
+
+        self._mark(columns, outcome, place)
+        return columns, outcome.alerts
+
+    def _accepted(self, poll: Poll, columns: Columns) -> tuple[Int64, Int64]:
+        """Rows of the poll whose reading the aligner takes, and their times on the grid; the others get their state."""
+        (readings,) = poll.readings.values()
+        row = readings.offset - self._row
+        self._row += poll.records
+        taken = self._accept(readings, row, columns["state"])
+        return row[taken], self._grid.times(self._grid.slots(readings.time[taken]))
+
+    def _accept(self, readings: Readings, row: Int64, state: NDArray[Any]) -> Bool:
+        """Which readings the aligner has taken; with no lateness that is seen from the slots before each one."""
+        slot = self._grid.slots(readings.time)
+        newest = np.maximum.accumulate(np.concatenate([[self._clock], slot]))
+        before = newest[:-1]
+        self._clock = int(newest[-1])
+        unread = np.ones(len(state), bool)
+        unread[row] = False
+        state[unread] = INVALID
+        state[row[slot < before]] = LATE
+        state[row[slot == before]] = DUPLICATE
+        return np.asarray(slot > before)
+
+    def _fill(self, columns: Columns, row: Int64, end: Int64, outcome: Outcome) -> None:
+        """Copy the scores of windows that end at a row."""
+        scores = outcome.scores
+        place = np.searchsorted(end, scores.end)
+        exact = end[place] == scores.end  # the others end on filled slots
+        at = row[place[exact]]
+        for name in ("score", "limit", "ratio"):
+            columns[name][at] = getattr(scores, name)[exact]
+        columns["state"][at] = _NAMES[scores.state[exact]]
+        columns["anomaly_score"][at] = anomaly_score(scores.ratio[exact])
+
+    def _mark(self, columns: Columns, outcome: Outcome, place: Callable[[Alert, int], int]) -> None:
+        """Say which alert is open at each row, and where it opened."""
+        ids = {anomaly: np.full(len(columns["alert_id"]), known, object) for anomaly, known in self._open.items()}
+        began: dict[UUID, int] = {}
+        for transition, alert in outcome.transitions:
+            at, of_kind = place(alert, transition.at), ids[alert.kind == ANOMALY]
+            if transition.number == 0:
+                columns["alert_opened"][at] = 1
+                began[alert.id] = at
+                of_kind[at:] = str(alert.id)
+            elif alert.resolved_at is not None:
+                of_kind[at + (began.get(alert.id) == at) :] = None
+        columns["alert_id"][:] = np.where(ids[True] == None, ids[False], ids[True])  # noqa: E711 (by element)
+        if len(columns["alert_id"]):
+            self._open = {anomaly: column[-1] for anomaly, column in ids.items()}
+
+
+def _reading(time: Int64, at: int) -> int:
+    """Which of the readings of these times (ns, in order of arrival) is meant by `at`, if need be the next one."""
+    same = np.flatnonzero(time == at)
+    return int(same[0]) if len(same) else min(int(np.searchsorted(np.maximum.accumulate(time), at)), len(time) - 1)
+
+
+_NAMES = np.array([state.name.lower() for state in sorted(State)], dtype=object)
+
+
+def _blank(count: int, state: State) -> Columns:
+    """The columns of rows of which nothing is known, in the order of the output."""
+    columns: Columns = {name: np.full(count, np.nan, np.float32) for name in ("score", "limit", "ratio")}
+    columns["anomaly_score"] = np.full(count, np.nan, np.float64)
+    columns["state"] = np.full(count, _NAMES[state], dtype=object)
+    columns["alert_id"] = np.full(count, None, dtype=object)
+    columns["alert_opened"] = np.zeros(count, np.int8)
+    return columns

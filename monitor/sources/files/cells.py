@@ -1,0 +1,119 @@
+"""From the columns of a file to numbers: times, values and names, and which rows cannot be read.
+
+A column is either text as it stood in a CSV file (a Series of `str` objects) or typed (a Series backed by Arrow, from
+Parquet). Every function returns its result and a mask of the rows that have none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from monitor.errors import SettingsError
+from monitor.records.batches import NEVER, Bool, Float64, Int64
+from monitor.sources.timestamps import LAST, to_ns
+
+Column = pd.Series  # of str, or backed by Arrow
+
+MISSING = {"", "nan", "na", "n/a", "null", "none"}  # an empty value in small letters; becomes NaN
+_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+def times(column: Column, unit: str = "auto") -> tuple[Int64, Bool]:
+    """Times in ns: ISO 8601 (without a zone: UTC), or epoch numbers whose unit shows in their size.
+
+    Another `unit` than "auto" says how text is to be read, as in `to_ns`.
+    """
+    if _is_text(column):
+        return _text_times(column.to_numpy(dtype=object), unit)
+    data = pa.array(column)
+    if pa.types.is_date(data.type):
+        data = data.cast(pa.timestamp("ms"))
+    if pa.types.is_timestamp(data.type):
+        empty = np.asarray(data.is_null())
+        return _scaled(np.asarray(data.cast(pa.int64()).fill_null(0)), _NS[data.type.unit], empty)
+    return _text_times(_text(column), unit)  # as text, epoch numbers keep every digit
+
+
+def numbers(column: Column) -> tuple[Float64, Bool]:
+    """Values that fit float32; an empty one is NaN. Anything else, infinity included, cannot be read."""
+    text = _text(column)
+    if _is_text(column):
+        found = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
+    else:
+        try:
+            found = np.array(pa.array(column).cast(pa.float64(), safe=False), dtype=np.float64)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            found = np.full(len(column), np.nan)
+    bad = np.abs(found) > np.finfo(np.float32).max
+    for row in np.flatnonzero(np.isnan(found)):
+        bad[row] = text[row].strip().casefold() not in MISSING
+    found[bad] = np.nan
+    return found, bad
+
+
+def names(column: Column) -> tuple[list[str], Bool]:
+    """Stream names; an empty one cannot be read."""
+    text = _text(column)
+    return text.tolist(), text == ""
+
+
+def as_text(column: Column) -> list[str]:
+    """Every cell as it goes into a CSV file: text unchanged, times as ISO 8601, nothing for null."""
+    return list(_text(column).tolist())
+
+
+def row_times(first: int, count: int, rate: tuple[int, int]) -> Int64:
+    """Times in ns of `count` rows from row `first` on, at `rate` = (numerator, denominator) Hz: exact, rounded down."""
+    over, under = rate
+    whole, part = np.divmod(np.arange(first, first + count, dtype=np.int64), over)
+    return np.asarray(whole * under * 10**9 + part * (under * 10**9) // over)
+
+
+def iso(when: Int64) -> list[str]:
+    """Times in ns as ISO 8601 text in UTC."""
+    return [f"{text}Z" for text in np.datetime_as_string(when.view("datetime64[ns]")).tolist()]
+
+
+def _is_text(column: Column) -> bool:
+    if column.dtype == object:
+        return True
+    kind = pa.array(column).type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _text(column: Column) -> np.typing.NDArray[np.object_]:
+    if column.dtype == object:
+        return column.to_numpy(dtype=object)
+    data = pa.array(column)
+    try:
+        return np.array(data.cast(pa.string()).fill_null("").to_pylist(), dtype=object)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SettingsError(
+            f"column {column.name} is of type {data.type}; a cell must be one number, time or text"
+        ) from None
+
+
+def _text_times(text: np.typing.NDArray[Any], unit: str) -> tuple[Int64, Bool]:
+    epoch = np.isfinite(np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64))
+    cells = [_epoch(cell) if number else cell.strip() for cell, number in zip(text, epoch, strict=True)]
+    when = to_ns(cells, unit)
+    bad = when == NEVER
+    return np.where(bad, 0, when), bad
+
+
+def _epoch(text: str) -> int | float:
+    """The number that `text` holds; an integer keeps all its digits."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _scaled(count: Int64, unit: int, empty: Bool) -> tuple[Int64, Bool]:
+    """`count` units of `unit` ns each, where that is a time."""
+    bad = empty | (count >= LAST // unit) | (count <= -(LAST // unit))
+    return np.where(bad, 0, count) * unit, bad

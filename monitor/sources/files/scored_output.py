@@ -1,0 +1,119 @@
+"""Writing a file's rows back with what was found out about each: CSV or Parquet, chunk by chunk."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from monitor.errors import SettingsError
+from monitor.sources.files import cells
+from monitor.sources.files.chain import TEXT, is_table
+from monitor.sources.files.source import TIMESTAMP, FileColumns
+from monitor.sources.files.tables import PACKED, PARQUET, is_parquet, packing
+
+
+class ScoredWriter:
+    """Writes the rows a `FileSource` has read, in their order, with more columns beside them.
+
+    The extension of `path` decides: Parquet, or CSV (`.tsv` with tabs; `.gz`, `.zst` and `.bz2` are packed). Text from
+    a CSV file stays as it stood there; in Parquet its time becomes a timestamp in UTC and its values float64.
+    """
+
+    def __init__(self, path: Path, columns: FileColumns) -> None:
+        self._columns = columns
+        self._parquet: Any = None  # the writer needs the first rows to know its schema
+        self._names: list[str] | None = None
+        self._path = path
+        _check_extension(path)
+        try:
+            if is_parquet(path):
+                self._file: Any = pa.OSFile(str(path), "wb")
+            else:
+                packed = pa.output_stream(str(path), compression=packing(path))
+                self._file = io.TextIOWrapper(packed, "utf-8", errors="surrogateescape", newline="")
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be written: {error}") from None
+
+    def __enter__(self) -> ScoredWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Write `rows` (see `FileSource.rows`) and `columns`, one array of their length each, the same in every call.
+
+        NaN and None become empty cells; floats have as many digits as it takes to read the same number back.
+        """
+        if is_parquet(self._path):
+            self._write_parquet(rows, columns)
+        else:
+            self._write_csv(rows, columns)
+
+    def close(self) -> None:
+        """Finish the file. May be called twice."""
+        if self._parquet is not None:
+            self._parquet.close()
+        self._file.close()
+
+    def _write_csv(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
+        tabs = ".tsv" in Path(self._path.name.lower()).suffixes
+        writer = csv.writer(self._file, delimiter="\t" if tabs else ",", lineterminator="\n")
+        if self._names is None:
+            self._names = [*rows.columns, *columns]
+            writer.writerow(self._names)
+        cellwise = [cells.as_text(rows[name]) for name in rows]
+        writer.writerows(zip(*cellwise, *map(_csv_text, columns.values()), strict=True))
+
+    def _write_parquet(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
+        arrays = {str(name): self._typed(str(name), rows[name]) for name in rows}
+        arrays |= {name: _arrow(values) for name, values in columns.items()}
+        table = pa.table(arrays)
+        if self._parquet is None:
+            self._parquet = pq.ParquetWriter(self._file, table.schema)
+        self._parquet.write_table(table)
+
+    def _typed(self, name: str, column: cells.Column) -> Any:
+        if column.dtype != object:
+            return pa.array(column)
+        if name in self._columns.values:
+            return pa.array(cells.numbers(column)[0], from_pandas=True)
+        if name in (self._columns.time, TIMESTAMP):
+            when, bad = cells.times(column)
+            return pa.array(when.view("datetime64[ns]"), mask=bad, type=pa.timestamp("ns", "UTC"))
+        return pa.array(column.tolist(), pa.string())
+
+
+def _check_extension(path: Path) -> None:
+    if not is_table(path):
+        raise SettingsError(
+            f"{path} cannot be written: its extension must be one of {', '.join(sorted(TEXT | PARQUET))}; "
+            f"behind .csv or .tsv there may be one of {', '.join(sorted(PACKED))}"
+        )
+
+
+def _csv_text(values: NDArray[Any]) -> list[str]:
+    if values.dtype == object:
+        return ["" if value is None else str(value) for value in values]
+    text = values.astype(np.int8).astype(str) if values.dtype == np.bool_ else values.astype(str)
+    if values.dtype.kind == "f":
+        text[np.isnan(values)] = ""
+    return list(text.tolist())
+
+
+def _arrow(values: NDArray[Any]) -> Any:
+    if values.dtype == object:
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.array(values, from_pandas=True)

@@ -1,0 +1,198 @@
+"""Readings from CSV and Parquet files, read in chunks: memory does not grow with the files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from monitor.errors import SettingsError
+from monitor.ports.source import Assignments
+from monitor.records.batches import Bool, DeadLetter, Float32, Int64, Poll, Readings, TopicPartition
+from monitor.records.streams import StreamIndex
+from monitor.sources.decode import name_fault
+from monitor.sources.files import cells
+from monitor.sources.files.chain import Chain, files_of, stream_names
+
+CHUNK = 65_536  # rows
+TIMESTAMP = "timestamp"  # name of the time column that a file without one gets
+
+
+@dataclass(frozen=True, slots=True)
+class FileColumns:
+    """Where a file holds what. The time is in column `time`, or is row number / `rate` seconds after 1970.
+
+    `key` names the column that holds the stream's name; without one, all rows belong to `stream`, or, where that is
+    empty, to a stream named like their file (see `stream_names`). `delimiter` None is seen from the first line.
+    """
+
+    values: tuple[str, ...]
+    time: str | None = None
+    rate: float | None = None  # Hz
+    key: str | None = None
+    stream: str = ""
+    delimiter: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise SettingsError("name at least one value column")
+        if (self.time is None) == (self.rate is None):
+            raise SettingsError("give either the time column or, for a file without one, the rate in Hz")
+        if self.rate is not None and (self.rate <= 0 or np.prod(self.ratio, dtype=np.float64) > 9e9):
+            raise SettingsError(f"rate = {self.rate} Hz; give a positive number of at most four decimals")
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
+            raise SettingsError(f"delimiter = {self.delimiter!r}; give one character, such as ; or | (a tab is $'\\t')")
+
+    @property
+    def ratio(self) -> tuple[int, int]:
+        """The rate as the fraction its decimals say, so that times are exact."""
+        return Fraction(str(self.rate)).as_integer_ratio()
+
+    @property
+    def wanted(self) -> list[str]:
+        """Columns to read, in the order they are written out again."""
+        named = (self.time, self.key, *self.values)
+        return list(dict.fromkeys(name for name in named if name is not None))
+
+
+class FileSource:
+    """A `Source` over the files that `path` means (see `files_of`), one behind the other.
+
+    Its topic is the last part of the path, its partition 0, an offset is a row number from 0, counted through all
+    files. The reasons of its dead letters are those of messages: wrong-length, missing-time, bad-time, missing-key,
+    bad-key, utf8 (of a key), bad-value.
+
+    The first poll brings `first_rows` rows, every other `chunk_rows`, the last one fewer. `assignments` says where to
+    start, as it does for a broker; without it that is row `start`. After each poll `rows` holds the rows it read, bad
+    ones included, with their row numbers as index: the time column, the key column, the value columns.
+    """
+
+    def __init__(  # noqa: PLR0913 (keywords, each with a default)
+        self,
+        path: Path,
+        columns: FileColumns,
+        index: StreamIndex,
+        *,
+        family: str = "file",
+        chunk_rows: int = CHUNK,
+        first_rows: int | None = None,
+        start: int = 0,
+        assignments: Assignments | None = None,
+    ) -> None:
+        self.rows = pd.DataFrame()
+        self._path, self._columns, self._index, self._family = path, columns, index, family
+        self._chunk, self._coming = chunk_rows, first_rows or chunk_rows
+        self._place: TopicPartition = (path.name or path.resolve().name, 0)
+        self._start, self._assignments = start, assignments
+        self._next = 0
+        self._opened = False
+        files = files_of(path)
+        self._streams = {} if columns.key or columns.stream else stream_names(files)
+        self._files = Chain(files, columns.delimiter, columns.wanted)
+
+    def poll(self, timeout: float) -> Poll:
+        """The next rows. Never waits. `finished` on the last rows, and on every poll after them."""
+        if not self._opened:
+            self._opened = True
+            self._skip()
+        frame, broken = self._files.take(self._coming)
+        first, self._next, self._coming = self._next, self._next + len(frame), self._chunk
+        self.rows = frame.set_axis(pd.RangeIndex(first, self._next))
+        if self._columns.rate is not None:
+            self.rows.insert(0, TIMESTAMP, cells.iso(cells.row_times(first, len(frame), self._columns.ratio)))
+        readings, dead = self._read(first, frame, broken)
+        ended = self._files.ended
+        positions = {self._place: self._next}
+        return Poll({self._family: readings}, dead, positions, records=len(frame), at_end=ended, finished=ended)
+
+    def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Nothing to tell a file."""
+
+    def hold(self, seconds: float) -> None:
+        """Wait: there is no group to stay in."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        """Close the open file."""
+        self._files.close()
+
+    def _skip(self) -> None:
+        start = self._start
+        if self._assignments is not None:
+            start = self._assignments.assigned([self._place]).get(self._place, start)
+        while self._next < start and not self._files.ended:
+            self._next += len(self._files.take(min(self._chunk, start - self._next))[0])
+
+    def _read(self, first: int, frame: pd.DataFrame, broken: dict[int, str]) -> tuple[Readings, list[DeadLetter]]:
+        reasons = {row: ("wrong-length", error) for row, error in broken.items()}
+        time = self._times(first, frame, reasons)
+        names = self._names(first, frame, reasons)
+        values = self._values(frame, reasons)
+        good = np.ones(len(frame), dtype=np.bool_)
+        good[list(reasons)] = False
+        kept = np.flatnonzero(good)
+        readings = Readings(
+            stream=self._index.intern([names[row] for row in kept]),
+            time=time[kept],
+            values=values[kept],
+            partition=np.zeros(len(kept), dtype=np.int32),
+            offset=first + kept,
+        )
+        return readings, self._dead(first, frame, reasons)
+
+    def _times(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> Int64:
+        if self._columns.time is None:
+            return cells.row_times(first, len(frame), self._columns.ratio)
+        column = frame[self._columns.time]
+        time, bad = cells.times(column)
+        for row, text in _bad_cells(column, bad):
+            reason = (
+                ("bad-time", f"{text!r} is neither ISO 8601 nor an epoch time") if text else ("missing-time", "no time")
+            )
+            reasons.setdefault(row, reason)
+        return time
+
+    def _names(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[str]:
+        if self._columns.key is None:
+            origins = self._files.origins(first, len(frame))
+            return [name for file, rows in origins for name in [self._streams.get(file, self._columns.stream)] * rows]
+        names, _ = cells.names(frame[self._columns.key])
+        faults = {name: fault for name in set(names) if (fault := name_fault(name)) is not None}
+        for row, name in enumerate(names) if faults else ():
+            if name in faults:
+                reasons.setdefault(row, faults[name])
+        return names
+
+    def _values(self, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> Float32:
+        values = np.empty((len(frame), len(self._columns.values)), dtype=np.float32)
+        for number, name in enumerate(self._columns.values):
+            values[:, number], bad = cells.numbers(frame[name])
+            for row, text in _bad_cells(frame[name], bad):
+                reasons.setdefault(row, ("bad-value", f"{name} = {text!r} is no finite number"))
+        return values
+
+    def _dead(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[DeadLetter]:
+        rows = sorted(reasons)
+        bodies = zip(*(cells.as_text(frame[name].iloc[rows]) for name in frame), strict=True)
+        return [
+            DeadLetter(
+                topic=self._place[0],
+                partition=0,
+                offset=first + row,
+                reason=reasons[row][0],
+                error=f"{self._files.place(first + row)}: {reasons[row][1]}",
+                body=",".join(body).encode("utf-8", "surrogateescape"),
+            )
+            for row, body in zip(rows, bodies, strict=True)
+        ]
+
+
+def _bad_cells(column: cells.Column, bad: Bool) -> list[tuple[int, str]]:
+    """Row and text of every cell that cannot be read."""
+    rows = np.flatnonzero(bad).tolist()
+    return list(zip(rows, cells.as_text(column.iloc[rows]), strict=True)) if rows else []

@@ -1,0 +1,1 @@
+"""For tests, ours and users': in-memory twins of the ports and a webhook receiver."""

@@ -1,0 +1,1 @@
+"""From history to models: fitting detectors and stream profiles, and serving workers with the result."""

@@ -1,0 +1,149 @@
+"""What a worker has processed since its last commit: the next transaction in the making."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from monitor.pipeline.family import Outcome, Pipeline
+from monitor.ports.store import Commit, HistoryBlock, ScoreBlock
+from monitor.records import score_summaries
+from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.batches import Int64, Poll, Readings, Scores, TopicPartition
+from monitor.records.late import LateBlock
+from monitor.records.totals import Totals
+from monitor.worker.partitions import Partitions
+from monitor.worker.streams import Streams
+
+Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
+
+
+MOST = 400_000  # windows (also late readings, and those to train on) in a commit: bounds its memory and its time
+OF_DEAD = 10  # a dead letter counts for so many: it brings its body
+
+
+class Pending:
+    """Grows with every batch; `complete` gives the commit, `settle` begins the next one."""
+
+    def __init__(
+        self, run: str, announce: Announce, pipelines: Mapping[str, Pipeline], scores: score_summaries.Policy = "all"
+    ) -> None:
+        self.totals = Totals()
+        self.partitions = Partitions()
+        self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
+        self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
+        self._run, self._announce, self._scores = run, announce, scores
+        self._size = 0
+        self._summed: list[tuple[Int64, Scores]] = []  # to be rolled up
+        self._commit = Commit(run)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.partitions.next or self.partitions.unread or self._commit.scores or self._commit.dead)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is large enough, whatever the clock says."""
+        return self._size >= MOST
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether some of it is kept to train on."""
+        return bool(self._commit.history)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody should be told at once."""
+        return bool(self._commit.transitions)
+
+    def process(self, poll: Poll, now: int | None) -> None:
+        """Run a whole poll through the pipelines; its streams are open. No I/O: all of it is pending, or nothing."""
+        for family, readings in poll.readings.items():
+            streams = self.streams[family]
+            streams.seen(readings)
+            most = streams.pipeline.most
+            for begin in range(0, len(readings), most):  # more than one part only where a single message is that large
+                part = readings if len(readings) <= most else readings.take(np.arange(begin, len(readings))[:most])
+                self.add(family, streams.pipeline.process(part, now), part)
+        self.totals.records += poll.records
+        self.totals.dead += len(poll.dead)
+        self._commit.dead += poll.dead
+        self._size += OF_DEAD * len(poll.dead)
+        self._commit.gaps += poll.gaps
+        self.partitions.next.update(poll.positions)
+
+    def add(self, family: str, outcome: Outcome, readings: Readings | None = None) -> None:
+        """Put what a batch led to beside what is there."""
+        streams, commit, scores = self.streams[family], self._commit, outcome.scores
+        if len(scores):
+            if self._scores == "rollup":
+                self._summed.append((streams.ids[scores.stream], scores))
+            kept = score_summaries.chosen(scores, self._scores)
+            commit.scores.append(ScoreBlock(kept, streams.ids[kept.stream], streams.pipeline.model))
+        commit.alerts += outcome.alerts
+        commit.evidence += outcome.evidence
+        evidence = {item.alert: item for item in outcome.evidence}
+        for transition, alert in outcome.transitions:
+            commit.transitions.append(transition)
+            for channel, payload in self._announce(transition, alert, evidence.get(alert.id)):
+                commit.outbox.append((transition, channel, payload))
+        for code, block in outcome.history:
+            commit.history.append(HistoryBlock(int(streams.ids[code]), block.time, block.values))
+        if outcome.late is not None:
+            names = map(streams.pipeline.index.name, outcome.late.readings.stream.tolist())
+            commit.late.append(LateBlock(family, list(names), outcome.late))
+            self._size += len(outcome.late.readings)
+        self.ready[family].update(outcome.ready)
+        self._touch(streams, outcome.touched)
+        self._count(outcome, 0 if readings is None else len(readings))
+
+    def complete(self) -> Commit:
+        """The commit with positions and states as they are now; the same object until `settle`."""
+        self._commit.positions, self._commit.unread = self.partitions.moved(), self.partitions.unread
+        self._commit.rollup = score_summaries.roll_up(self._summed) if self._summed else None
+        self._commit.streams = [state for streams in self.streams.values() for state in streams.changes()]
+        return self._commit
+
+    def settle(self) -> None:
+        """It is written, or given up: begin the next one."""
+        self._commit = Commit(self._run)
+        self._summed, self._size = [], 0
+        self.partitions.settled()
+        for streams in self.streams.values():
+            streams.settled()
+
+    def drop(self, partitions: Sequence[TopicPartition]) -> None:
+        """Forget partitions and their streams."""
+        self.partitions.dropped(partitions)
+        for family, streams in self.streams.items():
+            topic = streams.pipeline.family.topic
+            numbers = [partition for name, partition in partitions if name == topic]
+            if numbers:
+                streams.drop(numbers)
+                self.ready[family].clear()
+
+    def forget(self) -> None:
+        """Forget everything that is only in memory; the store has the truth."""
+        for family, streams in self.streams.items():
+            streams.drop()
+            self.ready[family].clear()
+        self.partitions = Partitions()
+        self.settle()
+
+    def _touch(self, streams: Streams, codes: set[int]) -> None:
+        """Streams whose state has changed without a reading are saved all the same, behind the fence of ownership."""
+        if codes:
+            streams.touch(codes)
+            numbers = np.unique(streams.partition[list(codes)])
+            self.partitions.guard((streams.pipeline.family.topic, number) for number in numbers.tolist())
+
+    def _count(self, outcome: Outcome, readings: int) -> None:
+        self._size += len(outcome.scores) + sum(len(block.time) for _, block in outcome.history)
+        totals = self.totals
+        totals.readings += readings
+        totals.windows += len(outcome.scores)
+        totals.anomalies += int(np.count_nonzero(outcome.scores.ratio > 1))
+        totals.opened += sum(transition.number == 0 for transition, _ in outcome.transitions)
+        totals.resolved += sum(alert.resolved_at is not None for alert in outcome.alerts)

@@ -1,0 +1,122 @@
+"""The streams that a worker has in memory: their store ids, partitions, counters and which have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.pipeline.family import COUNTERS, Pipeline
+from monitor.ports.store import Store, StreamState
+from monitor.records.batches import NEVER, Bool, Float64, Int32, Int64, Readings
+
+READINGS = 4  # so many of the counters count readings: accepted, late, duplicate, future
+
+
+class Streams:
+    """The streams of one family that are in memory: their store ids, partitions, and which have changed."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.ids: Int64 = np.zeros(0, np.int64)  # -1 = not opened
+        self.partition: Int32 = np.zeros(0, np.int32)
+        self._changed: Bool = np.zeros(0, bool)
+        self._earlier: Int64 = np.zeros((0, len(COUNTERS)), np.int64)  # counted before the pipeline's counters began
+        self._counted: Int64 = np.zeros(0, np.int64)  # readings, as the store has it
+        self._clock: Int64 = np.zeros(0, np.int64)  # time of the newest reading then, ns
+        self._rate: Float64 = np.zeros(0)  # readings a second, between the two newest commits that brought any
+
+    def strangers(self, readings: Readings) -> bool:
+        """Whether some of these streams are seen for the first time."""
+        self._grow()
+        return len(readings) > 0 and bool(self.ids[readings.stream].min() < 0)
+
+    def open(self, readings: Readings, store: Store, run: str) -> set[str]:
+        """Fetch id and state of the strangers among them; returns parts of states that no longer fit."""
+        codes, first = np.unique(readings.stream, return_index=True)
+        unknown = self.ids[codes] < 0
+        new = codes[unknown]
+        return self._take(new, readings.partition[first[unknown]], store, run)
+
+    def wake(self, names: Sequence[str], partition: int, store: Store, run: str) -> None:
+        """Fetch streams of a partition that have brought nothing since it was assigned."""
+        codes = self.pipeline.index.intern(names)
+        self._grow()
+        new = codes[self.ids[codes] < 0]
+        self._take(new, np.full(len(new), partition, np.int32), store, run)
+
+    def _take(self, new: Int32, partition: Int32, store: Store, run: str) -> set[str]:
+        names = [self.pipeline.index.name(code) for code in new.tolist()]
+        opened = store.open_streams(run, self.pipeline.name, names)
+        rebuilt = self.pipeline.load(new, [stream.state for stream in opened])
+        self.ids[new] = [stream.id for stream in opened]
+        self.partition[new] = partition
+        saved = np.array([stream.counts for stream in opened], np.int64).reshape(-1, len(COUNTERS))
+        self._earlier[new] = saved - self.pipeline.counters(new)  # 0, unless the state had to be rebuilt
+        self._counted[new] = saved[:, :READINGS].sum(axis=1)
+        self._clock[new], self._rate[new] = self.pipeline.clock(new), 0.0
+        return rebuilt
+
+    def seen(self, readings: Readings) -> None:
+        """These readings are being processed."""
+        self.partition[readings.stream] = readings.partition
+        self._changed[readings.stream] = True
+
+    def touch(self, codes: Iterable[int]) -> None:
+        """The state of these streams has changed without a reading."""
+        self._changed[list(codes)] = True
+
+    def changes(self) -> list[StreamState]:
+        """State of every stream that changed since the last `settled`."""
+        codes = np.flatnonzero(self._changed).astype(np.int32)
+        if not len(codes):
+            return []
+        clock, totals = self.pipeline.clock(codes), self._totals(codes)
+        first, gaps, out_of_range = totals.T[:-2], totals.T[-2], totals.T[-1]
+        columns = (self.ids[codes], self.partition[codes], clock, *first)
+        more = (self._counted[codes], gaps, out_of_range, self.pipeline.seen(codes), self._rates(codes, clock, totals))
+        rows, rest = ([column.tolist() for column in some] for some in (columns, more))
+        return list(map(StreamState._make, zip(*rows, self.pipeline.dump(codes), *rest, strict=True)))
+
+    def settled(self) -> None:
+        """A commit has made the states durable."""
+        codes = np.flatnonzero(self._changed)
+        totals, clock = self._totals(codes), self.pipeline.clock(codes)
+        self._rate[codes] = self._rates(codes, clock, totals)
+        self._counted[codes], self._clock[codes] = totals[:, :READINGS].sum(axis=1), clock
+        self._changed[:] = False
+
+    def drop(self, partitions: Sequence[int] | None = None) -> None:
+        """Forget the streams of these partitions, or all of them."""
+        self._grow()
+        ours = self.ids >= 0
+        if partitions is not None:
+            ours &= np.isin(self.partition, np.asarray(partitions, np.int32))
+        codes = np.flatnonzero(ours).astype(np.int32)
+        self.pipeline.forget(codes)
+        self.ids[codes] = -1
+        self._changed[codes] = False
+
+    def _totals(self, codes: NDArray[np.integer]) -> Int64:
+        """The counters of each stream since it was first seen, (n, 7)."""
+        return np.asarray(self._earlier[codes] + self.pipeline.counters(codes))
+
+    def _rates(self, codes: NDArray[np.integer], clock: Int64, totals: Int64) -> Float64:
+        """Readings a second of event time since the last commit; as it was where the clock has not moved since."""
+        moved = (clock > self._clock[codes]) & (self._clock[codes] != NEVER)
+        seconds = np.where(moved, clock - self._clock[codes], 1) / 1e9
+        brought = totals[:, :READINGS].sum(axis=1) - self._counted[codes]
+        return np.asarray(np.where(moved, brought / seconds, self._rate[codes]))
+
+    def _grow(self) -> None:
+        more = max(len(self.pipeline.index), 64) - len(self.ids)
+        if more > 0:
+            more += len(self.ids)  # at least double
+            self.ids = np.concatenate([self.ids, np.full(more, -1, np.int64)])
+            self.partition = np.concatenate([self.partition, np.zeros(more, np.int32)])
+            self._changed = np.concatenate([self._changed, np.zeros(more, bool)])
+            self._earlier = np.concatenate([self._earlier, np.zeros((more, len(COUNTERS)), np.int64)])
+            self._counted = np.concatenate([self._counted, np.zeros(more, np.int64)])
+            self._clock = np.concatenate([self._clock, np.full(more, NEVER, np.int64)])
+            self._rate = np.concatenate([self._rate, np.zeros(more)])

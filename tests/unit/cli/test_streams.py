@@ -1,0 +1,115 @@
+"""`watchkeeper streams`: how streams are doing, and what they wait for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from monitor.cli import streams as command
+from monitor.config.families import Family
+from monitor.errors import SettingsError
+from monitor.ports.store import Commit, ModelRow
+from monitor.records.alerts import Alert, AlertState
+from monitor.store.sql import SqlStore, open_store
+from tests.store_rows import alert, state
+
+DAY = 1_700_000_000 * 10**9
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/w.db"
+
+
+@pytest.fixture
+def store(url: str) -> SqlStore:
+    made = open_store(url)
+    family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 8}, "train": {"after": 2000}})
+    made.note_settings("live", "machines", family.model_dump_json())
+    made.note_settings("live", "pumps", family.model_copy(update={"interval": None}).model_dump_json())
+    return made
+
+
+def fill(store: SqlStore, name: str, family: str = "machines", **more: Any) -> None:
+    stream = store.open_streams("live", family, [name])[0]
+    store.commit(Commit("live", streams=[state(stream.id, b"", DAY)._replace(before=None, **more)]))
+
+
+def of_kind(kind: str, stream: str = "m-1", state_: AlertState = AlertState.OPEN) -> Alert:
+    return replace(alert(stream=stream, opened_at=len(kind)), kind=kind, state=state_)
+
+
+def run(url: str, *arguments: str) -> str:
+    result = CliRunner().invoke(command.app, [*arguments, "--url", url])
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+def test_what_each_stream_waits_for(store: SqlStore, url: str) -> None:
+    fill(store, "m-1", seen=812, rate=0.1, gaps=2, out_of_range=3)
+    fill(store, "m-2", seen=812)
+    fill(store, "m-3", seen=2000)
+    fill(store, "p-1", "pumps", seen=10)
+    shown = {row["name"]: row["readiness"] for row in json.loads(run(url, "list", "--json"))}
+    assert shown == {
+        "m-1": "waits for a model: 812 of 2,000 readings, about 3 h 18 min",
+        "m-2": "waits for a model: 812 of 2,000 readings, about 3 h 18 min",
+        "m-3": "waits for the training of its model",
+        "p-1": "waits for a model: 10 of 2,000 readings",
+    }
+    store.add_model(ModelRow(id="0123456789abcdef", family="machines", path="", manifest=""))
+    fill(store, "m-1", seen=-1)
+    shown = {row["name"]: row["readiness"] for row in json.loads(run(url, "list", "--json", "--family", "machines"))}
+    assert (shown["m-1"], shown["m-3"]) == ("ready, model 0123456789ab", "waits to join model 0123456789ab")
+
+
+def test_states_are_the_kinds_of_open_alerts(store: SqlStore, url: str) -> None:
+    for name in ("m-1", "m-2"):
+        fill(store, name)
+    kinds = [of_kind("silent"), of_kind("anomaly"), of_kind("frozen", state_=AlertState.RESOLVED)]
+    store.commit(Commit("live", alerts=[replace(a, id=alert(opened_at=i).id) for i, a in enumerate(kinds)]))
+    assert [row["state"] for row in json.loads(run(url, "list", "--json"))] == ["anomaly, silent", "ok"]
+    store.commit(Commit("live", alerts=[replace(of_kind("gateway", ""), id=alert(opened_at=9).id)]))
+    assert [row["state"] for row in json.loads(run(url, "list", "--json"))] == ["anomaly, gateway, silent", "gateway"]
+
+
+def test_one_stream(store: SqlStore, url: str) -> None:
+    fill(store, "m-1", seen=812, rate=0.1, gaps=2, out_of_range=3)
+    shown = json.loads(run(url, "show", "m-1", "--json"))
+    expected = {"gaps": 2, "out_of_range": 3, "late": 3, "duplicate": 2, "future": 1, "seen": 812, "needed": 2000}
+    assert {name: shown[name] for name in expected} == expected
+    assert (shown["last_time"], shown["eta_s"], shown["ready"]) == ("2023-11-14T22:13:20Z", 11_880.0, False)
+    assert shown["lateness_s"] > 0
+    text = run(url, "show", "m-1")
+    assert all(part in text for part in ("m-1", "2023-11-14 22:13:20", "0.1/s", "812 of 2,000 readings"))
+    table = run(url, "list")
+    assert all(part in table for part in ("m-1", "readiness", "812 of 2,000, 3 h 18 min"))
+
+
+def test_names_that_are_none_or_too_many(store: SqlStore, url: str) -> None:
+    assert run(url, "list") == "No streams in run live.\n"
+    fill(store, "m-1")
+    fill(store, "m-1", "pumps")
+    with pytest.raises(SettingsError, match="no stream called 'm-9'"):
+        run(url, "show", "m-9")
+    with pytest.raises(SettingsError, match="machines, pumps; choose one with --family"):
+        run(url, "show", "m-1")
+    assert json.loads(run(url, "show", "m-1", "--family", "pumps", "--json"))["family"] == "pumps"
+    with pytest.raises(SettingsError, match="no run is called july; there are: live"):
+        run(url, "list", "--run", "july")
+    result = CliRunner().invoke(command.app, ["list", "--url", url, "--limit", "1"])
+    assert result.stderr == "There are more than these 1 streams; --limit N shows more.\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (11_880, "3 h 18 min"), (200_000, "2 d 7 h")],
+)
+def test_lengths_of_time_in_words(seconds: float, text: str) -> None:
+    assert command.in_words(seconds) == text

@@ -1,0 +1,159 @@
+"""Artefacts: whole or not at all, checked when read, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import models
+from models.artefacts.artefact import GRAPH, MANIFEST, WEIGHTS
+from models.networks.dense import Dense
+
+if TYPE_CHECKING:
+    from models.networks.detector import Detector
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    windows = np.random.default_rng(0).normal(size=(40, 8, 1))
+    return models.create("dense", length=8, channels=1, epochs=1).fit(windows)
+
+
+@pytest.fixture
+def saved(detector: Detector, tmp_path: Path) -> Path:
+    detector.save(tmp_path / "pump", channel_names=["bearing"], span=(10, 20))
+    return tmp_path / "pump"
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**manifest, **changes}))
+
+
+def test_manifest_says_what_people_ask_about(saved: Path) -> None:
+    manifest = json.loads((saved / MANIFEST).read_text())
+
+    assert (manifest["kind"], manifest["length"], manifest["channels"]) == ("dense", 8, 1)
+    assert manifest["channel_names"] == ["bearing"]
+    assert manifest["data"]["span"] == [10, 20]
+    assert manifest["data"]["windows"] == 40
+    assert len(manifest["data"]["sha256"]) == len(manifest["sha256"]) == len(manifest["graph_sha256"]) == 64
+    assert {"mean", "std", "quantiles"} <= manifest["training_scores"].keys()
+    assert {"watchkeeper", "torch", "onnx", "onnxruntime", "numpy", "safetensors"} == manifest["versions"].keys()
+
+
+def test_nothing_else_is_left_in_the_folder(saved: Path) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == [MANIFEST, GRAPH, WEIGHTS]
+    assert [path.name for path in saved.parent.iterdir()] == ["pump"]
+
+
+def test_saving_again_replaces(detector: Detector, saved: Path) -> None:
+    detector.save(saved, channel_names=["gearbox"])
+
+    assert json.loads((saved / MANIFEST).read_text())["channel_names"] == ["gearbox"]
+    assert [path.name for path in saved.parent.iterdir()] == ["pump"]
+
+
+def test_something_else_is_not_overwritten(detector: Detector, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "keep.txt").write_text("mine")
+
+    with pytest.raises(models.ArtefactError, match="not an artefact"):
+        detector.save(tmp_path / "notes")
+    assert (tmp_path / "notes" / "keep.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", [GRAPH, WEIGHTS])
+def test_changed_files_are_refused(saved: Path, name: str) -> None:
+    body = bytearray((saved / name).read_bytes())
+    body[-1] ^= 1
+    (saved / name).write_bytes(body)
+
+    with pytest.raises(models.ArtefactError, match="sha256"):
+        models.load(saved)
+
+
+def test_a_graph_for_another_shape_is_refused(saved: Path) -> None:
+    rewrite(saved, length=9)
+
+    with pytest.raises(models.ArtefactError, match="not for windows of 9 x 1"):
+        models.load(saved)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"kind": "tree"}, {"config": {"hiden": 3}}, {"training_scores": {"mean": 1}}, {"scaler": {"centre": [0]}},
+     {"scaler": {"centre": [0, 0], "scale": [1, 1]}}, {"scaler": {"centre": [0], "scale": [0]}},
+     {"scaler": {"centre": 0, "scale": 1}}, {"scaler": {"centre": [None], "scale": [1]}},
+     {"length": "x"}, {"chunk": "all"}, {"chunk": 0}],
+)  # fmt: skip
+def test_a_manifest_that_does_not_fit_is_refused(saved: Path, changes: dict[str, Any]) -> None:
+    rewrite(saved, **changes)
+
+    with pytest.raises(models.ArtefactError):
+        models.load(saved)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}'])
+def test_another_manifest_is_refused(saved: Path, text: str) -> None:
+    (saved / MANIFEST).write_text(text)
+
+    with pytest.raises(models.ArtefactError, match=MANIFEST):
+        models.load(saved)
+
+
+def test_the_previous_format_asks_for_a_training(saved: Path) -> None:
+    rewrite(saved, format=2)
+
+    with pytest.raises(models.ArtefactError, match="format 2, but this version reads format 3; train the model again"):
+        models.load(saved)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, GRAPH, WEIGHTS])
+def test_a_missing_file_is_named(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+
+    with pytest.raises(models.ArtefactError, match=name):
+        models.load(saved)
+
+
+class Trap:
+    """Sets a flag when it is unpickled."""
+
+    sprung = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (setattr, (Trap, "sprung", True))
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pth", "model.pkl", "model.bin", "model.joblib"])
+def test_pickles_are_refused_unread(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(pickle.dumps(Trap()))
+
+    with pytest.raises(models.ArtefactError, match="Pickled"):
+        models.load(tmp_path / name)
+    assert not Trap.sprung
+
+
+def test_a_pickle_in_the_place_of_the_graph_is_refused_unread(saved: Path) -> None:
+    body = pickle.dumps(Trap())
+    (saved / GRAPH).write_bytes(body)
+    rewrite(saved, graph_sha256=hashlib.sha256(body).hexdigest())
+
+    with pytest.raises(models.ArtefactError, match="cannot use the graph"):
+        models.load(saved)
+    assert not Trap.sprung
+
+
+def test_a_graph_that_computes_something_else_is_never_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    export = Dense.export
+    monkeypatch.setattr(Dense, "export", lambda net, graph, x: graph.node("Neg", export(net, graph, x)))
+
+    with pytest.raises(models.ArtefactError, match=r"apart from torch.*Dense\.export"):
+        models.create("dense", length=8, channels=1, epochs=1).fit(np.random.default_rng(0).normal(size=(40, 8, 1)))

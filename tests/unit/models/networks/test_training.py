@@ -1,0 +1,140 @@
+"""The epoch loop: what it learns from, when it stops, what it keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import models
+from models.configs import TrainingConfig
+from models.networks.base import Autoencoder, Optimizers, Reduce
+from models.networks.graph import Graph
+from models.networks.training import Trim, clean_edge, train
+
+
+class Level(Autoencoder):
+    """Rebuilds every window as one constant. Made for two readings and one channel."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 1, {})
+        self.level = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.level.expand_as(x)
+
+    def export(self, graph: Graph, x: str) -> str:
+        return x
+
+
+class Scripted(Level):
+    """Steps through validation losses that are given; the weight is the number of steps taken."""
+
+    def __init__(self, losses: list[float]) -> None:
+        super().__init__()
+        self.losses = losses
+
+    def optimizers(self, learning_rate: float) -> Optimizers:
+        return []
+
+    def training_step(self, x: Tensor, optimizers: Optimizers, reduce: Reduce) -> Tensor:
+        with torch.no_grad():
+            self.level.add_(1)  # in place, as optimisers do: a kept reference would follow
+        return torch.zeros(())
+
+    def loss(self, x: Tensor) -> Tensor:
+        return torch.full((len(x),), self.losses[int(self.level.item()) - 1])
+
+
+def constant(*levels: float) -> Tensor:
+    return torch.tensor(levels).reshape(-1, 1, 1).expand(-1, 2, 1).contiguous()
+
+
+PLAIN = TrainingConfig(epochs=6, batch_size=100, patience=2, keep=1.0)
+
+
+def test_the_best_weights_are_kept_not_the_last() -> None:
+    net = Scripted([5.0, 3.0, 4.0, 4.5, 1.0, 1.0])
+
+    history = train(net, constant(0.0), constant(0.0), PLAIN, progress=False)
+
+    assert history.best_epoch == 1
+    assert net.level.item() == 2  # the state after the second epoch, although two more were run
+    assert history.validation == pytest.approx((5.0, 3.0, 4.0, 4.5))
+
+
+def test_without_an_early_stop_all_epochs_run() -> None:
+    history = train(Scripted([6.0, 5.0, 4.0, 3.0, 2.0, 1.0]), constant(0.0), constant(0.0), PLAIN, progress=False)
+
+    assert (len(history.train), history.best_epoch) == (6, 5)
+
+
+def test_untrimmed_learns_from_every_window_alike() -> None:
+    config = TrainingConfig(epochs=400, batch_size=100, learning_rate=0.05, patience=400, keep=1.0)
+    data = constant(*[1.0] * 8, *[6.0] * 2)
+    net = Level()
+
+    train(net, data, data, config, progress=False)
+
+    assert net.level.item() == pytest.approx(2.0, abs=0.05)  # the mean
+
+
+def test_trimmed_does_not_learn_faults() -> None:
+    config = TrainingConfig(epochs=400, batch_size=100, learning_rate=0.05, patience=400, keep=0.6)
+    data = constant(*np.linspace(0.9, 1.1, 16).tolist(), *[6.0] * 4)
+    net = Level()
+
+    history = train(net, data, data, config, progress=False)
+
+    assert net.level.item() == pytest.approx(1.0, abs=0.05)
+    assert history.clean == pytest.approx(0.8)
+    assert history.refit_epoch > 0
+
+
+def test_trim_keeps_the_smallest_and_what_is_not_far_above() -> None:
+    losses = torch.tensor([1.0, 2.0, 2.5, 3.9, 100.0])
+
+    assert Trim(keep=0.4, reach=1.0)(losses).item() == pytest.approx(1.5)
+    assert Trim(keep=0.4, reach=2.0)(losses).item() == pytest.approx((1 + 2 + 2.5 + 3.9) / 4)
+    assert Trim(keep=1.0, reach=1.0)(losses).item() == pytest.approx(losses.mean().item())
+
+
+def test_without_a_gap_everything_is_clean() -> None:
+    losses = torch.from_numpy(np.exp(np.linspace(-3, 3, 200)))
+
+    assert (losses <= clean_edge(losses, TrainingConfig())).all()
+
+
+def test_the_first_gap_ends_the_clean_windows() -> None:
+    usual = np.exp(np.linspace(-1, 1, 100))
+    losses = torch.from_numpy(np.concatenate([usual, [30.0, 31.0, 200.0]]))
+
+    assert int((losses <= clean_edge(losses, TrainingConfig())).sum()) == 100
+
+
+def test_the_callers_random_state_is_left_alone() -> None:
+    before = torch.get_rng_state()
+
+    train(Level(), constant(1.0, 2.0), constant(1.0), PLAIN, seed=7, progress=False)
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False), (None, False)])
+def test_progress_is_shown_when_asked(capsys: pytest.CaptureFixture[str], progress: bool | None, shown: bool) -> None:
+    train(Level(), constant(1.0, 2.0), constant(1.0), PLAIN, progress=progress)
+
+    captured = capsys.readouterr()
+    assert ("validation loss" in captured.err) is shown
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"keep": 0.0}, {"keep": 1.5}, {"validation": 1.0}, {"reach": 0.5}, {"learning_rate": 0.0}]
+)
+def test_options_without_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(models.ConfigError, match="at least"):
+        models.create("dense", length=4, channels=1, **wrong)

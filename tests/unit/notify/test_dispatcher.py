@@ -1,0 +1,300 @@
+"""Delivery, retries, the circuit breaker and the thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+import structlog
+
+from monitor.errors import NotifyError, StoreError
+from monitor.notify.dispatcher import Dispatcher
+from monitor.notify.retry_schedule import TRIES
+from monitor.ports.notifier import Notifier
+from monitor.records.alerts import Delivery
+from monitor.testing.in_memory import ListNotifier
+
+SECOND = 10**9
+
+
+class Queue:
+    """An outbox of rows in a list: what a test wants to see, and nothing else."""
+
+    def __init__(self, *rows: Delivery) -> None:
+        self.rows = {row.id: row for row in rows}
+        self.due_at = {row.id: 0 for row in rows}
+        self.done: list[int] = []
+        self.given_up: dict[int, str] = {}
+        self.attempts: list[tuple[int, int, str]] = []  # (row, time in s, error)
+
+    def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
+        heads: dict[tuple[UUID, str], Delivery] = {}
+        for number, row in sorted(self.rows.items()):
+            if number not in self.done and number not in self.given_up and row.channel not in skip:
+                heads.setdefault((row.alert, row.channel), row)
+        return [row for row in heads.values() if self.due_at[row.id] <= now][:limit]
+
+    def delivered(self, delivery: Delivery, at: int) -> None:
+        self.done.append(delivery.id)
+
+    def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
+        self.attempts.append((delivery.id, at // SECOND, error))
+        self.rows[delivery.id] = replace(delivery, attempts=delivery.attempts + 1)
+        if retry_at is None:
+            self.given_up[delivery.id] = error
+        else:
+            self.due_at[delivery.id] = retry_at
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Bench:
+    """A dispatcher on a clock that a test turns, with the jitter in the middle of its band."""
+
+    def __init__(self, queue: Queue, notifiers: Mapping[str, Notifier]) -> None:
+        self.clock = Clock()
+        self.dispatcher = Dispatcher(queue, notifiers, self.clock, lambda: 0.5)
+
+    def run(self, seconds: int = 0, step: int = 1) -> int:
+        """Look at the outbox until it is quiet, each `step` seconds, for so long; return the tries."""
+        tried = 0
+        for _ in range(0, seconds + 1, step):
+            while count := self.dispatcher.run_once(self.clock.now):
+                tried += count
+            self.clock.now += step * SECOND
+        return tried
+
+
+def row(number: int, alert: int = 1, channel: str = "ops") -> Delivery:
+    return Delivery(
+        id=number, transition=UUID(int=number), alert=UUID(int=alert), channel=channel, payload="{}", attempts=0
+    )
+
+
+def failing(count: int, **hints: float | bool) -> list[Exception]:
+    return [NotifyError("HTTP 503", **hints) for _ in range(count)]  # type: ignore[arg-type] # hints are NotifyError's own
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with structlog.testing.capture_logs():
+        yield
+
+
+def test_due_messages_are_delivered_once() -> None:
+    queue, ops, log = Queue(row(1), row(2, channel="log")), ListNotifier(), ListNotifier()
+
+    assert Bench(queue, {"ops": ops, "log": log}).run(10) == 2
+
+    assert ([d.id for d in ops.received], [d.id for d in log.received], sorted(queue.done)) == ([1], [2], [1, 2])
+
+
+def test_a_failed_message_is_tried_again_on_schedule() -> None:
+    queue = Queue(row(1))
+    ops = ListNotifier(failing(4))
+
+    Bench(queue, {"ops": ops}).run(120)
+
+    assert [at for _, at, _ in queue.attempts] == [0, 5, 15, 30]
+    assert queue.done == [1]
+
+
+def test_messages_of_an_alert_keep_their_order_while_the_first_is_failing() -> None:
+    queue = Queue(row(1), row(2), row(3, alert=2))
+    ops = ListNotifier(failing(2))
+
+    Bench(queue, {"ops": ops}).run(60)
+
+    arrived = [d.id for d in ops.received]
+    assert arrived.index(1) < arrived.index(2)
+    assert {1, 2, 3} == set(arrived)
+
+
+def test_after_the_last_try_a_message_is_given_up_and_kept() -> None:
+    queue = Queue(row(1))
+    ops = ListNotifier(failing(200))
+
+    tried = Bench(queue, {"ops": ops}).run(80 * 3600, step=5)
+
+    assert len(TRIES) == tried
+    assert queue.given_up == {1: "HTTP 503"}
+    assert 72 * 3600 <= queue.attempts[-1][1] <= 73 * 3600
+
+
+def test_a_permanent_failure_is_not_tried_again() -> None:
+    queue = Queue(row(1), row(2))
+    ops = ListNotifier(failing(1, permanent=True))
+
+    assert Bench(queue, {"ops": ops}).run(600) == 2
+
+    assert (list(queue.given_up.values()), queue.done) == (["HTTP 503"], [2])
+
+
+def test_retry_after_is_a_minimum_for_the_whole_channel() -> None:
+    queue = Queue(row(1), row(2, alert=2))
+    ops = ListNotifier(failing(1, retry_after=40.0))
+    bench = Bench(queue, {"ops": ops})
+
+    assert bench.run(39) == 1
+    assert queue.due_at == {1: 40 * SECOND, 2: 0}  # in the row too, so that a restart does not forget it
+    assert bench.run(5) == 2
+    assert sorted(queue.done) == [1, 2]
+
+
+def test_a_retry_after_shorter_than_the_schedule_changes_nothing() -> None:
+    queue = Queue(row(1))
+    ops = ListNotifier(failing(1, retry_after=1.0))
+    bench = Bench(queue, {"ops": ops})
+
+    assert bench.run(4) == 1
+    assert bench.run(2) == 1
+
+
+def test_a_broken_channel_is_probed_once_a_minute_and_recovers_at_once() -> None:
+    queue = Queue(*(row(n, alert=n) for n in range(1, 31)))
+    ops = ListNotifier(failing(8))
+    bench = Bench(queue, {"ops": ops})
+
+    bench.run(400)
+
+    assert [at for _, at, _ in queue.attempts] == [0, 0, 0, 0, 0, 60, 120, 180]
+    assert len(queue.done) == 30
+
+
+def test_a_broken_channel_does_not_hold_another() -> None:
+    broken = [row(n, alert=n) for n in range(1, 500)]
+    queue = Queue(*broken, row(1000, alert=1000, channel="log"))
+    ops, log = ListNotifier(failing(10_000)), ListNotifier()
+
+    Bench(queue, {"ops": ops, "log": log}).run(5)
+
+    assert [d.id for d in log.received] == [1000]
+
+
+def test_four_failures_do_not_trip_the_breaker() -> None:
+    queue = Queue(*(row(n, alert=n) for n in range(1, 6)))
+    ops = ListNotifier(failing(4))
+
+    Bench(queue, {"ops": ops}).run(5)
+
+    assert {1, 2, 3, 4, 5} == set(queue.done)
+
+
+def test_success_resets_the_count_of_failures() -> None:
+    queue = Queue(*(row(n, alert=n) for n in range(1, 10)))
+    ops = ListNotifier(failing(4))
+    bench = Bench(queue, {"ops": ops})
+    bench.run()
+    ops.failures.extend(failing(4))
+
+    bench.run(20)
+
+    assert set(range(1, 10)) == set(queue.done)
+
+
+def test_a_channel_that_is_no_longer_configured_is_given_up_with_the_reason() -> None:
+    queue = Queue(row(1, channel="old"), row(2, channel="old"), row(3, alert=2))
+
+    Bench(queue, {"ops": ListNotifier()}).run(5)
+
+    assert {1, 2} == set(queue.given_up)
+    assert "no channel is named old" in queue.given_up[1]
+    assert queue.done == [3]
+
+
+def test_a_notifier_with_a_bug_is_a_failure_like_any_other() -> None:
+    queue = Queue(row(1))
+    ops = ListNotifier([ZeroDivisionError("oops")])
+
+    Bench(queue, {"ops": ops}).run(10)
+
+    assert [error for *_, error in queue.attempts] == ["ZeroDivisionError: oops"]
+    assert queue.done == [1]
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_the_thread_survives_an_outbox_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Flaky(Queue):
+        failures = 2
+
+        def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
+            if self.failures:
+                self.failures -= 1
+                raise StoreError("SQL is away")
+            return super().due(now, limit, skip)
+
+    monkeypatch.setattr("monitor.notify.dispatcher._BROKEN", 0.01)
+    queue, ops = Flaky(row(1)), ListNotifier()
+    dispatcher = Dispatcher(queue, {"ops": ops})
+
+    dispatcher.start()
+
+    assert eventually(lambda: queue.done == [1])
+    dispatcher.stop()
+    assert "dispatcher" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_run_once_lets_the_caller_see_an_outbox_that_fails() -> None:
+    class Broken(Queue):
+        def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
+            raise StoreError("SQL is away")
+
+    with pytest.raises(StoreError, match="SQL is away"):
+        Dispatcher(Broken(), {}).run_once(0)
+
+
+def test_stop_is_bounded_and_leaves_the_rest_due() -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    class Stuck:
+        def send(self, delivery: Delivery) -> None:
+            entered.set()
+            release.wait(10)
+
+    queue = Queue(row(1), row(2, alert=2))
+    dispatcher = Dispatcher(queue, {"ops": Stuck()})
+    dispatcher.start()
+    assert entered.wait(10)
+    thread = dispatcher._thread
+    assert thread is not None
+
+    began = time.monotonic()
+    dispatcher.stop(timeout=0.1)
+    dispatcher.stop(timeout=0.1)
+
+    assert time.monotonic() - began < 1
+    release.set()
+    thread.join(10)
+    assert queue.done == [1]
+
+
+def test_it_can_be_used_before_start_and_after_stop() -> None:
+    queue, ops = Queue(row(1)), ListNotifier()
+    dispatcher = Dispatcher(queue, {"ops": ops})
+
+    dispatcher.stop()
+    assert dispatcher.run_once(0) == 1
+    dispatcher.start()
+    dispatcher.start()
+    assert sum(thread.name == "dispatcher" for thread in threading.enumerate()) == 1
+    dispatcher.stop()
+    queue.rows[2], queue.due_at[2] = row(2), 0
+
+    assert dispatcher.run_once(0) == 1
+    assert queue.done == [1, 2]

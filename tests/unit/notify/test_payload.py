@@ -1,0 +1,160 @@
+"""The JSON that receivers build on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.notify.payload import MAX_BYTES, iso, payload
+from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition, alert_id
+
+T0 = 1_700_000_000 * 10**9
+STEP = 10 * 10**9
+ALERT = Alert(
+    id=alert_id("live", "temperature", "m-17", T0), run="live", family="temperature", stream="m-17",
+    severity=Severity.CRITICAL, opened_at=T0, started_at=T0 - STEP, last_at=T0, peak_ratio=2.5, peak_at=T0, windows=2,
+)  # fmt: skip
+OPENED = Transition(
+    alert=ALERT.id, number=0, at=T0, state=AlertState.OPEN, severity=Severity.CRITICAL, ratio=2.5, note="2 of 3"
+)
+
+
+def make_evidence(contribution: list[list[float]], channels: tuple[str, ...] = ("inlet", "bearing")) -> Evidence:
+    share = np.array(contribution, dtype=np.float32)
+    return Evidence(
+        alert=ALERT.id, start=T0, end=T0 + (len(share) - 1) * STEP, channels=channels,
+        values=np.arange(share.size, dtype=np.float32).reshape(share.shape),
+        reconstruction=np.zeros_like(share), contribution=share,
+    )  # fmt: skip
+
+
+def decoded(alert: Alert = ALERT, transition: Transition = OPENED, evidence: Evidence | None = None) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(payload(alert, transition, evidence), parse_constant=pytest.fail)
+    return message
+
+
+def test_the_message_in_full() -> None:
+    assert {
+        "type": "alert.opened",
+        "timestamp": "2023-11-14T22:13:20Z",
+        "data": {
+            "alert_id": str(ALERT.id),
+            "transition_id": str(OPENED.id),
+            "number": 0,
+            "run": "live",
+            "family": "temperature",
+            "stream": "m-17",
+            "kind": "anomaly",
+            "state": "open",
+            "severity": "critical",
+            "ratio": 2.5,
+            "peak_ratio": 2.5,
+            "peak_at": "2023-11-14T22:13:20Z",
+            "windows": 2,
+            "opened_at": "2023-11-14T22:13:20Z",
+            "started_at": "2023-11-14T22:13:10Z",
+            "last_at": "2023-11-14T22:13:20Z",
+            "resolved_at": None,
+            "actor": "monitor",
+            "note": "2 of 3",
+            "causes": [],
+            "facts": {},
+        },
+    } == decoded()
+
+
+@pytest.mark.parametrize(
+    ("state", "number", "kind"),
+    [
+        (AlertState.OPEN, 0, "alert.opened"),
+        (AlertState.OPEN, 3, "alert.updated"),
+        (AlertState.ACKNOWLEDGED, 1, "alert.acknowledged"),
+        (AlertState.SHELVED, 1, "alert.shelved"),
+        (AlertState.RESOLVED, 2, "alert.resolved"),
+    ],
+)
+def test_the_type_follows_the_state(state: AlertState, number: int, kind: str) -> None:
+    assert kind == decoded(transition=replace(OPENED, state=state, number=number))["type"]
+
+
+def test_a_resolved_alert_says_when() -> None:
+    resolved = replace(ALERT, state=AlertState.RESOLVED, resolved_at=T0 + STEP)
+
+    assert decoded(resolved)["data"]["resolved_at"] == "2023-11-14T22:13:30Z"
+
+
+def test_causes_are_the_three_largest_shares_with_their_place_in_the_window() -> None:
+    evidence = make_evidence([[0.0, 0.1], [0.05, 0.5], [0.3, 0.05]])
+
+    causes = decoded(evidence=evidence)["data"]["causes"]
+
+    assert [(c["channel"], c["offset_s"]) for c in causes] == [("bearing", 10.0), ("inlet", 20.0), ("bearing", 0.0)]
+    assert tuple(causes[0][k] for k in ("time", "share", "value", "expected")) == (
+        "2023-11-14T22:13:30Z",
+        0.5,
+        3.0,
+        0.0,
+    )
+
+
+def test_cells_without_a_share_are_no_causes() -> None:
+    causes = decoded(evidence=make_evidence([[0.0, float("nan")], [1.0, 0.0]]))["data"]["causes"]
+
+    assert [(c["channel"], c["share"]) for c in causes] == [("inlet", 1.0)]
+
+
+def test_a_window_of_one_reading_has_offset_zero() -> None:
+    assert decoded(evidence=make_evidence([[1.0, 0.0]]))["data"]["causes"][0]["offset_s"] == 0.0
+
+
+def test_facts_of_the_window_come_with_it() -> None:
+    facts = {"rr_s": 0.5, "rate_bpm": 120.0, "latency_s": 0.3}
+
+    assert decoded(evidence=replace(make_evidence([[1.0, 0.0]]), facts=facts))["data"]["facts"] == facts
+
+
+def test_numbers_that_are_not_finite_are_null() -> None:
+    message = decoded(replace(ALERT, peak_ratio=float("inf")), replace(OPENED, ratio=float("nan")))
+
+    assert (message["data"]["peak_ratio"], message["data"]["ratio"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1_500_000_000, "1970-01-01T00:00:01.500Z"),
+        (1_000_001_000, "1970-01-01T00:00:01.000001Z"),
+        (1_000_000_001, "1970-01-01T00:00:01.000000001Z"),
+        (-1, "1969-12-31T23:59:59.999999999Z"),
+    ],
+)
+def test_times_keep_every_digit(time: int, text: str) -> None:
+    assert text == iso(time)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_any_time_can_be_read_back(time: int) -> None:
+    text = iso(time)
+    seconds = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    fraction = text[20:-1].ljust(9, "0")
+
+    assert time == (seconds.days * 86400 + seconds.seconds) * 10**9 + int(fraction or 0)
+
+
+@given(st.text(min_size=1, alphabet=st.characters()).map(lambda text: text * 2000))
+def test_no_text_makes_the_message_too_long_or_unreadable(text: str) -> None:
+    alert = replace(ALERT, run=text, family=text, stream=text, kind=text)
+    change = replace(OPENED, actor=text, note=text)
+
+    message = payload(alert, change, make_evidence([[0.4, 0.3], [0.2, 0.1]], (text, text)))
+
+    assert len(message.encode()) < MAX_BYTES
+    assert json.loads(message)["data"]["stream"].endswith("…")

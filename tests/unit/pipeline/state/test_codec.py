@@ -1,0 +1,155 @@
+"""Saved state: what an older version wrote is read, rebuilt part by part, or refused; never misread.
+
+The files in `golden/` were written by the version in their name; a file that is there already must never change.
+`python -m tests.unit.pipeline.state.test_codec` writes those of this version.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.config.families import Family
+from monitor.errors import StoreError
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.pipeline.state.codec import MAGIC, READABLE, VERSION, StateCodec
+from monitor.pipeline.thresholds.base import Threshold
+from monitor.pipeline.thresholds.rolling import RollingThreshold
+from monitor.pipeline.thresholds.static import StaticThreshold
+from monitor.records.batches import Readings
+from monitor.records.streams import StreamIndex
+from monitor.testing.in_memory import DistanceScorer
+
+GOLDEN = Path(__file__).with_name("golden")
+FAMILIES: dict[str, dict[str, object]] = {
+    "sliding": {"interval": "1s", "window": {"length": 8}},
+    "two-channels": {
+        "interval": "10s",
+        "channels": ["a", "b"],
+        "window": {"length": 6, "hop": 3},
+        "align": {"lateness": 2},
+    },
+    "by-count": {"interval": "none", "window": {"length": 5}, "threshold": {"history": 100}},
+    "messages": {"interval": "none", "window": {"kind": "message", "length": 4}, "threshold": {"kind": "static"}},
+}
+REBUILT = {1: {"windower"}}  # parts of older versions that are not read: they begin anew
+ONE = np.array([0], np.int32)
+
+
+def pipeline(name: str, **changes: object) -> Pipeline:
+    wanted: dict[str, Any] = {"topic": "t", **FAMILIES[name], **changes}
+    wanted["threshold"] = {"n_std": 3.0, **wanted.get("threshold", {})}  # as when the golden files were written
+    family = Family.model_validate(wanted)
+    index = StreamIndex()
+    index.intern(["m-0"])
+    threshold: Threshold = RollingThreshold(3.0, 600 * 10**9)
+    if family.threshold.kind == "static":
+        threshold = StaticThreshold(3.0)
+    elif family.threshold.history.count is not None:
+        threshold = RollingThreshold(3.0, family.threshold.history.count, by_time=False)
+    made = Pipeline("f", family, index, threshold, "live")
+    one = np.ones(len(family.channels), np.float32)
+    made.adopt("0123456789abcdef", DistanceScorer(), {"m-0": Profile(one * 0, one, 1.0, 0.2, 50)})
+    return made
+
+
+def feed(made: Pipeline, first: int, count: int) -> bytes:
+    """Readings with a gap, a late one, a NaN and a fault; returns the scores as bytes."""
+    width, interval = made.family.width, made.family.interval or 10**9
+    at = np.arange(first, first + count)
+    time = 1_700_000_000 * 10**9 + at * interval
+    time[count // 2] -= 5 * interval
+    values = np.sin(np.arange(count * width, dtype=np.float32) + first).reshape(count, width)
+    values[count // 3, 0] = np.nan
+    values[-5:] *= 30
+    none = np.zeros(count, np.int32)
+    scores = made.process(Readings(none, time, values, none, at)).scores
+    return b"".join(column.tobytes() for column in (scores.end, scores.score, scores.limit, scores.ratio))
+
+
+def written(name: str) -> bytes:
+    made = pipeline(name)
+    feed(made, 0, 60)
+    return made.dump(ONE)[0]
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.bin")), ids=lambda path: path.stem)
+def test_an_old_state_is_read_or_refused(path: Path) -> None:
+    name, _, version = path.stem.rpartition("-v")
+    made = pipeline(name)
+    if int(version) not in READABLE:
+        with pytest.raises(StoreError, match=f"is of version {version}, this Watchkeeper reads up to"):
+            made.load(ONE, [path.read_bytes()])
+        return
+    lost = made.load(ONE, [path.read_bytes()])
+    assert lost <= REBUILT.get(int(version), set()), "the layout has changed: raise VERSION and add golden files"
+    if lost:
+        return
+    undisturbed = pipeline(name)
+    feed(undisturbed, 0, 60)
+    if int(version) == VERSION:
+        assert made.dump(ONE) == [path.read_bytes()]
+    assert feed(made, 60, 30) == feed(undisturbed, 60, 30)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_this_version_has_its_golden_file(name: str) -> None:
+    assert (GOLDEN / f"{name}-v{VERSION}.bin").read_bytes() == written(name)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda state: b"XX" + state[2:], "damaged"),
+        (lambda state: state[:-1], "cut short"),
+        (lambda state: state[:3], "damaged"),
+        (lambda state: state + b"\0", "cut short"),
+        (lambda state: MAGIC + (99).to_bytes(2, "little") + state[4:], "version 99"),
+    ],
+)
+def test_what_is_no_state_is_refused(damage: object, message: str) -> None:
+    assert callable(damage)
+    with pytest.raises(StoreError, match=message):
+        pipeline("sliding").load(ONE, [damage(written("sliding"))])
+
+
+def test_a_state_of_other_settings_is_rebuilt_and_goes_on() -> None:
+    made = pipeline("sliding", threshold={"n_std": 4, "history": "10m"})
+    assert made.load(ONE, [written("sliding")]) == {"threshold"}
+    feed(made, 60, 30)
+    assert not np.isnan(np.frombuffer(feed(made, 90, 30), np.uint8)).any()
+    limits = made._threshold.limits(ONE, np.array([2**40]))
+    assert limits[0] > 1.0  # begun again from the profile, not from nothing
+
+
+def test_a_layout_of_the_same_size_is_another_one() -> None:
+    """Two fields that change places would be read as each other."""
+
+    class Part:
+        def __init__(self, *names: str) -> None:
+            self.dtype = np.dtype([(name, np.int64) for name in names])
+            self.loaded = 0
+
+        def dump(self, codes: object) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+            return np.zeros(1, self.dtype)
+
+        def load(self, codes: object, rows: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
+            self.loaded += len(rows)
+
+    one, other = Part("a", "b"), Part("b", "a")
+    state = StateCodec([("p", one, b"")]).dump(ONE)
+    assert list(StateCodec([("p", other, b"")]).load(ONE, state)) == ["p"]
+    assert StateCodec([("p", one, b"")]).load(ONE, state) == {}
+    assert (one.loaded, other.loaded) == (1, 0)
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for each in FAMILIES:
+        file = GOLDEN / f"{each}-v{VERSION}.bin"
+        if not file.exists():
+            file.write_bytes(written(each))

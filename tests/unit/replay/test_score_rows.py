@@ -1,0 +1,107 @@
+"""What `score` works out beside the pipeline: intervals, anomaly scores, refusals of `replay`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.errors import ModelError, SettingsError, StoreError
+from monitor.ports.store import ModelRow
+from monitor.records.batches import Poll, Readings
+from monitor.replay.bounded_run import Between, Pinned, begin
+from monitor.replay.score_rows import anomaly_score, common_interval
+from monitor.store.memory import MemoryStore
+
+SECOND = 10**9
+
+
+def test_the_interval_is_the_step_of_most_readings() -> None:
+    time = np.arange(100, dtype=np.int64) * 300 * SECOND
+    assert common_interval(time) == 300 * SECOND
+    assert common_interval(np.delete(time, [3, 4, 50])) == 300 * SECOND
+    assert common_interval(np.sort(np.concatenate([time, time[:9]]))) == 300 * SECOND
+
+
+def test_irregular_times_have_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    assert common_interval(np.sort(rng.integers(0, 10**12, 100))) is None
+    assert common_interval(np.zeros(5, np.int64)) is None
+    assert common_interval(np.zeros(1, np.int64)) is None
+    half = np.cumsum(np.where(np.arange(400) % 3 == 0, SECOND // 4, SECOND))  # a grid of 1 s would drop many
+    assert common_interval(half.astype(np.int64)) is None
+
+
+def test_the_anomaly_score_rises_with_the_ratio_within_0_and_1() -> None:
+    ratio = np.array([0, 0.5, 1, 2, 1e3, 1e6], np.float32)
+    score = anomaly_score(ratio)
+    assert score[2] == 0.5
+    assert (np.diff(score) > 0).all()
+    assert score.min() >= 0
+    assert score.max() < 1
+    assert np.isnan(anomaly_score(np.array([np.nan], np.float32))).all()
+
+
+@pytest.mark.parametrize("name", ["live", "LIVE", " ", ""])
+def test_a_replay_is_never_called_live(name: str) -> None:
+    with pytest.raises(SettingsError, match="--name"):
+        begin(MemoryStore(), name, [])
+
+
+def test_a_replay_needs_a_model_and_a_free_name() -> None:
+    store = MemoryStore()
+    with pytest.raises(ModelError, match="watchkeeper train"):
+        begin(store, "r", ["pumps"])
+    store.add_model(ModelRow(id="0" * 64, family="pumps", path="nowhere", manifest="{}"))
+    begin(store, "r", ["pumps"])
+    store.open_streams("r", "pumps", ["p-1"])
+    with pytest.raises(StoreError, match="exists already"):
+        begin(store, "r", ["pumps"])
+    begin(store, "r", ["pumps"], replace=True)
+
+
+class Listed:
+    """A source with one poll."""
+
+    def __init__(self, time: list[int]) -> None:
+        self._time = np.array(time, np.int64)
+
+    def poll(self, timeout: float) -> Poll:
+        none = np.zeros(len(self._time), np.int32)
+        readings = Readings(none, self._time, none[:, None].astype(np.float32), none, none.astype(np.int64))
+        return Poll({"f": readings}, records=len(none), finished=True)
+
+    def commit(self, positions: object) -> None: ...
+
+    def hold(self, seconds: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "kept"),
+    [(None, None, [1, 2, 3]), (2, None, [2, 3]), (None, 3, [1, 2]), (2, 3, [2])],
+)
+def test_a_time_range_takes_its_start_and_leaves_its_end(start: int | None, end: int | None, kept: list[int]) -> None:
+    poll = Between(Listed([1, 2, 3]), start, end).poll(0)
+    assert poll.readings["f"].time.tolist() == kept
+    assert poll.records == 3
+
+
+def test_a_replay_keeps_the_models_it_began_with() -> None:
+    class Counting:
+        holding = False
+        refreshed = 0
+
+        def refresh(self, pipelines: object) -> None:
+            self.refreshed += 1
+
+        def request(self, pipeline: object, stream_ids: object) -> None: ...
+
+        def trains(self, family: str) -> bool:
+            return False
+
+    models = Counting()
+    pinned = Pinned(models)
+    pinned.refresh({})
+    pinned.refresh({})
+    assert models.refreshed == 1

@@ -1,0 +1,134 @@
+"""The schema: what migrations make is what schema.py says, and only a fitting one is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from monitor.errors import StoreError
+from monitor.store import migrations, schema
+from monitor.store.engine import connect
+from monitor.store.outbox import open_outbox
+from monitor.store.queries import open_reader
+from monitor.store.sql import open_store
+
+
+def test_the_history_is_one_line_in_the_order_of_file_names() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+
+    assert scripts.get_current_head() == migrations.head()
+    assert {script.revision for script in scripts.walk_revisions()} == migrations.known()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/a %41 b.db"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+def stamp(url: str, revision: str) -> None:
+    database = connect(url)
+    with database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+    database.close()
+
+
+def test_migrations_and_tables_agree(url: str) -> None:
+    assert migrations.current(url) is None
+    assert migrations.upgrade(url) == migrations.current(url) == migrations.head()
+    assert migrations.upgrade(url) == migrations.head()
+    database = connect(url)
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, schema.metadata) == []
+    database.close()
+
+
+def test_downgrade_leaves_nothing(url: str) -> None:
+    migrations.upgrade(url)
+    database = connect(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with database.reading() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    database.close()
+
+
+def test_another_schema_is_refused_with_the_way_out(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrations.upgrade(url)
+    stamp(url, "9999")
+    with pytest.raises(StoreError, match="newer than this version of Watchkeeper"):
+        open_store(url)
+    stamp(url, "0001")
+    monkeypatch.setattr(migrations, "head", lambda: "0002")
+    with pytest.raises(StoreError, match=r"too old.*watchkeeper db upgrade"):
+        open_store(url)
+
+
+@pytest.mark.postgres
+def test_an_empty_server_is_never_migrated_by_itself(postgres_url: str) -> None:
+    with pytest.raises(StoreError, match="watchkeeper db upgrade"):
+        open_store(postgres_url)
+    assert migrations.current(postgres_url) is None
+
+
+def test_only_a_store_makes_a_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    for opens in (open_reader, open_outbox, lambda url: open_store(url, migrate=False)):
+        with pytest.raises(StoreError, match="no such file"):
+            opens(url)
+    assert list(tmp_path.iterdir()) == []
+    open_store(url).close()
+    open_reader(url).close()
+
+
+def test_a_failed_upgrade_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "half.db"
+    with sqlite3.connect(path) as mine:
+        mine.execute("CREATE TABLE dead_letters (mine TEXT)")  # the last table of the first revision
+    mine.close()
+    with pytest.raises(StoreError, match="already exists"):
+        migrations.upgrade(f"sqlite:///{path}")
+    database = connect(f"sqlite:///{path}")
+    with database.reading() as connection:
+        assert inspect(connection).get_table_names() == ["dead_letters"]
+    database.close()
+
+
+def test_processes_that_start_together_share_a_new_file(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from monitor.store.sql import open_store
+print("ready", flush=True)
+sys.stdin.readline()
+store = open_store("sqlite:///{tmp_path}/new.db")
+print(store.take("live", [("t", 0)])["t", 0].epoch)
+store.close()
+"""
+    start = [sys.executable, "-c", code]
+    workers = [subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    assert sorted(int(worker.communicate()[0]) for worker in workers) == [1, 2, 3]

@@ -1,0 +1,124 @@
+"""From history to a model: windows never span gaps, scaling survives constant channels, profiles come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.config.families import Family
+from monitor.errors import ModelError
+from monitor.pipeline.scoring.stream_scaling import Profile, robust_scale
+from monitor.ports.store import HistoryBlock
+from monitor.records.batches import Float32
+from monitor.testing.in_memory import DistanceScorer
+from monitor.training import fit
+
+SECOND = 10**9
+
+
+@dataclass
+class Recording(DistanceScorer):
+    """A detector that keeps what it was trained on."""
+
+    seen: list[Float32] = field(default_factory=list)
+
+    def fit(self, windows: Float32) -> None:
+        self.seen.append(windows)
+
+    def save(self, path: Path) -> None:
+        path.mkdir(parents=True)
+        (path / "manifest.json").write_text('{"sha256": "ab12"}')
+
+
+@dataclass
+class Plain:
+    mean: float
+    std: float
+    count: int
+
+
+def summarise(scores: Float32) -> Plain:
+    return Plain(float(scores.mean()), float(scores.std()), len(scores))
+
+
+def family(**changes: object) -> Family:
+    return Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}, **changes})
+
+
+def block(first: int, values: list[float]) -> HistoryBlock:
+    time = (np.arange(len(values)) + first) * SECOND
+    return HistoryBlock(1, time, np.array(values, np.float32)[:, None])
+
+
+def test_no_training_window_spans_a_gap() -> None:
+    detector = Recording()
+    history = [("a", block(0, list(range(40)))), ("a", block(100, list(range(100, 140))))]
+
+    fit.train(family(scale="none"), history, lambda: detector, summarise)
+
+    steps = np.diff(detector.seen[0][:, :, 0], axis=1)
+    assert len(detector.seen[0]) == 2 * 37
+    assert (steps == 1).all()
+
+
+def test_every_stream_is_scaled_by_its_own_profile_and_pooled_in_time_order() -> None:
+    detector = Recording()
+    rng = np.random.default_rng(0)
+    history = [
+        ("hot", block(0, (90 + 5 * rng.normal(size=200)).tolist())),
+        ("cold", block(50, (10 + rng.normal(size=200)).tolist())),
+    ]
+
+    _, profiles = fit.train(family(), history, lambda: detector, summarise)
+
+    assert abs(float(detector.seen[0].mean())) < 0.2
+    assert abs(float(detector.seen[0].std()) - 1) < 0.2
+    assert float(profiles["hot"].center[0]) == pytest.approx(90, abs=2)
+    assert float(profiles["cold"].scale[0]) == pytest.approx(1, rel=0.3)
+
+
+def test_too_little_history_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(ModelError, match=r"32 complete windows of 4 readings; collect more"):
+        fit.train(family(), [("a", block(0, [1.0] * 20))], Recording, summarise)
+
+
+def test_enrolling_leaves_out_streams_with_too_little_history() -> None:
+    history = [("short", block(0, [1.0] * 10)), ("long", block(0, np.arange(60.0).tolist()))]
+
+    assert fit.enrol(family(), history, DistanceScorer(), summarise).keys() == {"long"}
+
+
+def test_a_constant_channel_gets_a_scale_of_its_level() -> None:
+    center, scale = robust_scale(np.column_stack([np.full(50, 200.0), np.zeros(50)]).astype(np.float32))
+
+    np.testing.assert_allclose(center, [200, 0])
+    np.testing.assert_allclose(scale, [2, 1e-6], rtol=1e-6)
+
+
+def test_profiles_come_back_from_disk(tmp_path: Path) -> None:
+    one = np.ones(2, np.float32)
+    profiles = {"pump ü": Profile(one, 2 * one, 0.5, 0.25, 77), "b": Profile(3 * one, one, 1.5, 0.5, 3)}
+
+    row = fit.save(tmp_path, "pumps", Recording(), profiles)
+    loaded = fit.load_profiles(Path(row.path))
+
+    assert row.id == "ab12"
+    assert list(loaded) == list(profiles)
+    for name, profile in profiles.items():
+        np.testing.assert_array_equal(loaded[name].center, profile.center)
+        np.testing.assert_array_equal(loaded[name].scale, profile.scale)
+        assert loaded[name].score_mean == profile.score_mean
+        assert (loaded[name].score_std, loaded[name].score_count) == (profile.score_std, profile.score_count)
+
+
+def test_damaged_profiles_are_refused(tmp_path: Path) -> None:
+    row = fit.save(
+        tmp_path, "pumps", Recording(), {"a": Profile(np.ones(1, np.float32), np.ones(1, np.float32), 1, 1, 1)}
+    )
+    (Path(row.path) / "profiles.safetensors").write_bytes(b"nonsense")
+
+    with pytest.raises(ModelError, match="train the family again"):
+        fit.load_profiles(Path(row.path))

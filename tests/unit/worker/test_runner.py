@@ -1,0 +1,517 @@
+"""The worker's loop over the in-memory twins: what it does when SQL is away, and when its partitions are taken."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from monitor.config.durations import Span
+from monitor.config.families import Family
+from monitor.errors import FencedError, StoreError
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.pipeline.thresholds.rolling import RollingThreshold
+from monitor.ports.source import Assignments
+from monitor.ports.store import Commit, ModelRow, OpenedStream, Position
+from monitor.records.batches import Poll, TopicPartition
+from monitor.records.streams import StreamIndex
+from monitor.records.totals import Totals
+from monitor.sources.formats.json_messages import JsonDecoder
+from monitor.sources.memory import ListSource, Record
+from monitor.store.memory import MemoryStore
+from monitor.testing.in_memory import DistanceScorer
+from monitor.worker import committer
+from monitor.worker.options import Plan
+from monitor.worker.runner import Runner
+
+P0, P1 = ("t", 0), ("t", 1)
+MODEL = ModelRow(id="0123456789abcdef", family="f", path="", manifest="")
+FAMILY = Family.model_validate(
+    {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}, "threshold": {"history": "60s"}}
+)
+
+
+def away() -> StoreError:
+    return StoreError("SQL is away", transient=True)
+
+
+class ShakyStore(MemoryStore):
+    """Raises the next error scripted for a method, if any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: dict[str, list[Exception | None]] = {"take": [], "open": [], "commit": []}
+        self.add_model(MODEL)
+
+    def _shake(self, what: str) -> None:
+        error = self.errors[what].pop(0) if self.errors[what] else None
+        if error is not None:
+            raise error
+
+    def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
+        self._shake("take")
+        return super().take(run, partitions)
+
+    def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
+        self._shake("open")
+        return super().open_streams(run, family, names)
+
+    def commit(self, commit: Commit) -> None:
+        self._shake("commit")
+        super().commit(commit)
+
+
+class Models:
+    """One model for good."""
+
+    holding = False
+
+    def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
+        one = np.ones(1, np.float32)
+        for pipeline in pipelines.values():
+            if not pipeline.model:
+                profiles = {f"m-{i}": Profile(one * 0, one, 1.0, 0.2, 50) for i in range(4)}
+                pipeline.adopt(MODEL.id, DistanceScorer(), profiles)
+
+    def trains(self, family: str) -> bool:
+        return False
+
+    def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
+        raise AssertionError("every stream has a profile")
+
+
+class Source(ListSource):
+    """Calls `meanwhile` when it is held, as a group calls its members at any time."""
+
+    meanwhile: Callable[[Source], None] | None = None
+    held = 0
+
+    def hold(self, seconds: float) -> None:
+        self.held += 1
+        if self.meanwhile is not None:
+            act, self.meanwhile = self.meanwhile, None
+            act(self)
+
+
+class World:
+    """Two partitions with a stream each, a store, and workers on them."""
+
+    def __init__(self, readings: int = 40) -> None:
+        rng = np.random.default_rng(0)
+        self.store = ShakyStore()
+        self.sources: list[Source] = []
+        self.meanwhile: Callable[[Source], None] | None = None
+        self.logs: dict[TopicPartition, list[Record]] = {
+            P0: [self._record("m-0", at, rng) for at in range(readings)],
+            P1: [self._record("m-1", at, rng) for at in range(readings)],
+        }
+
+    @staticmethod
+    def _record(name: str, at: int, rng: np.random.Generator) -> Record:
+        value = float(rng.normal()) * (20 if 20 <= at < 28 else 1)
+        return name.encode(), json.dumps({"time": 1_700_000_000 + at, "value": value}).encode()
+
+    def runner(
+        self,
+        *,
+        patience: float = 0.0,
+        interval: float = 0.0,
+        partitions: Sequence[TopicPartition] = (P0, P1),
+        family: Family = FAMILY,
+    ) -> Runner:
+        index = StreamIndex()
+        pipeline = Pipeline("f", family, index, RollingThreshold(3.0, 60 * 10**9), "live")
+        logs = {partition: self.logs[partition] for partition in partitions}
+
+        def connect(listener: Assignments) -> Source:
+            source = Source(logs, {"t": ("f", JsonDecoder(family, index))}, listener, batch=7)
+            source.meanwhile, self.meanwhile = self.meanwhile, None
+            self.sources.append(source)
+            return source
+
+        plan = Plan(interval=interval, until_end=True, patience=patience, announce=lambda *_: [("log", "{}")])
+        return Runner(connect, self.store, {"f": pipeline}, Models(), plan)
+
+    def facts(self) -> dict[str, object]:
+        """All that a run leaves behind; ids do not depend on who came first."""
+        names = {id_: key[2] for key, id_ in self.store.streams.items()}
+        return {
+            "scores": {(names[id_], end): s.score.tobytes() for (id_, end), s in self.store.scores.items()},
+            "alerts": self.store.alerts,
+            "transitions": self.store.transitions,
+            "outbox": sorted(str(row.delivery.transition) for row in self.store.outbox.values()),
+            "states": {names[id_]: state.state for id_, state in self.store.states.items()},
+            "offsets": {key: position.next_offset for key, position in self.store.positions.items()},
+        }
+
+
+@pytest.fixture
+def undisturbed() -> dict[str, object]:
+    world = World()
+    world.runner().run()
+    facts = world.facts()
+    assert len(world.store.scores) == 2 * 37
+    assert len(world.store.transitions) >= 2
+    return facts
+
+
+@pytest.mark.parametrize("what", ["take", "open", "commit"])
+def test_sql_is_away_for_a_while(undisturbed: dict[str, object], what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "BACKOFF_S", (0.001,))
+    world = World()
+    world.store.errors[what] = [away(), away(), away(), None, away()]
+    world.runner(patience=5.0).run()
+    assert world.facts() == undisturbed
+    assert world.sources[0].held == (0 if what == "take" else sum(source.held for source in world.sources))
+
+
+@pytest.mark.parametrize("what", ["take", "open", "commit"])
+def test_errors_that_stay_end_the_worker(what: str) -> None:
+    world = World()
+    world.store.errors[what] = [StoreError("the disk is full")]
+    with pytest.raises(StoreError, match="the disk is full"):
+        world.runner().run()
+    assert world.store.scores == {}
+    assert all(source.closed for source in world.sources)
+
+
+def test_sql_stays_away_during_an_assignment(undisturbed: dict[str, object]) -> None:
+    """The worker does not read from a guess: it leaves, and comes again."""
+    world = World()
+    world.store.errors["take"] = [away()]
+    world.runner(patience=0.0).run()
+    assert len(world.sources) == 2
+    assert world.facts() == undisturbed
+
+
+def test_a_fenced_worker_begins_again(undisturbed: dict[str, object]) -> None:
+    world = World()
+    world.store.errors["commit"] = [None, FencedError("newer owner"), None, FencedError("newer owner")]
+    world.runner().run()
+    assert len(world.sources) == 3
+    assert world.facts() == undisturbed
+
+
+@pytest.mark.parametrize("what", ["open", "commit"])
+@pytest.mark.parametrize("action", [Source.take, Source.lose])
+def test_partitions_leave_while_sql_is_away(
+    undisturbed: dict[str, object], what: str, action: Callable[[Source, Sequence[TopicPartition]], None]
+) -> None:
+    """Whatever the worker holds of the partition is written once: here, or by the next owner."""
+    world = World()
+    world.store.errors[what] = [None, away()] if what == "commit" else [away()]
+
+    def meanwhile(source: Source) -> None:
+        action(source, [P1])
+
+    world.meanwhile = meanwhile
+    world.runner().run()
+    world.runner(partitions=[P1]).run()
+    assert world.facts() == undisturbed
+
+
+def test_a_lost_partition_is_never_written_with_a_revoked_one(undisturbed: dict[str, object]) -> None:
+    """The two come together; what is pending holds scores of both, and only one of them still has a fence."""
+    world = World()
+    world.store.errors["commit"] = [None, away()]
+    written: list[int] = []
+
+    def meanwhile(source: Source) -> None:
+        written.append(len(world.store.scores))
+        source.lose([P0])
+        source.take([P1])
+        written.append(len(world.store.scores))
+
+    world.meanwhile = meanwhile
+    world.runner().run()
+    assert written[0] == written[1]
+    assert world.facts() == undisturbed
+
+
+def test_settings_that_change_are_a_row() -> None:
+    world = World()
+    world.runner().run()
+    world.runner().run()
+    assert len(world.store.settings["live", "f"]) == 1
+    changed = FAMILY.model_copy(update={"alerts": FAMILY.alerts.model_copy(update={"open_count": 3})})
+    assert world.store.note_settings("live", "f", changed.model_dump_json()) == ["alerts.open_count: 2 -> 3"]
+    assert len(world.store.settings["live", "f"]) == 2
+
+
+def test_counters_outlive_a_change_of_settings() -> None:
+    """The state of another window length cannot be used; what was counted stays counted."""
+    world = World(readings=30)
+    world.runner().run()
+    world.logs = World(readings=40).logs
+    longer = FAMILY.window.model_copy(update={"length": Span(count=6)})
+    world.runner(family=FAMILY.model_copy(update={"window": longer})).run()
+    assert {state.accepted for state in world.store.states.values()} == {40}
+    assert len(world.store.settings["live", "f"]) == 2
+
+
+def test_two_workers_on_one_stream_do_not_overwrite_each_other() -> None:
+    """A producer that spreads a stream over partitions: each reading is still counted once."""
+    world = World()
+    world.logs[P1] = [(b"m-0", body) for _, body in world.logs[P1]]
+    other = world.runner(partitions=[P1])
+
+    def meanwhile(source: Source) -> None:
+        world.store.errors["commit"] = []
+        other.run()
+
+    world.store.errors["commit"] = [None, away()]
+    world.meanwhile = meanwhile
+    world.runner(partitions=[P0]).run()
+    (state,) = world.store.states.values()
+    assert state.accepted + state.late + state.duplicate == 80
+    assert len(world.sources) == 3  # the first worker was fenced once, and began again
+
+
+def test_reading_goes_on_while_a_commit_is_on_its_way(undisturbed: dict[str, object]) -> None:
+    """The first commit is held up until the worker has polled again."""
+    world = World()
+    polled, commit = threading.Event(), world.store.commit
+
+    def slow(one: Commit) -> None:
+        assert polled.wait(10)
+        commit(one)
+
+    def watch(totals: Totals) -> None:
+        if totals.records > 7:  # the first poll brings 7
+            polled.set()
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    worker = world.runner(interval=0.1)
+    worker._look = math.inf  # nobody looks after models, for which the store would have to be free
+    worker.run(watch=watch)
+    assert world.facts() == undisturbed
+
+
+def test_a_commit_grows_while_another_is_on_its_way(undisturbed: dict[str, object]) -> None:
+    """However short the interval: the first one takes as long as it takes to read everything else."""
+    world = World()
+    everything, commit, sizes = threading.Event(), world.store.commit, list[int]()
+
+    def slow(one: Commit) -> None:
+        assert everything.wait(10)
+        sizes.append(sum(len(block.scores) for block in one.scores))
+        commit(one)
+
+    def watch(totals: Totals) -> None:
+        if totals.records == 2 * 40:
+            everything.set()
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    worker = world.runner(interval=0.0)
+    worker._look = math.inf
+    worker.run(watch=watch)
+    assert len(sizes) == 2
+    assert world.facts() == undisturbed
+
+
+def test_who_has_caught_up_does_not_rest_after_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, source = World().runner(interval=0.0), ListSource({P0: []}, {}, None)
+    poll = Poll({}, positions={P0: 1}, records=1)
+    monkeypatch.setattr(source, "poll", lambda _timeout: poll)
+    worker._pending.partitions.taken({P0: Position(1, 0)})
+    worker._landed, worker._prepared = time.monotonic(), 5.0
+
+    worker._turn(source)
+    assert worker._until_commit() > 10
+
+    poll = Poll({}, positions={P0: 2}, records=1, at_end=True)
+    worker._turn(source)
+    assert worker._writer.busy
+
+
+def test_models_are_looked_after_although_there_is_always_something_to_write(undisturbed: dict[str, object]) -> None:
+    """Between two commits, when nothing else uses the store, and nobody waits for a commit because of it."""
+    world = World()
+    worker = world.runner(interval=100.0)
+    pending, looks, refresh = worker._pending, list[bool](), worker._models.refresh
+
+    def look(pipelines: Mapping[str, Pipeline]) -> None:
+        assert not worker._writer.busy
+        looks.append(pending.dirty)
+        refresh(pipelines)
+
+    def watch(_totals: Totals) -> None:
+        worker._look = 0.0  # due again
+
+    worker._models.refresh = look  # type: ignore[method-assign]
+    worker.run(watch=watch)
+    assert looks.count(True) >= 3
+    assert world.facts() == undisturbed
+
+
+@pytest.mark.parametrize(("caught_up", "most"), [(True, 10**6), (False, 10)])
+def test_models_are_looked_after_although_one_commit_follows_on_another(
+    monkeypatch: pytest.MonkeyPatch, caught_up: bool, most: int
+) -> None:
+    """The store is slower than the interval, or than the readings that fill the next commit."""
+    monkeypatch.setattr("monitor.worker.runner.LOOK_S", 0.0)
+    monkeypatch.setattr("monitor.worker.commit_builder.MOST", most)
+    world = World(readings=200)
+    worker, commit, looks = world.runner(interval=0.0), world.store.commit, list[int]()
+    refresh, turn = worker._models.refresh, worker._turn
+
+    def slow(one: Commit) -> None:
+        time.sleep(0.02)
+        commit(one)
+
+    def look(pipelines: Mapping[str, Pipeline]) -> None:
+        assert not worker._writer.busy
+        looks.append(worker.totals.records)
+        refresh(pipelines)
+
+    def always(source: Source) -> bool:
+        source.poll = lambda timeout: said(ListSource.poll(source, timeout))  # type: ignore[method-assign]
+        return turn(source)
+
+    def said(poll: Poll) -> Poll:
+        return replace(poll, at_end=caught_up) if poll.records else replace(poll, finished=True)
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    worker._models.refresh, worker._turn = look, always  # type: ignore[method-assign, assignment]
+    worker.run(watch=lambda _: time.sleep(0.01))
+    assert len({records for records in looks if 0 < records < 2 * 200}) > 3
+
+
+def test_a_backlog_leaves_time_between_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a commit took longer than the interval."""
+    monkeypatch.setattr("monitor.worker.runner.HURRY", 4)
+    world, times = World(readings=400), list[tuple[float, float]]()
+    commit = world.store.commit
+
+    def slow(one: Commit) -> None:
+        began = time.monotonic()
+        time.sleep(0.01)
+        commit(one)
+        times.append((began, time.monotonic()))
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    world.runner(interval=0.0).run(watch=lambda _: time.sleep(0.002))
+    assert len(times) > 3
+    whole = [(after[0] - before[1], before[1] - before[0]) for before, after in pairwise(times[:-1])]
+    assert all(rest >= 3 * took for rest, took in whole[1:])
+
+
+def test_a_commit_holds_the_states_of_its_own_moment(undisturbed: dict[str, object]) -> None:
+    """It is written while the streams go on; the worker dies after it, and another one goes on from there."""
+    world = World()
+    polled, commit = threading.Event(), world.store.commit
+
+    def slow(one: Commit) -> None:
+        if polled.is_set():
+            raise StoreError("SQL is gone for good")
+        assert polled.wait(10)
+        commit(one)
+
+    def watch(totals: Totals) -> None:
+        if totals.records > 30:
+            polled.set()
+
+    world.store.commit = slow  # type: ignore[method-assign, assignment]
+    with pytest.raises(StoreError):
+        world.runner(interval=0.0).run(watch=watch)
+    assert 0 < len(world.store.scores) < 2 * 37
+    world.store.commit = commit  # type: ignore[method-assign]
+    world.runner().run()
+    assert world.facts() == undisturbed
+
+
+def test_nobody_else_uses_the_store_during_a_commit() -> None:
+    """Although streams that nobody knows yet arrive all the time."""
+    world = World()
+    rng = np.random.default_rng(0)
+    world.logs[P0] = [world._record(f"m-{at // 10}", at, rng) for at in range(40)]
+    busy = threading.Lock()
+
+    def alone(method: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object) -> object:
+            assert busy.acquire(blocking=False), "the store is in use"
+            try:
+                time.sleep(0.005)
+                return method(*args)
+            finally:
+                busy.release()
+
+        return call
+
+    for name in ("commit", "open_streams", "take"):
+        setattr(world.store, name, alone(getattr(world.store, name)))
+    world.runner(interval=0.0).run()
+    assert len(world.store.streams) == 4  # m-1 comes through both partitions
+
+
+@pytest.mark.parametrize(("held", "value"), [("_later", Poll({})), ("_in_hand", True)])
+def test_a_partition_that_leaves_with_readings_in_hand_makes_the_worker_begin_again(held: str, value: object) -> None:
+    worker = World().runner()
+    worker.revoked([P1])
+    assert not worker._writer.fenced
+
+    setattr(worker, held, value)
+    worker.revoked([P1])
+    assert worker._writer.fenced
+
+
+def test_a_store_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that does not come to an end: a rebalance waits as long as it may, and the worker begins again."""
+    monkeypatch.setattr(committer, "PATIENT_S", 0.01)
+    world = World()
+    hanging, commit, took = threading.Event(), world.store.commit, list[float]()
+
+    def hang(one: Commit) -> None:
+        if not took:
+            hanging.wait(10)
+        commit(one)
+
+    world.store.commit = hang  # type: ignore[method-assign, assignment]
+
+    def meanwhile(source: Source) -> None:
+        began = time.monotonic()
+        source.take([P1])
+        took.append(time.monotonic() - began)
+        hanging.set()
+
+    world.meanwhile = meanwhile
+    world.runner(patience=0.5).run()
+    assert took[0] < 3
+    assert len(world.sources) == 2
+
+
+def test_a_commit_is_of_bounded_size(undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the interval, and however slow the store."""
+    monkeypatch.setattr("monitor.worker.commit_builder.MOST", 20)
+    world = World()
+    sizes, commit = list[int](), world.store.commit
+
+    def sized(one: Commit) -> None:
+        sizes.append(sum(len(block.scores) for block in one.scores))
+        time.sleep(0.02)
+        commit(one)
+
+    world.store.commit = sized  # type: ignore[method-assign, assignment]
+    world.runner(interval=100.0).run()
+    assert max(sizes) < 20 + 2 * 7  # a poll brings 7 of each partition
+    assert sum(sizes) == 2 * 37
+    assert world.facts() == undisturbed
+
+
+def test_a_poll_that_is_too_much_is_taken_in_pieces(undisturbed: dict[str, object]) -> None:
+    """Seven readings of each partition make more windows than fit at once."""
+    world = World()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monitor.pipeline.family.CELLS", 3 * 4)
+        worker = world.runner()
+        assert worker._pipelines["f"].most == 3
+        worker.run()
+    assert world.facts() == undisturbed
