@@ -19,7 +19,7 @@ from monitor.pipeline.health.stream_health import Health
 from monitor.pipeline.scoring import cold_start
 from monitor.pipeline.scoring.explanation import explain
 from monitor.pipeline.scoring.stream_scaling import Profile, Profiles
-from monitor.pipeline.state.codec import StateCodec, signature
+from monitor.pipeline.state.codec import Section, StateCodec, signature
 from monitor.pipeline.state.segments import Gridded, firsts
 from monitor.pipeline.thresholds.base import Threshold, rounds
 from monitor.pipeline.windowing.beats.windower import Beats, BeatWindower, cover
@@ -73,16 +73,16 @@ class Pipeline:
         self._known: Mapping[str, Profile] = {}
         self.model = ""
         grid = (length, channels, *self._aligner.grid)
-        self._codec = StateCodec(
-            [
-                ("aligner", self._aligner.columns, signature(grid)),
-                ("windower", self._windower, signature(grid, family.hop, family.window.kind, family.window.rate)),
-                ("profile", self._profiles.columns, signature(channels, family.scale)),
-                ("threshold", threshold.columns, signature(length, channels, family.threshold)),
-                ("alerts", self._alerter.columns, signature("alerts")),
-                *self._health.parts,
-            ]
-        )
+        sections = {
+            "aligner": Section(self._aligner.columns, signature(grid)),
+            "windower": Section(self._windower, signature(grid, family.hop, family.window.kind, family.window.rate)),
+            "profile": Section(self._profiles.columns, signature(channels, family.scale)),
+            "threshold": Section(threshold.columns, signature(length, channels, family.threshold)),
+            "alerts": Section(self._alerter.columns, signature("alerts")),
+            **self._health.sections,
+        }
+        self._parts = {name: section.part for name, section in sections.items()}
+        self._codec = StateCodec(sections)
 
     def process(self, readings: Readings, now: int | None = None) -> Outcome:
         """Run a batch through all stages. `now` (ns) is the wall clock where the readings are live."""
@@ -177,10 +177,8 @@ class Pipeline:
 
     def forget(self, codes: Int32) -> None:
         """Drop streams that left this worker; their codes will be given to others."""
-        for part in (self._aligner.columns, self._windower, self._profiles.columns, self._threshold.columns):
+        for part in self._parts.values():
             part.clear(codes)
-        self._alerter.columns.clear(codes)
-        self._health.clear(codes)
         self.index.forget(codes.tolist())
 
     @property
@@ -199,11 +197,8 @@ class Pipeline:
         return self.model[:8].encode()
 
     def _grow(self) -> None:
-        rows = len(self.index)
-        self._windower.grow(rows)
-        self._health.grow(rows)
-        for columns in (self._aligner.columns, self._profiles.columns, self._threshold.columns, self._alerter.columns):
-            columns.grow(rows)
+        for part in self._parts.values():
+            part.grow(len(self.index))
 
     def _finish(self, gridded: Gridded, news: News, *, ended: bool = False) -> Outcome:
         self._health.count_gaps(gridded)

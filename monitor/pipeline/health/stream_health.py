@@ -10,7 +10,7 @@ from monitor.pipeline.alerting.health_alerts import News
 from monitor.pipeline.health.frozen import Frozen
 from monitor.pipeline.health.ranges import Ranges
 from monitor.pipeline.health.silence import Quiet, Silence
-from monitor.pipeline.state.codec import Part, signature
+from monitor.pipeline.state.codec import Section, signature
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded
 from monitor.records.batches import NEVER, Int64, Readings
@@ -38,10 +38,10 @@ class Health:
         self._thaws = False  # a frozen alert is open from when that was watched
 
     @property
-    def parts(self) -> list[tuple[str, Part, bytes]]:
+    def sections(self) -> dict[str, Section]:
         """What is saved of each stream."""
-        watched: list[tuple[str, Part, bytes]] = [("frozen", self._frozen, signature("frozen"))]
-        return [("health", self, signature("health")), *(watched if self._watches_frozen else [])]
+        watched = {"frozen": Section(self._frozen, signature("frozen"))} if self._watches_frozen else {}
+        return {"health": Section(self, signature("health")), **watched}
 
     def news(self) -> News:
         """Nothing yet."""

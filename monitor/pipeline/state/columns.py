@@ -47,9 +47,9 @@ class Columns:
         return out
 
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
-        """Put back what `dump` gave."""
+        """Put back what `dump` gave; columns that `rows` lacks (of an earlier layout) take the value of a new row."""
         for name, column in self._arrays.items():
-            column[codes] = rows[name]
+            column[codes] = rows[name] if name in (rows.dtype.names or ()) else self._spec[name][2]
 
     def clear(self, codes: NDArray[np.integer]) -> None:
         """Make these rows new."""

@@ -16,7 +16,8 @@ from monitor.config.families import Family
 from monitor.errors import StoreError
 from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile
-from monitor.pipeline.state.codec import MAGIC, READABLE, VERSION, StateCodec
+from monitor.pipeline.state.codec import MAGIC, READABLE, VERSION, Section, StateCodec, signature
+from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.thresholds.base import Threshold
 from monitor.pipeline.thresholds.rolling import RollingThreshold
 from monitor.pipeline.thresholds.static import StaticThreshold
@@ -38,6 +39,7 @@ FAMILIES: dict[str, dict[str, object]] = {
 }
 REBUILT = {1: {"windower"}}  # parts of older versions that are not read: they begin anew
 ONE = np.array([0], np.int32)
+MANY = np.arange(3, dtype=np.int32)
 
 
 def pipeline(name: str, **changes: object) -> Pipeline:
@@ -129,22 +131,66 @@ def test_a_state_of_other_settings_is_rebuilt_and_goes_on() -> None:
 def test_a_layout_of_the_same_size_is_another_one() -> None:
     """Two fields that change places would be read as each other."""
 
-    class Part:
-        def __init__(self, *names: str) -> None:
-            self.dtype = np.dtype([(name, np.int64) for name in names])
-            self.loaded = 0
+    one, other = counting("a", "b"), counting("b", "a")
+    state = StateCodec({"p": Section(one, b"")}).dump(ONE)
+    assert list(StateCodec({"p": Section(other, b"")}).load(ONE, state)) == ["p"]
+    assert StateCodec({"p": Section(one, b"")}).load(ONE, state) == {}
+    assert (one["a"][0], one["b"][0]) == (7, 7)
+    assert (other["a"][0], other["b"][0]) == (7, 7)  # as it was
 
-        def dump(self, codes: object) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-            return np.zeros(1, self.dtype)
 
-        def load(self, codes: object, rows: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
-            self.loaded += len(rows)
+def counting(*names: str, value: int = 7) -> Columns:
+    """A part with a row whose fields all hold `value`; new rows hold 0."""
+    columns = Columns(dict.fromkeys(names, (np.int64, (), 0)))
+    columns.grow(len(MANY))
+    for name in names:
+        columns[name][:] = value
+    return columns
 
-    one, other = Part("a", "b"), Part("b", "a")
-    state = StateCodec([("p", one, b"")]).dump(ONE)
-    assert list(StateCodec([("p", other, b"")]).load(ONE, state)) == ["p"]
-    assert StateCodec([("p", one, b"")]).load(ONE, state) == {}
-    assert (one.loaded, other.loaded) == (1, 0)
+
+def sections(**parts: Columns) -> dict[str, Section]:
+    return {name: Section(part, signature(name)) for name, part in parts.items()}
+
+
+def test_a_part_put_between_two_others_costs_nobody_its_state() -> None:
+    states = StateCodec(sections(first=counting("a"), last=counting("b", value=8))).dump(ONE)
+    first, new, last = counting("a", value=0), counting("c", value=0), counting("b", value=0)
+
+    assert StateCodec(sections(first=first, new=new, last=last)).load(ONE, states) == {}
+    assert (first["a"][0], new["c"][0], last["b"][0]) == (7, 0, 8)
+
+
+def test_a_part_that_was_taken_out_is_passed_over() -> None:
+    states = StateCodec(sections(first=counting("a"), middle=counting("c", "d"), last=counting("b", value=8))).dump(ONE)
+    last = counting("b", value=0)
+
+    assert StateCodec(sections(last=last)).load(ONE, states) == {}
+    assert last["b"][0] == 8
+
+
+def test_an_earlier_layout_is_read_by_field() -> None:
+    """A part may gain and lose fields without losing what it knows."""
+    before = counting("kept", "dropped")
+    states = StateCodec(sections(alerts=before)).dump(ONE)
+    after = counting("added", "kept", value=3)
+    codec = StateCodec({"alerts": Section(after, signature("alerts"), earlier=(before.dtype,))})
+
+    assert codec.load(ONE, states) == {}
+    assert (after["added"][0], after["kept"][0]) == (0, 7)
+    assert codec.load(ONE, codec.dump(ONE)) == {}
+
+
+def test_states_of_several_layouts_are_told_apart() -> None:
+    """Streams of one family come from databases that several versions have written."""
+    short = StateCodec(sections(first=counting("a", value=1))).dump(MANY)
+    swapped = StateCodec(sections(last=counting("b", value=2), first=counting("a", value=3))).dump(MANY)
+    first, last = counting("a", value=0), counting("b", value=0)
+    codec = StateCodec(sections(first=first, last=last))
+    present = StateCodec(sections(first=counting("a", value=4), last=counting("b", value=5))).dump(MANY)
+
+    assert codec.load(MANY, [short[0], swapped[1], present[2]]) == {}
+    assert first["a"][MANY].tolist() == [1, 3, 4]
+    assert last["b"][MANY].tolist() == [0, 2, 5]
 
 
 if __name__ == "__main__":
