@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +18,7 @@ import structlog
 
 from monitor.config.families import Family
 from monitor.config.formats import REGISTRY
+from monitor.config.references import resolve
 from monitor.config.sections import nearest
 from monitor.config.settings import Settings
 from monitor.errors import ModelError, SettingsError
@@ -68,12 +68,6 @@ NOTIFIERS = {
 }
 
 
-def resolve(reference: str) -> Any:
-    """The object that "module:name" stands for."""
-    module, _, name = reference.partition(":")
-    return getattr(import_module(module), name)
-
-
 def threshold(family: Family) -> Threshold:
     """The family's threshold, without any history."""
     rule = family.threshold
@@ -115,7 +109,15 @@ def decoders(settings: Settings, indexes: Mapping[str, StreamIndex]) -> dict[str
     families = {name: family for name, family in settings.families.items() if name in indexes}
     framed = any(family.format.kind in REGISTRY for family in families.values())
     registry = _registry(settings) if framed else None
-    return {family.topic: (name, decoder(family, indexes[name], registry)) for name, family in families.items()}
+    made, problems = {}, []
+    for name, family in families.items():
+        try:
+            made[family.topic] = name, decoder(family, indexes[name], registry)
+        except SettingsError as error:
+            problems.append(f"families.{name}.{error}")
+    if problems:
+        raise SettingsError("\n".join(problems), problems)
+    return made
 
 
 def decoder(family: Family, index: StreamIndex, registry: Registry | None = None) -> Decoder:
@@ -191,6 +193,19 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
     return Dispatcher(open_outbox(settings.store.url), notifiers(settings))
 
 
+def check(settings: Settings) -> None:
+    """Make what `run` makes before it connects. Raises SettingsError with everything that keeps it from starting."""
+    problems: list[str] = []
+    indexes = {name: StreamIndex() for name in settings.families}
+    for make in (check_detectors, pipelines, partial(decoders, indexes=indexes)):
+        try:
+            make(settings)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError("\n".join(problems), problems)
+
+
 def check_detectors(settings: Settings) -> None:
     """Raise SettingsError where a family's detector can never be made."""
     import models
@@ -216,7 +231,7 @@ def detector(family: Family) -> Trainable:
 
     scaling = family.detector
     made = models.create(
-        scaling.kind, length=family.length, channels=len(family.channels), seed=scaling.seed, **scaling.options
+        scaling.kind, length=family.shape.length, channels=family.shape.channels, seed=scaling.seed, **scaling.options
     )
     return cast("Trainable", made)
 

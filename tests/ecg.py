@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.state.segments import Gridded
 from monitor.pipeline.windowing.beats.windower import Beats, BeatWindower
 from monitor.records.batches import Float32, Float64, Int64, Windows
@@ -75,14 +74,14 @@ def find(
 
     With an `interval` (ns) the samples follow one another on its grid. `ended`: no more will come.
     """
-    values, grid = samples.astype(np.float32), Aligner(1, interval)
+    values = samples.astype(np.float32)
     slot = times(len(samples), rate) if interval is None else np.arange(len(samples))
     windower = BeatWindower(LENGTH, rate, interval)
     windower.grow(1)
     found = []
     for begin, end in itertools.pairwise([0, *cuts, len(values)]):
         cut = windower.finish if ended and end == len(values) else windower.add
-        windows = cut(gridded(values[begin:end], slot[begin:end], begin), grid)
+        windows = cut(gridded(values[begin:end], slot[begin:end], begin))
         found.append((windows, windower.beats))
         if restart:
             saved = windower.dump(np.zeros(1, np.int64)).tobytes()

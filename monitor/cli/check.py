@@ -18,9 +18,8 @@ from monitor.config.families import Family
 from monitor.config.services import WebhookNotifier
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
-from monitor.pipeline.windowing.beats.windower import RING
+from monitor.pipeline.windowing.registry import windower
 
-_SLACK = 64  # readings a ring buffer holds beyond its window, at least
 _FIXED = 1024  # bytes of clock, limit history and alert state of one stream, about
 
 
@@ -31,7 +30,7 @@ def check(
     """Explain a configuration file, or every problem in it at once."""
     try:
         settings = load(config)
-        bootstrap.check_detectors(settings)
+        bootstrap.check(settings)
     except SettingsError as error:
         if not as_json:
             raise
@@ -59,24 +58,20 @@ def summarise(settings: Settings) -> dict[str, Any]:
 
 def state_bytes(family: Family, streams: int) -> int:
     """Rough size in memory of what a worker keeps of so many streams: ring buffers, limits, alert timers."""
-    if family.window.kind == "message":
-        return streams * _FIXED
-    if family.window.kind == "beat":
-        return streams * (round(RING * family.rate) * (4 + 1 + 8) + _FIXED)
-    reading = 4 * len(family.channels) + 1 + 8 * (family.interval is None)  # values, filled-in flag, time off the grid
-    return streams * ((family.length + _SLACK) * reading + _FIXED)
+    return streams * (windower(family).memory + _FIXED)
 
 
 def _family(family: Family) -> dict[str, str]:
     threshold, alerts, interval = family.threshold, family.alerts, family.interval
+    window, hop = _window(family)
     limit = f"mean + {threshold.n_std:g}·std of "
     limit += f"the last {threshold.history}" if threshold.kind == "rolling" else "the training scores"
-    summary = {
+    return {
         "topic": family.topic,
         "channels": ", ".join(family.channels),
         "interval": "irregular" if interval is None else format_duration(interval),
-        "window": f"{family.window.kind}, {_steps(family.length, interval)}",
-        "hop": _steps(family.hop, interval),
+        "window": window,
+        "hop": hop,
         "detector": f"{family.detector.kind}, trained after {_span(family.train.after)}",
         "limit": f"{threshold.kind}: {limit}",
         "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",
@@ -84,11 +79,16 @@ def _family(family: Family) -> dict[str, str]:
         "stream alerts": _health(family),
         "state": f"about {state_bytes(family, 10_000) / 2**20:,.0f} MiB for 10,000 streams",
     }
-    if family.window.kind == "message":
-        summary |= {"window": f"message, {family.length:,} readings", "hop": "every message"}
-    if family.window.kind == "beat":
-        summary |= {"window": f"beat, {family.length:,} points, found at {family.rate:g} Hz", "hop": "every beat"}
-    return summary
+
+
+def _window(family: Family) -> tuple[str, str]:
+    """Its windows, and how often there is one."""
+    kind, rules, shape = family.window.kind, family.window.rules, family.shape
+    if rules.found:
+        return f"{kind}, {shape.length:,} points, found at {family.rate:g} Hz", f"every {kind}"
+    if rules.whole:
+        return f"{kind}, {shape.length:,} readings", f"every {kind}"
+    return f"{kind}, {_steps(shape.length, family.interval)}", _steps(shape.hop, family.interval)
 
 
 def _health(family: Family) -> str:

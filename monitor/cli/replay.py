@@ -131,8 +131,8 @@ def _columns(settings: Settings, values: str, **where: Any) -> FileColumns:
 
     (family,) = settings.families.values()
     names = tuple(name.strip() for name in values.split(",") if name.strip()) or family.format.values or family.channels
-    if len(names) != family.width:
-        raise SettingsError(f"--values: {len(names)} columns, but a reading has {family.width} numbers")
+    if len(names) != family.shape.width:
+        raise SettingsError(f"--values: {len(names)} columns, but a reading has {family.shape.width} numbers")
     return FileColumns(values=names, **where)
 
 

@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Watch the configured streams until stopped (SIGINT, SIGTERM): finish the batch, commit, leave the group."""
     settings = load(config)
-    bootstrap.check_detectors(settings)
+    bootstrap.check(settings)
     logs.configure(json=as_json or not sys.stderr.isatty())
     with stopping() as stop, worker(settings, config, until_end=until_end) as (runner, champions):
         settle()

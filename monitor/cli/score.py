@@ -216,11 +216,12 @@ def _score(
         first = source.poll(0.0)
         score_rows.check_room(first)
         family = family_of(next(iter(first.readings.values())).time)
-        if family.width != len(columns.values):
-            raise SettingsError(f"--values: {len(columns.values)} columns, but a reading has {family.width} numbers")
+        width = family.shape.width
+        if width != len(columns.values):
+            raise SettingsError(f"--values: {len(columns.values)} columns, but a reading has {width} numbers")
         fresh, create = partial(bootstrap.pipeline, "file", family, "file", index), partial(bootstrap.detector, family)
         with ScoredWriter(target, columns) as writer, _bar(file, total, quiet=quiet) as advance:
-            if family.window.kind == "beat":
+            if family.window.rules.found:
                 write_beats = beat_writer(writer, advance)
                 return score_beats(source, first, fresh(), create, bootstrap.summary, write_beats), family
 
@@ -276,7 +277,7 @@ def _fields(summary: Summary, family: Family) -> dict[str, Any]:
         "rows": summary.rows,
         "training_rows": summary.training_rows,
         "interval": "none" if family.interval is None else format_duration(family.interval),
-        "window": family.length,
+        "window": family.shape.length,
         "detector": family.detector.kind,
         "states": summary.states,
         "alerts": [alert_fields(alert) for alert in summary.alerts.values()],
@@ -288,10 +289,10 @@ def _show(summary: Summary, family: Family, target: Path) -> None:
 
     console = Console()
     fields = _fields(summary, family)
-    unit = "beats" if family.window.kind == "beat" else "rows"
+    unit = "beats" if family.window.rules.found else "rows"
     console.print(
         f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}\n"
-        f"interval {fields['interval']}, windows of {family.length} readings, {family.detector.kind} detector\n"
+        f"interval {fields['interval']}, windows of {family.shape.length} readings, {family.detector.kind} detector\n"
         + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items())),
         soft_wrap=True, highlight=False, markup=False,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from monitor.errors import SettingsError
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)\s*")
 
+LONGEST = 25 * 365 * _UNITS["d"]  # ns; ten of it still fit into 64 bits
 WRITTEN = "written by a person"  # validation context of a file: there, a bare number is not a duration
 
 
@@ -21,7 +23,10 @@ def parse_duration(text: str) -> int:
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text):
         raise ValueError(f"{text!r} is not a duration; write a number and a unit, e.g. 250ms, 10s, 5m, 24h, 7d")
-    return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if total > LONGEST:
+        raise ValueError(f"{text!r} is too long; {LONGEST // _UNITS['d']:,} days at most")
+    return round(total)
 
 
 def format_duration(nanoseconds: int) -> str:
@@ -79,7 +84,7 @@ def _span(value: object) -> object:
         return value
     if isinstance(value, str):
         return Span(time=parse_duration(value))
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= sys.maxsize:
         raise ValueError(f'{value!r} is neither a count such as 360 nor a duration such as "1h"')
     return Span(count=value)
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from monitor.config.durations import Duration, Interval, Span, Spanned
-from monitor.config.formats import Format
-from monitor.config.health import Health, Range
+from monitor.config.durations import LONGEST, Duration, Interval, Span, Spanned, format_duration
+from monitor.config.formats import Format, format_problems
+from monitor.config.health import Health, Range, health_problems
+from monitor.config.resolved import Grid, Shape
 from monitor.config.sections import Section
 from monitor.config.windows import Window
+from monitor.errors import SettingsError
+
+FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
+MOST_NUMBERS = 2**22  # in a window, or in the readings of a stream that wait for earlier ones: 16 MiB
 
 
 class Align(Section):
@@ -84,23 +90,74 @@ class Family(Section):
     health: Health = Health()
 
     @property
-    def length(self) -> int:
-        """Readings in a window."""
-        return self.window.length.steps(self.interval, "window.length")
+    def grid(self) -> Grid:
+        """Where its readings are put. Raises SettingsError for a duration that is no whole number of intervals."""
+        align, interval = self.align, self.interval
+        if interval is None or self.window.rules.whole:
+            return Grid(None)
+        spans = (("lateness", align.lateness), ("max_gap", align.max_gap), ("max_age", align.max_age))
+        return Grid(interval, *(span.steps(interval, f"align.{name}") for name, span in spans))
 
     @property
-    def hop(self) -> int:
-        """Readings between window ends."""
-        if self.window.hop is not None:
-            return self.window.hop.steps(self.interval, "window.hop")
-        return self.length if self.window.kind == "tumbling" else 1
+    def shape(self) -> Shape:
+        """What its windows hold. Raises SettingsError for a duration that is no whole number of intervals."""
+        window, channels = self.window, len(self.channels)
+        length = window.length.steps(self.interval, "window.length")
+        hop = length if window.rules.tumbles else 1
+        if window.hop is not None:
+            hop = window.hop.steps(self.interval, "window.hop")
+        return Shape(length, hop, channels, channels * length if window.rules.whole else channels)
+
+    @property
+    def train_after(self) -> int:
+        """Readings a stream is seen for before it gets a model, which is trained on as many. Raises SettingsError."""
+        return self.train.after.steps(self.interval, "train.after")
 
     @property
     def rate(self) -> float:
         """Readings per second; the family has a grid, or its windows are beats."""
         return self.window.rate or 1e9 / (self.interval or math.nan)
 
-    @property
-    def width(self) -> int:
-        """Numbers in one reading: channels, or a whole window where each message is one."""
-        return len(self.channels) * (self.length if self.window.kind == "message" else 1)
+
+def family_problems(family: Family) -> Iterator[str]:
+    """What cannot be, in sentences that begin with the key."""
+    yield from _span_problems(family)
+    yield from family.window.rules.problems(family.window, family.interval, len(family.channels))
+    consecutive = family.interval is not None and family.window.rules.consecutive
+    single = consecutive and not family.format.channel
+    yield from health_problems(family.health, family.valid_range, family.channels, single=single)
+    if len(set(family.channels)) < len(family.channels):
+        yield "channels: each name may stand there once"
+    if family.format.channel and family.interval is None:
+        yield 'format.channel: channels are joined on a grid; set interval = "10s", or what suits them'
+    yield from format_problems(family.format, family.channels, vector=family.window.rules.whole)
+
+
+def _span_problems(family: Family) -> Iterator[str]:
+    """Spans that are no whole number of intervals, too short or too long; after these, `grid` and `shape` are sound."""
+    window, align, wrong = family.window, family.align, False
+    spans = {"window.length": window.length, "window.hop": window.hop, "train.after": family.train.after}
+    spans |= {"align.lateness": align.lateness, "align.max_gap": align.max_gap, "align.max_age": align.max_age}
+    for where, span in spans.items():
+        try:
+            if span is not None and span.steps(family.interval, where) < (where.startswith("window")):
+                wrong = True
+                yield f"{where}: must be at least 1"
+        except SettingsError as error:
+            wrong = True
+            yield str(error)
+    if not wrong:
+        yield from _size_problems(family.shape, family.grid)
+        after, fewest = family.train_after, window.rules.fewest_readings(family.shape.length, FEWEST_WINDOWS)
+        if after < fewest:
+            yield f"train.after: {after} readings are too few to train on; with this window it takes {fewest} at least"
+
+
+def _size_problems(shape: Shape, grid: Grid) -> Iterator[str]:
+    """What a stream would keep in memory and in the database is bounded."""
+    if shape.numbers > MOST_NUMBERS:
+        yield f"window.length: a window of {shape.numbers:,} numbers is too large; {MOST_NUMBERS:,} at most"
+    elif (grid.lateness + 1) * shape.width > MOST_NUMBERS:
+        yield f"align.lateness: {grid.lateness:,} readings that wait are too many; {MOST_NUMBERS:,} numbers at most"
+    elif (shape.length + grid.lateness) * (grid.interval or 0) > LONGEST:
+        yield f"window.length: a window is too long; {format_duration(LONGEST)} at most, with align.lateness"

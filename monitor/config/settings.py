@@ -14,15 +14,12 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from monitor.config.durations import WRITTEN
-from monitor.config.families import Family
-from monitor.config.formats import REGISTRY, SchemaRegistry, format_problems
-from monitor.config.health import health_problems
+from monitor.config.families import Family, family_problems
+from monitor.config.formats import REGISTRY, SchemaRegistry
 from monitor.config.sections import KeyPath, Section, explain, nearest
 from monitor.config.services import Kafka, LogNotifier, Store, WebhookNotifier
-from monitor.config.windows import beat_problems
 from monitor.errors import SettingsError
 
-FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
 PREFIX = "WATCHKEEPER__"
 
 
@@ -116,37 +113,10 @@ def _put(raw: dict[str, Any], path: KeyPath, text: str) -> bool:
 def _cross_check(settings: Settings) -> Iterator[str]:
     """Problems that only show when several keys are read together."""
     for name, family in settings.families.items():
-        for problem in _family_problems(family):
+        for problem in family_problems(family):
             yield f"families.{name}.{problem}"
         if family.format.kind in REGISTRY and not settings.schema_registry.url:
             yield f"families.{name}.format.kind: {family.format.kind} needs schema_registry.url"
     topics = [family.topic for family in settings.families.values()]
     for topic in sorted({topic for topic in topics if topics.count(topic) > 1}):
         yield f"topic {topic} belongs to two families; give each its own"
-
-
-def _family_problems(family: Family) -> Iterator[str]:
-    spans = {"window.length": family.window.length, "window.hop": family.window.hop}
-    align = family.align
-    spans |= {"align.lateness": align.lateness, "align.max_gap": align.max_gap, "align.max_age": align.max_age}
-    spans |= {"train.after": family.train.after}
-    for where, span in spans.items():
-        try:
-            if span is not None and span.steps(family.interval, where) < (where.startswith("window")):
-                yield f"{where}: must be at least 1"
-        except SettingsError as error:
-            yield str(error)
-            return
-    if family.window.kind != "beat":
-        after, fewest = family.train.after.steps(family.interval, "train.after"), FEWEST_WINDOWS
-        fewest += 0 if family.window.kind == "message" else family.length - 1
-        if after < fewest:
-            yield f"train.after: {after} readings are too few to train on; with this window it takes {fewest} at least"
-    single = family.interval is not None and family.window.kind in ("sliding", "tumbling") and not family.format.channel
-    yield from health_problems(family.health, family.valid_range, family.channels, single=single)
-    yield from beat_problems(family.window, family.interval, len(family.channels))
-    if len(set(family.channels)) < len(family.channels):
-        yield "channels: each name may stand there once"
-    if family.format.channel and family.interval is None:
-        yield 'format.channel: channels are joined on a grid; set interval = "10s", or what suits them'
-    yield from format_problems(family.format, family.channels, vector=family.window.kind == "message")

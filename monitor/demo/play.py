@@ -131,7 +131,7 @@ def _work(settings: Settings, plants: Plants, receiver: Receiver, show: Show, se
 
 def _compare(settings: Settings, plants: Plants) -> tuple[Comparison, list[Alert], Evidence | None]:
     """Alerts against the truth, and the evidence of the first alert that found something."""
-    reach = {name: (family.interval or 0) * family.length or BEAT for name, family in settings.families.items()}
+    reach = {name: (family.interval or 0) * family.shape.length or BEAT for name, family in settings.families.items()}
     reader = bootstrap.reader(settings)
     try:
         alerts = reader.list_alerts(LIVE, limit=EVERY)[::-1]

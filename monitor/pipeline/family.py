@@ -22,12 +22,11 @@ from monitor.pipeline.scoring.stream_scaling import Profile, Profiles
 from monitor.pipeline.state.codec import Section, StateCodec, signature
 from monitor.pipeline.state.segments import Gridded, firsts
 from monitor.pipeline.thresholds.base import Threshold, rounds
-from monitor.pipeline.windowing.beats.windower import Beats, BeatWindower, cover
-from monitor.pipeline.windowing.registry import cut, windower
+from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert, Evidence, Transition
-from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings, Scores, State, Windows
+from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Readings, Scores, State, Windows
 from monitor.records.late import Late
 from monitor.records.streams import StreamIndex
 
@@ -59,23 +58,24 @@ class Pipeline:
 
     def __init__(self, name: str, family: Family, index: StreamIndex, threshold: Threshold, run: str) -> None:
         self.name, self.family, self.index = name, family, index
-        length, channels = family.length, len(family.channels)
+        self._grid, self._shape = family.grid, family.shape
         self._aligner = aligner_of(family)
-        interval, lateness, _ = self._aligner.grid
         self._windower = windower(family)
         self._threshold = threshold
         self._alerter = Alerter(run, name, index, family.alerts)
         self._health = Health(run, name, family, index)
-        self._idle = (length + lateness) * interval if interval else 0  # ns until what waits in the grid is let go
-        self._profiles = Profiles(channels)
-        self._after = family.train.after.steps(interval, "train.after")
+        self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
+        self._profiles = Profiles(self._shape.channels)
+        self._after = family.train_after
         self.scorer: Scorer | None = None
         self._known: Mapping[str, Profile] = {}
         self.model = ""
-        grid = (length, channels, *self._aligner.grid)
+        length, channels = self._shape.window
+        grid = (length, channels, self._grid.interval, self._grid.lateness, self._grid.max_gap)
+        cut = signature(grid, self._shape.hop, family.window.kind, family.window.rate)
         sections = {
             "aligner": Section(self._aligner.columns, signature(grid)),
-            "windower": Section(self._windower, signature(grid, family.hop, family.window.kind, family.window.rate)),
+            "windower": Section(self._windower, cut),
             "profile": Section(self._profiles.columns, signature(channels, family.scale)),
             "threshold": Section(threshold.columns, signature(length, channels, family.threshold)),
             "alerts": Section(self._alerter.columns, signature("alerts")),
@@ -144,7 +144,7 @@ class Pipeline:
     @property
     def most(self) -> int:
         """Readings to take in at once: bounds the memory for windows, whatever a poll brings."""
-        return max(1, CELLS // (self.family.length * len(self.family.channels))) * self.family.hop
+        return max(1, CELLS // self._shape.numbers) * self._shape.hop
 
     def rows_until_ready(self, readings: Readings) -> int:
         """How many of these readings to take before the family's first training must begin; all, where it need not.
@@ -173,7 +173,7 @@ class Pipeline:
     def clock(self, codes: NDArray[np.integer]) -> Int64:
         """Time of each stream's newest reading, ns; NEVER before the first."""
         slot = self._aligner.newest(codes)
-        return np.where(slot == NEVER, NEVER, self._aligner.times(slot))
+        return np.where(slot == NEVER, NEVER, self._grid.times(slot))
 
     def forget(self, codes: Int32) -> None:
         """Drop streams that left this worker; their codes will be given to others."""
@@ -182,10 +182,9 @@ class Pipeline:
         self.index.forget(codes.tolist())
 
     @property
-    def beats(self) -> Beats:
-        """What is known of the last batch's windows, if these are heartbeats."""
-        assert isinstance(self._windower, BeatWindower)  # noqa: S101 (nobody else asks)
-        return self._windower.beats
+    def window_facts(self) -> Mapping[str, Float64]:
+        """What is known of the last batch's windows beside their values, (m,) each; NaN = unknown."""
+        return self._windower.facts
 
     @property
     def state_size(self) -> int:
@@ -202,7 +201,7 @@ class Pipeline:
 
     def _finish(self, gridded: Gridded, news: News, *, ended: bool = False) -> Outcome:
         self._health.count_gaps(gridded)
-        windows = cut(self._windower, gridded, self._aligner, ended=ended)
+        windows = self._windower.finish(gridded) if ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
             windows = windows.take(np.argsort(windows.stream, kind="stable"))
         history, ready = self._collect(gridded)
@@ -227,7 +226,7 @@ class Pipeline:
         blocks, ready = [], []
         for i in new.tolist():
             code, part = int(streams[i]), slice(first[i], ends[i])
-            times = self._aligner.times(gridded.slot[part])
+            times = self._grid.times(gridded.slot[part])
             blocks.append((code, HistoryBlock(-1, times, gridded.values[part])))
             self._profiles.columns["seen"][code] += len(times)
             if self._profiles.columns["seen"][code] >= self._after:
@@ -239,8 +238,7 @@ class Pipeline:
         if self.scorer is not None and enrolled.all():
             return self.scorer.score(self._scaled(windows))
         score = np.empty(len(windows), np.float32)
-        watch = cover if self.family.window.kind == "beat" else cold_start.score
-        score[~enrolled] = watch(windows.values[~enrolled])
+        score[~enrolled] = self._windower.cold_start(windows.values[~enrolled])
         if self.scorer is not None and enrolled.any():
             score[enrolled] = self.scorer.score(self._scaled(windows.take(enrolled)))
         return score
@@ -283,7 +281,7 @@ class Pipeline:
     def _evidence(self, alert: Alert, windows: Windows, row: int) -> Evidence:
         """Why the window at `row` opened the alert."""
         window = windows.take(np.array([row]))
-        facts = self.beats.facts(row) if self.family.window.kind == "beat" else {}
+        facts = {name: float(fact[row]) for name, fact in self.window_facts.items() if not np.isnan(fact[row])}
         enrolled = self._profiles.columns["model"][window.stream[0]] != b""
         profiles = None if self.family.scale == "none" else self._profiles
         return explain(alert, window, self.family.channels, self.scorer if enrolled else None, profiles, facts)

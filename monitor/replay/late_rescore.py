@@ -49,15 +49,16 @@ def past_of(rows: Sequence[LateReading], name: str, family: Family) -> Past:
 
     Raises SettingsError where there is no grid to put them on.
     """
-    if family.interval is None or family.window.kind in ("beat", "message"):
+    if family.interval is None or not family.window.rules.consecutive:
         raise SettingsError(f"families.{name}: late readings can be scored again only in windows on a grid")
     behind = np.array([-(-row.behind // family.interval) for row in rows])
     time = np.array([row.time for row in rows])[behind <= MOST]
     if not len(time):
         raise SettingsError(f"families.{name}: all late readings are more than {MOST:,} intervals late")
-    lateness = max(int(behind[behind <= MOST].max()), family.align.lateness.steps(family.interval, "align.lateness"))
+    lateness = max(int(behind[behind <= MOST].max()), family.grid.lateness)
     first, last = touched(time.tolist(), family)
-    start = first - (family.length + 1) * family.interval - _history(family)  # readings may lie half an interval off
+    reach = (family.shape.length + 1) * family.interval  # readings may lie half an interval off
+    start = first - reach - _history(family)
     return Past(start, last + family.interval, lateness, int((behind > MOST).sum()))
 
 
@@ -66,11 +67,10 @@ def touched(times: Sequence[int], family: Family) -> tuple[int, int]:
 
     They change the slots that are filled in around them, and with `format.channel` those that hold their values.
     """
-    interval = family.interval or 1
-    gap = family.align.max_gap.steps(interval, "align.max_gap")
-    held = family.align.max_age.steps(interval, "align.max_age") if family.format.channel else 0
+    grid, interval = family.grid, family.interval or 1
+    gap, held = grid.max_gap, grid.max_age if family.format.channel else 0
     first, last = ((at + interval // 2) // interval for at in (min(times), max(times)))
-    return (first - gap) * interval, (last + max(gap, held) + family.length - 1) * interval
+    return (first - gap) * interval, (last + max(gap, held) + family.shape.length - 1) * interval
 
 
 def _history(family: Family) -> int:
@@ -80,7 +80,7 @@ def _history(family: Family) -> int:
         return 0
     if rule.history.time is not None:
         return rule.history.time
-    return (rule.history.count or 0) * family.hop * (family.interval or 1)
+    return (rule.history.count or 0) * family.shape.hop * (family.interval or 1)
 
 
 def waiting(family: Family, slots: int) -> Family:

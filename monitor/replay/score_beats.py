@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from monitor.config.settings import FEWEST_WINDOWS
+from monitor.config.families import FEWEST_WINDOWS
 from monitor.errors import ModelError
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile
@@ -79,10 +79,10 @@ class _Rows:
 
 
 def _columns(pipeline: Pipeline, scores: Scores) -> Columns:
-    beats = pipeline.beats
+    beats = pipeline.window_facts
     names = np.array([state.name.lower() for state in sorted(State)], dtype=object)
     return {
-        "rr": beats.interval, "latency": beats.latency, "score": scores.score, "limit": scores.limit,
+        "rr": beats["rr_s"], "latency": beats["latency_s"], "score": scores.score, "limit": scores.limit,
         "ratio": scores.ratio, "state": names[scores.state],
     }  # fmt: skip
 

@@ -15,10 +15,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.families import Family
-from monitor.config.settings import FEWEST_WINDOWS
+from monitor.config.families import FEWEST_WINDOWS
+from monitor.config.resolved import Grid
 from monitor.errors import ModelError, SettingsError
-from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.ports.source import Source
 from monitor.ports.store import HistoryBlock
@@ -81,7 +80,7 @@ def common_interval(time: Int64) -> int | None:
     if step <= 0 or 2 * np.count_nonzero(steps == step) <= len(steps):
         return None
     distinct = np.unique(time)
-    taken = len(distinct) - len(np.unique(Aligner(1, step, 0).slots(distinct)))
+    taken = len(distinct) - len(np.unique(Grid(step).slots(distinct)))
     return step if taken <= TAKEN * len(distinct) else None
 
 
@@ -120,7 +119,8 @@ def score_rows(
 
 def _prime(pipeline: Pipeline, code: int, block: HistoryBlock) -> None:
     """Let the first windows reach back into the training rows, none of which is judged."""
-    keep = 0 if pipeline.family.window.kind == "message" else pipeline.family.length - 1
+    family = pipeline.family
+    keep = family.shape.length - 1 if family.window.rules.consecutive else 0
     time, values = block.time[len(block.time) - min(keep, len(block.time)) :], block.values
     none = np.zeros(len(time), np.int32)
     tail = values[len(values) - len(time) :]
@@ -163,7 +163,7 @@ def learn(
         unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""
         raise ModelError(
             f"{unread}the training rows hold {whole} readings without missing values, but fewer than {FEWEST_WINDOWS} "
-            f"complete windows of {pipeline.family.length}; "
+            f"complete windows of {pipeline.family.shape.length}; "
             "raise --train-rows, shorten --window, or give the right --interval"
         ) from None
     pipeline.adopt(MODEL, detector, profiles)
@@ -183,9 +183,7 @@ class Judge:
     """Runs the rows of one stream through a pipeline and says of each what came out."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        family: Family = pipeline.family
-        interval = None if family.window.kind == "message" else family.interval
-        self._grid = Aligner(family.width, interval, 0)
+        self._grid = pipeline.family.grid
         self._pipeline = pipeline
         self._clock = NEVER  # slot of the newest accepted row
         self._row = 0

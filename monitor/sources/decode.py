@@ -161,7 +161,7 @@ def value_fields(family: Family) -> tuple[str, ...]:
     """
     if family.format.channel:
         return (family.format.value,)
-    vector = family.window.kind == "message"
+    vector = family.window.rules.whole
     names = family.format.values or (family.channels if not vector or len(family.channels) == 1 else ())
     expected = 1 if vector else len(family.channels)
     if len(names) != expected:

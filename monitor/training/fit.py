@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.numpy import load_file, save_file
 
-from monitor.config.families import Family
-from monitor.config.settings import FEWEST_WINDOWS
+from monitor.config.families import FEWEST_WINDOWS, Family
 from monitor.errors import ModelError
 from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile, robust_scale
-from monitor.pipeline.windowing.beats.windower import whole_beats
+from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
 from monitor.ports.source import Source
 from monitor.ports.store import HistoryBlock, ModelRow
@@ -94,7 +92,7 @@ def gridded(pipeline: Pipeline, source: Source) -> Iterator[Named]:
 
 def span(family: Family) -> int:
     """Readings of a stream that a model is trained on, and that a stream waits for one."""
-    return family.train.after.steps(family.interval, "train.after")
+    return family.train_after
 
 
 def first(history: Iterable[Named], count: int) -> Iterator[Named]:
@@ -124,8 +122,8 @@ def train(
     samples = [sample for sample in samples if len(sample.end) >= FEWEST_WINDOWS]
     if not samples:
         raise ModelError(
-            f"no stream of topic {family.topic} has {FEWEST_WINDOWS} complete windows of {family.length} readings; "
-            "collect more readings (train.after) or shorten window.length"
+            f"no stream of topic {family.topic} has {FEWEST_WINDOWS} complete windows of {family.shape.length} "
+            "readings; collect more readings (train.after) or shorten window.length"
         )
     stride = max(1, sum(len(sample.end) for sample in samples) // MOST_WINDOWS)
     end = np.concatenate([sample.end[::stride] for sample in samples])
@@ -195,35 +193,14 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     time = np.concatenate([block.time for block in blocks])
     values = np.concatenate([block.values for block in blocks])
     channels = len(family.channels)
-    if family.window.kind == "message":
-        windows, end = values.reshape(-1, family.length, channels), time
-    elif family.window.kind == "beat":
-        windows, end = whole_beats(values, time, family.length, family.rate, family.interval)
-        values = windows if len(windows) else values  # their baseline is another than the signal's
-    else:
-        windows, end = _cut(values, time, family)
+    windows, end, readings = windower(family).cut_history(values, time, MOST_WINDOWS)
     if family.scale == "stream":
-        center, scale = robust_scale(values.reshape(-1, channels))
+        center, scale = robust_scale(readings)
     else:
         center, scale = np.zeros(channels, np.float32), np.ones(channels, np.float32)
     windows = np.asarray((windows - center) / scale, dtype=np.float32)
     whole = np.isfinite(windows).all(axis=(1, 2))
     return _Sample(name, center, scale, windows[whole], end[whole])
-
-
-def _cut(values: Float32, time: Int64, family: Family) -> tuple[Float32, Int64]:
-    """All windows of consecutive readings, thinned by a common step where there are very many."""
-    length = family.length
-    if len(values) < length:
-        return np.zeros((0, length, values.shape[1]), np.float32), time[:0]
-    gaps = np.zeros(len(time), np.int64)
-    if family.interval is not None:
-        gaps[1:] = np.cumsum(np.diff(time) != family.interval)
-    last = np.arange(length - 1, len(time))
-    last = last[gaps[last] == gaps[last - length + 1]]
-    last = last[:: max(1, len(last) // MOST_WINDOWS)]
-    windows = sliding_window_view(values, length, axis=0)[last - length + 1]  # (n, channels, length)
-    return np.ascontiguousarray(windows.transpose(0, 2, 1)), time[last]
 
 
 def _profile(sample: _Sample, scorer: Scorer, summarise: Summarise, judged: float = HELD_OUT) -> Profile:

@@ -14,7 +14,8 @@ import pytest
 
 from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.alignment.channel_joiner import aligner_of
-from monitor.pipeline.windowing.registry import Windower, windower
+from monitor.pipeline.windowing.base import Windower
+from monitor.pipeline.windowing.registry import windower
 from monitor.records.batches import Int32, Int64, Readings
 from monitor.sources.kafka_client import BATCH
 from tests.benchmarks import plant
@@ -64,8 +65,8 @@ def rate(given: Sequence[Readings], streams: int, aligner: Aligner, cutter: Wind
     cutter.grow(streams)
     warm = int(len(given) * WARM)
     for readings in given[:warm]:
-        cutter.add(aligner.add(readings), aligner)
+        cutter.add(aligner.add(readings))
     began = time.perf_counter()
     for readings in given[warm:]:
-        cutter.add(aligner.add(readings), aligner)
+        cutter.add(aligner.add(readings))
     return sum(map(len, given[warm:])) / (time.perf_counter() - began)

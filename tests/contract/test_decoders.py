@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.bootstrap import DECODERS, resolve
+from monitor.bootstrap import DECODERS
 from monitor.config.formats import VECTORS
+from monitor.config.references import resolve
 from monitor.records.streams import StreamIndex
 from tests.formats import Reading, decoder, encode, family, records
 

@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.config.resolved import Grid, Shape
 from monitor.pipeline.alignment.aligner import COUNTERS, Aligner
 from monitor.pipeline.alignment.channel_joiner import Joiner
 from monitor.pipeline.state.segments import Gridded
@@ -66,7 +67,7 @@ def reference(messages: list[Message], setup: Setup) -> tuple[Gridded, dict[str,
         found = [known.get((stream, channel), (-(10**9), NAN)) for channel in range(CHANNELS)]
         values = tuple(value if slot - since <= setup.max_age else NAN for since, value in found)
         rows.append(Message(stream, slot * INTERVAL, values))
-    plain = Aligner(CHANNELS, INTERVAL, 0, GAP)
+    plain = Aligner(CHANNELS, Grid(INTERVAL, 0, GAP))
     plain.columns.grow(STREAMS)
     gridded = plain.add(readings(rows))
     return gridded, counts | {"imputed": int(plain.columns["imputed"].sum())}, late
@@ -78,7 +79,7 @@ def joined(
     """What comes out batch by batch, the joiner, and the numbers of the late messages."""
 
     def fresh() -> Joiner:
-        made = Joiner(CHANNELS, INTERVAL, setup.lateness, GAP, 0, setup.max_age)
+        made = Joiner(CHANNELS, Grid(INTERVAL, setup.lateness, GAP, setup.max_age))
         made.columns.grow(STREAMS)
         return made
 
@@ -164,9 +165,9 @@ def test_delays_within_lateness_and_any_interleaving_change_no_window(
     setup = Setup(lateness, 5)
 
     def windows(parts: list[Gridded]) -> list[bytes]:
-        windower, aligner = SlidingWindower(6, CHANNELS, 1, INTERVAL), Aligner(CHANNELS, INTERVAL)
+        windower = SlidingWindower(Shape(6, 1, CHANNELS, CHANNELS), Grid(INTERVAL))
         windower.grow(STREAMS)
-        found = [windower.add(part, aligner) for part in parts]
+        found = [windower.add(part) for part in parts]
         return [
             b"".join(getattr(part, name)[part.stream == stream].tobytes() for part in found)
             for name in ("start", "end", "values", "imputed") for stream in range(STREAMS)

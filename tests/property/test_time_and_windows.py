@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.config.resolved import Grid, Shape
 from monitor.pipeline.alignment.aligner import COUNTERS, Aligner
 from monitor.pipeline.windowing.sliding import SlidingWindower
 from monitor.records.batches import Readings
@@ -99,7 +100,8 @@ def run(
     lateness, max_gap, length, hop = setup
 
     def fresh() -> tuple[Aligner, SlidingWindower]:
-        aligner, windower = Aligner(1, INTERVAL, lateness, max_gap), SlidingWindower(length, 1, hop, INTERVAL)
+        grid = Grid(INTERVAL, lateness, max_gap)
+        aligner, windower = Aligner(1, grid), SlidingWindower(Shape(length, hop, 1, 1), grid)
         aligner.columns.grow(3)
         windower.grow(3)
         return aligner, windower
@@ -108,7 +110,7 @@ def run(
     windows: list[Window] = []
     codes = np.arange(3)
     for batch in batches(arrivals, cuts):
-        found = windower.add(aligner.add(batch), aligner)
+        found = windower.add(aligner.add(batch))
         for i in range(len(found)):
             values = tuple(float(v) for v in found.values[i, :, 0])
             share = round(float(found.imputed[i]), 6)

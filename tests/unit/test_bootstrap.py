@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from monitor import bootstrap
+from monitor.config.references import resolve
 from monitor.config.settings import Settings, parse
 from monitor.errors import SettingsError
 from monitor.pipeline.scoring import cold_start
@@ -22,7 +23,7 @@ HELPERS = {"pipeline/thresholds": {"base"}, "notify": {"payload", "ssrf_guard", 
 @pytest.mark.parametrize("registry", [bootstrap.THRESHOLDS, bootstrap.NOTIFIERS])
 def test_every_entry_can_be_found(registry: dict[str, str]) -> None:
     for reference in registry.values():
-        assert callable(bootstrap.resolve(reference))
+        assert callable(resolve(reference))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,7 @@ def test_a_worker_starts_without_heavy_imports(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from monitor import bootstrap
+from monitor.config.references import resolve
 from monitor.config.settings import parse
 settings = parse({{**{ONE_FAMILY}, "store": {{"url": "sqlite:///{tmp_path}/plant.db"}}}})
 bootstrap.check_detectors(settings)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.config.resolved import Grid
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, firsts
 from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
@@ -43,12 +44,11 @@ class Sorted(NamedTuple):
 
 
 class Aligner:
-    """Grid of one family. `interval` in ns or None, `lateness` and `max_gap` in slots, `skew` in ns."""
+    """Puts the readings of one family, of `width` numbers each, on its grid; `skew` (`max_future_skew`) is in ns."""
 
-    def __init__(self, width: int, interval: int | None, lateness: int = 1, max_gap: int = 3, skew: int = 0) -> None:
-        self.interval = interval
-        self._lateness = lateness if interval else 0
-        self._max_gap = max_gap
+    def __init__(self, width: int, grid: Grid, skew: int = 0) -> None:
+        self.grid = grid
+        self._lateness = grid.lateness
         self._skew = skew
         self.late: Late | None = None  # those of the last batch
         waiting = self._lateness
@@ -74,14 +74,9 @@ class Aligner:
                 return straight
             accepted, late, behind = self._accept(batch)
             if len(late):
-                self.late = Late(readings.take(order[late]), behind * (self.interval or 1))
+                self.late = Late(readings.take(order[late]), behind * (self.grid.interval or 1))
             batch = self._release(accepted)
         return self._fill(batch)
-
-    @property
-    def grid(self) -> tuple[int | None, int, int]:
-        """Interval in ns, lateness and longest gap in slots."""
-        return self.interval, self._lateness, self._max_gap
 
     def flush(self, streams: Int32 | None = None) -> Gridded:
         """Release everything that waits, of these streams or all: nothing more will come."""
@@ -95,16 +90,6 @@ class Aligner:
         columns = self.columns
         waiting = columns["waiting_slot"][codes].max(axis=1, initial=NEVER)
         return np.asarray(np.maximum(columns["head"][codes], waiting))
-
-    def slots(self, time: Int64) -> Int64:
-        """Slot of each time."""
-        if self.interval is None:
-            return time
-        return np.asarray((time + self.interval // 2) // self.interval, dtype=np.int64)
-
-    def times(self, slot: Int64) -> Int64:
-        """Grid time of each slot, ns."""
-        return slot if self.interval is None else slot * self.interval
 
     def _that_wait(self, streams: Int32 | None) -> Int32:
         """Of these streams or all, those that have something waiting."""
@@ -125,14 +110,14 @@ class Aligner:
         stream = readings.stream
         small = stream.astype(np.uint16) if len(stream) and stream.max() < 2**16 else stream  # radix sort: 3 x faster
         order = np.argsort(small, kind="stable")
-        return Sorted(stream[order], self.slots(readings.time[order]), readings.values[order]), order
+        return Sorted(stream[order], self.grid.slots(readings.time[order]), readings.values[order]), order
 
     def _straight(self, batch: Sorted) -> Gridded | None:
         """The batch as it is, where nothing waits and each reading follows on the one before: nearly always."""
         stream, slot, values = batch
         first, columns = firsts(stream), self.columns
         streams, last = stream[first], np.append(first[1:], len(stream)) - 1
-        if not (self.interval and len(stream)) or columns["waiting"][streams].any() or np.isnan(values).any():
+        if not (self.grid.interval and len(stream)) or columns["waiting"][streams].any() or np.isnan(values).any():
             return None
         step = np.ones_like(slot)
         np.subtract(slot[1:], slot[:-1], out=step[1:])
@@ -255,8 +240,8 @@ class Aligner:
         first = firsts(stream)
         values, held = self._hold(stream, values, first)
         before = self._slot_before(stream, slot, first)
-        gap = slot - before - 1 if self.interval else np.zeros_like(slot)
-        restart = (before == NEVER) | (gap > self._max_gap)
+        gap = slot - before - 1 if self.grid.interval else np.zeros_like(slot)
+        restart = (before == NEVER) | (gap > self.grid.max_gap)
         gap[restart] = 0
         filled = Gridded(stream, slot, values, held, restart)
         if gap.any():

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.families import Family
+from monitor.config.resolved import Grid
 from monitor.pipeline.alignment.aligner import COUNTERS, Aligner, Sorted
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, firsts
@@ -30,23 +31,16 @@ from monitor.records.late import Late
 
 def aligner_of(family: Family) -> Aligner:
     """What puts the readings of a family on its grid."""
-    interval, align = None if family.window.kind == "message" else family.interval, family.align
-    if interval is None:
-        return Aligner(family.width, None, 0, 0, align.max_future_skew)
-    lateness, max_gap = align.lateness.steps(interval, "align.lateness"), align.max_gap.steps(interval, "align.max_gap")
-    if not family.format.channel:
-        return Aligner(family.width, interval, lateness, max_gap, align.max_future_skew)
-    max_age = align.max_age.steps(interval, "align.max_age")
-    return Joiner(family.width, interval, lateness, max_gap, align.max_future_skew, max_age)
+    kind = Joiner if family.format.channel else Aligner
+    return kind(family.shape.width, family.grid, family.align.max_future_skew)
 
 
 class Joiner(Aligner):
-    """An aligner for streams whose channels come one by one. `max_age` in slots; the rest is as there."""
+    """An aligner for streams whose channels come one by one; the grid has an interval."""
 
-    def __init__(self, width: int, interval: int, lateness: int, max_gap: int, skew: int, max_age: int) -> None:
-        super().__init__(width, interval, lateness, max_gap, skew)
-        self._max_age = max_age
-        self._places = lateness + 1  # for the slots that may wait at a time, each at its number modulo this
+    def __init__(self, width: int, grid: Grid, skew: int = 0) -> None:
+        super().__init__(width, grid, skew)
+        self._places = grid.lateness + 1  # for the slots that may wait at a time, each at its number modulo this
         self.columns = Columns(
             dict.fromkeys(COUNTERS, (np.int64, (), 0))
             | {
@@ -73,7 +67,7 @@ class Joiner(Aligner):
         late = batch.slot < before - self._lateness
         if late.any():
             np.add.at(self.columns["late"], batch.stream[late], 1)
-            self.late = Late(readings.take(order[late]), (before - batch.slot)[late] * (self.interval or 1))
+            self.late = Late(readings.take(order[late]), (before - batch.slot)[late] * (self.grid.interval or 1))
         streams = batch.stream[first]
         batch = batch.take(~late)
         np.maximum.at(self.columns["clock"], batch.stream, batch.slot)
@@ -153,7 +147,7 @@ class Joiner(Aligner):
         since = np.where(inside, slot[source], self.columns["known_slot"][stream])
         last = np.append(first[1:], len(stream)) - 1
         self.columns["known"][stream[last]], self.columns["known_slot"][stream[last]] = known[last], since[last]
-        young = slot[:, None] - since <= self._max_age
+        young = slot[:, None] - since <= self.grid.max_age
         return Sorted(stream, slot, np.where(young, known, np.float32(np.nan)))
 
 

@@ -40,7 +40,7 @@ class Ranges:
     def __init__(self, family: Family, index: StreamIndex, columns: Columns) -> None:
         self._index, self._columns, self._resolve_after = index, columns, family.alerts.resolve_after
         ends = [family.valid_range.get(channel, (None, None)) for channel in family.channels]
-        repeats = family.width // len(ends)  # where a message is a whole window: (length, channels), flattened
+        repeats = family.shape.width // len(ends)  # where a message is a whole window: (length, channels), flattened
         low, high = (np.tile(np.array([pair[i] for pair in ends], np.float64), repeats) for i in (0, 1))
         self._low = np.where(np.isnan(low), -np.inf, low).astype(np.float32)
         self._high = np.where(np.isnan(high), np.inf, high).astype(np.float32)

@@ -30,9 +30,9 @@ class Health:
         self.dtype, self.dump = self.columns.dtype, self.columns.dump
         self._ranges = Ranges(family, index, self.columns)
         self.silence = Silence(family.health.silence(family.interval), index, self.columns)
-        after, interval = family.health.frozen_after, family.interval or 0
-        pause = (family.align.max_gap.steps(family.interval, "align.max_gap") + 1) * interval if interval else 0
-        width = family.width if after else 0
+        after, grid = family.health.frozen_after, family.grid
+        pause = (grid.max_gap + 1) * (grid.interval or 0)
+        width = family.shape.width if after else 0
         self._frozen = Frozen(after, pause, width, index, self.columns)
         self._watches_frozen = bool(after)
         self._thaws = False  # a frozen alert is open from when that was watched

@@ -1,24 +1,28 @@
 """Gridded readings to windows: ring buffers for all streams in one array, no loop over streams.
 
-`SlidingWindower` serves sliding and tumbling windows. They end on slots that are whole multiples of `hop`, counted from
+Sliding and tumbling windows end on slots that are whole multiples of `hop`, counted from
 1970, so a replay that starts anywhere cuts the same windows; without a grid, `hop` counts from the stream's beginning.
-`MessageWindower` is for messages that already are one window each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from monitor.pipeline.alignment.aligner import Aligner
+from monitor.config.families import Family
+from monitor.config.resolved import Grid, Shape
+from monitor.pipeline.scoring import cold_start
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, firsts
-from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Windows
+from monitor.pipeline.windowing.base import History
+from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Windows
 
 ROOM = 2**18  # readings kept beyond one window, over all streams; more room = fewer moves to the front
+LEAST_ROOM = 64  # of each stream
 
 
 class SlidingWindower:
@@ -28,9 +32,13 @@ class SlidingWindower:
     move to the front. Which readings were filled in is only written for streams that have had some lately.
     """
 
-    def __init__(self, length: int, channels: int, hop: int, interval: int | None) -> None:
-        self._length, self._channels, self._hop, self._interval = length, channels, hop, interval
-        self._keep = length - 1
+    facts: Mapping[str, Float64] = {}  # nothing is known of them but their readings
+    cold_start = staticmethod(cold_start.score)
+
+    def __init__(self, shape: Shape, grid: Grid) -> None:
+        self._length, self._channels, self._hop = shape.length, shape.channels, shape.hop
+        self._grid, self._interval = grid, grid.interval
+        self._keep = shape.length - 1
         # Readings are numbered: on a grid by their slot, else from 1. `began`: the number that began the run.
         self._counters = Columns({"began": (np.int64, (), NEVER), "count": (np.int64, (), 0)})
         self._buffers: dict[str, NDArray[Any]] = {}
@@ -39,10 +47,21 @@ class SlidingWindower:
             0, bool
         )  # streams whose row in `imputed` is up to date; the others have no filled slot
         self._room = 0
-        kept = [("values", np.float32, (self._keep, channels)), ("imputed", np.uint8, ((self._keep + 7) // 8,))]
-        if interval is None:
+        kept = [("values", np.float32, (self._keep, shape.channels)), ("imputed", np.uint8, ((self._keep + 7) // 8,))]
+        if grid.interval is None:
             kept.append(("time", np.int64, (self._keep,)))
         self.dtype = np.dtype([("counters", self._counters.dtype), *kept])
+
+    @classmethod
+    def of(cls, family: Family) -> SlidingWindower:
+        """For the windows of a family."""
+        return cls(family.shape, family.grid)
+
+    @property
+    def memory(self) -> int:
+        """Bytes a stream takes in a process of very many, about."""
+        reading = 4 * self._channels + 1 + 8 * (self._interval is None)  # values, filled-in flag, time off the grid
+        return (self._length + LEAST_ROOM) * reading
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` streams."""
@@ -52,7 +71,7 @@ class SlidingWindower:
         self._counters.grow(rows)
         size = max(rows, 2 * old, 64)
         kept = {name: self._kept(name, np.arange(old)) for name in self._buffers}
-        self._room = self._keep + int(np.clip(ROOM // size, 64, 4096))
+        self._room = self._keep + int(np.clip(ROOM // size, LEAST_ROOM, 4096))
         self._buffers = {
             "values": np.zeros((size, self._room, self._channels), np.float32),
             "imputed": np.zeros((size, self._room), np.bool_),
@@ -64,7 +83,7 @@ class SlidingWindower:
         for name, rows_kept in kept.items():
             self._buffers[name][:old, : self._keep] = rows_kept
 
-    def add(self, readings: Gridded, aligner: Aligner) -> Windows:
+    def add(self, readings: Gridded) -> Windows:
         """Append readings, sorted by stream, and cut the windows they complete; in time order within each stream."""
         if not len(readings):
             return _concatenate([], (self._length, self._channels))
@@ -74,14 +93,31 @@ class SlidingWindower:
         due = self._due(readings, first, rank)
         step = self._room - self._keep
         if size.max() <= step:
-            return self._extend(readings, rank, due, aligner)
+            return self._extend(readings, rank, due)
         parts = []
         for begin in range(0, int(size.max()), step):
             part = np.flatnonzero((rank >= begin) & (rank < begin + step))
             some = Gridded(*(getattr(readings, name)[part] for name in Gridded.__slots__))
             ends = np.searchsorted(part, due[np.isin(due, part, assume_unique=True)])
-            parts.append(self._extend(some, rank[part] - begin, ends, aligner))
+            parts.append(self._extend(some, rank[part] - begin, ends))
         return _concatenate(parts, (self._length, self._channels))
+
+    def finish(self, readings: Gridded) -> Windows:
+        """As `add`: the last readings complete no other windows."""
+        return self.add(readings)
+
+    def cut_history(self, values: Float32, time: Int64, most: int) -> History:
+        """All windows of consecutive readings, or one in so many that about `most` remain."""
+        if len(values) < self._length:
+            return History(np.zeros((0, self._length, self._channels), np.float32), time[:0], values)
+        gaps = np.zeros(len(time), np.int64)
+        if self._interval is not None:
+            gaps[1:] = np.cumsum(np.diff(time) != self._interval)
+        last = np.arange(self._keep, len(time))
+        last = last[gaps[last] == gaps[last - self._keep]]
+        last = last[:: max(1, len(last) // most)]
+        windows = sliding_window_view(values, self._length, axis=0)[last - self._keep]  # (n, channels, length)
+        return History(np.ascontiguousarray(windows.transpose(0, 2, 1)), time[last], values)
 
     def dump(self, codes: NDArray[np.integer]) -> NDArray[np.void]:
         """The last length - 1 readings of each stream and its counters."""
@@ -128,7 +164,7 @@ class SlidingWindower:
             began[streams] = np.where(here[last], number[newest[last]], began[streams])
         return np.asarray(due[number[due] - since + 1 >= self._length])
 
-    def _extend(self, readings: Gridded, rank: Int64, due: Int64, aligner: Aligner) -> Windows:
+    def _extend(self, readings: Gridded, rank: Int64, due: Int64) -> Windows:
         """Write readings behind what each stream has, and cut the windows that end at the rows `due`."""
         stream = readings.stream
         first = firsts(stream)
@@ -139,10 +175,10 @@ class SlidingWindower:
         place = np.asarray(self._fill[stream] + rank)
         self._buffers["values"][stream, place] = readings.values.reshape(len(stream), self._channels)
         if self._interval is None:
-            self._buffers["time"][stream, place] = aligner.times(readings.slot)
+            self._buffers["time"][stream, place] = self._grid.times(readings.slot)
         self._flag(stream, place, readings.imputed, first)
         self._fill[streams] += size
-        return self._cut(stream[due], place[due], aligner.times(readings.slot[due]))
+        return self._cut(stream[due], place[due], self._grid.times(readings.slot[due]))
 
     def _move_to_front(self, full: Int32) -> None:
         for name, buffer in self._buffers.items():

@@ -34,13 +34,13 @@ class CsvDecoder:
         self._format = family.format
         fields, keys, time = value_fields(family), family.format.key_fields, family.format.time_fields
         columns = family.format.columns or (*keys, *family.format.channel_fields, *time, *fields)
-        self._width = 1 if family.format.channel else family.width
+        self._width = 1 if family.format.channel else family.shape.width
         self._channels = ChannelNames(family.channels)
         self._channel = [columns.index(name) for name in family.format.channel_fields]
         self._keys = [columns.index(name) for name in keys]
         self._time = [columns.index(name) for name in time]
         first = columns.index(fields[0])
-        vector = family.window.kind == "message"
+        vector = family.window.rules.whole
         self._values = list(range(first, first + self._width)) if vector else [columns.index(name) for name in fields]
         self._cells = len(columns) + (self._width - 1 if vector else 0)
 

@@ -59,8 +59,8 @@ class DocumentDecoder(ABC):
         self._index = index
         self._registry = registry
         self._format = family.format
-        self._width = family.width
-        self._vector = family.window.kind == "message"
+        self._width = family.shape.width
+        self._vector = family.window.rules.whole
         self._values = value_fields(family)
         self._channels = ChannelNames(family.channels)
         self._readers: dict[int, Reader] = {}

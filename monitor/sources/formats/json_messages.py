@@ -28,8 +28,8 @@ class JsonDecoder:
     def __init__(self, family: Family, index: StreamIndex) -> None:
         self._index = index
         self._format = family.format
-        self._width = family.width
-        self._vector = family.window.kind == "message"
+        self._width = family.shape.width
+        self._vector = family.window.rules.whole
         kind = list[float | None] if self._vector else float | None
         values: list[Place] = [("value", name, kind) for name in value_fields(family)]
         values += [("channel", name, str | int) for name in family.format.channel_fields]

@@ -23,7 +23,7 @@ class VectorDecoder:
         self._unit = family.format.time_unit
         number = "<f4" if family.format.kind == "float32" else "<f8"
         time = [("time", "<i8")] if family.format.time_fields else []
-        self._layout = np.dtype([*time, ("values", number, (family.width,))])
+        self._layout = np.dtype([*time, ("values", number, (family.shape.width,))])
 
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
         """See `monitor.sources.decode.Decoder`."""

@@ -5,6 +5,7 @@ import pytest
 
 from monitor.config.durations import Span, format_duration, parse_duration
 from monitor.config.families import Family
+from monitor.config.resolved import Shape
 from monitor.config.settings import Settings, load, parse
 from monitor.config.windows import Window
 from monitor.errors import SettingsError
@@ -65,29 +66,29 @@ def test_a_time_and_a_count_mean_the_same_window() -> None:
     by_time = parse(config(window={"length": "1h", "hop": "1m"})).families["motors"]
     by_count = parse(config(window={"length": 360, "hop": 6})).families["motors"]
 
-    assert (by_time.length, by_time.hop) == (by_count.length, by_count.hop) == (360, 6)
+    assert by_time.shape == by_count.shape == Shape(360, 6, 1, 1)
 
 
 def test_the_same_time_is_more_readings_at_a_shorter_interval() -> None:
     hourly = config(interval="1s", window={"length": "1h"}, train={"after": "2h"})
 
-    assert parse(hourly).families["motors"].length == 3600
+    assert parse(hourly).families["motors"].shape.length == 3600
 
 
 @pytest.mark.parametrize(("kind", "hop"), [("sliding", 1), ("tumbling", 360)])
 def test_hop_follows_the_kind_of_window(kind: str, hop: int) -> None:
-    assert parse(config(window={"kind": kind, "length": 360})).families["motors"].hop == hop
+    assert parse(config(window={"kind": kind, "length": 360})).families["motors"].shape.hop == hop
 
 
 def test_a_message_is_as_wide_as_its_window() -> None:
-    assert parse(config(window={"kind": "message", "length": 140})).families["motors"].width == 140
-    assert parse(config(window={"length": 140})).families["motors"].width == 1
+    assert parse(config(window={"kind": "message", "length": 140})).families["motors"].shape.width == 140
+    assert parse(config(window={"length": 140})).families["motors"].shape.width == 1
 
 
 def test_code_gives_nanoseconds_where_a_file_needs_a_unit() -> None:
     family = Family(topic="t", interval=10 * SECOND, window=Window(length=Span(time=60 * SECOND)))
 
-    assert family.length == 6
+    assert family.shape.length == 6
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_the_environment_alone_can_hold_everything() -> None:
     )
 
     assert settings.families["pumps"].interval is None
-    assert settings.families["pumps"].length == 64
+    assert settings.families["pumps"].shape.length == 64
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from monitor.cli import late as command
 from monitor.config.families import Family
+from monitor.config.resolved import Grid, Shape
 from monitor.errors import SettingsError
 from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.windowing.sliding import SlidingWindower
@@ -29,12 +30,13 @@ def family(**changes: Any) -> Family:
 
 def windows(slots: list[int]) -> dict[int, bytes]:
     """The windows of readings at these slots, by their end."""
-    aligner, windower = Aligner(1, 10 * S, 0, GAP), SlidingWindower(LENGTH, 1, 1, 10 * S)
+    grid = Grid(10 * S, 0, GAP)
+    aligner, windower = Aligner(1, grid), SlidingWindower(Shape(LENGTH, 1, 1, 1), grid)
     aligner.columns.grow(1)
     windower.grow(1)
     none, slot = np.zeros(len(slots), np.int32), np.array(slots, np.int64)
     values = (slot * slot % 7).astype(np.float32)[:, None]
-    found = windower.add(aligner.add(Readings(none, slot * 10 * S, values, none, slot)), aligner)
+    found = windower.add(aligner.add(Readings(none, slot * 10 * S, values, none, slot)))
     return {int(end): row.tobytes() for end, row in zip(found.end, found.values, strict=True)}
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from monitor import bootstrap
 from monitor.config.families import Family
+from monitor.config.resolved import Grid
 from monitor.config.settings import parse
 from monitor.errors import SettingsError
 from monitor.pipeline.alignment.aligner import Aligner
@@ -98,7 +99,7 @@ def of_slots(width: int, *slots: int) -> Readings:
 @pytest.mark.parametrize("joined", [False, True])
 def test_what_comes_after_an_idle_close_is_late(*, joined: bool, again: bool) -> None:
     width = 2 if joined else 1
-    made = Joiner(2, S, 5, 3, 0, 3) if joined else Aligner(1, S, lateness=5)
+    made = Joiner(2, Grid(S, 5, 3, 3)) if joined else Aligner(1, Grid(S, 5, 3))
     made.columns.grow(1)
     released = len(made.add(of_slots(width, 1, 2, 4)))
     released += len(made.flush(np.array([0], np.int32)))

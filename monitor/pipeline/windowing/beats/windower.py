@@ -14,16 +14,17 @@ that were found already; an R-peak less than about 0.3 s before the end is not k
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.pipeline.alignment.aligner import Aligner
+from monitor.config.families import Family
+from monitor.config.resolved import Grid
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, firsts
+from monitor.pipeline.windowing.base import History
 from monitor.pipeline.windowing.beats.chunks import Chunk, Part, Samples, split
 from monitor.pipeline.windowing.beats.peaks import Finder
 from monitor.pipeline.windowing.beats.rhythm import ROW, Beat, Hump, Rhythm
@@ -50,12 +51,6 @@ class Beats:
         """The beats at `rows`."""
         return Beats(self.interval[rows], self.latency[rows])
 
-    def facts(self, row: int) -> dict[str, float]:
-        """What to say of one beat beside its score: RR interval (s), rate (beats a minute), detection latency (s)."""
-        rr, latency = float(self.interval[row]), float(self.latency[row])
-        known = {} if math.isnan(rr) else {"rr_s": rr, "rate_bpm": 60 / rr}
-        return known | {"latency_s": latency}
-
 
 class _Found(NamedTuple):
     """Beats by row of the chunk and in order of time, (n,): row, then the fields of `Beat`."""
@@ -81,6 +76,7 @@ class BeatWindower:
 
     def __init__(self, length: int, rate: float, interval: int | None = None) -> None:
         self._length, self._rate, self._interval, self._finder = length, rate, interval, Finder(rate)
+        self._grid = Grid(interval)
         self._block, self._keep = max(1, round(BLOCK * rate)), round(RING * rate)
         self._drawn = -(-length // RHYTHM)  # points of the rhythm
         at = np.linspace(-BEFORE, AFTER, length - self._drawn) * rate
@@ -100,6 +96,23 @@ class BeatWindower:
         self._rhythms: list[Rhythm] = []
         self.dtype = np.dtype([("ring", self._ring.dtype), ("rhythm", ROW)])
         self.beats = Beats(np.zeros(0), np.zeros(0))
+
+    @classmethod
+    def of(cls, family: Family) -> BeatWindower:
+        """For the beats of a family."""
+        return cls(family.shape.length, family.rate, family.grid.interval)
+
+    @property
+    def memory(self) -> int:
+        """Bytes a stream takes, about."""
+        return self._keep * (4 + 1 + 8)  # value, filled-in flag, time
+
+    @property
+    def facts(self) -> dict[str, Float64]:
+        """RR interval (s), rate (beats a minute) and detection latency (s) of the last beats."""
+        rr = self.beats.interval
+        with np.errstate(divide="ignore"):
+            return {"rr_s": rr, "rate_bpm": 60 / rr, "latency_s": self.beats.latency}
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` streams."""
@@ -125,18 +138,39 @@ class BeatWindower:
         for code in codes.tolist():
             self._rhythms[code] = self._new()
 
-    def add(self, readings: Gridded, aligner: Aligner) -> Windows:
+    def add(self, readings: Gridded) -> Windows:
         """Append samples, sorted by stream, and cut the beats they complete; sorted by stream and time."""
-        samples = self._samples(readings, aligner)
+        samples = self._samples(readings)
         return self._join([self._advance(self._chunk(samples, part)) for part in split(samples)])
 
-    def finish(self, readings: Gridded, aligner: Aligner) -> Windows:
+    def finish(self, readings: Gridded) -> Windows:
         """`add` the last samples there are, and also cut the beats that wait for more; all streams begin anew then."""
-        done = [(self.add(readings, aligner), self.beats)]
+        done = [(self.add(readings), self.beats)]
         streams = np.flatnonzero(self._ring["count"]).astype(np.int32)
         done.append(self._advance(self._ending(streams), ended=True))
         self._ring["count"][streams] = 0
         return self._join(done)
+
+    def cut_history(self, values: Float32, time: Int64, most: int) -> History:
+        """The beats of a history (n, 1), without those that touch its beginning or a gap."""
+        del most  # none of them overlap much
+        fresh = BeatWindower(self._length, self._rate, self._interval)
+        fresh.grow(1)
+        begins = np.zeros(len(time), bool)
+        if self._interval is not None:
+            begins[1:] = np.diff(time) != self._interval
+        none = np.zeros(len(time), bool)
+        windows = fresh.add(Gridded(none.astype(np.int32), self._grid.slots(time), values, none, begins))
+        whole = windows.imputed == 0
+        beats = windows.values[whole]
+        levels = beats.reshape(-1, 1) if len(beats) else values  # their baseline is another than the signal's
+        return History(beats, windows.end[whole], levels)
+
+    @staticmethod
+    def cold_start(windows: Float32) -> Float32:
+        """How premature beats are."""
+        largest = np.abs(windows[:, :, 0]).max(axis=1, initial=0.0)
+        return np.asarray(windows[:, -1, 0] / np.maximum(largest, 1e-30) * COVER, dtype=np.float32)
 
     def _join(self, done: list[tuple[Windows, Beats]]) -> Windows:
         """Of several parts, sorted by stream and time; sets `beats`."""
@@ -150,8 +184,8 @@ class BeatWindower:
     def _new(self) -> Rhythm:
         return Rhythm(self._rate, self._finder.margin)
 
-    def _samples(self, readings: Gridded, aligner: Aligner) -> Samples:
-        value, time = readings.values[:, 0], aligner.times(readings.slot)
+    def _samples(self, readings: Gridded) -> Samples:
+        value, time = readings.values[:, 0], self._grid.times(readings.slot)
         lost, begins = np.isnan(value), readings.restart.copy()
         first = firsts(readings.stream)
         streams = readings.stream[first]
@@ -262,28 +296,6 @@ class BeatWindower:
         imputed = chunk.filled[row, column + self._span].mean(axis=1, dtype=np.float32)
         end = chunk.time[found.row, np.maximum(found.peak, 0) - chunk.origin[found.row]]  # nothing is before its first
         return Windows(chunk.stream[found.row], end - round(BEFORE * 1e9), end, values, imputed)
-
-
-def whole_beats(values: Float32, time: Int64, length: int, rate: float, interval: int | None) -> tuple[Float32, Int64]:
-    """Windows (m, length, 1) and R-peak times of the beats in one stream's history, (n, 1) and (n,), in time order.
-
-    Without those that touch its beginning or a gap.
-    """
-    grid, windower = Aligner(1, interval), BeatWindower(length, rate, interval)
-    windower.grow(1)
-    begins = np.zeros(len(time), bool)
-    if interval is not None:
-        begins[1:] = np.diff(time) != interval
-    none = np.zeros(len(time), bool)
-    windows = windower.add(Gridded(none.astype(np.int32), grid.slots(time), values, none, begins), grid)
-    whole = windows.imputed == 0
-    return windows.values[whole], windows.end[whole]
-
-
-def cover(windows: Float32) -> Float32:
-    """Score of beats (m, length, 1) without a model, for the bootstrap detector's limit: how premature they are."""
-    largest = np.abs(windows[:, :, 0]).max(axis=1, initial=0.0)
-    return np.asarray(windows[:, -1, 0] / np.maximum(largest, 1e-30) * COVER, dtype=np.float32)
 
 
 def _no_windows(length: int) -> Windows:

@@ -61,7 +61,7 @@ def pipeline(name: str, **changes: object) -> Pipeline:
 
 def feed(made: Pipeline, first: int, count: int) -> bytes:
     """Readings with a gap, a late one, a NaN and a fault; returns the scores as bytes."""
-    width, interval = made.family.width, made.family.interval or 10**9
+    width, interval = made.family.shape.width, made.family.interval or 10**9
     at = np.arange(first, first + count)
     time = 1_700_000_000 * 10**9 + at * interval
     time[count // 2] -= 5 * interval

@@ -9,8 +9,8 @@ from monitor import bootstrap
 from monitor.config.families import Family
 from monitor.config.settings import parse
 from monitor.errors import SettingsError
-from monitor.pipeline.alignment.aligner import COUNTERS, Aligner
-from monitor.pipeline.windowing.beats.windower import AFTER, BEFORE, BeatWindower, cover, whole_beats
+from monitor.pipeline.alignment.aligner import COUNTERS
+from monitor.pipeline.windowing.beats.windower import AFTER, BEFORE, BeatWindower
 from monitor.records.batches import Float64, Readings
 from tests.ecg import LENGTH, find, gridded, lead, matched, times, with_noise
 
@@ -93,12 +93,12 @@ def test_a_window_shows_the_beat_and_how_premature_it_was() -> None:
     assert (step[~early] < 0.15).all()
     assert np.diff(end).min() > 0
     assert (end - found.windows.start == BEFORE * 1e9).all()
-    assert ((cover(found.windows.values) > 10) == early).all()
+    assert ((BeatWindower.cold_start(found.windows.values) > 10) == early).all()
 
 
 def test_streams_do_not_disturb_one_another() -> None:
     """Three leads of unlike length in one batch give what each gives alone."""
-    grid, windower = Aligner(1, None), BeatWindower(LENGTH, RATE)
+    windower = BeatWindower(LENGTH, RATE)
     windower.grow(3)
     leads = [
         lead(seconds, RATE, bpm, np.random.default_rng(bpm))[0].astype(np.float32)
@@ -109,7 +109,7 @@ def test_streams_do_not_disturb_one_another() -> None:
         np.concatenate([getattr(p, n) for p in parts]) for n in ("stream", "slot", "values", "imputed", "restart")
     ]
 
-    together = windower.add(type(parts[0])(*columns), grid)
+    together = windower.add(type(parts[0])(*columns))
 
     for stream, samples in enumerate(leads):
         alone = find(samples, RATE).windows
@@ -123,7 +123,7 @@ def test_no_window_reaches_over_a_gap() -> None:
     time[len(time) // 2 :] += 5 * 10**9
     values = signal.astype(np.float32)[:, None]
 
-    _, end = whole_beats(values, time, LENGTH, RATE, None)
+    end = BeatWindower(LENGTH, RATE).cut_history(values, time, len(time)).end
 
     edge, after = time[len(time) // 2 - 1], time[len(time) // 2]
     assert ((end <= edge - AFTER * 1e9) | (end >= after + BEFORE * 1e9)).all()
@@ -161,11 +161,11 @@ def test_a_beat_that_is_known_is_cut_when_the_source_ends(behind: float) -> None
 
 def test_a_stream_that_goes_on_after_its_end_begins_anew() -> None:
     signal, _ = lead(30, RATE, 60, np.random.default_rng(7))
-    time, grid, windower = times(len(signal), RATE), Aligner(1, None), BeatWindower(LENGTH, RATE)
+    time, windower = times(len(signal), RATE), BeatWindower(LENGTH, RATE)
     windower.grow(1)
     ends = []
     for part in (slice(0, 3010), slice(3010, None)):
-        windows = windower.finish(gridded(signal[part].astype(np.float32), time[part], 1), grid)
+        windows = windower.finish(gridded(signal[part].astype(np.float32), time[part], 1))
         ends += windows.end.tolist()
 
     assert ends == sorted(set(ends))

@@ -1,0 +1,245 @@
+"""What `check` accepts, `run` can start; what it refuses, `run` refuses with the same problems. Never another error."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from hypothesis import event, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from monitor import bootstrap
+from monitor.cli.check import check
+from monitor.config.settings import Settings, load, parse
+from monitor.errors import SettingsError
+from monitor.pipeline.windowing.registry import WINDOWERS
+
+ROOT = Path(__file__).parents[2]
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """Where each configuration in the documents and in the code stands, and its text."""
+    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
+        for text in re.findall(r"```toml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+            yield path.relative_to(ROOT).as_posix(), text
+    for path in sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("monitor/**/*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "[families." in node.value:
+                yield path.relative_to(ROOT).as_posix(), node.value
+
+
+def is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:  # part of a text that is put together
+        return False
+    return True
+
+
+SHOWN = [(where, text) for where, text in examples() if is_toml(text)]
+
+
+def checked(path: Path) -> tuple[str, ...]:
+    """The problems that `watchkeeper check --json` prints; none where the configuration can be used."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), suppress(typer.Exit):
+        check(path, as_json=True)
+    said = json.loads(printed.getvalue())
+    assert said["valid"] is ("problems" not in said)
+    return tuple(said.get("problems", ()))
+
+
+def started(path: Path) -> tuple[str, ...]:
+    """The problems of what `watchkeeper run` does before it connects, the store aside."""
+    try:
+        settings = load(path)
+        bootstrap.check(settings)
+        assemble(settings)
+    except SettingsError as error:
+        return error.problems
+    return ()
+
+
+def assemble(settings: Settings) -> None:
+    """Stages, decoders and one saved stream of every family."""
+    running = bootstrap.pipelines(settings)
+    bootstrap.decoders(settings, {name: made.index for name, made in running.items()})
+    for made in running.values():
+        codes = made.index.intern(["m-1"])
+        if made.family.shape.numbers < 10_000:
+            made.load(codes, [None])
+            made.load(codes, made.dump(codes))
+            assert len(made.counters(np.asarray(codes))) == 1
+
+
+@pytest.mark.parametrize(("where", "text"), SHOWN)
+def test_check_and_run_agree_on_every_example(where: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+
+    problems = checked(path)
+
+    assert problems == started(path)
+    assert not (where.endswith(".md") and problems)
+
+
+def test_there_are_examples_to_check() -> None:
+    assert {where for where, _ in SHOWN} >= {
+        "README.md",
+        "docs/configuration.md",
+        "docs/formats.md",
+        "tests/unit/cli/test_app.py",
+    }
+
+
+SPANS = st.one_of(
+    st.sampled_from([0, 1, 3, 31, 32, 128, 360, 5000, 10**9, 2**62, 10**30, -1, True]),
+    st.sampled_from(["0s", "5ms", "1s", "15s", "1m", "1h", "24h", "300d", "9000d", "90000d"]),
+)
+NAMES = st.sampled_from(["v", "a", "b", "a.b", "time", "value", "$key", "$timestamp", "{site}/{m.id}", "{", ""])
+
+
+@st.composite
+def sound(draw: st.DrawFn) -> dict[str, Any]:
+    """A family whose settings fit its kind of window, with spans as counts and as times."""
+    kind = draw(st.sampled_from([*WINDOWERS]))
+    beat, message = kind == "beat", kind == "message"
+    interval = draw(st.sampled_from(["none", "4ms"] if beat else ["none", "10s", "1m"]))
+    timed = interval in ("10s", "1m")
+    window: dict[str, Any] = {
+        "kind": kind,
+        "length": draw(st.sampled_from([20, 128] if beat or message or not timed else [8, "1h"])),
+    }
+    if beat and interval == "none":
+        window["rate"] = 360
+    if timed and not message:
+        window |= draw(st.sampled_from([{}, {"hop": 2}, {"hop": "3m"}]))
+    family: dict[str, Any] = {"topic": "t", "interval": interval, "window": window}
+    if draw(st.booleans()):
+        family["train"] = {"after": draw(st.sampled_from([2000, "24h"] if timed else [2000]))}
+    if draw(st.booleans()):
+        family["align"] = {"lateness": draw(st.sampled_from([0, 2, "1m"] if timed else [0, 2]))}
+    return family
+
+
+FORMATS = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": st.sampled_from([*bootstrap.DECODERS]),
+        "key": NAMES,
+        "time": NAMES,
+        "channel": NAMES,
+        "value": NAMES,
+        "values": st.lists(NAMES, max_size=2),
+        "columns": st.lists(NAMES, max_size=4),
+        "time_unit": st.sampled_from(["auto", "iso", "ms"]),
+        "interval": st.sampled_from(["$interval", "interval"]),
+    },
+)
+CHANGES: dict[str, st.SearchStrategy[Any]] = {
+    "interval": st.sampled_from(["none", "1ms", "10s", "1h", "2777778ns", "8000d"]),
+    "channels": st.lists(NAMES, min_size=1, max_size=2),
+    "format": FORMATS,
+    "window.kind": st.sampled_from([*WINDOWERS]),
+    "window.length": SPANS,
+    "window.hop": SPANS,
+    "window.rate": st.sampled_from([360, 99.9]),
+    "train.after": SPANS,
+    "align.lateness": SPANS,
+    "align.max_gap": SPANS,
+    "align.max_age": SPANS,
+    "threshold.history": SPANS,
+    "health.frozen_after": st.sampled_from(["none", "1h"]),
+}
+
+
+@st.composite
+def families(draw: st.DrawFn) -> dict[str, Any]:
+    """A sound family with up to three settings changed to anything."""
+    family = draw(sound())
+    for key in draw(st.lists(st.sampled_from([*CHANGES]), max_size=3, unique=True)):
+        table, _, name = key.rpartition(".")
+        place = family.setdefault(table, {}) if table else family
+        place[name] = draw(CHANGES[key])
+    return family
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("configurations")
+
+
+def agree(raw: dict[str, Any], path: Path) -> tuple[str, ...]:
+    """The problems on which both agree."""
+    text = json.dumps({"families": {"f": raw}, "schema_registry": {"url": "http://localhost:1"}})
+    path.write_text(_toml(json.loads(text)), encoding="utf-8")
+    problems = checked(path)
+    assert problems == started(path)
+    return problems
+
+
+def _toml(value: Any) -> str:
+    """A mapping as TOML, its inner ones inline."""
+    return "\n".join(f"{name} = {_inline(inner)}" for name, inner in value.items())
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {_inline(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return json.dumps(value)
+
+
+@hypothesis_settings(max_examples=400, deadline=None)
+@given(raw=families())
+def test_check_and_run_agree_on_any_configuration(
+    raw: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    event("refused" if agree(raw, tmp_path_factory.getbasetemp() / "any.toml") else "accepted")
+
+
+@hypothesis_settings(max_examples=150, deadline=None)
+@given(raw=sound())
+def test_check_and_run_accept_what_fits(raw: dict[str, Any], folder: Path) -> None:
+    assert agree(raw, folder / "sound.toml") == ()
+
+
+def test_messages_may_have_an_interval_and_a_training_span_as_a_time() -> None:
+    """The interval is the time between messages: a day of them, one every 10 s, is 8,640."""
+    window = {"kind": "message", "length": 140}
+    family = {"topic": "t", "interval": "10s", "window": window, "train": {"after": "24h"}}
+
+    settings = parse({"families": {"f": family}})
+
+    assemble(settings)
+    assert settings.families["f"].train_after == 8640
+    assert settings.families["f"].grid.interval is None
+
+
+@pytest.mark.parametrize(
+    ("window", "problem"),
+    [({"length": "1h"}, "window.length: a message holds"), ({"length": 140, "hop": 2}, "window.hop: every message")],
+)
+def test_a_message_is_a_window_of_readings_that_are_counted(window: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        parse({"families": {"f": {"topic": "t", "interval": "10s", "window": {"kind": "message"} | window}}})
+
+
+def test_fields_that_cannot_be_read_together_are_found_by_check(tmp_path: Path) -> None:
+    raw = {"topic": "t", "interval": "10s", "window": {"length": 8}, "format": {"key": "a.b", "values": ["a"]}}
+
+    (problem,) = agree(raw, tmp_path / "config.toml")
+
+    assert problem.startswith("families.f.format: the field a")
