@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
-PATIENCE = 0.2  # the share of it that a rebalance may wait for SQL
+REBALANCE_SHARE = 0.2  # the share of it that a rebalance may wait for SQL
 
 THRESHOLDS = {
     "rolling": "monitor.pipeline.thresholds.rolling:RollingThreshold",
@@ -257,7 +257,7 @@ def load_detector(folder: Path) -> Scorer:
 def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[tuple[Runner, Champions]]:
     """A live worker, its models and its dispatcher; a family without a model is trained in a process of its own."""
     from monitor.training.model_manager import Champions
-    from monitor.worker.options import Plan
+    from monitor.worker.options import WorkerOptions
     from monitor.worker.runner import Runner
 
     with ExitStack() as stack:
@@ -270,13 +270,17 @@ def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[tup
             stack.callback(telling.stop)
         running = pipelines(settings)
         champions = Champions(results, LIVE, load_detector, summary, partial(_train_apart, config, stack))
-        plan = Plan(
-            interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=announce(settings),
+        plan = WorkerOptions(
+            commit_interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=announce(settings),
             scores=settings.store.scores,
-            patience=PATIENCE * float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3,
+            rebalance_timeout=REBALANCE_SHARE * _poll_interval_s(settings),
         )  # fmt: skip
         connect = partial(kafka_source, settings, running)
         yield Runner(connect, results, running, champions, plan), champions
+
+
+def _poll_interval_s(settings: Settings) -> float:
+    return float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
 
 
 def _train_apart(config: Path, stack: ExitStack, family: str) -> subprocess.Popen[bytes]:

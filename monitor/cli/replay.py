@@ -26,7 +26,7 @@ from monitor.observability import logs
 from monitor.records.totals import Totals
 from monitor.replay.bounded_run import Between, Pinned, begin
 from monitor.training.model_manager import Champions
-from monitor.worker.options import Plan
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def worker(settings: Settings, run: str, connect: Connect, *, replace: bool, not
         stack.callback(store.close)
         pipelines = bootstrap.pipelines(settings, run)
         begin(store, run, pipelines, replace=replace)
-        plan = Plan(run=run, interval=settings.store.commit_interval / 1e9, live=False)
+        plan = WorkerOptions(run=run, commit_interval=settings.store.commit_interval / 1e9, live=False)
         if notify:
             plan = dataclasses.replace(plan, announce=bootstrap.announce(settings))
             dispatcher = bootstrap.dispatcher(settings)

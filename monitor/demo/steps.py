@@ -19,7 +19,7 @@ from monitor.simulator.plant import Batch
 from monitor.simulator.publish import Pace, publish
 from monitor.training import fit
 from monitor.training.model_manager import Champions
-from monitor.worker.options import Plan
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 
 LAG = 5000  # messages of a partition: far less than the embedded broker keeps
@@ -72,7 +72,7 @@ def watch(
     """
     pipelines = bootstrap.pipelines(settings)
     champions = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
-    plan = Plan(interval=settings.store.commit_interval / 1e9, announce=bootstrap.announce(settings))
+    plan = WorkerOptions(commit_interval=settings.store.commit_interval / 1e9, announce=bootstrap.announce(settings))
     runner = Runner(partial(bootstrap.kafka_source, settings, pipelines), store, pipelines, champions, plan)
     patience = _Patience()
     dispatcher = bootstrap.dispatcher(settings)
@@ -99,7 +99,7 @@ def replay(settings: Settings, store: Store, run: str) -> Totals:
     pipelines = bootstrap.pipelines(settings, run)
     begin(store, run, pipelines)
     champions = Pinned(Champions(store, run, bootstrap.load_detector, bootstrap.summary))
-    plan = Plan(run=run, interval=settings.store.commit_interval / 1e9, live=False)
+    plan = WorkerOptions(run=run, commit_interval=settings.store.commit_interval / 1e9, live=False)
     source = partial(bootstrap.kafka_range, settings, pipelines, None, None)
     return Runner(lambda _: source(), store, pipelines, champions, plan).run()
 

@@ -138,8 +138,8 @@ class Poll:
     """What one poll of a source brought. `positions` are next offsets: everything before them is in here or earlier.
 
     `records` counts messages, `dead` those that could not be read; a message may hold many readings.
-    `at_end` is true when the source has nothing more for now (live) or at all (`finished`). `ends` has the partitions
-    of which all that was there at that time (wall clock, ns) has been polled: only where the broker has just said so.
+    `at_end` is true when the source has nothing more for now (live) or at all (`finished`). `caught_up` has the
+    partitions read to their end offset, with the time (wall clock, ns) at which the broker confirmed it.
     """
 
     readings: dict[str, Readings]
@@ -149,4 +149,4 @@ class Poll:
     at_end: bool = False
     finished: bool = False
     gaps: list[Gap] = field(default_factory=list)
-    ends: dict[TopicPartition, int] = field(default_factory=dict)
+    caught_up: dict[TopicPartition, int] = field(default_factory=dict)

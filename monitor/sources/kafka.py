@@ -58,7 +58,9 @@ class KafkaSource:
         positions |= {(gap.topic, gap.partition): gap.end for gap in gaps}
         self._position |= positions
         reached = self._proof.reached(self._position, self._assigned)
-        return Poll(readings, dead, positions, records=len(messages), at_end=self._at_end(), gaps=gaps, ends=reached)
+        return Poll(
+            readings, dead, positions, records=len(messages), at_end=self._at_end(), gaps=gaps, caught_up=reached
+        )
 
     def commit(self, positions: Mapping[batches.TopicPartition, int]) -> None:
         """See `monitor.ports.store.Source`."""

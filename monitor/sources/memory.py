@@ -62,9 +62,9 @@ class ListSource:
         assigned = self._position or {}
         at_end = bool(assigned) and all(offset == len(self._logs[p]) for p, offset in assigned.items())
         now = time.time_ns()
-        ends = {p: now for p, offset in assigned.items() if offset == len(self._logs[p])}
+        caught_up = {p: now for p, offset in assigned.items() if offset == len(self._logs[p])}
         finished = at_end and self._finite
-        return Poll(readings, dead, positions, records=count, at_end=at_end, finished=finished, ends=ends)
+        return Poll(readings, dead, positions, records=count, at_end=at_end, finished=finished, caught_up=caught_up)
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         """Keep them in `committed`."""

@@ -19,11 +19,11 @@ from monitor.worker.streams import Streams
 Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
 
 
-MOST = 400_000  # windows (also late readings, and those to train on) in a commit: bounds its memory and its time
-OF_DEAD = 10  # a dead letter counts for so many: it brings its body
+MAX_SIZE = 400_000  # windows (also late readings, and those to train on) in a commit: bounds its memory and its time
+DEAD_LETTER_SIZE = 10  # a dead letter counts for so many: it brings its body
 
 
-class Pending:
+class CommitBuilder:
     """Grows with every batch; `complete` gives the commit, `settle` begins the next one."""
 
     def __init__(
@@ -46,10 +46,10 @@ class Pending:
     @property
     def full(self) -> bool:
         """Whether it is large enough, whatever the clock says."""
-        return self._size >= MOST
+        return self._size >= MAX_SIZE
 
     @property
-    def keeps_history(self) -> bool:
+    def has_history(self) -> bool:
         """Whether some of it is kept to train on."""
         return bool(self._commit.history)
 
@@ -62,7 +62,7 @@ class Pending:
         """Run a whole poll through the pipelines; its streams are open. No I/O: all of it is pending, or nothing."""
         for family, readings in poll.readings.items():
             streams = self.streams[family]
-            streams.seen(readings)
+            streams.track(readings)
             most = streams.pipeline.most
             for begin in range(0, len(readings), most):  # more than one part only where a single message is that large
                 part = readings if len(readings) <= most else readings.take(np.arange(begin, len(readings))[:most])
@@ -70,7 +70,7 @@ class Pending:
         self.totals.records += poll.records
         self.totals.dead += len(poll.dead)
         self._commit.dead += poll.dead
-        self._size += OF_DEAD * len(poll.dead)
+        self._size += DEAD_LETTER_SIZE * len(poll.dead)
         self._commit.gaps += poll.gaps
         self.partitions.next.update(poll.positions)
 
@@ -99,24 +99,24 @@ class Pending:
         self._touch(streams, outcome.touched)
         self._count(outcome, 0 if readings is None else len(readings))
 
-    def complete(self) -> Commit:
+    def build(self) -> Commit:
         """The commit with positions and states as they are now; the same object until `settle`."""
         self._commit.positions, self._commit.unread = self.partitions.moved(), self.partitions.unread
         self._commit.rollup = score_summaries.roll_up(self._summed) if self._summed else None
         self._commit.streams = [state for streams in self.streams.values() for state in streams.changes()]
         return self._commit
 
-    def settle(self) -> None:
+    def reset(self) -> None:
         """It is written, or given up: begin the next one."""
         self._commit = Commit(self._run)
         self._summed, self._size = [], 0
-        self.partitions.settled()
+        self.partitions.committed()
         for streams in self.streams.values():
-            streams.settled()
+            streams.committed()
 
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget partitions and their streams."""
-        self.partitions.dropped(partitions)
+        self.partitions.drop(partitions)
         for family, streams in self.streams.items():
             topic = streams.pipeline.family.topic
             numbers = [partition for name, partition in partitions if name == topic]
@@ -130,14 +130,14 @@ class Pending:
             streams.drop()
             self.ready[family].clear()
         self.partitions = Partitions()
-        self.settle()
+        self.reset()
 
     def _touch(self, streams: Streams, codes: set[int]) -> None:
         """Streams whose state has changed without a reading are saved all the same, behind the fence of ownership."""
         if codes:
-            streams.touch(codes)
+            streams.mark_changed(codes)
             numbers = np.unique(streams.partition[list(codes)])
-            self.partitions.guard((streams.pipeline.family.topic, number) for number in numbers.tolist())
+            self.partitions.fence((streams.pipeline.family.topic, number) for number in numbers.tolist())
 
     def _count(self, outcome: Outcome, readings: int) -> None:
         self._size += len(outcome.scores) + sum(len(block.time) for _, block in outcome.history)

@@ -27,14 +27,14 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Wait = Callable[[float], bool]  # waits for that many seconds; false = no further try
 
-PATIENT_S = 1.0  # a commit usually arrives within that; after it the wait is one inside the group
-GLANCE_S = 0.2
-GRACE_S = 10.0  # for a store that does not answer when the worker is to stop
+QUICK_S = 1.0  # a commit usually arrives within that; after it the wait is one inside the group
+STATUS_POLL_S = 0.2
+STOP_TIMEOUT_S = 10.0  # for a store that does not answer when the worker is to stop
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 JITTER = 0.2  # workers that lost SQL together must not return together
 
 
-class Writer:
+class Committer:
     """Everything the runner asks of its store goes through here.
 
     `fenced` turns true when a newer owner has taken a partition or a wait was given up: then nothing is written any
@@ -45,7 +45,7 @@ class Writer:
         self._store, self._stop = store, stop
         self._commit: Commit | None = None
         self._future: Future[float] | None = None
-        self._landed: dict[TopicPartition, int] = {}
+        self._durable: dict[TopicPartition, int] = {}
         self.fenced = False
         self.commits = 0
         self.took = 0.0  # seconds, of the last commit
@@ -56,41 +56,41 @@ class Writer:
         return self._commit is not None
 
     @property
-    def arrived(self) -> bool:
+    def finished(self) -> bool:
         """Whether it has come to an end, well or not: `land` will not have to wait for that."""
         return self._future is not None and self._future.done()
 
-    def launch(self, commit: Commit) -> None:
+    def start(self, commit: Commit) -> None:
         """Send a commit off; none may be on its way."""
         assert self._commit is None  # noqa: S101 (the runner lands one before it launches the next)
         self._commit = commit
         self._future = self._send(commit)
 
-    def land(self, wait: Wait) -> None:
+    def drain(self, wait: Wait) -> None:
         """Wait until the commit on its way is durable, and try it again for as long as that may help."""
         if self._commit is not None:
-            self._insist(partial(self._finish, wait), wait)
+            self._retry(partial(self._await_result, wait), wait)
 
-    def ask(self, action: Callable[[], T], wait: Wait) -> T | None:
-        """The answer of the store, once the commit on its way has landed; None when fenced."""
-        self.land(wait)
-        return self._insist(action, wait)
+    def call(self, action: Callable[[], T], wait: Wait) -> T | None:
+        """The answer of the store, once the commit in flight is durable; None when fenced."""
+        self.drain(wait)
+        return self._retry(action, wait)
 
-    def landed(self) -> dict[TopicPartition, int]:
+    def take_durable(self) -> dict[TopicPartition, int]:
         """Next offsets that became durable since this was last asked."""
-        landed, self._landed = self._landed, {}
-        return landed
+        durable, self._durable = self._durable, {}
+        return durable
 
     def abandon(self) -> None:
         """Forget the commit on its way, whatever becomes of it, and wait until the store is free.
 
         When the worker is to stop, a store that does not answer is left alone after a while.
         """
-        while self._future is not None and not _over(self._future, GRACE_S):
+        while self._future is not None and not _over(self._future, STOP_TIMEOUT_S):
             if self._stop():
                 break
         self._commit = self._future = None
-        self._landed.clear()
+        self._durable.clear()
         self.fenced = False
 
     def _send(self, commit: Commit) -> Future[float]:
@@ -107,36 +107,36 @@ class Writer:
         else:
             future.set_result(time.monotonic() - began)
 
-    def _finish(self, wait: Wait) -> None:
+    def _await_result(self, wait: Wait) -> None:
         """Wait for the end of this try, or send the commit once more after one that failed."""
-        if self._commit is None:  # a rebalance has landed it, while we waited to try again
+        if self._commit is None:  # a rebalance has completed it, while we waited to try again
             return
         future = self._future = self._future or self._send(self._commit)
-        if not _over(future, PATIENT_S):
-            self._wait_for(future, wait)
-        if self.fenced or self._future is not future:  # given up, or landed by a rebalance meanwhile
+        if not _over(future, QUICK_S):
+            self._await_slow(future, wait)
+        if self.fenced or self._future is not future:  # given up, or completed by a rebalance meanwhile
             return
         self._future = None  # if it failed, the next try is a new one
         self.took = future.result()
-        self._landed |= {partition: offset for partition, (_, offset) in self._commit.positions.items()}
+        self._durable |= {partition: offset for partition, (_, offset) in self._commit.positions.items()}
         self._commit = None
         self.commits += 1
 
-    def _wait_for(self, future: Future[float], wait: Wait) -> None:
+    def _await_slow(self, future: Future[float], wait: Wait) -> None:
         """The store is slow, or hangs: stay in the group meanwhile, as long as `wait` has patience."""
         stopped = 0.0
         while not (self.fenced or self._future is not future or _over(future, 0)):
-            if not wait(GLANCE_S):
+            if not wait(STATUS_POLL_S):
                 log.warning("commit_given_up", reason="the store has not answered in time")
                 self.fenced = True
             if self._stop():
                 stopped = stopped or time.monotonic()
-                if time.monotonic() - stopped > GRACE_S:
+                if time.monotonic() - stopped > STOP_TIMEOUT_S:
                     raise StoreError(
-                        f"the store has not answered for {GRACE_S:g} s; the last commit may be there or not"
+                        f"the store has not answered for {STOP_TIMEOUT_S:g} s; the last commit may be there or not"
                     )
 
-    def _insist(self, action: Callable[[], T], wait: Wait) -> T | None:
+    def _retry(self, action: Callable[[], T], wait: Wait) -> T | None:
         """Try until it works; None when fenced, also because `wait` gave up. Errors that stay are raised."""
         for attempt in count():
             if self.fenced:

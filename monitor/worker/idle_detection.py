@@ -2,7 +2,7 @@
 
 A quiet stream proves nothing by itself: this worker may lag, be held up, have just got the partition, or the broker may
 be away. So the clock of a partition's streams runs only while the source shows again and again that everything sent so
-far has been read (`Poll.ends`); where it could not for a while, the clock begins anew.
+far has been read (`Poll.caught_up`); where it could not for a while, the clock begins anew.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from monitor.pipeline.health.silence import Quiet
 from monitor.ports.store import Store
 from monitor.records.batches import TopicPartition
-from monitor.worker.commit_builder import Pending
+from monitor.worker.commit_builder import CommitBuilder
 from monitor.worker.streams import Streams
 
-BREAK_NS = 3 * 10**9  # without a proof for so long, or a quarter of `silent_after`: the clock begins anew
-WAKE_AT_ONCE = 2_000  # streams fetched in one go
+MAX_PROOF_GAP_NS = 3 * 10**9  # without a proof for so long, or a quarter of `silent_after`: the clock begins anew
+LOAD_AT_ONCE = 2_000  # streams fetched in one go
 
 Ask = Callable[[Callable[[], object]], object]  # does something with the store, however often that takes
 
@@ -32,74 +32,74 @@ class _Clock:
     epoch: int
     since: int
     proof: int
-    asleep: list[str] | None = None  # streams that brought nothing since it was assigned; None = not asked yet
+    unloaded: list[str] | None = None  # streams that brought nothing since it was assigned; None = not asked yet
 
 
-class Vigil:
+class IdleDetector:
     """Looks at the streams of one worker whenever its source has proven that it is up to date."""
 
-    def __init__(self, pending: Pending, store: Store, run: str) -> None:
-        self._pending, self._store, self._run = pending, store, run
+    def __init__(self, builder: CommitBuilder, store: Store, run: str) -> None:
+        self._builder, self._store, self._run = builder, store, run
         self._clocks: dict[TopicPartition, _Clock] = {}
 
-    def look(self, ends: Mapping[TopicPartition, int], ask: Ask) -> None:
-        """`ends` as a poll brought them; everything before them is processed. What follows from it is pending."""
-        epochs = self._pending.partitions.epochs
-        ours = {partition: at for partition, at in ends.items() if partition in epochs}
+    def check(self, caught_up: Mapping[TopicPartition, int], ask: Ask) -> None:
+        """Idle check after a poll was processed; `caught_up` is the poll's. The next commit includes the result."""
+        epochs = self._builder.partitions.epochs
+        ours = {partition: at for partition, at in caught_up.items() if partition in epochs}
         if not ours:
             return
         self._clocks = {p: clock for p, clock in self._clocks.items() if epochs.get(p) == clock.epoch}
-        for family, streams in self._pending.streams.items():
+        for family, streams in self._builder.streams.items():
             topic = streams.pipeline.family.topic
             of_topic = {partition: at for partition, at in ours.items() if partition[0] == topic}
             if of_topic:
-                self._wind(streams, of_topic)
-                self._wake(streams, of_topic, ask)
-                self._pending.add(family, streams.pipeline.look(self._quiet(streams)))
+                self._update_clocks(streams, of_topic)
+                self._load_idle(streams, of_topic, ask)
+                self._builder.add(family, streams.pipeline.look(self._quiet(streams)))
 
-    def _wind(self, streams: Streams, ends: Mapping[TopicPartition, int]) -> None:
-        longest = max(BREAK_NS, _patience(streams) // 4)
-        for partition, at in ends.items():
+    def _update_clocks(self, streams: Streams, caught_up: Mapping[TopicPartition, int]) -> None:
+        longest = max(MAX_PROOF_GAP_NS, _silent_after(streams) // 4)
+        for partition, at in caught_up.items():
             clock = self._clocks.get(partition)
             if clock is None:
-                self._clocks[partition] = _Clock(self._pending.partitions.epochs[partition], at, at)
+                self._clocks[partition] = _Clock(self._builder.partitions.epochs[partition], at, at)
                 continue
             if not 0 <= at - clock.proof <= longest:
                 clock.since = at
             clock.proof = at
 
-    def _wake(self, streams: Streams, ends: Iterable[TopicPartition], ask: Ask) -> None:
+    def _load_idle(self, streams: Streams, caught_up: Iterable[TopicPartition], ask: Ask) -> None:
         """Fetch streams that were silent before the partition was assigned, in time before any may be called so.
 
         Half of that time is early enough for all of the family to be here, when it is decided whether it is silent.
         """
-        after = _patience(streams)
-        for partition in ends:
+        after = _silent_after(streams)
+        for partition in caught_up:
             clock = self._clocks[partition]
-            if after and clock.proof - clock.since >= after // 2 and clock.asleep != []:
-                ask(partial(self._fetch, clock, streams, partition))
+            if after and clock.proof - clock.since >= after // 2 and clock.unloaded != []:
+                ask(partial(self._load, clock, streams, partition))
 
-    def _fetch(self, clock: _Clock, streams: Streams, partition: TopicPartition) -> None:
-        if self._pending.partitions.epochs.get(partition) != clock.epoch:  # it was taken away while we waited
+    def _load(self, clock: _Clock, streams: Streams, partition: TopicPartition) -> None:
+        if self._builder.partitions.epochs.get(partition) != clock.epoch:  # it was taken away while we waited
             return
-        if clock.asleep is None:
-            clock.asleep = self._store.stream_names(self._run, streams.pipeline.name, partition[1])
-        streams.wake(clock.asleep[:WAKE_AT_ONCE], partition[1], self._store, self._run)
-        clock.asleep = clock.asleep[WAKE_AT_ONCE:]
+        if clock.unloaded is None:
+            clock.unloaded = self._store.stream_names(self._run, streams.pipeline.name, partition[1])
+        streams.load_idle(clock.unloaded[:LOAD_AT_ONCE], partition[1], self._store, self._run)
+        clock.unloaded = clock.unloaded[LOAD_AT_ONCE:]
 
     def _quiet(self, streams: Streams) -> Quiet:
         """What is known of every stream; of one whose partition has no proof: nothing, as if it had just come."""
         topic, codes = streams.pipeline.family.topic, np.flatnonzero(streams.ids >= 0).astype(np.int32)
         numbers = streams.partition[codes]
         since, now = np.zeros((2, int(numbers.max(initial=0)) + 1), np.int64)
-        for (name, number), epoch in self._pending.partitions.epochs.items():
+        for (name, number), epoch in self._builder.partitions.epochs.items():
             clock = self._clocks.get((name, number))
             if name == topic and number < len(since) and clock is not None and clock.epoch == epoch:
                 since[number], now[number] = clock.since, clock.proof
         return Quiet(codes, since[numbers], now[numbers])
 
 
-def _patience(streams: Streams) -> int:
+def _silent_after(streams: Streams) -> int:
     """Nanoseconds without a reading after which a stream of the family is silent; 0 = never."""
     family = streams.pipeline.family
     return family.health.silence(family.interval)

@@ -17,14 +17,14 @@ class Partitions:
         self._durable: dict[TopicPartition, int] = {}  # next offsets, as the store has them or will have them soon
         self._unread: set[TopicPartition] = set()  # guarded, without an offset
 
-    def taken(self, positions: dict[TopicPartition, Position]) -> None:
+    def assign(self, positions: dict[TopicPartition, Position]) -> None:
         """The store has made us the owner."""
         for partition, position in positions.items():
             self.epochs[partition] = position.epoch
             if position.next_offset is not None:
                 self._durable[partition] = position.next_offset
 
-    def dropped(self, partitions: Iterable[TopicPartition]) -> None:
+    def drop(self, partitions: Iterable[TopicPartition]) -> None:
         """They are somebody else's now."""
         for partition in partitions:
             self.epochs.pop(partition, None)
@@ -32,7 +32,7 @@ class Partitions:
             self._durable.pop(partition, None)
             self._unread.discard(partition)
 
-    def guard(self, partitions: Iterable[TopicPartition]) -> None:
+    def fence(self, partitions: Iterable[TopicPartition]) -> None:
         """Something of these partitions changes without a record: the next commit is to meet their fence too."""
         for partition in partitions:
             if partition in self._durable:
@@ -46,10 +46,10 @@ class Partitions:
         return {p: self.epochs[p] for p in self._unread - self.next.keys()}
 
     def moved(self) -> dict[TopicPartition, tuple[int, int]]:
-        """(epoch, next offset) of every partition read since the last `settled`."""
+        """(epoch, next offset) of every partition read since the last `committed`."""
         return {p: (self.epochs[p], offset) for p, offset in self.next.items() if p in self.epochs}
 
-    def settled(self) -> None:
+    def committed(self) -> None:
         """A commit has made the positions durable."""
         self._durable |= self.next
         self.next.clear()

@@ -27,26 +27,26 @@ class Streams:
         self._clock: Int64 = np.zeros(0, np.int64)  # time of the newest reading then, ns
         self._rate: Float64 = np.zeros(0)  # readings a second, between the two newest commits that brought any
 
-    def strangers(self, readings: Readings) -> bool:
+    def has_unloaded(self, readings: Readings) -> bool:
         """Whether some of these streams are seen for the first time."""
         self._grow()
         return len(readings) > 0 and bool(self.ids[readings.stream].min() < 0)
 
-    def open(self, readings: Readings, store: Store, run: str) -> set[str]:
-        """Fetch id and state of the strangers among them; returns parts of states that no longer fit."""
+    def load(self, readings: Readings, store: Store, run: str) -> set[str]:
+        """Fetch id and state of the has_unloaded among them; returns parts of states that no longer fit."""
         codes, first = np.unique(readings.stream, return_index=True)
         unknown = self.ids[codes] < 0
         new = codes[unknown]
-        return self._take(new, readings.partition[first[unknown]], store, run)
+        return self._load(new, readings.partition[first[unknown]], store, run)
 
-    def wake(self, names: Sequence[str], partition: int, store: Store, run: str) -> None:
+    def load_idle(self, names: Sequence[str], partition: int, store: Store, run: str) -> None:
         """Fetch streams of a partition that have brought nothing since it was assigned."""
         codes = self.pipeline.index.intern(names)
         self._grow()
         new = codes[self.ids[codes] < 0]
-        self._take(new, np.full(len(new), partition, np.int32), store, run)
+        self._load(new, np.full(len(new), partition, np.int32), store, run)
 
-    def _take(self, new: Int32, partition: Int32, store: Store, run: str) -> set[str]:
+    def _load(self, new: Int32, partition: Int32, store: Store, run: str) -> set[str]:
         names = [self.pipeline.index.name(code) for code in new.tolist()]
         opened = store.open_streams(run, self.pipeline.name, names)
         rebuilt = self.pipeline.load(new, [stream.state for stream in opened])
@@ -58,17 +58,17 @@ class Streams:
         self._clock[new], self._rate[new] = self.pipeline.clock(new), 0.0
         return rebuilt
 
-    def seen(self, readings: Readings) -> None:
+    def track(self, readings: Readings) -> None:
         """These readings are being processed."""
         self.partition[readings.stream] = readings.partition
         self._changed[readings.stream] = True
 
-    def touch(self, codes: Iterable[int]) -> None:
+    def mark_changed(self, codes: Iterable[int]) -> None:
         """The state of these streams has changed without a reading."""
         self._changed[list(codes)] = True
 
     def changes(self) -> list[StreamState]:
-        """State of every stream that changed since the last `settled`."""
+        """State of every stream that changed since the last `committed`."""
         codes = np.flatnonzero(self._changed).astype(np.int32)
         if not len(codes):
             return []
@@ -79,7 +79,7 @@ class Streams:
         rows, rest = ([column.tolist() for column in some] for some in (columns, more))
         return list(map(StreamState._make, zip(*rows, self.pipeline.dump(codes), *rest, strict=True)))
 
-    def settled(self) -> None:
+    def committed(self) -> None:
         """A commit has made the states durable."""
         codes = np.flatnonzero(self._changed)
         totals, clock = self._totals(codes), self.pipeline.clock(codes)

@@ -30,7 +30,7 @@ from monitor.store.memory import MemoryStore
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
 from monitor.training.model_manager import Champions
-from monitor.worker.options import Plan
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 from tests.benchmarks import plant
 from tests.benchmarks.memory_source import MemorySource
@@ -96,7 +96,7 @@ class Lane:
         self._ago = math.inf  # seconds between the last commit and the end of the last run
         self.runner = Runner(
             lambda listener: Told(PLACE, polls, listener),
-            store, {plant.FAMILY: pipeline}, champions, Plan(interval=interval),
+            store, {plant.FAMILY: pipeline}, champions, WorkerOptions(commit_interval=interval),
         )  # fmt: skip
 
     def run(self, records: int) -> float:

@@ -112,15 +112,15 @@ def test_ends_are_proven_and_only_once_everything_is_read(rig: Rig) -> None:
     began = time.time_ns()
 
     def proven(polls: list[Poll]) -> bool:
-        since = {p for poll in polls for p, at in poll.ends.items() if at >= began}
+        since = {p for poll in polls for p, at in poll.caught_up.items() if at >= began}
         read = {partition for partition, _ in seen(polls)}
         assert read >= {partition for _, partition in since} & {0, 1}
         return since == {(rig.topic, partition) for partition in range(PARTITIONS)}
 
     polls = drain(source, proven)
     assert len(seen(polls)) == 20
-    again = drain(source, lambda polls: any(poll.ends for poll in polls))
-    assert all(at <= time.time_ns() for poll in again for at in poll.ends.values())
+    again = drain(source, lambda polls: any(poll.caught_up for poll in polls))
+    assert all(at <= time.time_ns() for poll in again for at in poll.caught_up.values())
 
 
 def seen(polls: Sequence[Poll]) -> list[tuple[int, int]]:

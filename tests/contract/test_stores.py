@@ -29,7 +29,7 @@ from monitor.store.migrations import upgrade
 from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
-from monitor.worker.commit_builder import Pending
+from monitor.worker.commit_builder import CommitBuilder
 from tests.store_rows import SECOND, TOPIC, alert, block, evidence, full, resolved, scores, state, transition
 
 LEASE = 60 * SECOND
@@ -562,12 +562,14 @@ def test_which_scores_get_a_row(policy: Policy, rows: int, summed: int) -> None:
     """The worker asks for rows as the policy says; what it counts does not depend on it."""
     index = StreamIndex()
     family = Family.model_validate({"topic": TOPIC[0], "interval": "1s", "window": {"length": 4}})
-    pending = Pending("live", lambda *_: [], {"f": Pipeline("f", family, index, StaticThreshold(3.0), "live")}, policy)
+    pending = CommitBuilder(
+        "live", lambda *_: [], {"f": Pipeline("f", family, index, StaticThreshold(3.0), "live")}, policy
+    )
     pending.streams["f"].ids = np.array([7])
     found = scores([SECOND, 2 * SECOND, 3 * SECOND, 4 * SECOND])
     found.state[1] = State.ANOMALY
     pending.add("f", Outcome(found))
-    commit = pending.complete()
+    commit = pending.build()
     assert sum(len(block.scores) for block in commit.scores) == rows
     assert (0 if commit.rollup is None else int(commit.rollup.windows.sum())) == summed
     assert pending.totals.windows == 4

@@ -20,7 +20,7 @@ from monitor.sources.kafka import KafkaSource
 from monitor.sources.kafka_client import ensure_topic
 from monitor.store.memory import MemoryStore
 from monitor.testing.in_memory import NoModels
-from monitor.worker.options import Plan
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 from tests.integration.broker import KafkaBroker
 
@@ -37,7 +37,7 @@ def work(kafka: Kafka, topic: str, store: MemoryStore, stop: Callable[[], bool] 
     def connect(listener: Assignments) -> KafkaSource:
         return KafkaSource(kafka, decoders, listener)
 
-    plan = Plan(interval=0.1, until_end=stop is None)
+    plan = WorkerOptions(commit_interval=0.1, until_end=stop is None)
     Runner(connect, store, pipelines, NoModels(), plan).run(stop or (lambda: False))
 
 

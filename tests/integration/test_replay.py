@@ -31,7 +31,7 @@ from monitor.sources.files.source import FileColumns
 from monitor.sources.memory import ListSource
 from monitor.training import fit
 from monitor.training.model_manager import Champions
-from monitor.worker.options import Plan
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 
 ROWS, TRAIN = 700, 300
@@ -102,7 +102,7 @@ def live(settings: Settings) -> None:
     store = bootstrap.store(settings)
     connect = partial(ListSource, {("pumps", 0): messages}, decoders, batch=37, finite=True)
     champions = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
-    plan = Plan(interval=0.01, live=False, announce=bootstrap.announce(settings))
+    plan = WorkerOptions(commit_interval=0.01, live=False, announce=bootstrap.announce(settings))
     Runner(connect, store, pipelines, champions, plan).run()
     store.close()
 

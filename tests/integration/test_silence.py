@@ -20,7 +20,7 @@ from monitor.ports.store import Commit
 from monitor.sources.kafka import KafkaSource
 from monitor.store.memory import MemoryStore
 from monitor.testing.in_memory import NoModels
-from monitor.worker.options import Plan
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 from tests.integration.broker import KafkaBroker
 
@@ -93,7 +93,7 @@ def worker(kafka: Kafka, topic: str, store: MemoryStore) -> Iterator[None]:
 
     def work() -> None:
         try:
-            Runner(connect, store, pipelines, NoModels(), Plan(interval=0.2)).run(over.is_set)
+            Runner(connect, store, pipelines, NoModels(), WorkerOptions(commit_interval=0.2)).run(over.is_set)
         except BaseException as error:
             errors.append(error)
 

@@ -15,9 +15,9 @@ from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.memory import ListSource, Record
 from monitor.store.memory import MemoryStore
 from monitor.testing.in_memory import NoModels
-from monitor.worker.commit_builder import Pending
-from monitor.worker.idle_detection import Vigil
-from monitor.worker.options import Plan
+from monitor.worker.commit_builder import CommitBuilder
+from monitor.worker.idle_detection import IdleDetector
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 
 P0, P1 = ("t", 0), ("t", 1)
@@ -34,26 +34,26 @@ class Worker:
         self.store = store
         self.pipeline = bootstrap.pipeline("f", FAMILY)
         self.decoder = JsonDecoder(FAMILY, self.pipeline.index)
-        self.pending = Pending("live", lambda *_: [], {"f": self.pipeline})
-        self.vigil = Vigil(self.pending, store, "live")
-        self.pending.partitions.taken(store.take("live", list(partitions or {P0: 0, P1: 0})))
+        self.builder = CommitBuilder("live", lambda *_: [], {"f": self.pipeline})
+        self.idle_detector = IdleDetector(self.builder, store, "live")
+        self.builder.partitions.assign(store.take("live", list(partitions or {P0: 0, P1: 0})))
 
     def arrive(self, second: int, *names: str, partition: TopicPartition = P0) -> None:
         logs: dict[TopicPartition, list[Record]] = {
             partition: [(name.encode(), json.dumps({"time": second, "value": 1}).encode()) for name in names]
         }
         poll = ListSource(logs, {"t": ("f", self.decoder)}).poll(0)
-        streams = self.pending.streams["f"]
-        if streams.strangers(poll.readings["f"]):
-            streams.open(poll.readings["f"], self.store, "live")
+        streams = self.builder.streams["f"]
+        if streams.has_unloaded(poll.readings["f"]):
+            streams.load(poll.readings["f"], self.store, "live")
         poll = Poll(poll.readings, positions={partition: second}, records=poll.records)
-        self.pending.process(poll, second * S)
+        self.builder.process(poll, second * S)
         self.commit()
 
     def proof(self, second: float, *partitions: TopicPartition) -> list[str]:
         """What comes to be known when the source proves to be at these ends."""
-        self.vigil.look({p: int(second * S) for p in partitions or (P0, P1)}, lambda action: action())
-        news = self.pending.complete().transitions
+        self.idle_detector.check({p: int(second * S) for p in partitions or (P0, P1)}, lambda action: action())
+        news = self.builder.build().transitions
         self.commit()
         return [str(self.store.alerts[t.alert].kind) + " " + self.store.alerts[t.alert].stream for t in news]
 
@@ -62,9 +62,9 @@ class Worker:
         return [news for second in range(first, last) for news in self.proof(second, *partitions)]
 
     def commit(self) -> None:
-        if self.pending.dirty:
-            self.store.commit(self.pending.complete())
-            self.pending.settle()
+        if self.builder.dirty:
+            self.store.commit(self.builder.build())
+            self.builder.reset()
 
 
 def test_a_silent_stream_among_others() -> None:
@@ -134,9 +134,9 @@ def test_what_was_asked_before_a_rebalance_is_forgotten() -> None:
     worker = Worker(MemoryStore())
     worker.arrive(100, "a")
     assert worker.proofs(100, 150) == []
-    worker.pending.drop([P0])
+    worker.builder.drop([P0])
     assert worker.proofs(150, 170) == []
-    worker.pending.partitions.taken(worker.store.take("live", [P0]))
+    worker.builder.partitions.assign(worker.store.take("live", [P0]))
     assert worker.proofs(170, 230) == []
     assert worker.proofs(230, 232) == ["silent a"]
 
@@ -164,7 +164,7 @@ def test_a_gateway_alert_whose_family_is_split(back: tuple[str, ...], silent: se
     one = silent_family(store)
     two = Worker(store, {P1: 0})
     if taken_from_it:
-        one.pending.drop([P1])
+        one.builder.drop([P1])
     else:
         one = Worker(store, {P0: 0})
     for second in range(200, 400):
@@ -196,7 +196,7 @@ def test_a_silent_stream_that_joins_a_gateway_alert_is_covered_by_it() -> None:
     there.arrive(100, "a", "b", "c")
     Worker(store, {P1: 0}).arrive(100, "d", partition=P1)
     assert there.proofs(100, 165, P0) == ["gateway "]
-    there.pending.partitions.taken(store.take("live", [P1]))
+    there.builder.partitions.assign(store.take("live", [P1]))
     assert there.proofs(165, 300) == []
 
 
@@ -240,13 +240,16 @@ def test_an_alert_of_a_partition_without_an_offset_is_committed_behind_the_fence
     assert store.positions["live", *P0].next_offset == 300
 
 
-@pytest.mark.parametrize(("plan", "found"), [(Plan(), 1), (Plan(until_end=True), 0), (Plan(run="past", live=False), 0)])
-def test_only_the_live_worker_looks(plan: Plan, found: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [(WorkerOptions(), 1), (WorkerOptions(until_end=True), 0), (WorkerOptions(run="past", live=False), 0)],
+)
+def test_only_the_live_worker_looks(options: WorkerOptions, found: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that is at its end for two minutes; the clock on the wall goes faster here."""
     now = [1000 * S]
     monkeypatch.setattr("time.time_ns", lambda: now[0])
     body = json.dumps({"time": 1000, "value": 1}).encode()
-    pipeline, store = bootstrap.pipeline("f", FAMILY, plan.run), MemoryStore()
+    pipeline, store = bootstrap.pipeline("f", FAMILY, options.run), MemoryStore()
     source = ListSource({P0: [(b"a", body)]}, {"t": ("f", JsonDecoder(FAMILY, pipeline.index))})
 
     def stop() -> bool:
@@ -257,5 +260,5 @@ def test_only_the_live_worker_looks(plan: Plan, found: int, monkeypatch: pytest.
         source._listener = listener  # type: ignore[assignment]
         return source
 
-    Runner(connect, store, {"f": pipeline}, NoModels(), plan).run(stop)
+    Runner(connect, store, {"f": pipeline}, NoModels(), options).run(stop)
     assert [alert.kind for alert in store.alerts.values()] == ["silent"] * found

@@ -29,7 +29,7 @@ from monitor.sources.memory import ListSource, Record
 from monitor.store.memory import MemoryStore
 from monitor.testing.in_memory import DistanceScorer
 from monitor.worker import committer
-from monitor.worker.options import Plan
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 
 P0, P1 = ("t", 0), ("t", 1)
@@ -137,7 +137,9 @@ class World:
             self.sources.append(source)
             return source
 
-        plan = Plan(interval=interval, until_end=True, patience=patience, announce=lambda *_: [("log", "{}")])
+        plan = WorkerOptions(
+            commit_interval=interval, until_end=True, rebalance_timeout=patience, announce=lambda *_: [("log", "{}")]
+        )
         return Runner(connect, self.store, {"f": pipeline}, Models(), plan)
 
     def facts(self) -> dict[str, object]:
@@ -321,7 +323,7 @@ def test_who_has_caught_up_does_not_rest_after_commits(monkeypatch: pytest.Monke
     worker, source = World().runner(interval=0.0), ListSource({P0: []}, {}, None)
     poll = Poll({}, positions={P0: 1}, records=1)
     monkeypatch.setattr(source, "poll", lambda _timeout: poll)
-    worker._pending.partitions.taken({P0: Position(1, 0)})
+    worker._builder.partitions.assign({P0: Position(1, 0)})
     worker._landed, worker._prepared = time.monotonic(), 5.0
 
     worker._turn(source)
@@ -329,17 +331,17 @@ def test_who_has_caught_up_does_not_rest_after_commits(monkeypatch: pytest.Monke
 
     poll = Poll({}, positions={P0: 2}, records=1, at_end=True)
     worker._turn(source)
-    assert worker._writer.busy
+    assert worker._committer.busy
 
 
 def test_models_are_looked_after_although_there_is_always_something_to_write(undisturbed: dict[str, object]) -> None:
     """Between two commits, when nothing else uses the store, and nobody waits for a commit because of it."""
     world = World()
     worker = world.runner(interval=100.0)
-    pending, looks, refresh = worker._pending, list[bool](), worker._models.refresh
+    pending, looks, refresh = worker._builder, list[bool](), worker._models.refresh
 
     def look(pipelines: Mapping[str, Pipeline]) -> None:
-        assert not worker._writer.busy
+        assert not worker._committer.busy
         looks.append(pending.dirty)
         refresh(pipelines)
 
@@ -358,7 +360,7 @@ def test_models_are_looked_after_although_one_commit_follows_on_another(
 ) -> None:
     """The store is slower than the interval, or than the readings that fill the next commit."""
     monkeypatch.setattr("monitor.worker.runner.LOOK_S", 0.0)
-    monkeypatch.setattr("monitor.worker.commit_builder.MOST", most)
+    monkeypatch.setattr("monitor.worker.commit_builder.MAX_SIZE", most)
     world = World(readings=200)
     worker, commit, looks = world.runner(interval=0.0), world.store.commit, list[int]()
     refresh, turn = worker._models.refresh, worker._turn
@@ -368,7 +370,7 @@ def test_models_are_looked_after_although_one_commit_follows_on_another(
         commit(one)
 
     def look(pipelines: Mapping[str, Pipeline]) -> None:
-        assert not worker._writer.busy
+        assert not worker._committer.busy
         looks.append(worker.totals.records)
         refresh(pipelines)
 
@@ -452,20 +454,20 @@ def test_nobody_else_uses_the_store_during_a_commit() -> None:
     assert len(world.store.streams) == 4  # m-1 comes through both partitions
 
 
-@pytest.mark.parametrize(("held", "value"), [("_later", Poll({})), ("_in_hand", True)])
+@pytest.mark.parametrize(("held", "value"), [("_rest", Poll({})), ("_loading", True)])
 def test_a_partition_that_leaves_with_readings_in_hand_makes_the_worker_begin_again(held: str, value: object) -> None:
     worker = World().runner()
     worker.revoked([P1])
-    assert not worker._writer.fenced
+    assert not worker._committer.fenced
 
     setattr(worker, held, value)
     worker.revoked([P1])
-    assert worker._writer.fenced
+    assert worker._committer.fenced
 
 
 def test_a_store_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that does not come to an end: a rebalance waits as long as it may, and the worker begins again."""
-    monkeypatch.setattr(committer, "PATIENT_S", 0.01)
+    monkeypatch.setattr(committer, "QUICK_S", 0.01)
     world = World()
     hanging, commit, took = threading.Event(), world.store.commit, list[float]()
 
@@ -490,7 +492,7 @@ def test_a_store_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.Monkey
 
 def test_a_commit_is_of_bounded_size(undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the interval, and however slow the store."""
-    monkeypatch.setattr("monitor.worker.commit_builder.MOST", 20)
+    monkeypatch.setattr("monitor.worker.commit_builder.MAX_SIZE", 20)
     world = World()
     sizes, commit = list[int](), world.store.commit
 
