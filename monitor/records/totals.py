@@ -1,13 +1,13 @@
-"""What a run has done so far, in numbers."""
+"""Counts of a run: records, windows, alerts, commits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(slots=True)
 class Totals:
-    """What a run has done so far."""
+    """Counts of what a worker has processed."""
 
     records: int = 0
     dead: int = 0
@@ -17,3 +17,7 @@ class Totals:
     opened: int = 0
     resolved: int = 0
     commits: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        """Sums, field by field."""
+        return Totals(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))

@@ -1,4 +1,4 @@
-"""A file of ECG samples, judged beat by beat: the first rows are learned from, all go through the live pipeline."""
+"""Score a file of ECG samples beat by beat: train on its first rows, run all of them through the live pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from monitor.config.families import FEWEST_WINDOWS
 from monitor.errors import ModelError
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline import loop
+from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.source import Source
 from monitor.records.batches import Int64, Poll, Readings, Scores, State
@@ -28,39 +29,33 @@ def score_beats(
     summarise: fit.Summarise,
     write: Write,
 ) -> Summary:
-    """Find and judge the beats of a file's one stream; `first` are the rows to learn from.
+    """Find and judge the beats of a file's one stream; `first` holds the training rows, and is not the last poll.
 
     `create` makes an untrained detector, and `summarise` finds the normal ones among the scores of the newest fifth of
-    the beats it learned from: five minutes of a sick heart hold many that are not.
+    the training beats: five minutes of a sick heart hold many that are not.
 
-    `write` is called with the row and the time (ns) of each R-peak and what there is to say of it: `rr`, seconds since
-    the beat before; `latency`, seconds from the R-peak to the sample with which it was found (the beat is judged 0.45 s
-    after its R-peak, the last one with what there is); `score`, `limit`, `ratio`, `state`. The beats of the rows to
-    learn from have a score of the bootstrap detector.
+    `write` is called with the row and the time (ns) of each R-peak and its columns: `rr`, seconds since the beat
+    before; `latency`, seconds from the R-peak to the sample with which it was found (a beat is judged 0.45 s after its
+    R-peak, the last one earlier); `score`, `limit`, `ratio`, `state`. Training beats have a score of the bootstrap
+    detector.
     """
-    summary, rows, poll = Summary(training_rows=first.records), _Rows(), first
-
-    def tell(outcome: Outcome) -> None:
-        columns = _columns(pipeline, outcome.scores)
-        summary.add(columns, outcome.alerts)
-        write(rows.of(outcome.scores.end), outcome.scores.end, columns)
-
-    while True:
-        for readings in poll.readings.values():
-            rows.add(readings)
-            outcome = pipeline.process(readings)
-            tell(outcome)
-            if pipeline.scorer is None:
-                history = [(pipeline.index.name(code), block) for code, block in outcome.history]
-                pipeline.adopt(MODEL, *_learn(pipeline, history, create, summarise, summary.rows))
-        if poll.finished:
-            tell(pipeline.flush())
-            return summary
-        poll = source.poll(0.0)
+    summary, rows, history = Summary(training_rows=first.records), _Rows(), list[fit.Named]()
+    for _, steps in loop.run(source, {pipeline.name: pipeline}, first):
+        for step in steps:
+            if step.readings is not None:
+                rows.add(step.readings)
+            scores = step.outcome.scores
+            columns = _columns(pipeline, scores)
+            summary.add(columns, step.outcome.alerts)
+            write(rows.of(scores.end), scores.end, columns)
+            history += [(pipeline.index.name(code), block) for code, block in step.outcome.history]
+        if pipeline.scorer is None:
+            pipeline.adopt(MODEL, *_learn(pipeline, history, create, summarise, summary.rows))
+    return summary
 
 
 class _Rows:
-    """Which row has which time, for the newest samples."""
+    """The row of each time, for the newest samples."""
 
     def __init__(self) -> None:
         self._time, self._row = np.zeros((2, 0), np.int64)

@@ -1,6 +1,6 @@
-"""A file of readings, row by row: the first rows are learned from, the live pipeline judges all others.
+"""Score a file of readings row by row: train on its first rows, run the others through the live pipeline.
 
-What is said of a row depends on the rows before it only, and not on how many are read at a time. A row *ends* the
+The result of a row depends on the rows before it only, and not on how many are read at a time. A row *ends* the
 windows that its reading completes; where it brings filled slots with it, an alert that opens on one of them counts as
 opened at the row.
 """
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from monitor.config.families import FEWEST_WINDOWS
 from monitor.config.resolved import Grid
 from monitor.errors import ModelError, SettingsError
+from monitor.pipeline import loop
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.ports.source import Source
 from monitor.ports.store import HistoryBlock
-from monitor.records.alerts import Alert
+from monitor.records.alerts import Alert, Transition
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int64, Poll, Readings, State
 from monitor.training import fit
 
@@ -91,40 +92,37 @@ def score_rows(
     create: Callable[[], fit.Trainable],
     write: Callable[[Any, Columns], None],
 ) -> Summary:
-    """Learn from the rows of `first`, then judge every other row of `source`.
+    """Train on the rows of `first`, then judge every other row of `source`.
 
     `fresh` makes a pipeline over the source's streams, whose family has `lateness` 0; `create` an untrained detector.
     `write` is called with the rows of each poll and their columns, as `Judge` gives them.
     Raises ModelError when there is too little to learn from.
     """
-    (readings,) = first.readings.values()
     gridding, pipeline = fresh(), fresh()
-    history = gridding.process(readings).history
-    judge, summary = Judge(pipeline), Summary(training_rows=first.records)
+    blocks = [block for step in loop.process(first, {gridding.name: gridding}) for block in step.outcome.history]
+    history = [(gridding.index.name(code), block) for code, block in blocks]
+    judge, summary = Judge(pipeline.family.grid), Summary(training_rows=first.records)
     columns = judge.learned(first)
     summary.add(columns, [])
     write(source.rows, columns)
-    learn(pipeline, [(pipeline.index.name(code), block) for code, block in history], create, first.dead)
-    for code, block in history:
-        _prime(pipeline, code, block)
-    finished = first.finished
-    while not finished:
-        poll = source.poll(0.0)
-        finished = poll.finished
-        columns, alerts = judge.judge(poll)
+    learn(pipeline, history, create, first.dead)
+    _prime(pipeline, blocks)
+    for poll, steps in loop.run(source, {pipeline.name: pipeline}):
+        columns, alerts = judge.judge(poll, [step.outcome for step in steps])
         summary.add(columns, alerts)
         write(source.rows, columns)
     return summary
 
 
-def _prime(pipeline: Pipeline, code: int, block: HistoryBlock) -> None:
-    """Let the first windows reach back into the training rows, none of which is judged."""
-    family = pipeline.family
-    keep = family.shape.length - 1 if family.window.rules.consecutive else 0
-    time, values = block.time[len(block.time) - min(keep, len(block.time)) :], block.values
-    none = np.zeros(len(time), np.int32)
-    tail = values[len(values) - len(time) :]
-    pipeline.process(Readings(none + np.int32(code), time, tail, none, none.astype(np.int64)))
+def _prime(pipeline: Pipeline, blocks: list[tuple[int, HistoryBlock]]) -> None:
+    """Let the first windows reach back into the training rows of the one stream, none of which is judged."""
+    code, family = blocks[0][0], pipeline.family
+    time = np.concatenate([block.time for _, block in blocks])
+    values = np.concatenate([block.values for _, block in blocks])
+    keep = min(family.shape.length - 1, len(time)) if family.window.rules.consecutive else 0
+    none = np.zeros(keep, np.int32)
+    first = len(time) - keep
+    pipeline.process(Readings(none + np.int32(code), time[first:], values[first:], none, none.astype(np.int64)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,23 +178,22 @@ def check_room(first: Poll) -> None:
 
 
 class Judge:
-    """Runs the rows of one stream through a pipeline and says of each what came out."""
+    """Gives each row of one stream the outcome of its windows."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._grid = pipeline.family.grid
-        self._pipeline = pipeline
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
         self._clock = NEVER  # slot of the newest accepted row
         self._row = 0
         self._open: dict[bool, str | None] = {True: None, False: None}  # the anomaly, and the alert of another kind
 
     def learned(self, poll: Poll) -> Columns:
-        """The output columns of rows (n,) that are learned from: in state "bootstrap", without scores or alerts."""
+        """The output columns of training rows (n,): in state "bootstrap", without scores or alerts."""
         columns = _blank(poll.records, State.BOOTSTRAP)
         self._accepted(poll, columns)
         return columns
 
-    def judge(self, poll: Poll) -> tuple[Columns, list[Alert]]:
-        """The output columns of the poll's rows (n,), and the newest version of each alert that changed.
+    def judge(self, poll: Poll, outcomes: Sequence[Outcome]) -> tuple[Columns, list[Alert]]:
+        """The output columns of a poll's rows (n,) by its outcomes, and the alerts that changed, newest version last.
 
         `score`, `limit`, `ratio` and `anomaly_score` are NaN where there is none, `alert_id` is None; `alert_opened`
         is 1 on the row at which an alert opened. Where an anomaly and an alert of another kind are open, `alert_id` is
@@ -206,8 +203,8 @@ class Judge:
         start = self._row
         row, end = self._accepted(poll, columns)
         (readings,) = poll.readings.values()
-        outcome = self._pipeline.process(readings)
-        self._fill(columns, row, end, outcome)
+        for outcome in outcomes:
+            self._fill(columns, row, end, outcome)
 
         def place(alert: Alert, at: int) -> int:
             """The row; an anomaly goes by the grid, any other alert by the readings as they came."""
@@ -215,8 +212,8 @@ class Judge:
                 return int(row[np.searchsorted(end, at)])
             return int(readings.offset[_reading(readings.time, at)] - start)
 
-        self._mark(columns, outcome, place)
-        return columns, outcome.alerts
+        self._mark(columns, [changed for outcome in outcomes for changed in outcome.transitions], place)
+        return columns, [alert for outcome in outcomes for alert in outcome.alerts]
 
     def _accepted(self, poll: Poll, columns: Columns) -> tuple[Int64, Int64]:
         """Rows of the poll whose reading the aligner takes, and their times on the grid; the others get their state."""
@@ -250,11 +247,13 @@ class Judge:
         columns["state"][at] = _NAMES[scores.state[exact]]
         columns["anomaly_score"][at] = anomaly_score(scores.ratio[exact])
 
-    def _mark(self, columns: Columns, outcome: Outcome, place: Callable[[Alert, int], int]) -> None:
-        """Say which alert is open at each row, and where it opened."""
+    def _mark(
+        self, columns: Columns, changes: list[tuple[Transition, Alert]], place: Callable[[Alert, int], int]
+    ) -> None:
+        """Fill in which alert is open at each row, and where it opened."""
         ids = {anomaly: np.full(len(columns["alert_id"]), known, object) for anomaly, known in self._open.items()}
         began: dict[UUID, int] = {}
-        for transition, alert in outcome.transitions:
+        for transition, alert in changes:
             at, of_kind = place(alert, transition.at), ids[alert.kind == ANOMALY]
             if transition.number == 0:
                 columns["alert_opened"][at] = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from monitor.pipeline import loop
 from monitor.records.batches import DeadLetter
 from monitor.records.streams import StreamIndex
 from monitor.simulator.plant import Batch
@@ -22,10 +23,7 @@ class Recording:
 
     def batches(self) -> Iterator[Batch]:
         """Every reading, once."""
-        finished = False
-        while not finished:
-            poll = self._source.poll(0)
-            finished = poll.finished
+        for poll in loop.polls(self._source):
             self.dead += poll.dead
             for readings in poll.readings.values():
                 if len(readings):

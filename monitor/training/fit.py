@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from monitor.config.families import FEWEST_WINDOWS, Family
 from monitor.errors import ModelError
+from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile, robust_scale
 from monitor.pipeline.windowing.registry import windower
@@ -80,14 +81,9 @@ class _Sample:
 
 def gridded(pipeline: Pipeline, source: Source) -> Iterator[Named]:
     """The readings of a bounded source on the grid of `pipeline`, which has no model, with their streams' names."""
-    finished = False
-    while not finished:
-        poll = source.poll(1.0)
-        finished = poll.finished
-        outcomes = [pipeline.process(readings) for readings in poll.readings.values()]
-        outcomes += [pipeline.flush()] if finished else []
-        for outcome in outcomes:
-            yield from ((pipeline.index.name(code), block) for code, block in outcome.history)
+    for _, steps in loop.run(source, {pipeline.name: pipeline}):
+        for step in steps:
+            yield from ((pipeline.index.name(code), block) for code, block in step.outcome.history)
 
 
 def span(family: Family) -> int:

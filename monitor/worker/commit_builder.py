@@ -1,4 +1,4 @@
-"""What a worker has processed since its last commit: the next transaction in the making."""
+"""Builds the next commit from the outcomes processed since the last one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from monitor.pipeline import loop
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.ports.store import Commit, HistoryBlock, ScoreBlock
 from monitor.records import score_summaries
@@ -19,12 +20,12 @@ from monitor.worker.streams import Streams
 Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
 
 
-MAX_SIZE = 400_000  # windows (also late readings, and those to train on) in a commit: bounds its memory and its time
-DEAD_LETTER_SIZE = 10  # a dead letter counts for so many: it brings its body
+MAX_SIZE = 400_000  # windows, late readings and training readings in a commit: bounds its memory and time
+DEAD_LETTER_SIZE = 10  # counted for a dead letter, which holds a message body
 
 
 class CommitBuilder:
-    """Grows with every batch; `complete` gives the commit, `settle` begins the next one."""
+    """Grows with every batch; `build` gives the commit, `reset` starts an empty one. `totals` counts what is in it."""
 
     def __init__(
         self, run: str, announce: Announce, pipelines: Mapping[str, Pipeline], scores: score_summaries.Policy = "all"
@@ -33,40 +34,42 @@ class CommitBuilder:
         self.partitions = Partitions()
         self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
         self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
-        self._run, self._announce, self._scores = run, announce, scores
+        self._run, self._announce, self._pipelines, self._scores = run, announce, pipelines, scores
         self._size = 0
-        self._summed: list[tuple[Int64, Scores]] = []  # to be rolled up
+        self._summed: list[tuple[Int64, Scores]] = []  # (stream ids, scores) to roll up
         self._commit = Commit(run)
 
     @property
     def dirty(self) -> bool:
-        """Whether there is anything to write."""
+        """There is something to write."""
         return bool(self.partitions.next or self.partitions.unread or self._commit.scores or self._commit.dead)
 
     @property
     def full(self) -> bool:
-        """Whether it is large enough, whatever the clock says."""
+        """It must not grow any more."""
         return self._size >= MAX_SIZE
 
     @property
     def has_history(self) -> bool:
-        """Whether some of it is kept to train on."""
+        """It holds training data that the store does not have yet."""
         return bool(self._commit.history)
 
     @property
+    def has_ready(self) -> bool:
+        """Some streams have become ready to be trained on."""
+        return any(self.ready.values())
+
+    @property
     def urgent(self) -> bool:
-        """Whether somebody should be told at once."""
+        """An alert is pending: it has opened, worsened or been resolved."""
         return bool(self._commit.transitions)
 
     def process(self, poll: Poll, now: int | None) -> None:
-        """Run a whole poll through the pipelines; its streams are open. No I/O: all of it is pending, or nothing."""
+        """Run a poll through the pipelines; the state of its streams is loaded. No I/O: it cannot fail half-way."""
         for family, readings in poll.readings.items():
-            streams = self.streams[family]
-            streams.track(readings)
-            most = streams.pipeline.most
-            for begin in range(0, len(readings), most):  # more than one part only where a single message is that large
-                part = readings if len(readings) <= most else readings.take(np.arange(begin, len(readings))[:most])
-                self.add(family, streams.pipeline.process(part, now), part)
+            self.streams[family].track(readings)
+        for step in loop.process(poll, self._pipelines, now):
+            self.add(step.family, step.outcome, step.readings)
         self.totals.records += poll.records
         self.totals.dead += len(poll.dead)
         self._commit.dead += poll.dead
@@ -75,7 +78,7 @@ class CommitBuilder:
         self.partitions.next.update(poll.positions)
 
     def add(self, family: str, outcome: Outcome, readings: Readings | None = None) -> None:
-        """Put what a batch led to beside what is there."""
+        """Add the outcome of a batch; `readings` are those of the batch."""
         streams, commit, scores = self.streams[family], self._commit, outcome.scores
         if len(scores):
             if self._scores == "rollup":
@@ -100,22 +103,22 @@ class CommitBuilder:
         self._count(outcome, 0 if readings is None else len(readings))
 
     def build(self) -> Commit:
-        """The commit with positions and states as they are now; the same object until `settle`."""
+        """The commit with positions and states as they are now; the same object until `reset`."""
         self._commit.positions, self._commit.unread = self.partitions.moved(), self.partitions.unread
         self._commit.rollup = score_summaries.roll_up(self._summed) if self._summed else None
         self._commit.streams = [state for streams in self.streams.values() for state in streams.changes()]
         return self._commit
 
     def reset(self) -> None:
-        """It is written, or given up: begin the next one."""
-        self._commit = Commit(self._run)
+        """Start an empty commit: the one before is in flight, or given up."""
+        self._commit, self.totals = Commit(self._run), Totals()
         self._summed, self._size = [], 0
         self.partitions.committed()
         for streams in self.streams.values():
             streams.committed()
 
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
-        """Forget partitions and their streams."""
+        """Unload partitions and their streams: another worker owns them."""
         self.partitions.drop(partitions)
         for family, streams in self.streams.items():
             topic = streams.pipeline.family.topic
@@ -125,7 +128,7 @@ class CommitBuilder:
                 self.ready[family].clear()
 
     def forget(self) -> None:
-        """Forget everything that is only in memory; the store has the truth."""
+        """Unload everything; what is needed again is loaded from the store."""
         for family, streams in self.streams.items():
             streams.drop()
             self.ready[family].clear()
@@ -133,7 +136,7 @@ class CommitBuilder:
         self.reset()
 
     def _touch(self, streams: Streams, codes: set[int]) -> None:
-        """Streams whose state has changed without a reading are saved all the same, behind the fence of ownership."""
+        """Save streams whose state has changed without a reading, and fence their partitions."""
         if codes:
             streams.mark_changed(codes)
             numbers = np.unique(streams.partition[list(codes)])

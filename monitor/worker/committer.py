@@ -1,8 +1,8 @@
-"""The runner's way to the store: commits on a thread of their own, tried again while SQL is away, stopped by the fence.
+"""Background committer: one commit in flight, retried with backoff while SQL is unavailable; stops when fenced.
 
-Writing mostly waits for the disk, the database server or SQLite's own code, none of which holds Python back, so the
-next interval is read meanwhile. At most one commit is on its way: they take effect in order, and nothing else uses the
-store before it has arrived.
+A commit mostly waits for the disk, the database server or SQLite's own code, none of which hold Python's lock, so it is
+written on a thread while the worker reads on. One commit at most is in flight: commits take effect in order, and the
+store is free for other calls only after it.
 """
 
 from __future__ import annotations
@@ -22,76 +22,85 @@ import structlog
 from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Commit, Store
 from monitor.records.batches import TopicPartition
+from monitor.records.totals import Totals
 
 log = structlog.get_logger()
 T = TypeVar("T")
-Wait = Callable[[float], bool]  # waits for that many seconds; false = no further try
+Wait = Callable[[float], bool]  # waits for that many seconds; false = time is up: give up
 
-QUICK_S = 1.0  # a commit usually arrives within that; after it the wait is one inside the group
-STATUS_POLL_S = 0.2
-STOP_TIMEOUT_S = 10.0  # for a store that does not answer when the worker is to stop
+QUICK_S = 1.0  # most commits finish within this; after it, wait in the group
+STATUS_POLL_S = 0.2  # between looks at a slow commit
+STOP_TIMEOUT_S = 10.0  # for a store that does not answer while the worker stops
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
-JITTER = 0.2  # workers that lost SQL together must not return together
+JITTER = 0.2  # so that workers that lost SQL at the same time do not retry at the same time
 
 
 class Committer:
-    """Everything the runner asks of its store goes through here.
+    """All calls of the runner to its store go through here.
 
-    `fenced` turns true when a newer owner has taken a partition or a wait was given up: then nothing is written any
-    more, before `abandon`. `stop` is asked whether to give up instead of trying again.
+    `fenced` turns true when a newer owner has taken a partition, or a wait has run out of time: then nothing is written
+    until `abandon`. `stop` says whether to give up instead of retrying. `totals` counts what is committed or in flight.
     """
 
-    def __init__(self, store: Store, stop: Callable[[], bool]) -> None:
-        self._store, self._stop = store, stop
+    def __init__(self, store: Store, stop: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._stop, self._clock = store, stop, clock
         self._commit: Commit | None = None
         self._future: Future[float] | None = None
-        self._durable: dict[TopicPartition, int] = {}
+        self._durable: dict[TopicPartition, int] | None = None
+        self._committed, self._started = Totals(), Totals()  # in all commits, and in the one in flight
         self.fenced = False
-        self.commits = 0
         self.took = 0.0  # seconds, of the last commit
 
     @property
+    def totals(self) -> Totals:
+        """Counts of everything committed or in flight."""
+        return self._committed + self._started
+
+    @property
     def busy(self) -> bool:
-        """Whether a commit is on its way."""
+        """A commit is in flight."""
         return self._commit is not None
 
     @property
     def finished(self) -> bool:
-        """Whether it has come to an end, well or not: `land` will not have to wait for that."""
+        """The commit in flight has succeeded or failed."""
         return self._future is not None and self._future.done()
 
-    def start(self, commit: Commit) -> None:
-        """Send a commit off; none may be on its way."""
-        assert self._commit is None  # noqa: S101 (the runner lands one before it launches the next)
-        self._commit = commit
+    def start(self, commit: Commit, totals: Totals) -> None:
+        """Write a commit in the background; `totals` counts what is in it. None may be in flight."""
+        assert self._commit is None  # noqa: S101 (the runner drains one before it starts the next)
+        self._commit, self._started = commit, totals
         self._future = self._send(commit)
 
     def drain(self, wait: Wait) -> None:
-        """Wait until the commit on its way is durable, and try it again for as long as that may help."""
+        """Block until the commit in flight is durable; retry it while that may help. Raises permanent StoreErrors."""
         if self._commit is not None:
             self._retry(partial(self._await_result, wait), wait)
 
     def call(self, action: Callable[[], T], wait: Wait) -> T | None:
-        """The answer of the store, once the commit in flight is durable; None when fenced."""
+        """Call the store after `drain`, with the same retries; None when fenced."""
         self.drain(wait)
         return self._retry(action, wait)
 
-    def take_durable(self) -> dict[TopicPartition, int]:
-        """Next offsets that became durable since this was last asked."""
-        durable, self._durable = self._durable, {}
+    def take_durable(self) -> dict[TopicPartition, int] | None:
+        """Next offsets that became durable since the last call; None where no commit did."""
+        durable, self._durable = self._durable, None
         return durable
 
-    def abandon(self) -> None:
-        """Forget the commit on its way, whatever becomes of it, and wait until the store is free.
+    def abandon(self) -> bool:
+        """Give up the commit in flight: its attempt ends, none follows. True if there was none or it has succeeded.
 
-        When the worker is to stop, a store that does not answer is left alone after a while.
+        A store that does not answer is waited for; while the worker stops, only for `STOP_TIMEOUT_S`.
         """
         while self._future is not None and not _over(self._future, STOP_TIMEOUT_S):
             if self._stop():
                 break
-        self._commit = self._future = None
-        self._durable.clear()
-        self.fenced = False
+        future, commit, self._future = self._future, self._commit, None
+        if commit is not None and future is not None and future.done() and future.exception() is None:
+            self._succeeded(commit)
+        given_up, self._commit, self._started = self._commit is not None, None, Totals()
+        self._durable, self.fenced = None, False
+        return not given_up
 
     def _send(self, commit: Commit) -> Future[float]:
         future: Future[float] = Future()
@@ -99,31 +108,36 @@ class Committer:
         return future
 
     def _write(self, commit: Commit, future: Future[float]) -> None:
-        began = time.monotonic()
+        began = self._clock()
         try:
             self._store.commit(commit)
         except BaseException as error:
             future.set_exception(error)
         else:
-            future.set_result(time.monotonic() - began)
+            future.set_result(self._clock() - began)
 
     def _await_result(self, wait: Wait) -> None:
-        """Wait for the end of this try, or send the commit once more after one that failed."""
-        if self._commit is None:  # a rebalance has completed it, while we waited to try again
+        """Wait for the result of this attempt; begin another one after one that failed."""
+        if self._commit is None:  # completed within a rebalance, while we waited to retry
             return
         future = self._future = self._future or self._send(self._commit)
         if not _over(future, QUICK_S):
             self._await_slow(future, wait)
-        if self.fenced or self._future is not future:  # given up, or completed by a rebalance meanwhile
+        if self.fenced or self._future is not future:  # given up, or completed within a rebalance
             return
-        self._future = None  # if it failed, the next try is a new one
+        self._future = None  # where it failed, the next attempt is a new one
         self.took = future.result()
-        self._durable |= {partition: offset for partition, (_, offset) in self._commit.positions.items()}
-        self._commit = None
-        self.commits += 1
+        self._succeeded(self._commit)
+
+    def _succeeded(self, commit: Commit) -> None:
+        offsets = {partition: offset for partition, (_, offset) in commit.positions.items()}
+        self._durable = (self._durable or {}) | offsets
+        self._committed += self._started
+        self._committed.commits += 1
+        self._commit, self._started = None, Totals()
 
     def _await_slow(self, future: Future[float], wait: Wait) -> None:
-        """The store is slow, or hangs: stay in the group meanwhile, as long as `wait` has patience."""
+        """The store is slow or hangs: wait in the group, until `wait` runs out of time."""
         stopped = 0.0
         while not (self.fenced or self._future is not future or _over(future, 0)):
             if not wait(STATUS_POLL_S):
@@ -137,7 +151,7 @@ class Committer:
                     )
 
     def _retry(self, action: Callable[[], T], wait: Wait) -> T | None:
-        """Try until it works; None when fenced, also because `wait` gave up. Errors that stay are raised."""
+        """Retry transient errors; None when fenced, also because `wait` ran out of time. Other errors are raised."""
         for attempt in count():
             if self.fenced:
                 break

@@ -85,6 +85,24 @@ class Told(MemorySource):
         self.landings.append((time.monotonic(), positions[PLACE]))
 
 
+class Stopwatch:
+    """A clock that stands still between the turns of a lane."""
+
+    def __init__(self) -> None:
+        self._stood = 0.0  # seconds in all
+        self._since: float | None = time.monotonic()  # when it was stopped
+
+    def __call__(self) -> float:
+        return (time.monotonic() if self._since is None else self._since) - self._stood
+
+    def go(self) -> None:
+        assert self._since is not None
+        self._stood, self._since = self._stood + time.monotonic() - self._since, None
+
+    def halt(self) -> None:
+        self._since = time.monotonic()
+
+
 class Lane:
     """A worker in this process that goes on where it stopped, as if it had not; `interval` infinite = no commits."""
 
@@ -93,25 +111,25 @@ class Lane:
         polls = partial(log.polls, bootstrap.decoder(FAMILY, pipeline.index))
         champions = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
         self._commits = interval < math.inf
-        self._ago = math.inf  # seconds between the last commit and the end of the last run
+        self._clock = Stopwatch()
         self.runner = Runner(
             lambda listener: Told(PLACE, polls, listener),
-            store, {plant.FAMILY: pipeline}, champions, WorkerOptions(commit_interval=interval),
+            store, {plant.FAMILY: pipeline}, champions, WorkerOptions(commit_interval=interval), self._clock,
         )  # fmt: skip
 
     def run(self, records: int) -> float:
         """Records per second, over at least that many; with commits, over at least `FEWEST` of them."""
         runner, began = self.runner, time.monotonic()
         wanted, landings = runner.totals.records + records, list[tuple[float, int]]()
-        runner._landed = began - self._ago
         Told.landings.clear()
 
         def stop() -> bool:
             landings[:] = Told.landings  # not those for which reading waits in the end
             return runner.totals.records >= wanted and (len(landings) >= FEWEST or not self._commits)
 
+        self._clock.go()
         runner.run(stop)
-        self._ago = time.monotonic() - runner._landed
+        self._clock.halt()
         if not self._commits:
             return records / (time.monotonic() - began)
         assert len(landings) >= FEWEST, "the records have come to an end"

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,6 +29,7 @@ from monitor.store.memory import MemoryStore
 from monitor.testing.in_memory import DistanceScorer
 from monitor.worker import committer
 from monitor.worker.options import WorkerOptions
+from monitor.worker.pacing import MODEL_CHECK_S
 from monitor.worker.runner import Runner
 
 P0, P1 = ("t", 0), ("t", 1)
@@ -101,6 +101,15 @@ class Source(ListSource):
             act(self)
 
 
+class Clock:
+    """Stands still unless the test moves it."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class World:
     """Two partitions with a stream each, a store, and workers on them."""
 
@@ -126,6 +135,7 @@ class World:
         interval: float = 0.0,
         partitions: Sequence[TopicPartition] = (P0, P1),
         family: Family = FAMILY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Runner:
         index = StreamIndex()
         pipeline = Pipeline("f", family, index, RollingThreshold(3.0, 60 * 10**9), "live")
@@ -137,10 +147,21 @@ class World:
             self.sources.append(source)
             return source
 
-        plan = WorkerOptions(
+        options = WorkerOptions(
             commit_interval=interval, until_end=True, rebalance_timeout=patience, announce=lambda *_: [("log", "{}")]
         )
-        return Runner(connect, self.store, {"f": pipeline}, Models(), plan)
+        return Runner(connect, self.store, {"f": pipeline}, Models(), options, clock)
+
+    def slow_down(self) -> threading.Semaphore:
+        """From now on each commit is in flight until the semaphore is released."""
+        gate, commit = threading.Semaphore(0), self.store.commit
+
+        def slow(one: Commit) -> None:
+            assert gate.acquire(timeout=10)
+            commit(one)
+
+        self.store.commit = slow  # type: ignore[method-assign, assignment]
+        return gate
 
     def facts(self) -> dict[str, object]:
         """All that a run leaves behind; ids do not depend on who came first."""
@@ -202,12 +223,58 @@ def test_a_fenced_worker_begins_again(undisturbed: dict[str, object]) -> None:
     assert world.facts() == undisturbed
 
 
+def test_what_is_done_again_after_a_step_down_counts_once() -> None:
+    world = World()
+    world.store.errors["commit"] = [None, FencedError("newer owner"), None, FencedError("newer owner")]
+    totals = world.runner().run()
+    assert (totals.records, totals.readings, totals.windows) == (80, 80, 2 * 37)
+    assert totals.opened == sum(transition.number == 0 for transition in world.store.transitions.values())
+    assert totals.commits >= 3
+
+
+def test_a_stop_whose_last_commit_is_fenced_is_an_error() -> None:
+    """What was committed before it counts, and nothing else."""
+    world, clock = World(), Clock()
+    worker = world.runner(interval=1.0, clock=clock)
+
+    def watch(totals: Totals) -> None:
+        clock.now = 2.0  # a commit is due in the second turn; the third begins another one
+
+    def stop() -> bool:
+        if worker.totals.records < 3 * 14:
+            return False
+        world.store.errors["commit"] = [FencedError("newer owner")]
+        return True
+
+    with pytest.raises(FencedError, match="another worker has taken over"):
+        worker.run(stop, watch)
+    assert (worker.totals.records, worker.totals.commits) == (2 * 14, 1)
+    assert worker.totals.windows == len(world.store.scores) == 2 * 11
+    assert all(source.closed for source in world.sources)
+
+
+def test_a_stop_in_a_rebalance_that_left_nothing_uncommitted_is_no_error() -> None:
+    """The rest of a poll is dropped with its partition; everything that was processed is committed."""
+    world = World()
+    worker = world.runner(interval=math.inf, clock=Clock())
+
+    def stop() -> bool:
+        if worker.totals.records < 20:
+            return False
+        worker._rest = Poll({})
+        world.sources[0].take([P1])
+        return True
+
+    totals = worker.run(stop)
+    assert totals.windows == len(world.store.scores) > 0
+
+
 @pytest.mark.parametrize("what", ["open", "commit"])
 @pytest.mark.parametrize("action", [Source.take, Source.lose])
 def test_partitions_leave_while_sql_is_away(
     undisturbed: dict[str, object], what: str, action: Callable[[Source, Sequence[TopicPartition]], None]
 ) -> None:
-    """Whatever the worker holds of the partition is written once: here, or by the next owner."""
+    """What the worker holds of the partition is written once: here, or by the next owner."""
     world = World()
     world.store.errors[what] = [None, away()] if what == "commit" else [away()]
 
@@ -291,9 +358,7 @@ def test_reading_goes_on_while_a_commit_is_on_its_way(undisturbed: dict[str, obj
             polled.set()
 
     world.store.commit = slow  # type: ignore[method-assign, assignment]
-    worker = world.runner(interval=0.1)
-    worker._look = math.inf  # nobody looks after models, for which the store would have to be free
-    worker.run(watch=watch)
+    world.runner(clock=Clock()).run(watch=watch)
     assert world.facts() == undisturbed
 
 
@@ -312,66 +377,44 @@ def test_a_commit_grows_while_another_is_on_its_way(undisturbed: dict[str, objec
             everything.set()
 
     world.store.commit = slow  # type: ignore[method-assign, assignment]
-    worker = world.runner(interval=0.0)
-    worker._look = math.inf
-    worker.run(watch=watch)
+    world.runner(clock=Clock()).run(watch=watch)
     assert len(sizes) == 2
     assert world.facts() == undisturbed
 
 
-def test_who_has_caught_up_does_not_rest_after_commits(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker, source = World().runner(interval=0.0), ListSource({P0: []}, {}, None)
-    poll = Poll({}, positions={P0: 1}, records=1)
-    monkeypatch.setattr(source, "poll", lambda _timeout: poll)
-    worker._builder.partitions.assign({P0: Position(1, 0)})
-    worker._landed, worker._prepared = time.monotonic(), 5.0
+def test_models_are_checked_although_there_is_always_something_to_write(undisturbed: dict[str, object]) -> None:
+    """Between two commits, when the store is free, and without waiting for a commit because of it."""
+    world, clock = World(), Clock()
+    worker = world.runner(interval=math.inf, clock=clock)
+    builder, checks, refresh = worker._builder, list[bool](), worker._models.refresh
 
-    worker._turn(source)
-    assert worker._until_commit() > 10
-
-    poll = Poll({}, positions={P0: 2}, records=1, at_end=True)
-    worker._turn(source)
-    assert worker._committer.busy
-
-
-def test_models_are_looked_after_although_there_is_always_something_to_write(undisturbed: dict[str, object]) -> None:
-    """Between two commits, when nothing else uses the store, and nobody waits for a commit because of it."""
-    world = World()
-    worker = world.runner(interval=100.0)
-    pending, looks, refresh = worker._builder, list[bool](), worker._models.refresh
-
-    def look(pipelines: Mapping[str, Pipeline]) -> None:
+    def check(pipelines: Mapping[str, Pipeline]) -> None:
         assert not worker._committer.busy
-        looks.append(pending.dirty)
+        checks.append(builder.dirty)
         refresh(pipelines)
 
     def watch(_totals: Totals) -> None:
-        worker._look = 0.0  # due again
+        clock.now += MODEL_CHECK_S
 
-    worker._models.refresh = look  # type: ignore[method-assign]
+    worker._models.refresh = check  # type: ignore[method-assign]
     worker.run(watch=watch)
-    assert looks.count(True) >= 3
+    assert checks.count(True) >= 3
     assert world.facts() == undisturbed
 
 
 @pytest.mark.parametrize(("caught_up", "most"), [(True, 10**6), (False, 10)])
-def test_models_are_looked_after_although_one_commit_follows_on_another(
+def test_models_are_checked_although_one_commit_follows_on_another(
     monkeypatch: pytest.MonkeyPatch, caught_up: bool, most: int
 ) -> None:
     """The store is slower than the interval, or than the readings that fill the next commit."""
-    monkeypatch.setattr("monitor.worker.runner.LOOK_S", 0.0)
     monkeypatch.setattr("monitor.worker.commit_builder.MAX_SIZE", most)
-    world = World(readings=200)
-    worker, commit, looks = world.runner(interval=0.0), world.store.commit, list[int]()
+    world, clock = World(readings=200), Clock()
+    gate, worker, checks = world.slow_down(), world.runner(clock=clock), list[int]()
     refresh, turn = worker._models.refresh, worker._turn
 
-    def slow(one: Commit) -> None:
-        time.sleep(0.02)
-        commit(one)
-
-    def look(pipelines: Mapping[str, Pipeline]) -> None:
+    def check(pipelines: Mapping[str, Pipeline]) -> None:
         assert not worker._committer.busy
-        looks.append(worker.totals.records)
+        checks.append(worker.totals.records)
         refresh(pipelines)
 
     def always(source: Source) -> bool:
@@ -379,31 +422,18 @@ def test_models_are_looked_after_although_one_commit_follows_on_another(
         return turn(source)
 
     def said(poll: Poll) -> Poll:
-        return replace(poll, at_end=caught_up) if poll.records else replace(poll, finished=True)
+        if poll.records:
+            return replace(poll, at_end=caught_up)
+        gate.release(10)
+        return replace(poll, finished=True)
 
-    world.store.commit = slow  # type: ignore[method-assign, assignment]
-    worker._models.refresh, worker._turn = look, always  # type: ignore[method-assign, assignment]
-    worker.run(watch=lambda _: time.sleep(0.01))
-    assert len({records for records in looks if 0 < records < 2 * 200}) > 3
+    def watch(_totals: Totals) -> None:
+        clock.now += MODEL_CHECK_S
+        gate.release()  # whatever is in flight was so for one turn
 
-
-def test_a_backlog_leaves_time_between_commits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where a commit took longer than the interval."""
-    monkeypatch.setattr("monitor.worker.runner.HURRY", 4)
-    world, times = World(readings=400), list[tuple[float, float]]()
-    commit = world.store.commit
-
-    def slow(one: Commit) -> None:
-        began = time.monotonic()
-        time.sleep(0.01)
-        commit(one)
-        times.append((began, time.monotonic()))
-
-    world.store.commit = slow  # type: ignore[method-assign, assignment]
-    world.runner(interval=0.0).run(watch=lambda _: time.sleep(0.002))
-    assert len(times) > 3
-    whole = [(after[0] - before[1], before[1] - before[0]) for before, after in pairwise(times[:-1])]
-    assert all(rest >= 3 * took for rest, took in whole[1:])
+    worker._models.refresh, worker._turn = check, always  # type: ignore[method-assign, assignment]
+    worker.run(watch=watch)
+    assert len({records for records in checks if 0 < records < 2 * 200}) > 3
 
 
 def test_a_commit_holds_the_states_of_its_own_moment(undisturbed: dict[str, object]) -> None:
@@ -466,7 +496,7 @@ def test_a_partition_that_leaves_with_readings_in_hand_makes_the_worker_begin_ag
 
 
 def test_a_store_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A commit that does not come to an end: a rebalance waits as long as it may, and the worker begins again."""
+    """A commit that does not come to an end: a rebalance waits as long as it may, and the worker steps down."""
     monkeypatch.setattr(committer, "QUICK_S", 0.01)
     world = World()
     hanging, commit, took = threading.Event(), world.store.commit, list[float]()
@@ -485,7 +515,7 @@ def test_a_store_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.Monkey
         hanging.set()
 
     world.meanwhile = meanwhile
-    world.runner(patience=0.5).run()
+    world.runner(patience=0.1).run()
     assert took[0] < 3
     assert len(world.sources) == 2
 
@@ -498,11 +528,13 @@ def test_a_commit_is_of_bounded_size(undisturbed: dict[str, object], monkeypatch
 
     def sized(one: Commit) -> None:
         sizes.append(sum(len(block.scores) for block in one.scores))
-        time.sleep(0.02)
         commit(one)
 
     world.store.commit = sized  # type: ignore[method-assign, assignment]
-    world.runner(interval=100.0).run()
+    gate = world.slow_down()
+    world.runner(interval=math.inf, clock=Clock()).run(
+        watch=lambda totals: gate.release(1 if totals.records < 80 else 9)
+    )
     assert max(sizes) < 20 + 2 * 7  # a poll brings 7 of each partition
     assert sum(sizes) == 2 * 37
     assert world.facts() == undisturbed
