@@ -7,7 +7,7 @@ training makes models; replay looks back. In the order of the flow:
     records/        what travels: columnar batches, alerts, totals
     ports/          the seams to the outside: source, store, scorer, notifier
     sources/        Kafka, files and memory; message formats
-    pipeline/       one family, batch in, batch out; pure: no I/O, no clock
+    pipeline/       one family, batch in, batch out, and the loop over a source; pure: no I/O, no clock
         alignment/  event time to grid: late, duplicate, missing; channels joined
         windowing/  grid to windows: sliding, tumbling, messages, heartbeats
         scoring/    windows to scores: scaling, cold start, explanation
@@ -15,14 +15,14 @@ training makes models; replay looks back. In the order of the flow:
         health/     whether the streams themselves are well
         alerting/   anomalies and health to alerts
         state/      the state of every stream, in columns and as bytes
-    worker/         the process: poll, process, commit, own partitions
+    worker/         the process: poll, process, commit, own partitions; the pace of commits
     training/       history to models, and models to workers
     store/          SQLite and PostgreSQL: one transaction per commit, queries, outbox, migrations
     notify/         outbox to webhooks and logs
     replay/         the past, judged again: files, ranges, late readings
     observability/  structured logs
     simulator/ demo/ testing/   made-up plants, the guided tour, in-memory twins
-    bootstrap       the only place that picks implementations
+    bootstrap       the only place that picks implementations and puts a worker together
     cli/            one file per command
     errors          one tree of errors, each with its exit code
 

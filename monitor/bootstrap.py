@@ -1,4 +1,4 @@
-"""The composition root: the only place that picks implementations. Nothing here runs at import.
+"""The composition root: the only place that picks implementations and puts a worker together. No I/O at import.
 
 Registries map the names of the configuration to "module:class"; adding one is a new file and a line here.
 """
@@ -6,8 +6,6 @@ Registries map the names of the configuration to "module:class"; adding one is a
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -34,12 +32,14 @@ if TYPE_CHECKING:
     from monitor.ports.scorer import Scorer
     from monitor.ports.source import Assignments, Source
     from monitor.ports.store import Store
+    from monitor.replay.bounded_run import Replay
     from monitor.sources.decode import Decoder
     from monitor.sources.formats.registry import Registry
     from monitor.store.queries import Reader
     from monitor.training.fit import Summary, Trainable
     from monitor.training.model_manager import Champions
     from monitor.worker.commit_builder import Announce
+    from monitor.worker.options import WorkerOptions
     from monitor.worker.runner import Runner
 
 log = structlog.get_logger()
@@ -254,44 +254,50 @@ def load_detector(folder: Path) -> Scorer:
 
 
 @contextmanager
-def worker(settings: Settings, config: Path, *, until_end: bool) -> Iterator[tuple[Runner, Champions]]:
-    """A live worker, its models and its dispatcher; a family without a model is trained in a process of its own."""
+def worker(
+    settings: Settings, config: Path | None = None, *, until_end: bool = False, replay: Replay | None = None
+) -> Iterator[tuple[Runner, Champions]]:
+    """A worker with its models and its dispatcher, live or bounded: the only place that puts one together.
+
+    With `config`, the file that the settings come from, a family without a model is trained in a process of its own.
+    `until_end` ends the live worker when it has read everything; `replay` makes it a bounded run of another name.
+    """
+    from monitor.replay.bounded_run import Pinned, begin
+    from monitor.training import subprocesses
     from monitor.training.model_manager import Champions
-    from monitor.worker.options import WorkerOptions
+    from monitor.worker.interpreter import tuned
     from monitor.worker.runner import Runner
 
+    (check if replay is None else check_detectors)(settings)  # a replay may read a file, whatever the messages are
+    if replay is not None and not replay.notify:
+        settings = settings.model_copy(update={"notify": {}})
+    run = LIVE if replay is None else replay.name
     with ExitStack() as stack:
-        settings = stack.enter_context(broker(settings))
+        settings = settings if replay is not None else stack.enter_context(broker(settings))
         results = store(settings)
         stack.callback(results.close)
+        running = pipelines(settings, run)
+        if replay is not None:
+            begin(results, run, running, replace=replay.replace)
         telling = dispatcher(settings)
         if telling is not None:
             telling.start()
             stack.callback(telling.stop)
-        running = pipelines(settings)
-        champions = Champions(results, LIVE, load_detector, summary, partial(_train_apart, config, stack))
-        plan = WorkerOptions(
-            commit_interval=settings.store.commit_interval / 1e9, until_end=until_end, announce=announce(settings),
-            scores=settings.store.scores,
-            rebalance_timeout=REBALANCE_SHARE * _poll_interval_s(settings),
-        )  # fmt: skip
-        connect = partial(kafka_source, settings, running)
-        yield Runner(connect, results, running, champions, plan), champions
+        train = None if config is None else partial(subprocesses.start, config, stack)
+        champions = Champions(results, run, load_detector, summary, train)
+        models = champions if replay is None else Pinned(champions)
+        connect = partial(kafka_source, settings) if replay is None else replay.connect
+        options = worker_options(settings, run, until_end=until_end)
+        stack.enter_context(tuned())
+        yield Runner(partial(connect, running), results, running, models, options), champions
 
 
-def _poll_interval_s(settings: Settings) -> float:
-    return float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
+def worker_options(settings: Settings, run: str = LIVE, *, until_end: bool = False) -> WorkerOptions:
+    """How a worker runs: each setting that a run obeys is read here, for all kinds of runs."""
+    from monitor.worker.options import WorkerOptions
 
-
-def _train_apart(config: Path, stack: ExitStack, family: str) -> subprocess.Popen[bytes]:
-    """Train with the command a person would use; it ends with the worker at the latest."""
-    command = [sys.executable, "-m", "monitor", "train", str(config), "--family", family, "--quiet"]
-    job = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
-    stack.callback(_end, job)
-    return job
-
-
-def _end(job: subprocess.Popen[bytes]) -> None:
-    if job.poll() is None:
-        job.terminate()
-    job.wait(timeout=10)
+    poll_interval = float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
+    return WorkerOptions(
+        run=run, live=run == LIVE, until_end=until_end, commit_interval=settings.store.commit_interval / 1e9,
+        scores=settings.store.scores, announce=announce(settings), rebalance_timeout=REBALANCE_SHARE * poll_interval,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,9 +109,9 @@ def rescore(
 ) -> None:
     """Replay the past that late readings touch from Kafka, with them in time, and say which live scores differ."""
     from monitor import bootstrap
-    from monitor.cli.replay import from_kafka, worker
+    from monitor.cli.replay import from_kafka
     from monitor.cli.run_process import stopping
-    from monitor.replay.bounded_run import Between
+    from monitor.replay.bounded_run import Between, Replay
     from monitor.replay.late_rescore import past_of, waiting
 
     settings = load(config)
@@ -127,10 +127,11 @@ def rescore(
     logs.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
     range_ = from_kafka(chosen, max(start, 0), None)  # no end: the last windows may need what arrived much later
 
-    def connect(running: dict[str, Pipeline], listener: Assignments) -> Source:
+    def connect(running: Mapping[str, Pipeline], listener: Assignments) -> Source:
         return Between(range_(running, listener), start, end)
 
-    with stopping() as stop, worker(chosen, name, connect, replace=replace, notify=False) as runner:
+    past = Replay(name, connect, replace=replace)
+    with stopping() as stop, bootstrap.worker(chosen, replay=past) as (runner, _):
         runner.run(stop.is_set)
     reader = bootstrap.reader(settings)
     try:

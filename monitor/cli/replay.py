@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,15 +17,12 @@ from rich.console import Console
 from monitor import bootstrap
 from monitor.cli.parameters.times import time_option
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
-from monitor.cli.run_process import settle, stopping, totals_table
+from monitor.cli.run_process import stopping, totals_table
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from monitor.observability import logs
 from monitor.records.totals import Totals
-from monitor.replay.bounded_run import Between, Pinned, begin
-from monitor.training.model_manager import Champions
-from monitor.worker.options import WorkerOptions
-from monitor.worker.runner import Runner
+from monitor.replay.bounded_run import Between, Connect, Replay
 
 if TYPE_CHECKING:
     from monitor.pipeline.family import Pipeline
@@ -35,7 +30,6 @@ if TYPE_CHECKING:
     from monitor.records.alerts import Alert
     from monitor.sources.files.source import FileColumns
 
-Connect = Callable[["dict[str, Pipeline]", "Assignments"], "Source"]
 EVERY = 10**6  # alerts: all of a run
 
 
@@ -61,20 +55,16 @@ def replay(  # noqa: PLR0913 (one argument per option)
     ] = "",
     key_column: Annotated[str | None, typer.Option(help="The file's column with the names of several streams.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Delete what an earlier replay of that name left.")
-    ] = False,
-    notify: Annotated[
-        bool, typer.Option("--notify", help="Tell the configured receivers, as the live run does.")
-    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Delete an earlier replay of that name first.")] = False,
+    notify: Annotated[bool, typer.Option("--notify", help="Send notifications, as the live run does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Watch past readings again with today's models and settings: live results stay as they are, nobody is told.
+    """Watch past readings again with today's models and settings: live results stay as they are, nothing is sent.
 
     On Kafka, --from and --to are compared with the records' Kafka timestamps, in a file with its own times.
     """
     settings = _chosen(load(config), config, family, file)
-    bootstrap.check_detectors(settings)
+    bootstrap.check_detectors(settings)  # what is wrong with the file comes before what is wrong with the options
     logs.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
     first, last = time_option(start, "--from"), time_option(end, "--to")
     if file is None:
@@ -82,10 +72,9 @@ def replay(  # noqa: PLR0913 (one argument per option)
     else:
         columns = _columns(settings, values, time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter)
         connect = _file(file, columns, first, last)
-    with stopping() as stop, worker(settings, name, connect, replace=replace, notify=notify) as runner:
-        settle()
-        with _bar(name) as watch:
-            totals = runner.run(stop.is_set, watch)
+    past = Replay(name, connect, replace=replace, notify=notify)
+    with stopping() as stop, bootstrap.worker(settings, replay=past) as (runner, _), _bar(name) as watch:
+        totals = runner.run(stop.is_set, watch)
         complete = not stop.is_set()
     if complete and not totals.records:
         typer.echo(
@@ -94,25 +83,6 @@ def replay(  # noqa: PLR0913 (one argument per option)
             err=True,
         )
     _report(name, totals, _alerts(settings, name), complete=complete, as_json=as_json)
-
-
-@contextmanager
-def worker(settings: Settings, run: str, connect: Connect, *, replace: bool, notify: bool) -> Iterator[Runner]:
-    """The live worker's loop over another source; a dispatcher beside it only where somebody is to be told."""
-    with ExitStack() as stack:
-        store = bootstrap.store(settings)
-        stack.callback(store.close)
-        pipelines = bootstrap.pipelines(settings, run)
-        begin(store, run, pipelines, replace=replace)
-        plan = WorkerOptions(run=run, commit_interval=settings.store.commit_interval / 1e9, live=False)
-        if notify:
-            plan = dataclasses.replace(plan, announce=bootstrap.announce(settings))
-            dispatcher = bootstrap.dispatcher(settings)
-            if dispatcher is not None:
-                dispatcher.start()
-                stack.callback(dispatcher.stop)
-        champions = Champions(store, run, bootstrap.load_detector, bootstrap.summary)
-        yield Runner(partial(connect, pipelines), store, pipelines, Pinned(champions), plan)
 
 
 def _chosen(settings: Settings, config: Path, family: str | None, file: Path | None) -> Settings:
@@ -137,7 +107,7 @@ def _columns(settings: Settings, values: str, **where: Any) -> FileColumns:
 
 
 def _file(file: Path, columns: FileColumns, start: int | None, end: int | None) -> Connect:
-    def connect(running: dict[str, Pipeline], listener: Assignments) -> Source:
+    def connect(running: Mapping[str, Pipeline], listener: Assignments) -> Source:
         from monitor.sources.files.source import FileSource
 
         ((name, pipeline),) = running.items()
@@ -147,7 +117,7 @@ def _file(file: Path, columns: FileColumns, start: int | None, end: int | None) 
 
 
 def from_kafka(settings: Settings, start: int | None, end: int | None) -> Connect:
-    """Read the topics between two Kafka timestamps, ns; refuses a broker in which nothing can be found."""
+    """Read the topics between two Kafka timestamps, ns; refuses to start an embedded broker, which would be empty."""
     if settings.kafka.bootstrap_servers == "embedded":
         raise SettingsError(
             'kafka.bootstrap_servers is "embedded", a broker in which a replay finds nothing; give the address that '
@@ -158,7 +128,7 @@ def from_kafka(settings: Settings, start: int | None, end: int | None) -> Connec
 
 @contextmanager
 def _bar(name: str) -> Iterator[Callable[[Totals], None]]:
-    """What has been read so far, on a terminal's standard error; it vanishes when done."""
+    """Progress on a terminal's standard error, removed when done."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,} records"), TimeElapsedColumn())

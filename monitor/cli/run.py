@@ -12,8 +12,7 @@ import structlog
 import typer
 
 from monitor import bootstrap
-from monitor.bootstrap import worker
-from monitor.cli.run_process import print_totals, settle, stopping
+from monitor.cli.run_process import print_totals, stopping
 from monitor.config.settings import load
 from monitor.errors import ModelError
 from monitor.observability import logs
@@ -29,10 +28,8 @@ def run(
 ) -> None:
     """Watch the configured streams until stopped (SIGINT, SIGTERM): finish the batch, commit, leave the group."""
     settings = load(config)
-    bootstrap.check(settings)
     logs.configure(json=as_json or not sys.stderr.isatty())
-    with stopping() as stop, worker(settings, config, until_end=until_end) as (runner, champions):
-        settle()
+    with stopping() as stop, bootstrap.worker(settings, config, until_end=until_end) as (runner, champions):
         totals = runner.run(stop.is_set)
     if as_json:
         typer.echo(json.dumps({**asdict(totals), "failed_trainings": champions.failed}))

@@ -1,10 +1,8 @@
-"""What `run`, `replay` and `demo` share: settle after the start, stop on a signal, and say what was done."""
+"""What commands that run a worker share: stop on a signal, and print the totals."""
 
 from __future__ import annotations
 
-import gc
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,16 +16,6 @@ from rich.text import Text
 from monitor.records.totals import Totals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SWITCH_S = 0.0005  # a commit asks for Python a hundred times; with Python's 5 ms each it takes ten times as long
-GARBAGE = 200_000  # objects more than before, until the collector looks for cycles: no batch of messages has as many
-
-
-def settle() -> None:
-    """Call it when everything is loaded and reading begins."""
-    gc.collect()
-    gc.freeze()  # what is there now stays: the collector need not walk over it with every batch of messages
-    gc.set_threshold(GARBAGE, 20, 20)
-    sys.setswitchinterval(SWITCH_S)
 
 
 @contextmanager

@@ -296,7 +296,4 @@ def _show(summary: Summary, family: Family, target: Path) -> None:
         + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items())),
         soft_wrap=True, highlight=False, markup=False,
     )  # fmt: skip
-    if summary.alerts:
-        console.print(alerts_table(summary.alerts.values()))
-    else:
-        console.print("No alert opened.")
+    console.print(alerts_table(summary.alerts.values()) if summary.alerts else "No alert opened.")

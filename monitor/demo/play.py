@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,8 +104,7 @@ def play(folder: Path, secret: str, plants: Plants, show: Show) -> Report:
 def _work(settings: Settings, plants: Plants, receiver: Receiver, show: Show, seconds: dict[str, float]) -> Totals:
     """Publish, train, watch, replay."""
     servers = {"bootstrap.servers": settings.kafka.bootstrap_servers}
-    store = bootstrap.store(settings)
-    try:
+    with closing(bootstrap.store(settings)) as store:
         show.step(f"Simulating {plants.messages:,} messages; those before the first fault go to Kafka")
         with _timed("publish", seconds):
             early = publish(plants.healthy(), servers)
@@ -113,19 +112,17 @@ def _work(settings: Settings, plants: Plants, receiver: Receiver, show: Show, se
             show.step(f"Training the {family.detector.kind} autoencoder of family {name} on them")
             with _timed(f"train {name}", seconds):
                 show.trained(steps.train(settings, name, store))
-        show.step("Watching live, while the simulator publishes the rest, with faults")
-        simulator = steps.Publishing(settings, plants.faulty())
+    show.step("Watching live, while the simulator publishes the rest, with faults")
+    simulator = steps.Publishing(settings, plants.faulty())
 
-        def look(now: Totals) -> None:
-            show.watching(early + simulator.sent, plants.messages, now, receiver.received)
+    def look(now: Totals) -> None:
+        show.watching(early + simulator.sent, plants.messages, now, receiver.received)
 
-        with _timed("watch", seconds):
-            totals = steps.watch(settings, store, simulator, plants.messages, look)
-        show.step(f"Replaying the same hours from Kafka as run {REPLAY}")
-        with _timed("replay", seconds):
-            steps.replay(settings, store, REPLAY)
-    finally:
-        store.close()
+    with _timed("watch", seconds):
+        totals = steps.watch(settings, simulator, plants.messages, look)
+    show.step(f"Replaying the same hours from Kafka as run {REPLAY}")
+    with _timed("replay", seconds):
+        steps.replay(settings, REPLAY)
     return totals
 
 

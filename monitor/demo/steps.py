@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from threading import Thread
 
 from monitor import bootstrap
@@ -12,18 +11,14 @@ from monitor.config.settings import Settings
 from monitor.demo.audit import Audit
 from monitor.errors import MonitorError
 from monitor.ports.store import ModelRow, Store
-from monitor.records.batches import LIVE
 from monitor.records.totals import Totals
-from monitor.replay.bounded_run import Pinned, begin
+from monitor.replay.bounded_run import Replay
 from monitor.simulator.plant import Batch
 from monitor.simulator.publish import Pace, publish
 from monitor.training import fit
-from monitor.training.model_manager import Champions
-from monitor.worker.options import WorkerOptions
-from monitor.worker.runner import Runner
 
 LAG = 5000  # messages of a partition: far less than the embedded broker keeps
-PATIENCE_S = 60.0  # without anything happening, before the demo gives up
+STALLED_S = 60.0  # without progress, before the demo gives up
 
 
 class Publishing(Thread):
@@ -37,7 +32,7 @@ class Publishing(Thread):
 
     def run(self) -> None:
         """The thread's work."""
-        pace = Pace(self._kafka.group, LAG, PATIENCE_S)
+        pace = Pace(self._kafka.group, LAG, STALLED_S)
         servers = {"bootstrap.servers": self._kafka.bootstrap_servers}
         try:
             publish(self._batches, servers, pace=pace, progress=self._count)
@@ -63,61 +58,47 @@ def train(settings: Settings, name: str, store: Store) -> ModelRow:
     return model
 
 
-def watch(
-    settings: Settings, store: Store, simulator: Publishing, expected: int, look: Callable[[Totals], None]
-) -> Totals:
+def watch(settings: Settings, simulator: Publishing, expected: int, look: Callable[[Totals], None]) -> Totals:
     """Run the live worker and its dispatcher until `expected` messages have been read. Raises the simulator's error.
 
-    It ends early, with fewer messages, when nothing has come for a minute.
+    It ends early, with fewer messages, when none has come for a minute.
     """
-    pipelines = bootstrap.pipelines(settings)
-    champions = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
-    plan = WorkerOptions(commit_interval=settings.store.commit_interval / 1e9, announce=bootstrap.announce(settings))
-    runner = Runner(partial(bootstrap.kafka_source, settings, pipelines), store, pipelines, champions, plan)
-    patience = _Patience()
-    dispatcher = bootstrap.dispatcher(settings)
-    assert dispatcher is not None  # noqa: S101 (the demo's configuration has somebody to tell)
-    dispatcher.start()
-    simulator.start()
-    try:
-        totals = runner.run(
-            lambda: (
-                simulator.error is not None or runner.totals.records >= expected or patience.ends(runner.totals.records)
-            ),
-            look,
-        )
+    stalled = _Stalled()
+    with bootstrap.worker(settings) as (runner, _):
+
+        def stop() -> bool:
+            read = runner.totals.records
+            return simulator.error is not None or read >= expected or stalled.at(read)
+
+        simulator.start()
+        totals = runner.run(stop, look)
         _drain(Audit.of(settings))
-    finally:
-        dispatcher.stop()
     if simulator.error is not None:
         raise simulator.error
     return totals
 
 
-def replay(settings: Settings, store: Store, run: str) -> Totals:
-    """Watch everything that is in Kafka once more, as a run of its own."""
-    pipelines = bootstrap.pipelines(settings, run)
-    begin(store, run, pipelines)
-    champions = Pinned(Champions(store, run, bootstrap.load_detector, bootstrap.summary))
-    plan = WorkerOptions(run=run, commit_interval=settings.store.commit_interval / 1e9, live=False)
-    source = partial(bootstrap.kafka_range, settings, pipelines, None, None)
-    return Runner(lambda _: source(), store, pipelines, champions, plan).run()
+def replay(settings: Settings, run: str) -> Totals:
+    """Watch everything that is in Kafka once more, under another run name."""
+    past = Replay(run, lambda running, _: bootstrap.kafka_range(settings, running, None, None))
+    with bootstrap.worker(settings, replay=past) as (runner, _):
+        return runner.run()
 
 
-class _Patience:
-    """Whether a number has stood still for too long."""
+class _Stalled:
+    """Whether a number has not changed for `STALLED_S`."""
 
     def __init__(self) -> None:
         self._last, self._since = -1, time.monotonic()
 
-    def ends(self, number: int) -> bool:
+    def at(self, number: int) -> bool:
         if number != self._last:
             self._last, self._since = number, time.monotonic()
-        return time.monotonic() - self._since > PATIENCE_S
+        return time.monotonic() - self._since > STALLED_S
 
 
 def _drain(audit: Audit) -> None:
-    """Wait until every notification has been delivered, or nothing moves any more."""
-    patience = _Patience()
-    while (pending := audit.pending()) and not patience.ends(pending):
+    """Wait until every notification has been delivered, or none is for `STALLED_S`."""
+    stalled = _Stalled()
+    while (pending := audit.pending()) and not stalled.at(pending):
         time.sleep(0.1)

@@ -1,20 +1,36 @@
-"""A replay: the live worker's own loop over a bounded source, under a run name of its own.
+"""A replay: the live worker's own loop over a bounded source, under another run name.
 
-Nothing of the live run is read or written but the models: positions, stream states, scores and alerts are the replay's.
+It reads and writes nothing of the live run but its models: positions, stream states, scores and alerts are its own.
 Nothing is trained, and a family without a model is an error rather than a replay that finds nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from dataclasses import replace as changed
 
 from monitor.errors import ModelError, SettingsError
 from monitor.pipeline.family import Pipeline
-from monitor.ports.source import Source
+from monitor.ports.source import Assignments, Source
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE, Poll
 from monitor.worker.model_provider import Models
+
+Connect = Callable[[Mapping[str, Pipeline], Assignments], Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What makes a run a replay: its name, and `connect`, which opens its source.
+
+    `replace` deletes an earlier replay of that name; `notify` sends notifications to the configured channels.
+    """
+
+    name: str
+    connect: Connect
+    replace: bool = False
+    notify: bool = False
 
 
 def begin(store: Store, run: str, families: Iterable[str], *, replace: bool = False) -> None:
@@ -34,7 +50,7 @@ def begin(store: Store, run: str, families: Iterable[str], *, replace: bool = Fa
 
 
 class Pinned:
-    """Models as they were when the replay began: one that is promoted meanwhile changes nothing."""
+    """The models as they were when the replay began: one that is promoted later changes nothing."""
 
     holding = False
 
@@ -53,19 +69,19 @@ class Pinned:
         return False
 
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
-        """Streams that the model does not know join it as they do live."""
+        """Enrol streams that the model does not know, as the live run does."""
         self._models.request(pipeline, stream_ids)
 
 
 class Between:
-    """Of a source's readings those with `start` <= time < `end`, ns; None = no bound. The others are left out."""
+    """The readings of a source with `start` <= time < `end`, ns; None = no bound."""
 
     def __init__(self, source: Source, start: int | None, end: int | None) -> None:
         self._source, self._start, self._end = source, start, end
         self.commit, self.hold, self.close = source.commit, source.hold, source.close
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.store.Source`."""
+        """See `monitor.ports.source.Source`."""
         poll = self._source.poll(timeout)
         kept = {}
         for family, readings in poll.readings.items():

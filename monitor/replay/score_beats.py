@@ -48,7 +48,8 @@ def score_beats(
             columns = _columns(pipeline, scores)
             summary.add(columns, step.outcome.alerts)
             write(rows.of(scores.end), scores.end, columns)
-            history += [(pipeline.index.name(code), block) for code, block in step.outcome.history]
+            if pipeline.scorer is None:
+                history += [(pipeline.index.name(code), block) for code, block in step.outcome.history]
         if pipeline.scorer is None:
             pipeline.adopt(MODEL, *_learn(pipeline, history, create, summarise, summary.rows))
     return summary

@@ -22,12 +22,13 @@ from monitor.ports.store import Store
 from monitor.records.batches import Poll, TopicPartition
 from monitor.records.totals import Totals
 from monitor.worker.commit_builder import CommitBuilder
-from monitor.worker.committer import Committer, Wait
+from monitor.worker.committer import Committer
 from monitor.worker.idle_detection import IdleDetector
 from monitor.worker.model_provider import Models
 from monitor.worker.options import WorkerOptions
 from monitor.worker.pacing import CommitPacer
 from monitor.worker.poll_split import split
+from monitor.worker.waits import at_most, in_group
 
 log = structlog.get_logger()
 
@@ -107,9 +108,8 @@ class Runner:
         reads from a guessed offset.
         """
         began = time.monotonic()
-        taken = (
-            self._committer.call(partial(self._store.take, self._options.run, partitions), self._rebalance_wait()) or {}
-        )
+        take = partial(self._store.take, self._options.run, partitions)
+        taken = self._committer.call(take, at_most(self._options.rebalance_timeout)) or {}
         self._builder.partitions.assign(taken)
         log.info("partitions_assigned", partitions=_names(taken), took_s=_since(began))
         return {p: at.next_offset for p, at in taken.items() if at.next_offset is not None}
@@ -120,7 +120,7 @@ class Runner:
         A poll that is not fully processed may hold readings of these partitions: then the worker steps down.
         """
         began = time.monotonic()
-        wait = self._rebalance_wait()
+        wait = at_most(self._options.rebalance_timeout)
         self._committer.drain(wait)
         self._start_commit()
         self._committer.drain(wait)
@@ -146,7 +146,7 @@ class Runner:
             for step in loop.flush(self._pipelines):
                 self._builder.add(step.family, step.outcome)
         if self._options.live and not self._options.until_end and self._rest is None:
-            self._idle_detector.check(poll.caught_up, partial(self._committer.call, wait=self._hold(source)))
+            self._idle_detector.check(poll.caught_up, partial(self._committer.call, wait=in_group(source)))
         if self._committer.finished:
             self._drain(source)
         over = poll.finished or (self._options.until_end and poll.at_end and not poll.records)
@@ -175,7 +175,7 @@ class Runner:
             streams = self._builder.streams[family]
             if streams.has_unloaded(readings):
                 load = partial(streams.load, readings, self._store, self._options.run)
-                rebuilt = self._committer.call(load, self._hold(source))
+                rebuilt = self._committer.call(load, in_group(source))
                 if rebuilt:
                     log.warning("state_rebuilt", family=family, parts=sorted(rebuilt))
         self._loading = False
@@ -218,31 +218,10 @@ class Runner:
 
     def _drain(self, source: Source) -> None:
         """Block until the commit in flight is durable, and tell the source."""
-        self._committer.drain(self._hold(source))
+        self._committer.drain(in_group(source))
         if not self._committer.fenced and (durable := self._committer.take_durable()) is not None:
             self._pacer.commit_durable()
             source.commit(durable)
-
-    def _hold(self, source: Source) -> Wait:
-        """Waits in the group, without fetching, for as long as it takes."""
-
-        def hold(seconds: float) -> bool:
-            source.hold(seconds)
-            return True
-
-        return hold
-
-    def _rebalance_wait(self) -> Wait:
-        """Waits within a rebalance, which holds up the whole group: only up to its timeout."""
-        end = time.monotonic() + self._options.rebalance_timeout
-
-        def sleep(seconds: float) -> bool:
-            if time.monotonic() + seconds > end:
-                return False
-            time.sleep(seconds)
-            return True
-
-        return sleep
 
     def _step_down(self) -> None:
         log.warning("stepping_down", run=self._options.run)

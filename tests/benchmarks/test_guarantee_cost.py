@@ -8,9 +8,7 @@ durable from one commit to a later one, in the time between the two.
 
 from __future__ import annotations
 
-import gc
 import math
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -21,7 +19,6 @@ import numpy as np
 import pytest
 
 from monitor import bootstrap
-from monitor.cli.run_process import settle
 from monitor.ports.store import Commit, ModelRow, Position, Store
 from monitor.records.batches import LIVE, Poll, TopicPartition
 from monitor.sources.decode import Decoder, Records
@@ -30,6 +27,7 @@ from monitor.store.memory import MemoryStore
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
 from monitor.training.model_manager import Champions
+from monitor.worker.interpreter import tuned
 from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 from tests.benchmarks import plant
@@ -151,16 +149,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.fixture(autouse=True)
-def interpreter() -> Iterator[None]:
-    """As it was, afterwards."""
-    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*threshold)
-    sys.setswitchinterval(interval)
-
-
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("streams", [16, 10_000])
 def test_cost(store: Store, model: ModelRow, report: Report, request: pytest.FixtureRequest, streams: int) -> None:
@@ -170,17 +158,17 @@ def test_cost(store: Store, model: ModelRow, report: Report, request: pytest.Fix
         plant.warm(each, model, FAMILY, streams, [PLACE])
     off.off = True
     lanes = [Lane(off, log, math.inf), Lane(store, log, 1.0)]
-    settle()
     count = streams * steps
-    for lane in lanes:
-        lane.run(count)  # opens every stream
     speeds: list[float] = []
 
     def committed() -> float:
         speeds.append(lanes[1].run(count))
         return speeds[-1]
 
-    (ratio,) = ratios([lambda: lanes[0].run(count), committed], ROUNDS)
+    with tuned():
+        for lane in lanes:
+            lane.run(count)  # opens every stream
+        (ratio,) = ratios([lambda: lanes[0].run(count), committed], ROUNDS)
     for lane in lanes:
         totals = lane.runner.totals
         assert abs(totals.windows - totals.records / 10) <= streams  # hop 10

@@ -20,7 +20,7 @@ from monitor.records.batches import LIVE
 from monitor.sources.memory import ListSource, Record
 from monitor.store.migrations import upgrade
 from monitor.training.model_manager import Champions
-from monitor.worker.options import Plan
+from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 
 BEFORE = Path(__file__).with_name("fixtures") / "before-the-house"
@@ -67,8 +67,8 @@ def go_on(settings: Settings) -> None:
         return ListSource(logs, bootstrap.decoders(settings, indexes), listener, batch=37)
 
     models = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
-    plan = Plan(interval=0.0, until_end=True, announce=bootstrap.announce(settings))
-    totals = Runner(connect, store, pipelines, models, plan).run()
+    options = WorkerOptions(commit_interval=0.0, until_end=True, announce=bootstrap.announce(settings))
+    totals = Runner(connect, store, pipelines, models, options).run()
     store.close()
     assert totals.records == 3 * (MORE - 700)
 

@@ -16,13 +16,11 @@ from tests.benchmarks.lane import Clock
 def work(config: Path, stop: Callable[[int], bool], watch: Callable[[int], None]) -> dict[str, int]:
     """A worker until `stop`, which is asked with the number of records read; all of them are committed at return."""
     from monitor.bootstrap import worker
-    from monitor.cli.run_process import settle
     from monitor.config.settings import load
     from monitor.observability import logs
 
     logs.configure(json=True)
     with worker(load(config), config, until_end=False) as (runner, _):
-        settle()
         totals = runner.run(lambda: stop(runner.totals.records), lambda totals: watch(totals.records))
         watch(totals.records)
     return asdict(totals)
