@@ -184,7 +184,7 @@ def announce(settings: Settings) -> Announce:
 
 
 def dispatcher(settings: Settings) -> Dispatcher | None:
-    """The thread that drains the outbox, with a connection of its own; None where nobody is to be told."""
+    """The thread that drains the outbox, over its own connection; None without a channel to notify."""
     from monitor.notify.dispatcher import Dispatcher
     from monitor.store.outbox import open_outbox
 
@@ -259,7 +259,7 @@ def worker(
 ) -> Iterator[tuple[Runner, Champions]]:
     """A worker with its models and its dispatcher, live or bounded: the only place that puts one together.
 
-    With `config`, the file that the settings come from, a family without a model is trained in a process of its own.
+    With `config`, the file that the settings come from, a family without a model is trained, in another process.
     `until_end` ends the live worker when it has read everything; `replay` makes it a bounded run of another name.
     """
     from monitor.replay.bounded_run import Pinned, begin
@@ -279,10 +279,10 @@ def worker(
         running = pipelines(settings, run)
         if replay is not None:
             begin(results, run, running, replace=replay.replace)
-        telling = dispatcher(settings)
-        if telling is not None:
-            telling.start()
-            stack.callback(telling.stop)
+        notifying = dispatcher(settings)
+        if notifying is not None:
+            notifying.start()
+            stack.callback(notifying.stop)
         train = None if config is None else partial(subprocesses.start, config, stack)
         champions = Champions(results, run, load_detector, summary, train)
         models = champions if replay is None else Pinned(champions)

@@ -65,7 +65,7 @@ def compare(truth: Mapping[str, Iterable[Fault]], alerts: Iterable[Alert], reach
     """Match faults, by family, with alerts of the same family and stream that were open at some time during the fault.
 
     `reach` (ns, by family) is how much later an alert may still open: so long does a window hold a reading of the
-    fault. An alert may tell of several faults, and a fault may have several alerts: the first one counts.
+    fault. An alert may cover several faults, and a fault may have several alerts: the first one counts.
     """
     alerts = sorted(alerts, key=lambda alert: (alert.opened_at, alert.stream))
     findings: list[Finding] = []

@@ -1,4 +1,4 @@
-"""The whole demo, from an empty folder to a report that says whether everything was there."""
+"""The whole demo, from an empty folder to a report with every check that failed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BEAT = SECOND  # an alert about a heartbeat opens within that
 
 
 class Show(Protocol):
-    """Where people see what is going on."""
+    """Shows the progress of the demo."""
 
     def step(self, text: str) -> None:
         """The next step begins."""
@@ -51,12 +51,13 @@ class Show(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it. `problems` is empty when every check passed."""
+    """The results. `problems` is empty when every check passed."""
 
     config: Path
     messages: int
     readings: dict[str, int]
     totals: Totals
+    kept: int  # scores that `store.scores` asks for
     comparison: Comparison
     alerts: list[Alert]
     evidence: Evidence | None  # of `comparison.example`
@@ -91,9 +92,11 @@ def play(folder: Path, secret: str, plants: Plants, show: Show) -> Report:
             totals = _work(settings, plants, receiver, show, seconds)
     audit = Audit.of(settings)
     comparison, alerts, evidence = _compare(settings, plants)
+    kept = totals.windows if settings.store.scores == "all" else totals.anomalies
     report = Report(
-        config=config, messages=plants.messages, readings=audit.readings(), totals=totals, comparison=comparison,
-        alerts=alerts, evidence=evidence, rows=audit.rows(LIVE), webhooks=receiver.received, refused=receiver.refused,
+        config=config, messages=plants.messages, readings=audit.readings(), totals=totals, kept=kept,
+        comparison=comparison, alerts=alerts, evidence=evidence, rows=audit.rows(LIVE),
+        webhooks=receiver.received, refused=receiver.refused,
         replayed=audit.rows(REPLAY), differences=audit.differences(REPLAY), beyond=audit.beyond(REPLAY),
         seconds=seconds,
     )  # fmt: skip
@@ -150,14 +153,14 @@ def problems(report: Report, transitions: set[str]) -> list[str]:
         f"{report.totals.records:,} messages were read, but the sums in SQL are {sums}": (
             sum(sums.values()) == report.totals.records
         ),
-        f"{report.totals.windows:,} windows were scored, but SQL holds {report.rows['scores']:,} scores": (
-            report.totals.windows == report.rows["scores"]
+        f"{report.kept:,} scores were to be kept, but SQL holds {report.rows['scores']:,}": (
+            report.kept == report.rows["scores"]
         ),
         "no alert opened": bool(report.alerts),
         "none of the faults was found": report.comparison.found > 0,
         f"{report.refused} webhooks had a wrong signature": report.refused == 0,
         f"{len(transitions - arrived)} of {len(transitions)} changes of alerts were not posted": transitions == arrived,
-        "the replay notified somebody": report.replayed["outbox"] == 0,
+        "the replay sent notifications": report.replayed["outbox"] == 0,
     } | {f"the replay has {count:,} {what}": count == 0 for what, count in report.differences.items()}
     return [problem for problem, passed in checks.items() if not passed]
 

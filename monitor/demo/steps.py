@@ -1,4 +1,4 @@
-"""The demo step by step: publish, train, watch, replay. Each is what the command of that name does."""
+"""The steps of the demo: publish, train, watch, replay. Each does what the command of that name does."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from monitor.simulator.plant import Batch
 from monitor.simulator.publish import Pace, publish
 from monitor.training import fit
 
-LAG = 5000  # messages of a partition: far less than the embedded broker keeps
+MAX_LAG = 5000  # messages of a partition; the embedded broker keeps far more
 STALLED_S = 60.0  # without progress, before the demo gives up
 
 
 class Publishing(Thread):
-    """Publishes at the pace of the group that reads; `error` is what ended it early."""
+    """Publishes at the pace of the consumer group; `error` ended it early."""
 
     def __init__(self, settings: Settings, batches: Iterable[Batch]) -> None:
         super().__init__(name="simulator", daemon=True)
@@ -32,7 +32,7 @@ class Publishing(Thread):
 
     def run(self) -> None:
         """The thread's work."""
-        pace = Pace(self._kafka.group, LAG, STALLED_S)
+        pace = Pace(self._kafka.group, MAX_LAG, STALLED_S)
         servers = {"bootstrap.servers": self._kafka.bootstrap_servers}
         try:
             publish(self._batches, servers, pace=pace, progress=self._count)

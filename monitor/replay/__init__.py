@@ -1,1 +1,1 @@
-"""The past, judged again: files scored row by row, and bounded ranges under a run name of their own."""
+"""Past readings: files scored row by row, and bounded ranges run again under another run name."""

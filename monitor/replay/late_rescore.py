@@ -1,4 +1,4 @@
-"""Late readings after all: which past to replay so that they are in time, and what comes out differently."""
+"""Late readings scored after all: the past to replay so that they are in time, and how the scores differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.errors import SettingsError
 from monitor.records.batches import Scores, State
 from monitor.records.late import LateReading
 
-MOST = 10_000  # slots that a replay waits for late readings: it holds as many readings of each stream
+MOST = 10_000  # slots that a replay waits for late readings; it buffers as many readings of each stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Difference:
     """Of one stream's windows that its `late` readings may touch, how the scores with them differ.
 
     `changed` of the `compared` windows have another score; `added` and `removed` ones are on one side only. Windows
-    that were live before there was a model are not compared.
+    scored before there was a model are not compared. With `store.scores` other than "all" only anomalies have a row, so
+    a window is added where it has become one.
     """
 
     stream: str
@@ -45,7 +46,7 @@ class Difference:
 
 
 def past_of(rows: Sequence[LateReading], name: str, family: Family) -> Past:
-    """The past to replay for late readings of a family: what they touch, and before it what its limits are made of.
+    """The past to replay for late readings of a family: the windows they touch, and the history of their limits.
 
     Raises SettingsError where there is no grid to put them on.
     """

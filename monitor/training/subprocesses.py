@@ -1,4 +1,4 @@
-"""Training in a process of its own: the worker reads on, and its memory and its cores stay its own."""
+"""Training in another process: the worker reads on meanwhile, and needs none of the training's libraries."""
 
 from __future__ import annotations
 

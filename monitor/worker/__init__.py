@@ -1,1 +1,1 @@
-"""The process that does the work: poll, process, commit, and everything it owns meanwhile."""
+"""The worker: polls, processes and commits; owns partitions and the state of their streams."""

@@ -1,8 +1,8 @@
-"""Watching over what does not arrive: when streams have really been quiet, and for how long.
+"""Idle detection: how long each stream has been silent, counted while its partition is known to be read to its end.
 
-A quiet stream proves nothing by itself: this worker may lag, be held up, have just got the partition, or the broker may
-be away. So the clock of a partition's streams runs only while the source shows again and again that everything sent so
-far has been read (`Poll.caught_up`); where it could not for a while, the clock begins anew.
+Silence alone proves nothing: the worker may lag, wait for SQL or have just been assigned the partition, or the broker
+may be unavailable. So the clock of a partition's streams runs only while the broker keeps confirming that everything
+sent so far has been read (`Poll.caught_up`); after a gap between confirmations it restarts.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from monitor.records.batches import TopicPartition
 from monitor.worker.commit_builder import CommitBuilder
 from monitor.worker.streams import Streams
 
-MAX_PROOF_GAP_NS = 3 * 10**9  # without a proof for so long, or a quarter of `silent_after`: the clock begins anew
-LOAD_AT_ONCE = 2_000  # streams fetched in one go
+MAX_PROOF_GAP_NS = 3 * 10**9  # longer without a proof, or a quarter of `silent_after`: the clock restarts
+LOAD_AT_ONCE = 2_000  # streams
 
-Ask = Callable[[Callable[[], object]], object]  # does something with the store, however often that takes
+Call = Callable[[Callable[[], object]], object]  # calls the store, with retries
 
 
 @dataclass(slots=True)
@@ -32,17 +32,17 @@ class _Clock:
     epoch: int
     since: int
     proof: int
-    unloaded: list[str] | None = None  # streams that brought nothing since it was assigned; None = not asked yet
+    unloaded: list[str] | None = None  # streams that sent nothing since the assignment; None = not listed yet
 
 
 class IdleDetector:
-    """Looks at the streams of one worker whenever its source has proven that it is up to date."""
+    """Runs the idle check of a worker's streams each time the broker confirms that partitions are read to their end."""
 
     def __init__(self, builder: CommitBuilder, store: Store, run: str) -> None:
         self._builder, self._store, self._run = builder, store, run
         self._clocks: dict[TopicPartition, _Clock] = {}
 
-    def check(self, caught_up: Mapping[TopicPartition, int], ask: Ask) -> None:
+    def check(self, caught_up: Mapping[TopicPartition, int], call: Call) -> None:
         """Idle check after a poll was processed; `caught_up` is the poll's. The next commit includes the result."""
         epochs = self._builder.partitions.epochs
         ours = {partition: at for partition, at in caught_up.items() if partition in epochs}
@@ -54,7 +54,7 @@ class IdleDetector:
             of_topic = {partition: at for partition, at in ours.items() if partition[0] == topic}
             if of_topic:
                 self._update_clocks(streams, of_topic)
-                self._load_idle(streams, of_topic, ask)
+                self._load_idle(streams, of_topic, call)
                 self._builder.add(family, streams.pipeline.look(self._quiet(streams)))
 
     def _update_clocks(self, streams: Streams, caught_up: Mapping[TopicPartition, int]) -> None:
@@ -68,19 +68,19 @@ class IdleDetector:
                 clock.since = at
             clock.proof = at
 
-    def _load_idle(self, streams: Streams, caught_up: Iterable[TopicPartition], ask: Ask) -> None:
-        """Fetch streams that were silent before the partition was assigned, in time before any may be called so.
+    def _load_idle(self, streams: Streams, caught_up: Iterable[TopicPartition], call: Call) -> None:
+        """Load streams that were silent before the partition was assigned, before any of them counts as silent.
 
-        Half of that time is early enough for all of the family to be here, when it is decided whether it is silent.
+        At half of that time: then all of the family is loaded when the gateway check asks whether all are silent.
         """
         after = _silent_after(streams)
         for partition in caught_up:
             clock = self._clocks[partition]
             if after and clock.proof - clock.since >= after // 2 and clock.unloaded != []:
-                ask(partial(self._load, clock, streams, partition))
+                call(partial(self._load, clock, streams, partition))
 
     def _load(self, clock: _Clock, streams: Streams, partition: TopicPartition) -> None:
-        if self._builder.partitions.epochs.get(partition) != clock.epoch:  # it was taken away while we waited
+        if self._builder.partitions.epochs.get(partition) != clock.epoch:  # taken away while we waited
             return
         if clock.unloaded is None:
             clock.unloaded = self._store.stream_names(self._run, streams.pipeline.name, partition[1])
@@ -88,7 +88,7 @@ class IdleDetector:
         clock.unloaded = clock.unloaded[LOAD_AT_ONCE:]
 
     def _quiet(self, streams: Streams) -> Quiet:
-        """What is known of every stream; of one whose partition has no proof: nothing, as if it had just come."""
+        """Since when each stream could have been heard, and until when; 0 and 0 where its partition has no proof."""
         topic, codes = streams.pipeline.family.topic, np.flatnonzero(streams.ids >= 0).astype(np.int32)
         numbers = streams.partition[codes]
         since, now = np.zeros((2, int(numbers.max(initial=0)) + 1), np.int64)

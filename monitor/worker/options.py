@@ -1,4 +1,4 @@
-"""How a worker runs."""
+"""Options of a worker."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from monitor.worker.commit_builder import Announce
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How to run: `commit_interval` seconds between commits; `live` compares times with the wall clock.
+    """`run` is the run's name, `commit_interval` in seconds; `live` compares event times with the wall clock.
 
-    `rebalance_timeout` is how many seconds a rebalance may be held up by a store that does not answer.
+    `rebalance_timeout` is how many seconds a rebalance may wait for a store that does not answer.
     """
 
     run: str = LIVE
     commit_interval: float = 1.0
     live: bool = True
-    until_end: bool = False  # stop when everything that is there has been read
+    until_end: bool = False  # stop when everything has been read
     announce: Announce = field(default=lambda transition, alert, evidence: [])
     rebalance_timeout: float = 60.0
-    scores: Policy = "all"  # which get a row
+    scores: Policy = "all"  # which scores get a row

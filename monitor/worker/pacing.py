@@ -68,7 +68,7 @@ class InFlight(Protocol):
 
 
 class CommitPacer:
-    """Decides by the commit being built, the one in flight, and what it was told of the past.
+    """Decides by the commit being built, the one in flight, and the events reported to it.
 
     `interval` is in seconds, `clock` gives monotonic seconds.
     """

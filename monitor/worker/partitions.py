@@ -1,4 +1,4 @@
-"""Which partitions a worker owns, under which epoch, and how far each has been read."""
+"""The partitions that a worker owns: epoch and next offset of each."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class Partitions:
     def __init__(self) -> None:
         self.epochs: dict[TopicPartition, int] = {}
         self.next: dict[TopicPartition, int] = {}
-        self._durable: dict[TopicPartition, int] = {}  # next offsets, as the store has them or will have them soon
-        self._unread: set[TopicPartition] = set()  # guarded, without an offset
+        self._durable: dict[TopicPartition, int] = {}  # next offsets in the store or in the commit in flight
+        self._unread: set[TopicPartition] = set()  # fenced, without an offset
 
     def assign(self, positions: dict[TopicPartition, Position]) -> None:
-        """The store has made us the owner."""
+        """Add partitions of which the store has made this worker the owner."""
         for partition, position in positions.items():
             self.epochs[partition] = position.epoch
             if position.next_offset is not None:
                 self._durable[partition] = position.next_offset
 
     def drop(self, partitions: Iterable[TopicPartition]) -> None:
-        """They are somebody else's now."""
+        """Remove partitions that another worker owns now."""
         for partition in partitions:
             self.epochs.pop(partition, None)
             self.next.pop(partition, None)
@@ -33,7 +33,7 @@ class Partitions:
             self._unread.discard(partition)
 
     def fence(self, partitions: Iterable[TopicPartition]) -> None:
-        """Something of these partitions changes without a record: the next commit is to meet their fence too."""
+        """Include the epochs of these partitions in the next commit although no offset moved."""
         for partition in partitions:
             if partition in self._durable:
                 self.next.setdefault(partition, self._durable[partition])
@@ -42,7 +42,7 @@ class Partitions:
 
     @property
     def unread(self) -> dict[TopicPartition, int]:
-        """Epoch of every guarded partition of which the store has no offset, nor will the next commit bring one."""
+        """Epoch of every fenced partition that has no offset, neither in the store nor in the next commit."""
         return {p: self.epochs[p] for p in self._unread - self.next.keys()}
 
     def moved(self) -> dict[TopicPartition, tuple[int, int]]:
@@ -50,7 +50,7 @@ class Partitions:
         return {p: (self.epochs[p], offset) for p, offset in self.next.items() if p in self.epochs}
 
     def committed(self) -> None:
-        """A commit has made the positions durable."""
+        """A commit with these positions is in flight: begin the next one."""
         self._durable |= self.next
         self.next.clear()
         self._unread.clear()

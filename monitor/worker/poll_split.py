@@ -1,4 +1,4 @@
-"""Cutting a poll in two, so that a model can take over at an exact reading."""
+"""Splits a poll, so that a model can take over at an exact reading and memory stays bounded."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ class Runner:
             self._committer.start(commit, totals)
 
     def _drain(self, source: Source) -> None:
-        """Block until the commit in flight is durable, and tell the source."""
+        """Block until the commit in flight is durable; then commit its offsets to the source, for lag tools."""
         self._committer.drain(in_group(source))
         if not self._committer.fenced and (durable := self._committer.take_durable()) is not None:
             self._pacer.commit_durable()

@@ -1,4 +1,4 @@
-"""The streams that a worker has in memory: their store ids, partitions, counters and which have changed."""
+"""The loaded streams of a worker: store ids, partitions, counters, and which have changed since the last commit."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ READINGS = 4  # so many of the counters count readings: accepted, late, duplicat
 
 
 class Streams:
-    """The streams of one family that are in memory: their store ids, partitions, and which have changed."""
+    """The loaded streams of one family."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
-        self.ids: Int64 = np.zeros(0, np.int64)  # -1 = not opened
+        self.ids: Int64 = np.zeros(0, np.int64)  # -1 = not loaded
         self.partition: Int32 = np.zeros(0, np.int32)
         self._changed: Bool = np.zeros(0, bool)
-        self._earlier: Int64 = np.zeros((0, len(COUNTERS)), np.int64)  # counted before the pipeline's counters began
-        self._counted: Int64 = np.zeros(0, np.int64)  # readings, as the store has it
+        self._earlier: Int64 = np.zeros((0, len(COUNTERS)), np.int64)  # before the pipeline's counters began
+        self._counted: Int64 = np.zeros(0, np.int64)  # readings, as in the store
         self._clock: Int64 = np.zeros(0, np.int64)  # time of the newest reading then, ns
         self._rate: Float64 = np.zeros(0)  # readings a second, between the two newest commits that brought any
 
     def has_unloaded(self, readings: Readings) -> bool:
-        """Whether some of these streams are seen for the first time."""
+        """True when the state of some stream has not been loaded yet."""
         self._grow()
         return len(readings) > 0 and bool(self.ids[readings.stream].min() < 0)
 
     def load(self, readings: Readings, store: Store, run: str) -> set[str]:
-        """Fetch id and state of the has_unloaded among them; returns parts of states that no longer fit."""
+        """Load id and state of the streams not loaded yet; returns the parts of states that no longer fit."""
         codes, first = np.unique(readings.stream, return_index=True)
         unknown = self.ids[codes] < 0
         new = codes[unknown]
         return self._load(new, readings.partition[first[unknown]], store, run)
 
     def load_idle(self, names: Sequence[str], partition: int, store: Store, run: str) -> None:
-        """Fetch streams of a partition that have brought nothing since it was assigned."""
+        """Load streams that sent nothing since the partition was assigned."""
         codes = self.pipeline.index.intern(names)
         self._grow()
         new = codes[self.ids[codes] < 0]
@@ -59,16 +59,16 @@ class Streams:
         return rebuilt
 
     def track(self, readings: Readings) -> None:
-        """These readings are being processed."""
+        """Note the partitions of readings that are being processed; the state of their streams changes."""
         self.partition[readings.stream] = readings.partition
         self._changed[readings.stream] = True
 
     def mark_changed(self, codes: Iterable[int]) -> None:
-        """The state of these streams has changed without a reading."""
+        """Note that the state of these streams has changed without a reading."""
         self._changed[list(codes)] = True
 
     def changes(self) -> list[StreamState]:
-        """State of every stream that changed since the last `committed`."""
+        """State of every stream that changed since the last commit."""
         codes = np.flatnonzero(self._changed).astype(np.int32)
         if not len(codes):
             return []
@@ -80,7 +80,7 @@ class Streams:
         return list(map(StreamState._make, zip(*rows, self.pipeline.dump(codes), *rest, strict=True)))
 
     def committed(self) -> None:
-        """A commit has made the states durable."""
+        """A commit with these states is in flight: begin the next one."""
         codes = np.flatnonzero(self._changed)
         totals, clock = self._totals(codes), self.pipeline.clock(codes)
         self._rate[codes] = self._rates(codes, clock, totals)
@@ -88,7 +88,7 @@ class Streams:
         self._changed[:] = False
 
     def drop(self, partitions: Sequence[int] | None = None) -> None:
-        """Forget the streams of these partitions, or all of them."""
+        """Unload the streams of these partitions, or all of them."""
         self._grow()
         ours = self.ids >= 0
         if partitions is not None:
@@ -103,7 +103,7 @@ class Streams:
         return np.asarray(self._earlier[codes] + self.pipeline.counters(codes))
 
     def _rates(self, codes: NDArray[np.integer], clock: Int64, totals: Int64) -> Float64:
-        """Readings a second of event time since the last commit; as it was where the clock has not moved since."""
+        """Readings a second of event time since the last commit; the last value where the clock has not moved since."""
         moved = (clock > self._clock[codes]) & (self._clock[codes] != NEVER)
         seconds = np.where(moved, clock - self._clock[codes], 1) / 1e9
         brought = totals[:, :READINGS].sum(axis=1) - self._counted[codes]

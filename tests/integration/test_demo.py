@@ -68,6 +68,25 @@ def test_everything_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     }
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("policy", ["anomalies", "rollup"])
+def test_the_demo_keeps_the_scores_that_the_settings_ask_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """Its live run and its replay: it reads the environment as every command does."""
+    monkeypatch.setenv("WATCHKEEPER__STORE__SCORES", policy)
+    report = _run(capsys, "demo", "--folder", str(tmp_path / "demo"), "--json")
+
+    assert report["problems"] == []
+    assert 0 < report["rows"]["scores"] < report["windows"] / 10
+    assert report["replay"]["rows"]["scores"] == report["rows"]["scores"] + report["replay"]["windows_beyond"]
+    with closing(sqlite3.connect(tmp_path / "demo" / "watchkeeper.db")) as connection:
+        query = "SELECT t.run, sum(r.windows) FROM rollups r JOIN streams t ON t.id = r.stream_id GROUP BY 1"
+        sums = dict(connection.execute(query).fetchall())
+    assert sums.get("live", 0) == (report["windows"] if policy == "rollup" else 0)
+    assert set(sums) == ({"live", REPLAY} if policy == "rollup" else set())
+
+
 def _spoil(database: Path) -> None:
     """Change the last bit of a replayed score, and lose an alert."""
     with closing(sqlite3.connect(database)) as connection, connection:

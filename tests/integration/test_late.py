@@ -19,7 +19,7 @@ from monitor.cli.app import build
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from monitor.ports.store import HistoryBlock
-from monitor.records.batches import LIVE, Scores
+from monitor.records.batches import LIVE, Scores, State
 from monitor.training import fit
 from tests.integration.broker import KafkaBroker
 
@@ -84,20 +84,44 @@ def scores(settings: Settings, run: str) -> Scores:
     return found
 
 
-@pytest.mark.kafka
-def test_late_readings_are_kept_and_can_be_scored_after_all(kafka: KafkaBroker, tmp_path: Path) -> None:
+def late_plant(kafka: KafkaBroker, folder: Path, more: str = "") -> tuple[Path, Settings]:
+    """A trained family, and a topic with all readings, three of them too late."""
     topic = kafka.topic()
-    text = CONFIG.replace("FOLDER", str(tmp_path)).replace("SERVERS", kafka.bootstrap_servers).replace("TOPIC", topic)
-    config = tmp_path / "plant.toml"
-    config.write_text(text)
+    text = CONFIG.replace("FOLDER", str(folder)).replace("SERVERS", kafka.bootstrap_servers).replace("TOPIC", topic)
+    config = folder / "plant.toml"
+    config.write_text(more + text)
     settings = load(config)
     train(settings)
+    disordered(readings()).to_csv(folder / "sent.csv", index=False)
+    servers = ("--bootstrap-servers", kafka.bootstrap_servers)
+    command("publish", folder / "sent.csv", "--topic", topic, "--time", "time", "--key", "p-1", *servers)
+    return config, settings
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("policy", ["anomalies", "rollup"])
+def test_a_rescore_keeps_the_scores_that_the_settings_ask_for(kafka: KafkaBroker, tmp_path: Path, policy: str) -> None:
+    """As the live run does: else each normal window would count as added."""
+    config, settings = late_plant(kafka, tmp_path, f'store.scores = "{policy}"\n')
+    command("run", config, "--until-end", "--json")
+    (found,) = json.loads(command("late", "rescore", config, "--name", "again", "--json"))["streams"]
+    assert found["late"] == 3
+    for run in (LIVE, "again"):
+        assert set(scores(settings, run).state) <= {State.ANOMALY}
+    reader = bootstrap.reader(settings)
+    windows = int(reader.rollups_of("again", "pumps", "p-1").windows.sum())
+    reader.close()
+    assert (windows > 50) == (policy == "rollup")
+    assert found["added"] == found["anomalies_after"] - found["compared"]
+    assert found["added"] < 20
+
+
+@pytest.mark.kafka
+def test_late_readings_are_kept_and_can_be_scored_after_all(kafka: KafkaBroker, tmp_path: Path) -> None:
+    config, settings = late_plant(kafka, tmp_path)
     readings().to_csv(tmp_path / "p-1.csv", index=False)
-    disordered(readings()).to_csv(tmp_path / "sent.csv", index=False)
     with pytest.raises(SettingsError, match="no late reading is kept"):
         command("late", "rescore", config, "--name", "again")
-    servers = ("--bootstrap-servers", kafka.bootstrap_servers)
-    command("publish", tmp_path / "sent.csv", "--topic", topic, "--time", "time", "--key", "p-1", *servers)
     command("run", config, "--until-end", "--json")
 
     kept: dict[str, Any] = json.loads(command("late", "list", "--config", config, "--json"))

@@ -23,7 +23,7 @@ from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError, SourceError, StoreError
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert
-from monitor.records.batches import LIVE
+from monitor.records.batches import LIVE, State
 from monitor.simulator.publish import publish
 from monitor.simulator.recording import Recording
 from monitor.sources.embedded import EmbeddedBroker
@@ -249,6 +249,37 @@ def test_mistakes_are_explained(tmp_path: Path) -> None:
 def broker() -> Iterator[EmbeddedBroker]:
     with EmbeddedBroker() as running:
         yield running
+
+
+@pytest.mark.parametrize("policy", ["anomalies", "rollup"])
+def test_each_way_to_run_keeps_the_scores_that_the_settings_ask_for(
+    tmp_path: Path, broker: EmbeddedBroker, policy: str
+) -> None:
+    """`run`, and a replay of Kafka and of a file: the same rows, summaries and alerts."""
+    config = configure(tmp_path, broker.bootstrap_servers)
+    config.write_text(f'store.scores = "{policy}"\n' + config.read_text())
+    settings = load(config)
+    train(settings)
+    readings()[TRAIN:].rename(columns={"at": "time"}).to_csv(tmp_path / "p-1.csv", index=False)
+    recording = Recording(tmp_path / "p-1.csv", FileColumns(values=("value",), time="time", stream="p-1"), "pumps")
+    broker.create_topic("pumps")
+    publish(recording.batches(), {"bootstrap.servers": broker.bootstrap_servers})
+    totals = json.loads(command("run", config, "--until-end", "--json"))
+    replay(config, "--name", "kafka")
+    replay(config, "--name", "file", "--file", tmp_path / "p-1.csv", "--time", "time")
+
+    windows = ROWS - TRAIN - 11
+    assert totals["windows"] == windows
+    runs, reader = (LIVE, "kafka", "file"), bootstrap.reader(settings)
+    found = {run: reader.scores_of(run, "pumps", "p-1") for run in runs}
+    sums = [int(reader.rollups_of(run, "pumps", "p-1").windows.sum()) for run in runs]
+    alerts = {run: [_plain(alert) for alert in reader.list_alerts(run)] for run in found}
+    reader.close()
+    assert sums == [windows if policy == "rollup" else 0] * 3
+    assert set(found[LIVE].state) == {State.ANOMALY}
+    assert 0 < len(found[LIVE]) < windows
+    assert len({scores.score.tobytes() for scores in found.values()}) == 1
+    assert alerts[LIVE] == alerts["kafka"] == alerts["file"] != []
 
 
 def test_a_range_of_kafka(plant: Path, broker: EmbeddedBroker) -> None:

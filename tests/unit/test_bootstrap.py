@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import re
 import subprocess
 import sys
+import threading
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +20,13 @@ from monitor.config.references import resolve
 from monitor.config.settings import Settings, parse
 from monitor.errors import SettingsError
 from monitor.pipeline.scoring import cold_start
+from monitor.ports.source import Source
+from monitor.ports.store import ModelRow
+from monitor.records.alerts import Alert, Transition
+from monitor.records.score_summaries import Policy
+from monitor.replay.bounded_run import Replay
+from monitor.worker import interpreter
+from monitor.worker.options import WorkerOptions
 
 ROOT = Path(bootstrap.__file__).parent
 HELPERS = {"pipeline/thresholds": {"base"}, "notify": {"payload", "ssrf_guard", "dispatcher", "retry_schedule"}}
@@ -94,6 +106,87 @@ def test_wrong_detectors_of_all_families_are_told_together() -> None:
     assert [problem.split(":")[0] for problem in refused.value.problems] == [
         "families.f0.detector.kind", "families.f2.detector.options"
     ]  # fmt: skip
+
+
+def settings_of_every_kind(tmp_path: Path, scores: str) -> Settings:
+    """No value is a default."""
+    raw = {
+        **ONE_FAMILY,
+        "kafka": {"bootstrap_servers": "embedded", "options": {"max.poll.interval.ms": 40_000}},
+        "store": {"url": f"sqlite:///{tmp_path}/plant.db", "scores": scores, "commit_interval": "7s"},
+        "notify": {"console": {"kind": "log"}},
+    }
+    return parse(raw)
+
+
+def add_model(settings: Settings) -> None:
+    store = bootstrap.store(settings)
+    store.add_model(ModelRow(id="0" * 64, family="f", path="nowhere", manifest="{}"))
+    store.close()
+
+
+def no_source(running: object, listener: object) -> Source:
+    raise AssertionError("nothing is read here")
+
+
+@pytest.mark.parametrize("scores", ["anomalies", "rollup"])
+@pytest.mark.parametrize("replay", [None, Replay("r", no_source), Replay("r", no_source, notify=True)])
+def test_every_worker_obeys_the_same_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: Policy, replay: Replay | None
+) -> None:
+    monkeypatch.setattr(bootstrap, "broker", nullcontext)
+    settings = settings_of_every_kind(tmp_path, scores)
+    add_model(settings)
+    transition, alert = cast("Transition", None), cast("Alert", None)
+    monkeypatch.setattr("monitor.notify.payload.payload", lambda *_: "{}")
+
+    with bootstrap.worker(settings, until_end=replay is None, replay=replay) as (runner, _):
+        options = runner._options
+        sending = [thread for thread in threading.enumerate() if thread.name == "dispatcher"]
+
+    assert options == replace(
+        WorkerOptions(), run="live" if replay is None else "r", live=replay is None, until_end=replay is None,
+        scores=scores, commit_interval=7.0, rebalance_timeout=8.0, announce=options.announce,
+    )  # fmt: skip
+    notifies = replay is None or replay.notify
+    assert options.announce(transition, alert, None) == ([("console", "{}")] if notifies else [])
+    assert len(sending) == notifies
+
+
+def test_a_replay_starts_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of_every_kind(tmp_path, "all")
+    add_model(settings)
+    monkeypatch.setattr(bootstrap, "broker", no_source)
+    with bootstrap.worker(settings, replay=Replay("r", no_source)):
+        pass
+
+
+def test_a_worker_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
+    settings = settings_of_every_kind(tmp_path, "all")
+    before = gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()
+    with bootstrap.worker(settings):
+        assert (gc.get_threshold()[0], gc.get_freeze_count() > 0) == (interpreter.GARBAGE, True)
+        assert sys.getswitchinterval() == pytest.approx(interpreter.SWITCH_S)
+    assert (gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()) == before
+
+
+def test_only_bootstrap_puts_a_worker_together() -> None:
+    made = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.rglob("*.py")
+        if re.search(r"\b(Runner|WorkerOptions|Pinned)\(", path.read_text(encoding="utf-8"))
+    }
+    assert made == {"bootstrap.py"}
+
+
+def test_only_the_loop_and_the_worker_poll_a_source() -> None:
+    """And what wraps a source, and `score`, which looks at the first rows before it makes a pipeline."""
+    polling = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.rglob("*.py")
+        if re.search(r"source\.poll\(", path.read_text(encoding="utf-8"))
+    }
+    assert polling == {"pipeline/loop.py", "worker/runner.py", "replay/bounded_run.py", "cli/score.py"}
 
 
 def test_a_worker_starts_without_heavy_imports(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The command line as a whole: what it costs to start, what it imports, and how failures look."""
 
-import gc
 import json
 import os
 import subprocess
@@ -242,8 +241,7 @@ def test_run_until_the_end_fails_where_training_failed(
     champions.failed["motors"] = 70
     config = tmp_path / "c.toml"
     config.write_text(CONFIG)
-    monkeypatch.setattr(run, "worker", lambda *_, **__: nullcontext((Done(), champions)))
-    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(bootstrap, "worker", lambda *_, **__: nullcontext((Done(), champions)))
 
     with pytest.raises(ModelError, match=r"motors has no model.*code 70") if until_end else nullcontext():
         run.run(config, until_end=until_end, as_json=True)

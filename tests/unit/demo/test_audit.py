@@ -25,7 +25,7 @@ ROWS = {"scores": 90, "alerts": 1, "transitions": 1, "evidence": 1, "outbox": 2}
 GOOD = Report(
     config=Path("demo.toml"), messages=100, readings={"accepted": 97, "late": 2, "dead": 1},
     totals=Totals(records=100, windows=90), comparison=Comparison((Finding(FAULT, "ecg", ALERT),), ()), alerts=[ALERT],
-    evidence=None, rows=ROWS, webhooks=[Received(CHANGE, {}, 204)], refused=0, replayed=ROWS | {"outbox": 0},
+    kept=90, evidence=None, rows=ROWS, webhooks=[Received(CHANGE, {}, 204)], refused=0, replayed=ROWS | {"outbox": 0},
     differences={"scores that differ": 0}, beyond=3, seconds={},
 )  # fmt: skip
 
@@ -48,7 +48,7 @@ def test_nothing_is_wrong() -> None:
         ({"comparison": Comparison((Finding(FAULT, "ecg", None),), (ALERT,))}, "none of the faults"),
         ({"refused": 1}, "wrong signature"),
         ({"webhooks": []}, "1 of 1 changes of alerts were not posted"),
-        ({"replayed": ROWS}, "notified somebody"),
+        ({"replayed": ROWS}, "sent notifications"),
         ({"differences": {"scores that differ": 4}}, "the replay has 4 scores that differ"),
     ],
 )
