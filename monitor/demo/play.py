@@ -153,7 +153,7 @@ def problems(report: Report, transitions: set[str]) -> list[str]:
         f"{report.totals.records:,} messages were read, but the sums in SQL are {sums}": (
             sum(sums.values()) == report.totals.records
         ),
-        f"{report.kept:,} scores were to be kept, but SQL holds {report.rows['scores']:,}": (
+        f"{report.kept:,} windows should have a row, but SQL holds {report.rows['scores']:,} scores": (
             report.kept == report.rows["scores"]
         ),
         "no alert opened": bool(report.alerts),
