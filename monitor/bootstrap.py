@@ -39,13 +39,9 @@ if TYPE_CHECKING:
     from monitor.training.fit import Summary, Trainable
     from monitor.training.model_manager import Champions
     from monitor.worker.commit_builder import Announce
-    from monitor.worker.options import WorkerOptions
     from monitor.worker.runner import Runner
 
 log = structlog.get_logger()
-
-POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
-REBALANCE_SHARE = 0.2  # the share of it that a rebalance may wait for SQL
 
 THRESHOLDS = {
     "rolling": "monitor.pipeline.thresholds.rolling:RollingThreshold",
@@ -266,6 +262,7 @@ def worker(
     from monitor.training import subprocesses
     from monitor.training.model_manager import Champions
     from monitor.worker.interpreter import tuned
+    from monitor.worker.options import WorkerOptions
     from monitor.worker.runner import Runner
 
     (check if replay is None else check_detectors)(settings)  # a replay may read a file, whatever the messages are
@@ -287,17 +284,6 @@ def worker(
         champions = Champions(results, run, load_detector, summary, train)
         models = champions if replay is None else Pinned(champions)
         connect = partial(kafka_source, settings) if replay is None else replay.connect
-        options = worker_options(settings, run, until_end=until_end)
+        options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end)
         stack.enter_context(tuned())
         yield Runner(partial(connect, running), results, running, models, options), champions
-
-
-def worker_options(settings: Settings, run: str = LIVE, *, until_end: bool = False) -> WorkerOptions:
-    """How a worker runs: each setting that a run obeys is read here, for all kinds of runs."""
-    from monitor.worker.options import WorkerOptions
-
-    poll_interval = float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
-    return WorkerOptions(
-        run=run, live=run == LIVE, until_end=until_end, commit_interval=settings.store.commit_interval / 1e9,
-        scores=settings.store.scores, announce=announce(settings), rebalance_timeout=REBALANCE_SHARE * poll_interval,
-    )  # fmt: skip

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from monitor.config.settings import Settings
 from monitor.records.batches import LIVE
 from monitor.records.score_summaries import Policy
 from monitor.worker.commit_builder import Announce
+
+POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
+REBALANCE_SHARE = 0.2  # the share of it that a rebalance may wait for SQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,12 @@ class WorkerOptions:
     announce: Announce = field(default=lambda transition, alert, evidence: [])
     rebalance_timeout: float = 60.0
     scores: Policy = "all"  # which scores get a row
+
+    @classmethod
+    def of(cls, settings: Settings, run: str, announce: Announce, *, until_end: bool = False) -> WorkerOptions:
+        """Those that the settings ask for: the only place that reads them, for the live run and every replay."""
+        poll_interval = float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
+        return cls(
+            run=run, live=run == LIVE, until_end=until_end, announce=announce, scores=settings.store.scores,
+            commit_interval=settings.store.commit_interval / 1e9, rebalance_timeout=REBALANCE_SHARE * poll_interval,
+        )  # fmt: skip
