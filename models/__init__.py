@@ -1,22 +1,30 @@
-"""Autoencoders for windows of time series, apart from everything else: numpy in, numpy out.
+"""Detectors for windows of time series, apart from everything else: numpy in, numpy out.
 
->>> import models
->>> detector = models.create("dense", length=140, channels=1)  # windows: float32 (n, length, channels)
->>> detector.fit(windows)                                      # doctest: +SKIP
->>> detector.score(windows) > detector.training_scores.limit() # doctest: +SKIP
->>> detector.save("artefacts/pump"); models.load("artefacts/pump")  # doctest: +SKIP
+>>> import models, numpy
+>>> random = numpy.random.default_rng(0)
+>>> turns = numpy.arange(24) / 24 + random.normal(0, 0.02, (200, 1))
+>>> daily = 20 + 5 * numpy.sin(2 * numpy.pi * turns) + random.normal(0, 0.3, (200, 24))
+>>> windows = daily[:, :, None]                                # (n, length, channels)
+>>> detector = models.create("mahalanobis", length=24, channels=1).fit(windows[:190])
+>>> today = windows[195:].copy()
+>>> today[3, 12] += 4                                          # a fault at noon
+>>> (detector.score(today) > detector.training_scores.limit()).tolist()
+[False, False, False, True, False]
+>>> int(detector.explain(today)[3, :, 0].argmax())             # where it was
+12
 
-Importing this package is cheap. torch is loaded by the first `create`, ONNX Runtime, which scores, by it or by `load`.
+`detector.save(path)` writes an artefact; `models.load(path)` scores with the same bits. Importing this package is
+cheap. torch is loaded by the first `create` of a network, ONNX Runtime, which scores, by `create` or `load`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models import registry
+from models.contract import Capabilities
 from models.errors import (
     ArtefactError,
     ConfigError,
@@ -26,64 +34,52 @@ from models.errors import (
     NotFittedError,
     ShapeError,
 )
-from models.options import build, refuse_unknown
+from models.registry import DETECTORS
 
 if TYPE_CHECKING:
     from models.artefacts.scorer import Scorer
-    from models.configs import TrainingConfig
-    from models.networks.base import Autoencoder
-    from models.networks.detector import Detector
+    from models.detector import Detector
 
 __all__ = [
     "DETECTORS",
     "ArtefactError",
+    "Capabilities",
     "ConfigError",
     "DataError",
     "DependencyError",
     "ModelsError",
     "NotFittedError",
     "ShapeError",
-    "architecture",
     "check",
     "create",
     "load",
 ]
 
-DETECTORS = {
-    "dense": "models.networks.dense:Dense",
-    "lstm": "models.networks.lstm:LSTM",
-}
-"""Every kind of detector, as "module:class" of its architecture. A new one is a new file, a line here
-and its options in `models.configs`."""
-
 
 def create(kind: str, *, length: int, channels: int, seed: int = 0, **config: Any) -> Detector:
     """A new detector, ready to `fit`, for windows (n, length, channels).
 
-    `config` may hold any option of the kind or of training (`models.configs`). The same seed trains the same detector.
-    Raises ConfigError for an unknown kind or option, or a value that makes no sense, and DependencyError where the
-    libraries that training needs are not installed.
+    `config` may hold any option of the kind, and of training where it has epochs. The same seed trains the same
+    detector. Raises ConfigError for an unknown kind or option, or a value that makes no sense, and DependencyError
+    where the libraries that training needs are not installed.
     """
     if length < 1 or channels < 1:
         raise ConfigError(f"length = {length}, channels = {channels}; both must be at least 1")
-    net_config, training = _configs(kind, config)
+    capabilities = registry.kind_of(kind).capabilities
     try:
-        from models.networks.detector import Detector
-        from models.networks.training import seeded
+        from models.detector import Detector
 
-        net_class = architecture(kind)
+        estimator = registry.estimator(kind, config, seed)
     except ModuleNotFoundError as error:
         raise DependencyError(
             f"training needs {error.name}, which is not installed; pip install 'watchkeeper[train]'"
         ) from None
-    with seeded(seed):
-        net = net_class(length, channels, net_config)
-    return Detector(kind, net, training, seed)
+    return Detector(kind, capabilities, (length, channels), estimator, seed)
 
 
 def check(kind: str, options: Mapping[str, Any]) -> None:
     """Raise the ConfigError that `create` would raise for the kind or its options."""
-    _configs(kind, options)
+    registry.configs(kind, options)
 
 
 def load(path: str | Path) -> Scorer:
@@ -93,34 +89,16 @@ def load(path: str | Path) -> Scorer:
     """
     from models.artefacts import artefact
     from models.artefacts.data import Scaler
-    from models.artefacts.runtime import Runtime
     from models.artefacts.scorer import Scorer
     from models.artefacts.scores import ScoreSummary
 
-    manifest, graph = artefact.load(Path(path))
+    manifest, body = artefact.load(Path(path))
     try:
         check(manifest["kind"], manifest["config"])
-        runtime = Runtime(graph, int(manifest["chunk"]))
+        capabilities = Capabilities(**manifest["capabilities"])
+        engine = registry.engine(capabilities.engine, body, int(manifest["chunk"]))
         shape, scaler = (manifest["length"], manifest["channels"]), Scaler.from_dict(manifest["scaler"])
-        return Scorer(manifest["kind"], shape, runtime, scaler, ScoreSummary.from_dict(manifest["training_scores"]))
+        summary = ScoreSummary.from_dict(manifest["training_scores"])
+        return Scorer(manifest["kind"], capabilities, shape, engine, scaler, summary)
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise ArtefactError(f"{path}: the manifest does not describe a detector of this version: {error}") from error
-
-
-def architecture(kind: str) -> type[Autoencoder]:
-    """The class behind a kind; loads torch. Raises ConfigError for an unknown one."""
-    refuse_unknown("detector", [kind], DETECTORS)
-    module, _, name = DETECTORS[kind].partition(":")
-    net_class: type[Autoencoder] = getattr(import_module(module), name)
-    return net_class
-
-
-def _configs(kind: str, options: Mapping[str, Any]) -> tuple[Any, TrainingConfig]:
-    """The options of the architecture and those of training."""
-    from models.configs import CONFIGS, TrainingConfig
-
-    refuse_unknown("detector", [kind], DETECTORS)
-    classes = (CONFIGS[kind], TrainingConfig)
-    refuse_unknown(kind, options, [field.name for config_class in classes for field in fields(config_class)])
-    of_net, of_training = (build(kind, config_class, options) for config_class in classes)
-    return of_net, of_training

@@ -12,12 +12,15 @@ import json
 import os
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from models.contract import Capabilities
 from models.errors import ArtefactError
 
-FORMAT = 3
+FORMAT = 4
+READABLE = (3, FORMAT)  # 3 knew autoencoders only: its manifests name no capabilities
 GRAPH = "model.onnx"
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
@@ -70,11 +73,12 @@ def _manifest(path: Path) -> Manifest:
     except ValueError as error:
         raise ArtefactError(f"{path / MANIFEST} is not JSON: {error}") from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != FORMAT:
+    if found not in READABLE:
+        known = " and ".join(map(str, READABLE))
         raise ArtefactError(
-            f"{path / MANIFEST} is of format {found}, but this version reads format {FORMAT}; train the model again"
+            f"{path / MANIFEST} is of format {found}, but this version reads {known}; train the model again"
         )
-    return dict(manifest)
+    return {"capabilities": asdict(Capabilities()), **manifest} if found == 3 else dict(manifest)
 
 
 def _read(path: Path) -> bytes:

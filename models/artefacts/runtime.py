@@ -1,8 +1,8 @@
-"""ONNX Runtime, on one thread: a graph and windows in, one of its outputs out."""
+"""The engine `onnx`: ONNX Runtime on one thread; a graph and windows in, one of its outputs out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from time import perf_counter
 from typing import Any
 
@@ -10,19 +10,15 @@ import numpy as np
 import onnxruntime
 
 from models.artefacts.data import Float32
+from models.contract import INPUT, SCORE
 from models.errors import ArtefactError
-
-INPUT = "windows"
-SCORE, RECONSTRUCTION, CONTRIBUTION = OUTPUTS = ("score", "reconstruction", "contribution")
-"""What a graph takes and gives: windows (n, length, channels) in their own units; scores (n,), and the other two as
-rows (n, length * channels), in scaled units."""
 
 CHUNKS = (16, 32, 64, 128, 256, 512, 1024)  # windows at once, tried by `fastest_chunk`
 TRIALS = 7
 
 
 class Runtime:
-    """A graph ready to be computed. `chunk` is how many windows are given to it at once."""
+    """A graph ready to be computed, an `Engine`. `chunk` is how many windows are given to it at once."""
 
     def __init__(self, graph: bytes, chunk: int = CHUNKS[0]) -> None:
         if chunk < 1:
@@ -35,14 +31,14 @@ class Runtime:
             raise ArtefactError(f"ONNX Runtime cannot use the graph: {error}; retrain the model") from error
         self.chunk = chunk
 
-    def fits(self, shape: Sequence[int]) -> bool:
-        """Whether the graph is for windows of this shape, and gives what it should."""
+    def fits(self, shape: tuple[int, int], outputs: Collection[str]) -> bool:
+        """See `Engine.fits`."""
         (given,) = self._session.get_inputs()
-        outputs = {output.name for output in self._session.get_outputs()}
-        return given.name == INPUT and given.shape[1:] == list(shape) and outputs == set(OUTPUTS)
+        found = {output.name for output in self._session.get_outputs()}
+        return given.name == INPUT and given.shape[1:] == list(shape) and found == set(outputs)
 
     def run(self, output: str, windows: Float32) -> Float32:
-        """One of `OUTPUTS` for windows (n, length, channels), n >= 1."""
+        """See `Engine.run`."""
         starts = range(0, len(windows), self.chunk)
         parts = [self._call(output, windows[start : start + self.chunk]) for start in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -6,30 +6,38 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.artefacts.data import Float32, Scaler, as_windows
-from models.artefacts.runtime import CONTRIBUTION, RECONSTRUCTION, SCORE, Runtime
 from models.artefacts.scores import ScoreSummary
+from models.contract import CONTRIBUTION, RECONSTRUCTION, SCORE, Capabilities, Engine
 from models.errors import ArtefactError
 
 
 class Scorer:
     """Scores windows (n, length, channels) of one shape. `models.load` makes it; a fitted `Detector` has one inside.
 
-    A score is >= 0, in the unit of the architecture; higher is worse. It is equal to the bit however the windows are
+    A score is >= 0, in the unit of its kind; higher is worse. It is equal to the bit however the windows are
     cut into batches. A window that holds NaN or infinity scores NaN, and so are its reconstruction and explanation;
     the windows beside it are not affected. Scoring runs on one CPU thread: more workers scale it, not more threads.
 
-    `training_scores` are those of the clean mode of the windows held out from training.
+    `training_scores` are those of the clean mode of the windows held out from training. `capabilities` says whether
+    windows are reconstructed and scores explained; what is not is None.
     """
 
     def __init__(
-        self, kind: str, shape: tuple[int, int], runtime: Runtime, scaler: Scaler, training_scores: ScoreSummary
+        self,
+        kind: str,
+        capabilities: Capabilities,
+        shape: tuple[int, int],
+        engine: Engine,
+        scaler: Scaler,
+        training_scores: ScoreSummary,
     ) -> None:
         self.kind = kind
+        self.capabilities = capabilities
         self.length, self.channels = shape
         self.training_scores = training_scores
-        self._runtime = runtime
+        self._engine = engine
         self._scaler = scaler
-        if not runtime.fits(shape):
+        if not engine.fits(shape, capabilities.outputs):
             raise ArtefactError(f"the graph is not for windows of {self.length} x {self.channels}; retrain the model")
         if not scaler.fits(self.channels):
             raise ArtefactError(f"the scaler is not one for {self.channels} channels; retrain the model")
@@ -39,27 +47,38 @@ class Scorer:
         given = as_windows(windows, self.length, self.channels)
         if len(given) == 0:
             return np.empty(0, np.float32)
-        scores = self._runtime.run(SCORE, given)
+        scores = self._engine.run(SCORE, given)
         odd = np.flatnonzero(~np.isfinite(scores))  # incomplete windows, or values too large for a square
-        scores[odd[_incomplete(given[odd])]] = np.nan
+        scores[odd] = np.where(_incomplete(given[odd]), np.float32(np.nan), np.float32(np.inf))
         return scores
 
-    def reconstruct(self, windows: ArrayLike) -> Float32:
-        """What the detector expected to see, float32 (n, length, channels), in the units of the input."""
-        return self._scaler.backward(self._cells(RECONSTRUCTION, windows))
+    def reconstruct(self, windows: ArrayLike) -> Float32 | None:
+        """What the detector expected to see, float32 (n, length, channels), in the units of the input.
 
-    def explain(self, windows: ArrayLike) -> Float32:
-        """Share of each cell in its window's score, float32 (n, length, channels), summing to 1 per window."""
+        None where the kind reconstructs nothing.
+        """
+        rebuilt = self._cells(RECONSTRUCTION, windows)
+        return None if rebuilt is None else self._scaler.backward(rebuilt)
+
+    def explain(self, windows: ArrayLike) -> Float32 | None:
+        """Share of each cell in its window's score, float32 (n, length, channels), summing to 1 per window.
+
+        None where the score of the kind is not a sum over cells.
+        """
         blame = self._cells(CONTRIBUTION, windows)
+        if blame is None:
+            return None
         total = blame.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
         even = 1 / (self.length * self.channels)  # nothing is to blame for a perfect reconstruction
         return np.where(total == 0, even, blame / np.where(total == 0, 1, total)).astype(np.float32)
 
-    def _cells(self, output: str, windows: ArrayLike) -> Float32:
+    def _cells(self, output: str, windows: ArrayLike) -> Float32 | None:
         given = as_windows(windows, self.length, self.channels)
+        if output not in self.capabilities.outputs:
+            return None
         if len(given) == 0:
             return given
-        found = self._runtime.run(output, given).reshape(given.shape)
+        found = self._engine.run(output, given).reshape(given.shape)
         found[_incomplete(given)] = np.nan
         return found
 

@@ -19,8 +19,8 @@ from models.evaluation.metrics import Metrics
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32
-    from models.networks.detector import Detector
-    from models.networks.training import History
+    from models.contract import History
+    from models.detector import Detector
 
 EXAMPLES = 3
 STYLE = "body{font:16px/1.5 system-ui;max-width:62rem;margin:2rem auto}img{width:100%}td{padding-right:1rem}"
@@ -39,12 +39,11 @@ class Evaluation:
 
 
 def write(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Draw loss curve, score histogram and examples; returns the files written, the HTML page last."""
-    figures = {
-        "loss": draw_loss(evaluation.detector.history),
-        "scores": draw_scores(evaluation.scores, evaluation.normal, evaluation.limit),
-        "examples": draw_examples(evaluation),
-    }
+    """Draw loss curve (of a kind with epochs), score histogram and examples; returns the files, the HTML page last."""
+    history = evaluation.detector.history
+    figures = {} if history is None else {"loss": draw_loss(history)}
+    figures["scores"] = draw_scores(evaluation.scores, evaluation.normal, evaluation.limit)
+    figures["examples"] = draw_examples(evaluation)
     pictures = {name: _png(figure) for name, figure in figures.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -84,7 +83,7 @@ def draw_scores(scores: Float32, normal: NDArray[np.bool_], limit: float) -> Fig
 
 
 def draw_examples(evaluation: Evaluation) -> Figure:
-    """Typical normal (upper row) and anomalous windows with their reconstruction; the gap between them is shaded.
+    """Typical normal (upper row) and anomalous windows; the gap to their reconstruction, if there is one, is shaded.
 
     Typical: the windows at the quarters of each class's scores. Of several channels the most blamed one is shown.
     """
@@ -95,14 +94,16 @@ def draw_examples(evaluation: Evaluation) -> Figure:
         ranked = members[np.argsort(evaluation.scores[members])]
         picks = ranked[[round(share * (len(ranked) - 1)) for share in (0.25, 0.5, 0.75)]]
         windows = evaluation.windows[picks]
-        rebuilt = evaluation.detector.reconstruct(windows)
-        channels = evaluation.detector.explain(windows).sum(axis=1).argmax(axis=1)
+        rebuilt, shares = evaluation.detector.reconstruct(windows), evaluation.detector.explain(windows)
+        channels = np.zeros(len(picks), int) if shares is None else shares.sum(axis=1).argmax(axis=1)
         for column, (pick, channel) in enumerate(zip(picks, channels, strict=True)):
             axes = grid[row][column]
-            value, expected = windows[column, :, channel], rebuilt[column, :, channel]
+            value = windows[column, :, channel]
             axes.plot(value, label="window")
-            axes.plot(expected, label="reconstruction")
-            axes.fill_between(range(len(value)), value, expected, alpha=0.25)
+            if rebuilt is not None:
+                expected = rebuilt[column, :, channel]
+                axes.plot(expected, label="reconstruction")
+                axes.fill_between(range(len(value)), value, expected, alpha=0.25)
             axes.set_title(f"{name}: {evaluation.scores[pick] / evaluation.limit:.2f} of the limit")
     grid[0][0].legend()
     return figure

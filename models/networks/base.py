@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.networks.graph import Graph
+from models.graph import Graph
+from models.networks.layers import sequential
 
 Reduce = Callable[[Tensor], Tensor]  # losses (batch,) -> the one number to learn from
 Optimizers = Sequence[torch.optim.Optimizer]
@@ -23,7 +23,11 @@ class Autoencoder(nn.Module, ABC):
     again. The net is trained by torch and scores as an ONNX graph: `forward`, `score` and `contribution` say what
     `export`, `export_score` and `export_contribution` must compute, which is checked after each training. In the
     graph a window is one row, (batch, length * channels).
+
+    A net that is one layer after another, over windows as rows, sets `layers`; others define `forward` and `export`.
     """
+
+    layers: nn.Sequential
 
     def __init__(self, length: int, channels: int, config: Any) -> None:
         super().__init__()
@@ -31,13 +35,14 @@ class Autoencoder(nn.Module, ABC):
         self.length = length
         self.channels = channels
 
-    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction of x, same shape."""
+        rebuilt: Tensor = self.layers(x.flatten(1))  # (batch, length * channels)
+        return rebuilt.view_as(x)
 
-    @abstractmethod
     def export(self, graph: Graph, x: str) -> str:
         """Add `forward` to the graph; from and to rows. Rows must not depend on one another, not in the last bit."""
+        return sequential(graph, x, self.layers)
 
     def contribution(self, x: Tensor, reconstruction: Tensor) -> Tensor:
         """How much each cell adds to the score, >= 0, same shape as x."""
@@ -57,10 +62,7 @@ class Autoencoder(nn.Module, ABC):
 
     def export_score(self, graph: Graph, x: str, reconstruction: str, contribution: str) -> str:
         """Add `score` to the graph: from rows to (batch,)."""
-        cells = self.length * self.channels
-        share = graph.constant(np.full((cells, 1), 1 / cells, np.float32))
-        mean = graph.node("MatMul", contribution, share)  # ReduceMean's last bit depends on where a row lies in memory
-        return graph.node("Squeeze", graph.node("Sqrt", mean), graph.constant([1]))
+        return graph.root_mean(contribution, self.length * self.channels)
 
     def loss(self, x: Tensor) -> Tensor:
         """What training makes small, per window: (batch,). Mean squared error."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
-from models.configs import DenseConfig
 from models.networks.base import Autoencoder
-from models.networks.graph import Graph
+from models.networks.dense_options import DenseConfig
 
 
 def default_widths(inputs: int) -> tuple[int, int, int]:
@@ -32,14 +31,3 @@ class Dense(Autoencoder):
         for width, following in pairwise((inputs, *hidden, *hidden[-2::-1], inputs)):
             layers += [nn.Linear(width, following), nn.Tanh()]
         self.layers = nn.Sequential(*layers[:-1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See `Autoencoder.forward`."""
-        rebuilt: Tensor = self.layers(x.flatten(1))  # (batch, length * channels)
-        return rebuilt.view_as(x)
-
-    def export(self, graph: Graph, x: str) -> str:
-        """See `Autoencoder.export`."""
-        for layer in self.layers:
-            x = graph.linear(x, layer) if isinstance(layer, nn.Linear) else graph.node("Tanh", x)
-        return x

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.configs import LSTMConfig
+from models.graph import Graph
 from models.networks.base import Autoencoder
-from models.networks.graph import Graph
+from models.networks.layers import array, linear, lstm
+from models.networks.lstm_options import LSTMConfig
 
 
 class LSTM(Autoencoder):
@@ -38,9 +39,9 @@ class LSTM(Autoencoder):
         """See `Autoencoder.export`."""
         windows = graph.node("Reshape", x, graph.constant([-1, self.length, self.channels]))
         steps = graph.node("Transpose", windows, perm=[1, 0, 2])  # (length, batch, channels)
-        latent = graph.node("Tanh", graph.linear(graph.lstm(steps, self.encoder, last=True), self.latent))
+        latent = graph.node("Tanh", linear(graph, lstm(graph, steps, self.encoder, last=True), self.latent))
         fed = graph.node("Expand", latent, graph.constant([self.length, 1, 1]))  # (length, batch, latent)
-        told = graph.lstm(fed, self.decoder, reverse=True)  # (length, batch, hidden)
-        rebuilt = graph.node("MatMul", told, graph.constant(self.output.weight.T))
+        told = lstm(graph, fed, self.decoder, reverse=True)  # (length, batch, hidden)
+        rebuilt = graph.node("MatMul", told, graph.constant(array(self.output.weight.T)))
         rows = graph.node("Flatten", graph.node("Transpose", rebuilt, perm=[1, 0, 2]))
-        return graph.node("Add", rows, graph.constant(self.output.bias.repeat(self.length)))
+        return graph.node("Add", rows, graph.constant(array(self.output.bias.repeat(self.length))))

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.configs import TrainingConfig
+from models.contract import History
 from models.networks.base import Autoencoder
+from models.networks.training_options import TrainingConfig
 
 EVALUATION_BATCH = 1024
 TINY = 1e-30  # log of a loss of zero
@@ -30,21 +31,6 @@ SMALLEST_GAP = 0.1  # of log losses: a tenth more is no fault, however alike the
 ROUNDING = 1e-5  # a loss may come out this much larger when computed in another batch
 
 Advance = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class History:
-    """The loss curve, one number per epoch; the weights are those of `best_epoch` (from 0).
-
-    `refit_epoch` is the first of the second run, whose losses are of the clean windows; 0 when there was one run.
-    `clean` is the share of all windows that the last run learned from.
-    """
-
-    train: tuple[float, ...]
-    validation: tuple[float, ...]
-    best_epoch: int
-    refit_epoch: int = 0
-    clean: float = 1.0
 
 
 def train(

@@ -1,4 +1,4 @@
-"""Writes nets as ONNX graphs, by hand: torch's own exporters are slow to import, or about to be removed."""
+"""Writes detectors as ONNX graphs, by hand: torch's own exporters are slow to import, or about to be removed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
 
 OPSET = 18
 IR_VERSION = 10  # of the file; what ONNX Runtime reads since 1.18
@@ -22,11 +20,10 @@ class Graph:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
-    def constant(self, values: Tensor | NDArray[Any] | list[int]) -> str:
+    def constant(self, values: ArrayLike) -> str:
         """Numbers that belong to the graph; whole ones as int64."""
-        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
         name = f"constant{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
     def node(self, operator: str, *inputs: str, result: int = 0, **attributes: Any) -> str:
@@ -35,21 +32,11 @@ class Graph:
         self._nodes.append(helper.make_node(operator, inputs, [""] * result + [name], **attributes))
         return name
 
-    def linear(self, x: str, layer: nn.Linear) -> str:
-        """(batch, in) -> (batch, out)."""
-        return self.node("Gemm", x, self.constant(layer.weight), self.constant(layer.bias), transB=1)
-
-    def lstm(self, x: str, layer: nn.LSTM, *, last: bool = False, reverse: bool = False) -> str:
-        """(length, batch, in) -> the states (length, batch, hidden), or only the last one, (batch, hidden).
-
-        `reverse` reads from the end of x to its start; the states stay at their places.
-        """
-        gates = np.arange(4 * layer.hidden_size).reshape(4, -1)[[0, 3, 1, 2]].ravel()  # torch: i f g o, ONNX: i o f g
-        of_input, of_state, *biases = [weights[gates][None] for weights in layer.parameters()]
-        weights = [self.constant(part) for part in (of_input, of_state, torch.cat(biases, 1))]
-        how = {"hidden_size": layer.hidden_size, "direction": "reverse" if reverse else "forward"}
-        told = self.node("LSTM", x, *weights, result=int(last), **how)
-        return self.node("Squeeze", told, self.constant([0 if last else 1]))
+    def root_mean(self, rows: str, width: int) -> str:
+        """(n, width) -> (n,): the root of each row's mean."""
+        share = self.constant(np.full((width, 1), 1 / width, np.float32))
+        mean = self.node("MatMul", rows, share)  # ReduceMean's last bit depends on where a row lies in memory
+        return self.node("Squeeze", self.node("Sqrt", mean), self.constant([1]))
 
     def serialise(self, inputs: Mapping[str, list[Any]], outputs: Mapping[str, tuple[str, list[Any]]]) -> bytes:
         """The file's bytes: inputs with their shapes, outputs by name with the value they show and its shape.

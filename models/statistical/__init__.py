@@ -1,0 +1,1 @@
+"""Detectors that are statistics: fitted by numpy and scikit-learn, without torch, and written as the same graphs."""
