@@ -67,9 +67,8 @@ def create(kind: str, *, length: int, channels: int, seed: int = 0, **config: An
         raise ConfigError(f"length = {length}, channels = {channels}; both must be at least 1")
     capabilities = registry.kind_of(kind).capabilities
     try:
-        from models.detector import Detector
-
         estimator = registry.estimator(kind, config, seed)
+        from models.detector import Detector
     except ModuleNotFoundError as error:
         raise DependencyError(
             f"training needs {error.name}, which is not installed; pip install 'watchkeeper[train]'"

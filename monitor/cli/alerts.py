@@ -159,19 +159,21 @@ def _print_detail(console: Console, detail: AlertDetail) -> None:
 
 
 def evidence_table(evidence: Evidence) -> Table:
-    """What was measured, what was expected and what gave the window away, as sparklines."""
+    """The window's values, its reconstruction if there is one, and each reading's share of the score, as sparklines."""
     from rich.table import Table
 
     title = f"Evidence: {len(evidence.values)} readings from {utc(evidence.start)} to {utc(evidence.end)}"
     facts = ", ".join(f"{name} {value:.3g}" for name, value in evidence.facts.items())
     table = Table("channel", "", "", "range", title=title, title_justify="left", caption=facts or None)
     for i, channel in enumerate(evidence.channels):
-        values, expected = evidence.values[:, i].tolist(), evidence.reconstruction[:, i].tolist()
+        values = evidence.values[:, i].tolist()
+        expected = [] if evidence.reconstruction is None else evidence.reconstruction[:, i].tolist()
         share = evidence.contribution[:, i].tolist()
         known = [value for value in (*values, *expected) if math.isfinite(value)] or [0.0]
         low, high, top = min(known), max(known), max((s for s in share if math.isfinite(s)), default=0.0)
         table.add_row(_plain(channel), "values", sparkline(values, low, high), f"{low:.6g} to {high:.6g}")
-        table.add_row("", "reconstruction", sparkline(expected, low, high), "")
+        if expected:
+            table.add_row("", "reconstruction", sparkline(expected, low, high), "")
         table.add_row("", "contribution", sparkline(share, 0.0, top), f"{sum(share):.0%} of the score")
     return table
 
@@ -231,7 +233,10 @@ def _detail_json(detail: AlertDetail) -> dict[str, Any]:
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
     cells = {name: getattr(evidence, name) for name in ("values", "reconstruction", "contribution")}
-    rows = {name: [[_finite(cell) for cell in row] for row in array.tolist()] for name, array in cells.items()}
+    rows = {
+        name: None if array is None else [[_finite(cell) for cell in row] for row in array.tolist()]
+        for name, array in cells.items()
+    }
     head = {"start": iso(evidence.start), "end": iso(evidence.end), "channels": evidence.channels}
     return {**head, "facts": dict(evidence.facts), **rows}
 

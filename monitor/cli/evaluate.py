@@ -36,7 +36,7 @@ class Split:
 def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
     data: Annotated[Path, typer.Option(help="Labelled windows: .npz (windows or beats, label), .csv, .parquet.")],
     normal: Annotated[int, typer.Option(help="The label of normal windows; every other label is anomalous.")],
-    detector: Annotated[str, typer.Option(help="Kind of detector: dense or lstm.")] = "dense",
+    detector: Annotated[str, typer.Option(help="Kind of detector, such as dense.")] = "dense",
     train_share: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of normal windows to train on.")] = 0.8,
     n_std: Annotated[
         float | None, typer.Option(help="Limit = mean + n_std standard deviations (3, classic 1).")

@@ -61,7 +61,7 @@ def score(  # noqa: PLR0913 (one argument per option)
     window: Annotated[
         str | None, typer.Option(help=f'Readings, a duration, or "beat" for an ECG  [default: {WINDOW}].')
     ] = None,
-    detector: Annotated[str | None, typer.Option(help="dense or lstm  [default: dense].")] = None,
+    detector: Annotated[str | None, typer.Option(help="Kind of detector, such as lstm  [default: dense].")] = None,
     n_std: Annotated[
         float | None, typer.Option(help=f"Limit: mean + this many standard deviations  [default: {N_STD:g}].")
     ] = None,

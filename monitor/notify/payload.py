@@ -11,6 +11,7 @@ data        alert_id transition_id number run family stream kind state severity 
             opened_at started_at last_at resolved_at
             causes        at most 3 cells of the first window that explain most of its score:
                           channel, time, offset_s (after the window's start), share (0 to 1), value, expected
+                          (null where the detector reconstructs nothing)
             facts         what else is known of that window, by name; of a heartbeat: rr_s, rate_bpm, latency_s
 ```
 Times are ISO-8601 in UTC with as many decimals as they have, to the nanosecond; null where there is none. Numbers that
@@ -99,11 +100,12 @@ def _causes(evidence: Evidence) -> list[dict[str, Any]]:
 def _cause(evidence: Evidence, step: int, channel: int) -> dict[str, Any]:
     gaps = max(1, len(evidence.contribution) - 1)
     offset = (evidence.end - evidence.start) * step // gaps  # the cells of a window are evenly spaced in time
+    expected = evidence.reconstruction
     return {
         "channel": _cut(evidence.channels[channel]),
         "time": iso(evidence.start + offset),
         "offset_s": offset / 1e9,
         "share": float(evidence.contribution[step, channel]),
         "value": float(evidence.values[step, channel]),
-        "expected": float(evidence.reconstruction[step, channel]),
+        "expected": None if expected is None else float(expected[step, channel]),
     }

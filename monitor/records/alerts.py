@@ -77,7 +77,8 @@ class Transition:
 class Evidence:
     """Why an alert opened: the window, its reconstruction and each cell's share of the score, all (length, channels).
 
-    `values` and `reconstruction` are in the units of the readings; `contribution` sums to 1. `facts` is what else is
+    `values` and `reconstruction` are in the units of the readings; `contribution` sums to 1. A detector that
+    reconstructs nothing leaves `reconstruction` None. `facts` is what else is
     known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), rate_bpm, latency_s.
     """
 
@@ -86,7 +87,7 @@ class Evidence:
     end: int
     channels: tuple[str, ...]
     values: Float32
-    reconstruction: Float32
+    reconstruction: Float32 | None
     contribution: Float32
     facts: Mapping[str, float] = field(default_factory=dict)
 

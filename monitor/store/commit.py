@@ -128,11 +128,12 @@ def _transition_row(transition: Transition) -> Row:
 
 
 def _evidence_row(evidence: Evidence) -> Row:
+    expected = evidence.reconstruction
     return {
         "alert": evidence.alert, "start_ns": evidence.start, "end_ns": evidence.end,
         "length": len(evidence.values), "channels": json.dumps(evidence.channels),
         "readings": evidence.values.astype("<f4").tobytes(),
-        "reconstruction": evidence.reconstruction.astype("<f4").tobytes(),
+        "reconstruction": None if expected is None else expected.astype("<f4").tobytes(),
         "contribution": evidence.contribution.astype("<f4").tobytes(),
         "facts": json.dumps(dict(evidence.facts)) if evidence.facts else None,
     }  # fmt: skip

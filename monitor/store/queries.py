@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 from monitor.errors import SettingsError, StoreError
 from monitor.ports.store import ModelRow
 from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition
-from monitor.records.batches import NEVER, Scores
+from monitor.records.batches import NEVER, Float32, Scores
 from monitor.records.score_summaries import Rollup
 from monitor.store import late, rollups, schema, stream_reports
 from monitor.store.engine import Database
@@ -257,13 +257,17 @@ def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
     row = connection.execute(select(schema.evidence).where(schema.evidence.c.alert == alert)).one_or_none()
     if row is None:
         return None
-    channels = tuple(json.loads(row.channels))
-    cells = (row.readings, row.reconstruction, row.contribution)  # (length, channels) each
-    values, expected, share = (np.frombuffer(c, "<f4").astype(np.float32).reshape(row.length, -1) for c in cells)
     return Evidence(
-        alert=alert, start=row.start_ns, end=row.end_ns, channels=channels,
-        values=values, reconstruction=expected, contribution=share, facts=json.loads(row.facts or "{}"),
+        alert=alert, start=row.start_ns, end=row.end_ns, channels=tuple(json.loads(row.channels)),
+        values=_cells(row.readings, row.length),
+        reconstruction=None if row.reconstruction is None else _cells(row.reconstruction, row.length),
+        contribution=_cells(row.contribution, row.length), facts=json.loads(row.facts or "{}"),
     )  # fmt: skip
+
+
+def _cells(body: bytes, length: int) -> Float32:
+    """(length, channels)."""
+    return np.frombuffer(body, "<f4").astype(np.float32).reshape(length, -1)
 
 
 def _deliveries(connection: Connection, alert: UUID) -> list[DeliveryRecord]:

@@ -182,7 +182,7 @@ evidence = Table(
     Column("length", Integer, nullable=False),
     Column("channels", Text, nullable=False),  # JSON array of names
     Column("readings", LargeBinary, nullable=False),  # float32 little-endian, (length, channels); so are the next two
-    Column("reconstruction", LargeBinary, nullable=False),
+    Column("reconstruction", LargeBinary),  # NULL of a detector that reconstructs nothing
     Column("contribution", LargeBinary, nullable=False),
     Column("facts", Text),  # JSON object of numbers; NULL where there are none
 )

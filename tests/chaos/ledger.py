@@ -231,4 +231,5 @@ def _transition(t: Transition) -> tuple[Any, ...]:
 
 
 def _evidence(e: Evidence) -> tuple[Any, ...]:
-    return (e.start, e.end, *(part.astype("<f4").tobytes() for part in (e.values, e.reconstruction, e.contribution)))
+    parts = (e.values, e.reconstruction, e.contribution)
+    return (e.start, e.end, *(None if part is None else part.astype("<f4").tobytes() for part in parts))

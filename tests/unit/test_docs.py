@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import models
-from models.configs import CONFIGS, TrainingConfig
+from models.networks.training_options import TrainingConfig
+from models.registry import option_classes
 from monitor import bootstrap
 from monitor.cli.app import COMMANDS
 from monitor.config.sections import Section
@@ -51,8 +52,20 @@ def test_every_setting_is_documented(key: str) -> None:
 def test_every_option_of_every_detector_is_documented(kind: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs/configuration.md").read_text("utf-8"), re.MULTILINE)
 
-    for config_class, of in ((CONFIGS[kind], f"`{kind}`"), (TrainingConfig, "every kind")):
-        assert {field.name for field in fields(config_class)} <= {name for name, whose in rows if whose == of}
+    shared = {name for name, of in rows if of == "every kind"}
+    for config_class in option_classes(kind):
+        of = "kinds with epochs" if config_class is TrainingConfig else f"`{kind}`"
+        assert {field.name for field in fields(config_class)} <= shared | {name for name, whose in rows if whose == of}
+
+
+@pytest.mark.parametrize("kind", models.DETECTORS)
+def test_what_every_detector_can_do_is_documented(kind: str) -> None:
+    text = (ROOT / "docs/configuration.md").read_text("utf-8")
+    can = models.DETECTORS[kind].capabilities
+    does = (can.reconstructs, can.explains, can.epochs, can.trains_with == "torch")
+    marks = r" \| ".join("yes" if able else "no" for able in does)
+
+    assert re.search(rf"^\| `{kind}` \| [^|]+ \| {marks} \|$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", ["README.md", "docs/configuration.md", "docs/formats.md"])

@@ -9,7 +9,7 @@ import numpy as np
 from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.ports.scorer import Scorer
 from monitor.records.alerts import Alert, Evidence
-from monitor.records.batches import Windows
+from monitor.records.batches import Float32, Windows
 
 
 def explain(
@@ -23,26 +23,31 @@ def explain(
     """The evidence of the window (one row) that opened the alert; `facts` are what else is known of the window.
 
     Without a scorer, for a stream that has no model, the window's own median is what was expected. `profiles` scale
-    the window for the scorer; None where it takes readings as they are.
+    the window for the scorer; None where it takes readings as they are. A scorer that does not explain leaves each
+    cell's share of the distance from that median.
     """
     values = window.values[0]
-    if scorer is not None:
-        scaled = window.values if profiles is None else profiles.apply(window.stream, window.values)
-        expected = scorer.reconstruct(scaled)
-        if profiles is not None:
-            expected = profiles.undo(window.stream, expected)
-        contribution = scorer.explain(scaled)[0]
-    else:
-        expected = np.broadcast_to(np.median(window.values, axis=1, keepdims=True), window.values.shape)
-        contribution = np.abs(values - expected[0])
-        contribution = contribution / max(float(contribution.sum()), 1e-12)
+    median = np.broadcast_to(np.median(values, axis=0), values.shape)
+    expected, contribution = (median, None) if scorer is None else _by_model(window, scorer, profiles)
+    if contribution is None:
+        distance = np.abs(values - median)
+        contribution = distance / max(float(distance.sum()), 1e-12)
     return Evidence(
         alert=alert.id,
         start=int(window.start[0]),
         end=int(window.end[0]),
         channels=channels,
         values=values,
-        reconstruction=np.asarray(expected[0], dtype=np.float32),
+        reconstruction=None if expected is None else np.asarray(expected, dtype=np.float32),
         contribution=np.asarray(contribution, dtype=np.float32),
         facts=facts,
     )
+
+
+def _by_model(window: Windows, scorer: Scorer, profiles: Profiles | None) -> tuple[Float32 | None, Float32 | None]:
+    """Reconstruction, in the units of the readings, and contribution of the window, (length, channels) each."""
+    scaled = window.values if profiles is None else profiles.apply(window.stream, window.values)
+    expected, contribution = scorer.reconstruct(scaled), scorer.explain(scaled)
+    if expected is not None and profiles is not None:
+        expected = profiles.undo(window.stream, expected)
+    return None if expected is None else expected[0], None if contribution is None else contribution[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import math
 import subprocess
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,41 @@ import numpy as np
 import pytest
 
 import models
-from models.configs import CONFIGS, TrainingConfig
 from models.networks.base import Autoencoder
 from models.networks.dense import default_widths
+from models.networks.training_options import TrainingConfig
+from models.registry import option_classes, resolve
+
+ROOT = Path(models.__file__).parent
+SHARED = {"base", "layers", "training"}  # what every architecture builds on
 
 
-def test_every_architecture_is_registered_and_every_entry_resolves() -> None:
+def classes(folder: str, known: Callable[[type[Any]], bool]) -> set[type[Any]]:
+    """Those defined in the modules of a folder."""
     found = set()
-    for path in (Path(models.__file__).parent / "networks").glob("[!_]*.py"):
-        module = importlib.import_module(f"models.networks.{path.stem}")
-        found |= {
-            value
-            for value in vars(module).values()
-            if isinstance(value, type) and issubclass(value, Autoencoder) and value is not Autoencoder
-        }
+    for path in (ROOT / folder).glob("[!_]*.py"):
+        module = importlib.import_module(f"models.{folder}.{path.stem}")
+        found |= {value for value in vars(module).values() if isinstance(value, type) and known(value)}
+    return found
 
-    assert found == {models.architecture(kind) for kind in models.DETECTORS}
-    assert CONFIGS.keys() == models.DETECTORS.keys()
+
+def test_every_detector_is_registered_and_every_entry_resolves() -> None:
+    nets = classes("networks", lambda value: issubclass(value, Autoencoder) and value is not Autoencoder)
+    statistics = classes("statistical", lambda value: hasattr(value, "fit"))
+
+    assert nets | statistics == {resolve(kind.made_by) for kind in models.DETECTORS.values()}
+    for kind in models.DETECTORS:
+        assert all(is_dataclass(options) for options in option_classes(kind))
+
+
+@pytest.mark.parametrize("kind", [kind for kind, entry in models.DETECTORS.items() if entry.capabilities.epochs])
+def test_architectures_never_import_one_another(kind: str) -> None:
+    module = models.DETECTORS[kind].made_by.partition(":")[0]
+    tree = ast.parse(Path(str(importlib.import_module(module).__file__)).read_text())
+
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    of_networks = {name.removeprefix("models.networks.") for name in imported if name and "models.networks" in name}
+    assert of_networks <= SHARED | {f"{module.rpartition('.')[2]}_options"}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +70,10 @@ def test_every_architecture_is_registered_and_every_entry_resolves() -> None:
         ("dense", {"length": 3}, "unknown option"),
         ("lstm", {"hidden": "a"}, "a whole number"),
         ("lstm", {"latent": 0}, "at least 1"),
+        ("mahalanobis", {"epochs": 3}, "unknown option"),
+        ("mahalanobis", {"kep": 0.3}, "did you mean keep"),
+        ("mahalanobis", {"keep": 0.0}, "keep above 0"),
+        ("mahalanobis", {"validation": 1.0}, "between 0 and 1"),
     ],
 )
 def test_mistakes_are_explained(kind: str, options: dict[str, Any], message: str) -> None:
@@ -106,8 +130,9 @@ import models, numpy
 """
 
 
-def test_loading_and_scoring_need_no_training_libraries(tmp_path: Path) -> None:
-    detector = models.create("lstm", length=4, channels=1, epochs=1).fit(np.ones((30, 4, 1)))
+@pytest.mark.parametrize(("kind", "options"), [("lstm", {"epochs": 1}), ("mahalanobis", {})])
+def test_loading_and_scoring_need_no_training_libraries(tmp_path: Path, kind: str, options: dict[str, Any]) -> None:
+    detector = models.create(kind, length=4, channels=1, **options).fit(np.ones((30, 4, 1)))
     detector.save(tmp_path / "artefact")
 
     code = f"print(models.load({str(tmp_path / 'artefact')!r}).score(numpy.ones((3, 4, 1))).tolist())"

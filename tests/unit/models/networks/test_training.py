@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 import models
-from models.configs import TrainingConfig
+from models.graph import Graph
 from models.networks.base import Autoencoder, Optimizers, Reduce
-from models.networks.graph import Graph
 from models.networks.training import Trim, clean_edge, train
+from models.networks.training_options import TrainingConfig
 
 
 class Level(Autoencoder):
