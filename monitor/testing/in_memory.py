@@ -43,11 +43,11 @@ class DistanceScorer:
         """(m, length, channels) to (m,)."""
         return np.asarray(np.abs(windows).mean(axis=(1, 2), dtype=np.float64), dtype=np.float32)
 
-    def reconstruct(self, windows: Float32) -> Float32:
+    def reconstruct(self, windows: Float32) -> Float32 | None:
         """Zeros."""
         return np.zeros_like(windows)
 
-    def explain(self, windows: Float32) -> Float32:
+    def explain(self, windows: Float32) -> Float32 | None:
         """Share of each cell's distance."""
         size = np.abs(windows)
         return np.asarray(size / np.maximum(size.sum(axis=(1, 2), keepdims=True), np.float32(1e-12)))

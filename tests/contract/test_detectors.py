@@ -68,7 +68,8 @@ class Fitted:
     def cells(self) -> list[Callable[[Float32], Float32]]:
         """What it gives beside scores, by what it can do."""
         can = self.detector.capabilities
-        return [self.reconstruct] * can.reconstructs + [self.explain] * can.explains
+        able = ((self.reconstruct, can.reconstructs), (self.explain, can.explains))
+        return [ask for ask, known in able if known]
 
 
 def small(kind: str, **training: Any) -> dict[str, Any]:

@@ -113,6 +113,12 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def test_the_example_of_the_package_runs_without_torch() -> None:
+    code = "import doctest, models, sys; print(doctest.testmod(models).failed, 'torch' in sys.modules)"
+
+    assert run(code) == "0 False"
+
+
 def test_importing_models_is_cheap() -> None:
     assert run("import sys, models; print('torch' in sys.modules, 'numpy' in sys.modules)") == "False False"
 

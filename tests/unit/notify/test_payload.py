@@ -84,6 +84,17 @@ def test_the_type_follows_the_state(state: AlertState, number: int, kind: str) -
     assert kind == decoded(transition=replace(OPENED, state=state, number=number))["type"]
 
 
+def test_without_a_reconstruction_nothing_was_expected() -> None:
+    evidence = replace(make_evidence([[0.25, 0.75]]), reconstruction=None)
+
+    causes = decoded(evidence=evidence)["data"]["causes"]
+
+    assert [(cause["share"], cause["value"], cause["expected"]) for cause in causes] == [
+        (0.75, 1.0, None),
+        (0.25, 0.0, None),
+    ]
+
+
 def test_a_resolved_alert_says_when() -> None:
     resolved = replace(ALERT, state=AlertState.RESOLVED, resolved_at=T0 + STEP)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from monitor.errors import StoreError
+from monitor.ports.store import Commit
+from monitor.records.alerts import Evidence
 from monitor.store import migrations, schema
 from monitor.store.engine import connect
 from monitor.store.outbox import open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import open_store
+from tests.store_rows import alert, evidence
 
 
 def test_the_history_is_one_line_in_the_order_of_file_names() -> None:
@@ -69,6 +74,33 @@ def test_downgrade_leaves_nothing(url: str) -> None:
     with database.reading() as connection:
         assert inspect(connection).get_table_names() == ["alembic_version"]
     database.close()
+
+
+def test_evidence_survives_the_change_of_its_table(url: str) -> None:
+    migrations.upgrade(url)
+    kept, bare = (evidence(alert(opened_at=at)) for at in (100, 200))
+    bare = replace(bare, reconstruction=None)
+    with closing(open_store(url)) as store:
+        store.commit(Commit(run="live", alerts=[alert(), alert(opened_at=200)], evidence=[kept, bare]))
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    before = ScriptDirectory.from_config(config).get_revision("0009").down_revision
+
+    with closing(connect(url)) as database, database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, str(before))
+    migrations.upgrade(url)
+
+    with closing(open_reader(url)) as reader:
+        found = [reader.get_alert(one.alert.hex).evidence for one in (kept, bare)]
+    expected = [kept, replace(bare, reconstruction=bare.values)]  # an older version cannot leave it out
+    assert [_cells(one) for one in found] == [_cells(one) for one in expected]
+
+
+def _cells(evidence: Evidence | None) -> list[bytes]:
+    assert evidence is not None
+    assert evidence.reconstruction is not None
+    return [part.tobytes() for part in (evidence.values, evidence.reconstruction, evidence.contribution)]
 
 
 def test_another_schema_is_refused_with_the_way_out(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,24 @@ def test_an_alert_comes_back_whole(store: SqlStore, reader: Reader, url: str) ->
     outbox.close()
 
 
+def test_evidence_without_a_reconstruction(store: SqlStore, reader: Reader, url: str) -> None:
+    opened = alert()
+    kept = replace(evidence(opened), reconstruction=None)
+    store.commit(Commit(run="live", alerts=[opened], transitions=[transition(opened)], evidence=[kept]))
+
+    found = reader.get_alert(opened.id.hex).evidence
+
+    assert found is not None
+    assert found.reconstruction is None
+    assert found.contribution.tobytes() == kept.contribution.tobytes()
+    show = ["show", opened.id.hex, "--url", url]
+    shown = CliRunner().invoke(alerts_command.app, show, env={"COLUMNS": "160"}).stdout
+    assert "contribution" in shown
+    assert "reconstruction" not in shown
+    detail = json.loads(CliRunner().invoke(alerts_command.app, [*show, "--json"]).stdout)
+    assert detail["evidence"]["reconstruction"] is None
+
+
 def test_scores_come_back_to_the_bit(store: SqlStore, reader: Reader) -> None:
     stream = store.open_streams("live", "machines", ["m-1"])[0].id
     rows = scores([30, 10, 20], score=0.1, limit=np.nan)

@@ -132,8 +132,10 @@ def test_an_artefact_of_format_3_scores_the_same_bits(kind: str) -> None:
     assert loaded.capabilities == models.DETECTORS[kind].capabilities
     (score,) = session.run(["score"], {"windows": windows})
     np.testing.assert_array_equal(loaded.score(windows), score)  # the graph does it all; bits are a processor's own
-    for found, value in zip((loaded.score, loaded.reconstruct, loaded.explain), known, strict=True):
-        np.testing.assert_allclose(found(windows), value, rtol=1e-5)
+    for ask, value in zip((loaded.score, loaded.reconstruct, loaded.explain), known, strict=True):
+        found = ask(windows)
+        assert found is not None
+        np.testing.assert_allclose(found, value, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", [MANIFEST, GRAPH, WEIGHTS])
