@@ -38,7 +38,11 @@ class Scorer:
         self._engine = engine
         self._scaler = scaler
         if not engine.fits(shape, capabilities.outputs):
-            raise ArtefactError(f"the graph is not for windows of {self.length} x {self.channels}; retrain the model")
+            outputs = ", ".join(sorted(capabilities.outputs))
+            raise ArtefactError(
+                f"the graph is not for windows of {self.length} x {self.channels} with the outputs {outputs}; "
+                "retrain the model"
+            )
         if not scaler.fits(self.channels):
             raise ArtefactError(f"the scaler is not one for {self.channels} channels; retrain the model")
 

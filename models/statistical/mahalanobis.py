@@ -97,7 +97,7 @@ class FittedMahalanobis:
 
     def weights(self) -> Mapping[str, NDArray[Any]]:
         """See `Fitted.weights`."""
-        return {"mean": self._mean, "whitening": self._whitening}
+        return {"mean": self._mean.astype(np.float32), "whitening": self._whitening.astype(np.float32)}
 
 
 def _clean(rows: Float64, keep: float) -> NDArray[np.bool_]:

@@ -109,9 +109,9 @@ def fitted(request: pytest.FixtureRequest, trained: Detector, tmp_path_factory: 
     return Fitted(trained.channels, trained, models.load(folder))
 
 
-def needs(fitted: Fitted, capability: str) -> None:
-    if not getattr(fitted.detector.capabilities, capability):
-        pytest.skip(f"{fitted.detector.kind} declares {capability} = False")
+def only(can: Callable[[Capabilities], bool]) -> pytest.MarkDecorator:
+    """Runs a test for the kinds with a capability."""
+    return pytest.mark.parametrize("kind", kinds(can), indirect=True, scope="module")
 
 
 def test_shapes_and_types(fitted: Fitted) -> None:
@@ -150,8 +150,8 @@ def test_learns(fitted: Fitted) -> None:
     assert roc_auc_score(np.repeat([0, 1], 100), scores) > 0.98
 
 
+@only(lambda can: can.reconstructs)
 def test_reconstructs_clean_windows(fitted: Fitted) -> None:
-    needs(fitted, "reconstructs")
     clean = waves(100, fitted.channels, seed=4)
 
     spread = clean.std(axis=(0, 1))
@@ -164,8 +164,8 @@ def test_clean_windows_stay_below_the_default_limit(fitted: Fitted) -> None:
     assert (scores > fitted.detector.training_scores.limit()).mean() < 0.1
 
 
+@only(lambda can: can.explains)
 def test_explanation_sums_to_one_and_points_at_the_spike(fitted: Fitted) -> None:
-    needs(fitted, "explains")
     spiked = with_spike(waves(20, fitted.channels, seed=6))
 
     shares = fitted.explain(spiked)
