@@ -10,7 +10,7 @@ training makes models; replay looks back. In the order of the flow:
     pipeline/       one family, batch in, batch out, and the loop over a source; pure: no I/O, no clock
         alignment/  event time to grid: late, duplicate, missing; channels joined
         windowing/  grid to windows: sliding, tumbling, messages, heartbeats
-        scoring/    windows to scores: scaling, cold start, explanation
+        scoring/    windows to verdicts by a recipe: detector and companions, calibration, combination, limit
         thresholds/ scores to limits: rolling, static
         health/     whether the streams themselves are well
         alerting/   anomalies and health to alerts

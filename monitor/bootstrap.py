@@ -27,6 +27,7 @@ from monitor.records.streams import StreamIndex
 if TYPE_CHECKING:
     from monitor.notify.dispatcher import Dispatcher
     from monitor.pipeline.family import Pipeline
+    from monitor.pipeline.scoring.recipe import Recipe
     from monitor.pipeline.thresholds.base import Threshold
     from monitor.ports.notifier import Notifier
     from monitor.ports.scorer import Scorer
@@ -74,11 +75,18 @@ def threshold(family: Family) -> Threshold:
     return cast("Threshold", resolve(THRESHOLDS["rolling"])(rule.n_std, history, by_time=by_time))
 
 
+def recipe(family: Family) -> Recipe:
+    """How the family's windows are scored and judged, without any history."""
+    from monitor.pipeline.scoring.recipes import registry
+
+    return registry.recipe(family, threshold(family))
+
+
 def pipeline(name: str, family: Family, run: str = LIVE, index: StreamIndex | None = None) -> Pipeline:
     """A family's stages, without streams or model."""
     from monitor.pipeline.family import Pipeline
 
-    return Pipeline(name, family, StreamIndex() if index is None else index, threshold(family), run)
+    return Pipeline(name, family, StreamIndex() if index is None else index, recipe(family), run)
 
 
 def pipelines(settings: Settings, run: str = LIVE) -> dict[str, Pipeline]:

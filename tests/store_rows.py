@@ -55,6 +55,7 @@ def evidence(of: Alert) -> Evidence:
     return Evidence(
         alert=of.id, start=of.started_at, end=of.opened_at, channels=("température", "load"),
         values=values, reconstruction=values + 1, contribution=share, facts={"rr_s": 0.8},
+        components={"detector": 0.75, "shift": 0.25},
     )  # fmt: skip
 
 

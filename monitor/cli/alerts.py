@@ -163,7 +163,8 @@ def evidence_table(evidence: Evidence) -> Table:
     from rich.table import Table
 
     title = f"Evidence: {len(evidence.values)} readings from {utc(evidence.start)} to {utc(evidence.end)}"
-    facts = ", ".join(f"{name} {value:.3g}" for name, value in evidence.facts.items())
+    measured = [f"{name} {value:.3g}" for name, value in evidence.facts.items()]
+    facts = ", ".join([*measured, *(f"{name} {share:.0%} of the score" for name, share in evidence.components.items())])
     table = Table("channel", "", "", "range", title=title, title_justify="left", caption=facts or None)
     for i, channel in enumerate(evidence.channels):
         values = evidence.values[:, i].tolist()
@@ -238,7 +239,7 @@ def _evidence_json(evidence: Evidence) -> dict[str, Any]:
         for name, array in cells.items()
     }
     head = {"start": iso(evidence.start), "end": iso(evidence.end), "channels": evidence.channels}
-    return {**head, "facts": dict(evidence.facts), **rows}
+    return {**head, "facts": dict(evidence.facts), "components": dict(evidence.components), **rows}
 
 
 def _iso(time: int | None) -> str | None:

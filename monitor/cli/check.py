@@ -63,7 +63,7 @@ def state_bytes(family: Family, streams: int) -> int:
 
 def _family(family: Family) -> dict[str, str]:
     threshold, alerts, interval = family.threshold, family.alerts, family.interval
-    window, hop = _window(family)
+    (window, hop), recipe = _window(family), bootstrap.recipe(family)
     limit = f"mean + {threshold.n_std:g}·std of "
     limit += f"the last {threshold.history}" if threshold.kind == "rolling" else "the training scores"
     return {
@@ -72,6 +72,7 @@ def _family(family: Family) -> dict[str, str]:
         "interval": "irregular" if interval is None else format_duration(interval),
         "window": window,
         "hop": hop,
+        "recipe": f"{recipe.name}, version {recipe.version}",
         "detector": f"{family.detector.kind}, trained after {_span(family.train.after)}",
         "limit": f"{threshold.kind}: {limit}",
         "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",

@@ -13,6 +13,7 @@ data        alert_id transition_id number run family stream kind state severity 
                           channel, time, offset_s (after the window's start), share (0 to 1), value, expected
                           (null where the detector reconstructs nothing)
             facts         what else is known of that window, by name; of a heartbeat: rr_s, rate_bpm, latency_s
+            components    share (0 to 1) of the detector and of each companion in its score; only with companions
 ```
 Times are ISO-8601 in UTC with as many decimals as they have, to the nanosecond; null where there is none. Numbers that
 are not finite are null. Long texts are cut and end in "…", so that a message is always below `MAX_BYTES`.
@@ -62,6 +63,7 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None) -> 
             "note": _cut(transition.note, _NOTE),
             "causes": [] if evidence is None else _causes(evidence),
             "facts": {} if evidence is None else dict(evidence.facts),
+            **({"components": dict(evidence.components)} if evidence is not None and evidence.components else {}),
         },
     }
     return msgspec.json.encode(message).decode()

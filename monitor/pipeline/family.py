@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +17,15 @@ from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import COUNTERS as HEALTH_COUNTERS
 from monitor.pipeline.health.stream_health import Health
-from monitor.pipeline.scoring import cold_start
-from monitor.pipeline.scoring.explanation import explain
-from monitor.pipeline.scoring.stream_scaling import Profile, Profiles
+from monitor.pipeline.scoring.recipe import Judged, Recipe
+from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Section, StateCodec, signature
 from monitor.pipeline.state.segments import Gridded, firsts
-from monitor.pipeline.thresholds.base import Threshold, rounds
 from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert, Evidence, Transition
-from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Readings, Scores, State, Windows
+from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Readings, Scores, Windows
 from monitor.records.late import Late
 from monitor.records.streams import StreamIndex
 
@@ -56,28 +55,22 @@ class Outcome:
 class Pipeline:
     """The stages of one family and the state of its streams."""
 
-    def __init__(self, name: str, family: Family, index: StreamIndex, threshold: Threshold, run: str) -> None:
-        self.name, self.family, self.index = name, family, index
+    def __init__(self, name: str, family: Family, index: StreamIndex, recipe: Recipe, run: str) -> None:
+        self.name, self.family, self.index, self.recipe = name, family, index, recipe
         self._grid, self._shape = family.grid, family.shape
         self._aligner = aligner_of(family)
         self._windower = windower(family)
-        self._threshold = threshold
         self._alerter = Alerter(run, name, index, family.alerts)
         self._health = Health(run, name, family, index)
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
-        self._profiles = Profiles(self._shape.channels)
+        self._profiles = recipe.detector.profiles
         self._after = family.train_after
-        self.scorer: Scorer | None = None
-        self._known: Mapping[str, Profile] = {}
-        self.model = ""
-        length, channels = self._shape.window
-        grid = (length, channels, self._grid.interval, self._grid.lateness, self._grid.max_gap)
+        grid = (*self._shape.window, self._grid.interval, self._grid.lateness, self._grid.max_gap)
         cut = signature(grid, self._shape.hop, family.window.kind, family.window.rate)
         sections = {
             "aligner": Section(self._aligner.columns, signature(grid)),
             "windower": Section(self._windower, cut),
-            "profile": Section(self._profiles.columns, signature(channels, family.scale)),
-            "threshold": Section(threshold.columns, signature(length, channels, family.threshold)),
+            **recipe.sections,
             "alerts": Section(self._alerter.columns, signature("alerts")),
             **self._health.sections,
         }
@@ -110,36 +103,29 @@ class Pipeline:
     def adopt(self, model: str, scorer: Scorer, profiles: Mapping[str, Profile]) -> None:
         """Score with this model from now on. Streams without a profile go on under the bootstrap detector."""
         self._grow()
-        self.model, self.scorer, self._known = model, scorer, profiles
-        codes = np.fromiter(self.index.codes.values(), np.int64, len(self.index.codes))
-        self._profiles.columns["model"][codes] = b""
-        for name, code in self.index.codes.items():
-            if name in profiles:
-                self.enrol(code, profiles[name])
+        self.recipe.adopt(model, scorer, profiles, self.index)
 
     def enrol(self, code: int, profile: Profile) -> None:
         """Score this stream with the family's model from now on."""
-        self._profiles.put(code, self._mark, profile)
-        one = np.array([code], np.int32)
-        mean, std = np.array([profile.score_mean]), np.array([profile.score_std])
-        self._threshold.seed(one, mean, std, np.array([profile.score_count]))
+        self.recipe.enrol(code, profile)
 
     def load(self, codes: Int32, states: Sequence[bytes | None]) -> set[str]:
         """Resume streams from their saved states (None = new); returns the parts whose settings have changed."""
         self._grow()
         saved = [(code, state) for code, state in zip(codes.tolist(), states, strict=True) if state is not None]
         lost = self._codec.load(np.array([code for code, _ in saved], np.int64), [state for _, state in saved])
-        model = self._profiles.columns["model"]
-        other = model[codes] != self._mark
-        stale = codes[other | np.isin(codes, lost.get("threshold", []))]  # a threshold begins from the profile's scores
-        self._profiles.columns.clear(codes[other & (model[codes] != b"")])  # one that still waits keeps its count
-        for code in stale.tolist():
-            profile = self._known.get(self.index.name(code))
-            if profile is not None:
-                self.enrol(code, profile)
-            else:
-                model[code] = b""
+        self.recipe.resume(codes, lost, self.index)
         return set(lost)
+
+    @property
+    def model(self) -> str:
+        """Id of the model that scores; empty before the first."""
+        return self.recipe.detector.model
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """The model that scores."""
+        return self.recipe.detector.scorer
 
     @property
     def most(self) -> int:
@@ -191,13 +177,13 @@ class Pipeline:
         """Bytes saved per stream."""
         return self._codec.size
 
-    @property
-    def _mark(self) -> bytes:
-        return self.model[:8].encode()
-
     def _grow(self) -> None:
         for part in self._parts.values():
             part.grow(len(self.index))
+
+    def _step(self, windows: Windows, changes: Changes, rows: Int64, ratio: Float32) -> Bool:
+        """Alerts after the windows at `rows`; whether one is open at each of them."""
+        return self._alerter.step(windows, ratio, rows, changes)
 
     def _finish(self, gridded: Gridded, news: News, *, ended: bool = False) -> Outcome:
         self._health.count_gaps(gridded)
@@ -205,13 +191,14 @@ class Pipeline:
         if np.any(windows.stream[1:] < windows.stream[:-1]):
             windows = windows.take(np.argsort(windows.stream, kind="stable"))
         history, ready = self._collect(gridded)
-        enrolled = self._profiles.columns["model"][windows.stream] != b""
-        scores, changes = self._judge(windows, self._score(windows, enrolled), enrolled)
+        changes = Changes()
+        step = partial(self._step, windows, changes)
+        judged = self.recipe.judge(windows, self._windower.cold_start, step)
         return Outcome(
-            scores=scores,
+            scores=judged.scores,
             alerts=self._alerter.settle(changes) + news.alerts,
             transitions=changes.transitions + news.transitions,
-            evidence=[self._evidence(alert, windows, row) for alert, row in changes.opened],
+            evidence=[self._evidence(alert, windows, row, judged) for alert, row in changes.opened],
             history=history,
             ready=ready,
             touched=news.touched,
@@ -233,55 +220,7 @@ class Pipeline:
                 ready.append(code)
         return blocks, ready
 
-    def _score(self, windows: Windows, enrolled: Bool) -> Float32:
-        """Score of each window, by the model or, where the stream has none yet, by the bootstrap detector."""
-        if self.scorer is not None and enrolled.all():
-            return self.scorer.score(self._scaled(windows))
-        score = np.empty(len(windows), np.float32)
-        score[~enrolled] = self._windower.cold_start(windows.values[~enrolled])
-        if self.scorer is not None and enrolled.any():
-            score[enrolled] = self.scorer.score(self._scaled(windows.take(enrolled)))
-        return score
-
-    def _scaled(self, windows: Windows) -> Float32:
-        if self.family.scale == "none":
-            return windows.values
-        return self._profiles.apply(windows.stream, windows.values)
-
-    def _judge(self, windows: Windows, score: Float32, enrolled: Bool) -> tuple[Scores, Changes]:
-        """Limits, ratios and alerts, one round for each bucket that a stream passes through in this batch."""
-        changes = Changes()
-        limit, ratio = np.full((2, len(windows)), np.nan, np.float32)
-        poor = (windows.imputed > self.family.align.max_imputed) | ~np.isfinite(score)
-        bucket = np.zeros(len(windows), np.int64)
-        bucket[enrolled] = self._threshold.buckets(windows.stream[enrolled], windows.end[enrolled])
-        for rows in rounds(windows.stream, bucket):
-            stream, model = windows.stream[rows], enrolled[rows]
-            limit[rows] = self._limits(stream, bucket[rows], model)
-            ratio[rows] = np.where(poor[rows], np.nan, score[rows] / limit[rows])
-            alerting = self._alerter.step(windows, ratio[rows], rows, changes)
-            normal = model & ~poor[rows] & ~(ratio[rows] > 1) & ~alerting
-            self._threshold.learn(stream[normal], score[rows][normal].astype(np.float64))
-        state = np.where(ratio > 1, State.ANOMALY, State.OK)
-        state = np.where(enrolled, state, State.BOOTSTRAP)
-        state = np.where(poor, State.INSUFFICIENT, state).astype(np.uint8)
-        scores = Scores(windows.stream, windows.start, windows.end, score, limit, ratio, windows.imputed, state)
-        return scores, changes
-
-    def _limits(self, stream: Int32, bucket: Int64, model: Bool) -> Float32:
-        """Limit of each window; all windows of a stream are in one bucket here."""
-        limit = np.full(len(stream), cold_start.LIMIT, np.float32)
-        if model.any():
-            of_model = stream[model]
-            first = firsts(of_model)
-            limits = self._threshold.limits(of_model[first], bucket[model][first])
-            limit[model] = np.repeat(limits, np.diff(np.append(first, len(of_model))))
-        return limit
-
-    def _evidence(self, alert: Alert, windows: Windows, row: int) -> Evidence:
+    def _evidence(self, alert: Alert, windows: Windows, row: int, judged: Judged) -> Evidence:
         """Why the window at `row` opened the alert."""
-        window = windows.take(np.array([row]))
-        facts = {name: float(fact[row]) for name, fact in self.window_facts.items() if not np.isnan(fact[row])}
-        enrolled = self._profiles.columns["model"][window.stream[0]] != b""
-        profiles = None if self.family.scale == "none" else self._profiles
-        return explain(alert, window, self.family.channels, self.scorer if enrolled else None, profiles, facts)
+        known = {name: float(fact[row]) for name, fact in self.window_facts.items() if not np.isnan(fact[row])}
+        return self.recipe.evidence(alert, windows, row, known, judged)

@@ -80,6 +80,7 @@ class Evidence:
     `values` and `reconstruction` are in the units of the readings; `contribution` sums to 1. A detector that
     reconstructs nothing leaves `reconstruction` None. `facts` is what else is
     known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), rate_bpm, latency_s.
+    `components` are the shares of the detector and of each companion in the score; empty where there are no companions.
     """
 
     alert: UUID
@@ -90,6 +91,7 @@ class Evidence:
     reconstruction: Float32 | None
     contribution: Float32
     facts: Mapping[str, float] = field(default_factory=dict)
+    components: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

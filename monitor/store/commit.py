@@ -15,7 +15,7 @@ from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Commit, HistoryBlock, ScoreBlock
 from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.records.batches import DeadLetter, Gap, Scores
-from monitor.store import late, rollups, schema
+from monitor.store import evidence_facts, late, rollups, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
 
@@ -135,7 +135,7 @@ def _evidence_row(evidence: Evidence) -> Row:
         "readings": evidence.values.astype("<f4").tobytes(),
         "reconstruction": None if expected is None else expected.astype("<f4").tobytes(),
         "contribution": evidence.contribution.astype("<f4").tobytes(),
-        "facts": json.dumps(dict(evidence.facts)) if evidence.facts else None,
+        "facts": evidence_facts.to_text(evidence),
     }  # fmt: skip
 
 

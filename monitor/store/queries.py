@@ -16,7 +16,7 @@ from monitor.ports.store import ModelRow
 from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition
 from monitor.records.batches import NEVER, Float32, Scores
 from monitor.records.score_summaries import Rollup
-from monitor.store import late, rollups, schema, stream_reports
+from monitor.store import evidence_facts, late, rollups, schema, stream_reports
 from monitor.store.engine import Database
 from monitor.store.late import LateRecord, LateSummary
 from monitor.store.open import open_database
@@ -261,7 +261,7 @@ def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
         alert=alert, start=row.start_ns, end=row.end_ns, channels=tuple(json.loads(row.channels)),
         values=_cells(row.readings, row.length),
         reconstruction=None if row.reconstruction is None else _cells(row.reconstruction, row.length),
-        contribution=_cells(row.contribution, row.length), facts=json.loads(row.facts or "{}"),
+        contribution=_cells(row.contribution, row.length), **evidence_facts.from_text(row.facts),
     )  # fmt: skip
 
 

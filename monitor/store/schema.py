@@ -184,7 +184,7 @@ evidence = Table(
     Column("readings", LargeBinary, nullable=False),  # float32 little-endian, (length, channels); so are the next two
     Column("reconstruction", LargeBinary),  # NULL of a detector that reconstructs nothing
     Column("contribution", LargeBinary, nullable=False),
-    Column("facts", Text),  # JSON object of numbers; NULL where there are none
+    Column("facts", Text),  # JSON, see evidence_facts; NULL where there are none
 )
 
 outbox = Table(

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from monitor.config.families import Family
 from monitor.errors import FencedError, StoreError
 from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.thresholds.static import StaticThreshold
 from monitor.ports.notifier import Outbox
 from monitor.ports.store import Commit, HistoryBlock, ModelRow, Position, Store
@@ -563,7 +564,7 @@ def test_which_scores_get_a_row(policy: Policy, rows: int, summed: int) -> None:
     index = StreamIndex()
     family = Family.model_validate({"topic": TOPIC[0], "interval": "1s", "window": {"length": 4}})
     pending = CommitBuilder(
-        "live", lambda *_: [], {"f": Pipeline("f", family, index, StaticThreshold(3.0), "live")}, policy
+        "live", lambda *_: [], {"f": Pipeline("f", family, index, plain(family, StaticThreshold(3.0)), "live")}, policy
     )
     pending.streams["f"].ids = np.array([7])
     found = scores([SECOND, 2 * SECOND, 3 * SECOND, 4 * SECOND])

@@ -10,7 +10,7 @@ import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
@@ -18,8 +18,11 @@ import pytest
 from monitor import bootstrap
 from monitor.config.references import resolve
 from monitor.config.settings import Settings, parse
+from monitor.config.windows import KINDS, Window
 from monitor.errors import SettingsError
 from monitor.pipeline.scoring import cold_start
+from monitor.pipeline.scoring.recipes import registry
+from monitor.pipeline.windowing.registry import WINDOWERS
 from monitor.ports.source import Source
 from monitor.ports.store import ModelRow
 from monitor.records.alerts import Alert, Transition
@@ -29,22 +32,47 @@ from monitor.worker import interpreter
 from monitor.worker.options import WorkerOptions
 
 ROOT = Path(bootstrap.__file__).parent
-HELPERS = {"pipeline/thresholds": {"base"}, "notify": {"payload", "ssrf_guard", "dispatcher", "retry_schedule"}}
+HELPERS = {
+    "pipeline/thresholds": {"base"},
+    "pipeline/scoring/recipes": {"registry"},
+    "notify": {"payload", "ssrf_guard", "dispatcher", "retry_schedule"},
+}
+RECIPES = {f"{name} {version}": reference for (name, version), reference in registry.RECIPES.items()}
 
 
-@pytest.mark.parametrize("registry", [bootstrap.THRESHOLDS, bootstrap.NOTIFIERS])
+@pytest.mark.parametrize("registry", [bootstrap.THRESHOLDS, bootstrap.NOTIFIERS, RECIPES, WINDOWERS])
 def test_every_entry_can_be_found(registry: dict[str, str]) -> None:
     for reference in registry.values():
         assert callable(resolve(reference))
 
 
 @pytest.mark.parametrize(
-    ("folder", "registry"), [("pipeline/thresholds", bootstrap.THRESHOLDS), ("notify", bootstrap.NOTIFIERS)]
+    ("folder", "registry"),
+    [
+        ("pipeline/thresholds", bootstrap.THRESHOLDS),
+        ("pipeline/scoring/recipes", RECIPES),
+        ("notify", bootstrap.NOTIFIERS),
+    ],
 )
 def test_every_module_is_registered(folder: str, registry: dict[str, str]) -> None:
     modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"} - HELPERS[folder]
 
     assert modules == {reference.partition(":")[0].rpartition(".")[2] for reference in registry.values()}
+
+
+def test_every_kind_of_window_has_rules_and_a_windower() -> None:
+    kinds = get_args(Window.model_fields["kind"].annotation)
+
+    assert list(KINDS) == list(WINDOWERS) == list(kinds)
+
+
+@pytest.mark.parametrize(("name", "version"), registry.RECIPES)
+def test_a_recipe_is_called_as_it_is_registered(name: str, version: int) -> None:
+    (family,) = parse(ONE_FAMILY).families.values()
+
+    made = resolve(registry.RECIPES[name, version])(family, bootstrap.threshold(family))
+
+    assert (made.name, made.version) == (name, version)
 
 
 def test_the_bootstrap_detector_sees_a_jump_and_forgives_noise() -> None:

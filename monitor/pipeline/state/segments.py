@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.records.batches import Bool, Float32, Int32, Int64
+from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
+
+_PIECE = 64  # rows of a stream that are added up at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,25 @@ def firsts(stream: Int32) -> Int64:
     if len(stream) == 0:
         return np.zeros(0, np.int64)
     return np.flatnonzero(np.concatenate([[True], stream[1:] != stream[:-1]]))
+
+
+def running(stream: Int32, carry: Float64, values: Float64) -> tuple[Float64, Float64]:
+    """Sum of each stream's values before each row, (n,), and of all, (k,), begun at `carry` (k,); sorted by stream.
+
+    Added strictly one after the other, so that any cut of the input gives the same bits.
+    """
+    first = firsts(stream)
+    size = np.diff(np.append(first, len(stream)))
+    before, total = np.empty(len(stream)), carry.astype(np.float64)
+    for begin in range(0, int(size.max(initial=0)), _PIECE):  # of streams with many rows, piece by piece
+        longer = np.flatnonzero(size > begin)
+        place = np.arange(_PIECE)
+        row = first[longer, None] + begin + place
+        there = place < (size[longer, None] - begin)
+        table = np.zeros((len(longer), _PIECE + 1))
+        table[:, 0] = total[longer]
+        table[:, 1:][there] = values[row[there]]
+        np.add.accumulate(table, axis=1, out=table)
+        before[row[there]] = table[:, :-1][there]
+        total[longer] = table[:, -1]
+    return before, total

@@ -125,6 +125,15 @@ def test_a_window_of_one_reading_has_offset_zero() -> None:
     assert decoded(evidence=make_evidence([[1.0, 0.0]]))["data"]["causes"][0]["offset_s"] == 0.0
 
 
+def test_shares_of_the_components_come_where_there_are_companions() -> None:
+    components = {"detector": 0.75, "shift": 0.25}
+
+    found = decoded(evidence=replace(make_evidence([[1.0, 0.0]]), components=components))
+
+    assert found["data"]["components"] == components
+    assert "components" not in decoded(evidence=make_evidence([[1.0, 0.0]]))["data"]
+
+
 def test_facts_of_the_window_come_with_it() -> None:
     facts = {"rr_s": 0.5, "rate_bpm": 120.0, "latency_s": 0.3}
 

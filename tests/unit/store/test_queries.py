@@ -65,7 +65,7 @@ def test_an_alert_comes_back_whole(store: SqlStore, reader: Reader, url: str) ->
     kept, wanted = detail.evidence, evidence(opened)
     assert kept is not None
     assert (kept.channels, kept.start, kept.end) == (wanted.channels, wanted.start, wanted.end)
-    assert kept.facts == wanted.facts
+    assert (kept.facts, kept.components) == (wanted.facts, wanted.components)
     for name in ("values", "reconstruction", "contribution"):
         assert getattr(kept, name).tobytes() == getattr(wanted, name).tobytes()
     (waiting,) = detail.deliveries

@@ -16,6 +16,7 @@ from monitor.config.durations import Span
 from monitor.config.families import Family
 from monitor.errors import FencedError, StoreError
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.thresholds.rolling import RollingThreshold
 from monitor.ports.source import Assignments
@@ -138,7 +139,7 @@ class World:
         clock: Callable[[], float] = time.monotonic,
     ) -> Runner:
         index = StreamIndex()
-        pipeline = Pipeline("f", family, index, RollingThreshold(3.0, 60 * 10**9), "live")
+        pipeline = Pipeline("f", family, index, plain(family, RollingThreshold(3.0, 60 * 10**9)), "live")
         logs = {partition: self.logs[partition] for partition in partitions}
 
         def connect(listener: Assignments) -> Source:

@@ -15,6 +15,7 @@ import pytest
 from monitor.config.families import Family
 from monitor.errors import StoreError
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import MAGIC, READABLE, VERSION, Section, StateCodec, signature
 from monitor.pipeline.state.columns import Columns
@@ -53,7 +54,7 @@ def pipeline(name: str, **changes: object) -> Pipeline:
         threshold = StaticThreshold(3.0)
     elif family.threshold.history.count is not None:
         threshold = RollingThreshold(3.0, family.threshold.history.count, by_time=False)
-    made = Pipeline("f", family, index, threshold, "live")
+    made = Pipeline("f", family, index, plain(family, threshold), "live")
     one = np.ones(len(family.channels), np.float32)
     made.adopt("0123456789abcdef", DistanceScorer(), {"m-0": Profile(one * 0, one, 1.0, 0.2, 50)})
     return made
@@ -124,7 +125,7 @@ def test_a_state_of_other_settings_is_rebuilt_and_goes_on() -> None:
     assert made.load(ONE, [written("sliding")]) == {"threshold"}
     feed(made, 60, 30)
     assert not np.isnan(np.frombuffer(feed(made, 90, 30), np.uint8)).any()
-    limits = made._threshold.limits(ONE, np.array([2**40]))
+    limits = made.recipe._threshold.limits(ONE, np.array([2**40]))
     assert limits[0] > 1.0  # begun again from the profile, not from nothing
 
 

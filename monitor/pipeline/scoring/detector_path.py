@@ -1,0 +1,80 @@
+"""Windows to scores by the family's model, or by cold start for the streams that have none yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from monitor.config.families import Family
+from monitor.pipeline.scoring.explanation import explain
+from monitor.pipeline.scoring.stream_scaling import Profile, Profiles
+from monitor.pipeline.state.codec import Codes, Section, signature
+from monitor.ports.scorer import Scorer
+from monitor.records.alerts import Alert, Evidence
+from monitor.records.batches import Bool, Float32, Int32, Windows
+
+ColdStart = Callable[[Float32], Float32]  # windows (m, length, channels) to scores (m,)
+
+
+class DetectorPath:
+    """The model of one family, if it has one, and which of its streams are enrolled: scaled and scored by it."""
+
+    def __init__(self, family: Family) -> None:
+        self._channels, self._scale = family.channels, family.scale
+        self.profiles = Profiles(len(family.channels))
+        self.section = Section(self.profiles.columns, signature(len(family.channels), family.scale))
+        self.model = ""
+        self.scorer: Scorer | None = None
+        self.known: Mapping[str, Profile] = {}  # the profiles that came with the model
+
+    def adopt(self, model: str, scorer: Scorer, known: Mapping[str, Profile]) -> None:
+        """Score with this model from now on, once streams are enrolled."""
+        self.model, self.scorer, self.known = model, scorer, known
+
+    def enrol(self, code: int, profile: Profile) -> None:
+        """Score this stream by the model from now on."""
+        self.profiles.put(code, self._mark, profile)
+
+    def withdraw(self, codes: Codes) -> None:
+        """Score these streams by cold start from now on."""
+        self.profiles.columns["model"][codes] = b""
+
+    def resume(self, codes: Codes) -> Bool:
+        """After their states were loaded: forget profiles of another model; returns which streams had no present one.
+
+        A stream that still waits for a model keeps the count of its readings.
+        """
+        model = self.profiles.columns["model"]
+        other: Bool = np.asarray(model[codes] != self._mark)
+        self.profiles.columns.clear(codes[other & (model[codes] != b"")])
+        return other
+
+    def enrolled(self, stream: Int32) -> Bool:
+        """Whether the model scores each of these streams."""
+        return np.asarray(self.profiles.columns["model"][stream] != b"")
+
+    def score(self, windows: Windows, enrolled: Bool, cold_start: ColdStart) -> Float32:
+        """Score of each window (m,)."""
+        if self.scorer is not None and enrolled.all():
+            return self.scorer.score(self._scaled(windows))
+        score = np.empty(len(windows), np.float32)
+        score[~enrolled] = cold_start(windows.values[~enrolled])
+        if self.scorer is not None and enrolled.any():
+            score[enrolled] = self.scorer.score(self._scaled(windows.take(enrolled)))
+        return score
+
+    def explain(self, alert: Alert, window: Windows, facts: Mapping[str, float]) -> Evidence:
+        """Why the window (one row) opened the alert."""
+        scorer = self.scorer if self.enrolled(window.stream).all() else None
+        profiles = None if self._scale == "none" else self.profiles
+        return explain(alert, window, self._channels, scorer, profiles, facts)
+
+    @property
+    def _mark(self) -> bytes:
+        return self.model[:8].encode()
+
+    def _scaled(self, windows: Windows) -> Float32:
+        if self._scale == "none":
+            return windows.values
+        return self.profiles.apply(windows.stream, windows.values)

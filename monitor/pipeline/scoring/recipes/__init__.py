@@ -1,0 +1,1 @@
+"""Recipes: named, versioned ways to score and judge windows; one file each, and a line in `registry`."""
