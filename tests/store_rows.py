@@ -10,6 +10,7 @@ import numpy as np
 from monitor.ports.store import Commit, OpenedStream, ScoreBlock, StreamState
 from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition, alert_id
 from monitor.records.batches import Scores
+from monitor.records.counters import COUNTERS, Counts
 
 TOPIC = ("plant", 0)
 SECOND = 10**9
@@ -31,9 +32,14 @@ def block(stream: int, rows: Scores, model: str = "") -> ScoreBlock:
 
 
 def state(stream: int, state_: bytes, last_time: int = 5) -> StreamState:
-    return StreamState(
-        id=stream, partition=0, last_time=last_time, accepted=4, late=3, duplicate=2, future=1, imputed=0, state=state_
-    )
+    counted = counts(accepted=4, late=3, duplicate=2, future=1)
+    return StreamState(id=stream, partition=0, last_time=last_time, state=state_, counts=counted)
+
+
+def counts(**by_name: int) -> Counts:
+    """These counters, the others 0."""
+    assert by_name.keys() <= set(COUNTERS)
+    return tuple(by_name.get(name, 0) for name in COUNTERS)
 
 
 def alert(run: str = "live", stream: str = "m-1", opened_at: int = 100, family: str = "machines") -> Alert:

@@ -12,6 +12,7 @@ from monitor.cli.parameters.database import Config, Url, store_url, utc
 from monitor.errors import SettingsError
 from monitor.notify.payload import iso
 from monitor.records.batches import LIVE
+from monitor.records.counters import COUNTERS
 
 if TYPE_CHECKING:
     from monitor.cli.rendering.alert_table import FittedTable
@@ -21,7 +22,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Run = Annotated[str, typer.Option(help="live, or the name of a replay.")]
 FamilyName = Annotated[str | None, typer.Option(help="Only those of this family.")]
 
-_EXPENDABLE = ("out of range", "future", "late", "duplicates", "gaps", "imputed", "lateness", "family", "rate")
+_COLUMNS = {name: name.replace("_", " ") for name in COUNTERS if name != "accepted"}  # counters and their headings
+_EXPENDABLE = (*reversed(_COLUMNS.values()), "lateness", "family", "rate")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -75,21 +77,21 @@ def show(
 
 def readiness(report: StreamReport) -> str:
     """Whether a model scores the stream, or what it waits for and about how long."""
-    if report.seen < 0:
+    if report.has_model:
         return f"ready, model {report.model[:12]}"
-    if report.needed and report.seen >= report.needed:
+    if report.needed and report.training_readings >= report.needed:
         return f"waits to join model {report.model[:12]}" if report.model else "waits for the training of its model"
     if not report.needed:
-        return f"waits for a model: {report.seen:,} readings so far"
+        return f"waits for a model: {report.training_readings:,} readings so far"
     left = eta(report)
     time = "" if left is None else f", about {in_words(left)}"
-    return f"waits for a model: {report.seen:,} of {report.needed:,} readings{time}"
+    return f"waits for a model: {report.training_readings:,} of {report.needed:,} readings{time}"
 
 
 def eta(report: StreamReport) -> float | None:
     """Seconds until enough readings will have come; None where that is not known, or there is nothing to wait for."""
-    missing = report.needed - report.seen
-    if report.seen < 0 or missing <= 0:
+    missing = report.needed - report.training_readings
+    if report.has_model or missing <= 0:
         return None
     if report.rate > 0:
         return missing / report.rate
@@ -111,8 +113,9 @@ def as_dict(report: StreamReport) -> dict[str, Any]:
     times = {name: None if value is None else iso(value) for name, value in _times(report).items()}
     more = {"state": _state(report), "lateness_s": _lateness(report), "readiness": readiness(report)}
     interval = None if report.interval is None else report.interval / 1e9
-    fields = {name: value for name, value in asdict(report).items() if name not in ("interval", *times)}
-    known = {"rate": report.rate or None, "ready": report.seen < 0, "eta_s": eta(report), "interval_s": interval}
+    elsewhere = ("interval", "counts", "has_model", *times)
+    fields = {name: value for name, value in asdict(report).items() if name not in elsewhere} | dict(report.counts)
+    known = {"rate": report.rate or None, "ready": report.has_model, "eta_s": eta(report), "interval_s": interval}
     return fields | times | more | known
 
 
@@ -153,14 +156,14 @@ def _lateness(report: StreamReport) -> float | None:
 
 def _short(report: StreamReport) -> str:
     """Readiness in few words, for a narrow column."""
-    if report.seen < 0:
+    if report.has_model:
         return "ready"
-    if report.needed and report.seen >= report.needed:
+    if report.needed and report.training_readings >= report.needed:
         return "joins soon" if report.model else "training"
     if not report.needed:
-        return f"{report.seen:,} so far"
+        return f"{report.training_readings:,} so far"
     left = eta(report)
-    return f"{report.seen:,} of {report.needed:,}" + ("" if left is None else f", {in_words(left)}")
+    return f"{report.training_readings:,} of {report.needed:,}" + ("" if left is None else f", {in_words(left)}")
 
 
 def _table(found: list[StreamReport]) -> FittedTable:
@@ -181,12 +184,7 @@ def _columns(report: StreamReport) -> dict[str, str]:
         "last seen (UTC)": "never" if report.last_time is None else utc(report.last_time),
         "rate": f"{report.rate:.3g}/s" if report.rate else "",
         "lateness": "" if late is None else in_words(late),
-        "gaps": f"{report.gaps:,}",
-        "imputed": f"{report.imputed:,}",
-        "duplicates": f"{report.duplicate:,}",
-        "late": f"{report.late:,}",
-        "future": f"{report.future:,}",
-        "out of range": f"{report.out_of_range:,}",
+        **{heading: f"{report.counts[name]:,}" for name, heading in _COLUMNS.items()},
         "state": _state(report),
         "readiness": readiness(report),
     }
@@ -202,6 +200,6 @@ def _facts(report: StreamReport) -> Any:
     columns = _columns(report)
     partition = "" if report.partition is None else str(report.partition)
     del columns["stream"]
-    for name, text in {**columns, "readings": f"{report.accepted:,}", "partition": partition}.items():
+    for name, text in {**columns, "readings": f"{report.counts['accepted']:,}", "partition": partition}.items():
         table.add_row(name, Text(visible(text)))
     return table

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from monitor.config.settings import Settings
 from monitor.records.batches import LIVE
+from monitor.records.counters import READINGS
 
 _ROWS = {
     "scores": "SELECT count(*) FROM scores s JOIN streams t ON t.id = s.stream_id WHERE t.run = ?",
@@ -18,7 +19,7 @@ _ROWS = {
     "outbox": "SELECT count(*) FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.run = ?",
 }
 _READINGS = (
-    "SELECT coalesce(sum(accepted), 0), coalesce(sum(late), 0), coalesce(sum(duplicate), 0), coalesce(sum(future), 0),"
+    f"SELECT {', '.join(f'coalesce(sum({name}), 0)' for name in READINGS)},"  # noqa: S608 (our names)
     " (SELECT count(*) FROM dead_letters d WHERE d.run = ?) FROM streams WHERE run = ?"
 )
 _PENDING = "SELECT count(*) FROM outbox WHERE delivered_at IS NULL AND gave_up_at IS NULL"
@@ -85,7 +86,7 @@ class Audit:
         """What became of the messages of a run."""
         with self._open() as connection:
             counts = connection.execute(_READINGS, (run, run)).fetchone()
-        return dict(zip(("accepted", "late", "duplicate", "future", "dead"), counts, strict=True))
+        return dict(zip((*READINGS, "dead"), counts, strict=True))
 
     def pending(self) -> int:
         """Notifications that are still to be delivered."""

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from monitor.config.families import Family
 from monitor.pipeline.alerting.anomaly_alerts import Alerter, Changes
 from monitor.pipeline.alerting.health_alerts import News
-from monitor.pipeline.alignment.aligner import COUNTERS as GRID_COUNTERS
 from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.health.silence import Quiet
-from monitor.pipeline.health.stream_health import COUNTERS as HEALTH_COUNTERS
 from monitor.pipeline.health.stream_health import Health
 from monitor.pipeline.scoring.recipe import Judged, Recipe
 from monitor.pipeline.scoring.stream_scaling import Profile
@@ -26,11 +24,9 @@ from monitor.ports.scorer import Scorer
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Readings, Scores, Windows
+from monitor.records.counters import GRID
 from monitor.records.late import Late
 from monitor.records.streams import StreamIndex
-
-COUNTERS = (*GRID_COUNTERS, *HEALTH_COUNTERS)
-
 
 CELLS = 2**23  # numbers in the windows of one batch
 
@@ -147,14 +143,17 @@ class Pipeline:
         return self._codec.dump(codes)
 
     def counters(self, codes: NDArray[np.integer]) -> Int64:
-        """`COUNTERS` of each stream since its state began, (n, 7)."""
-        grid = np.stack([self._aligner.columns[name][codes] for name in GRID_COUNTERS], axis=1)
+        """The `COUNTERS` of each stream since its state began, (n, len(COUNTERS))."""
+        grid = np.stack([self._aligner.columns[name][codes] for name in GRID], axis=1)
         return np.concatenate([grid, self._health.counters(codes)], axis=1)
 
-    def seen(self, codes: NDArray[np.integer]) -> Int64:
-        """Readings kept of each stream to train on; -1 for those that a model scores."""
-        columns = self._profiles.columns
-        return np.where(columns["model"][codes] == b"", columns["seen"][codes], -1)
+    def training_readings(self, codes: NDArray[np.integer]) -> Int64:
+        """Readings of each stream that were kept to train on while it had no model."""
+        return np.asarray(self._profiles.columns["seen"][codes])
+
+    def has_model(self, codes: NDArray[np.integer]) -> Bool:
+        """Which streams a model scores."""
+        return np.asarray(self._profiles.columns["model"][codes] != b"")
 
     def clock(self, codes: NDArray[np.integer]) -> Int64:
         """Time of each stream's newest reading, ns; NEVER before the first."""

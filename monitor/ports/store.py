@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.records.batches import DeadLetter, Float32, Gap, Int64, Scores, TopicPartition
+from monitor.records.counters import NONE, Counts
 from monitor.records.late import LateBlock
 from monitor.records.score_summaries import Rollup
 
@@ -20,40 +21,32 @@ class Position:
     next_offset: int | None
 
 
-Counts = tuple[int, int, int, int, int, int, int]  # accepted, late, duplicate, future, imputed, gaps, out of range
-
-
 @dataclass(frozen=True, slots=True)
 class OpenedStream:
     """A stream as the store knows it: its row id, the state to resume from (None when it is new), and its counters."""
 
     id: int
     state: bytes | None
-    counts: Counts = (0, 0, 0, 0, 0, 0, 0)
+    counts: Counts = NONE
 
 
 class StreamState(NamedTuple):
-    """What is saved of a stream at a commit. Counters are totals since the stream was first seen.
+    """What is saved of a stream at a commit.
 
-    `before` is how many readings the row had counted (accepted, late, duplicate, future) when this worker last read or
-    wrote it; another number there means that another worker has written it since. None = not known. `seen` counts the
-    readings kept to train on, -1 where a model scores the stream; `rate` is in readings a second of event time.
+    `before` is how many readings the row had counted when this worker last read or wrote it; another number there means
+    that another worker has written it since. None = not known. `training_readings` are kept to train on, 0 where
+    it `has_model`. `rate` is in readings a second of event time.
     """
 
     id: int
     partition: int
     last_time: int  # event time of the newest accepted reading, ns
-    accepted: int
-    late: int
-    duplicate: int
-    future: int
-    imputed: int
     state: bytes
     before: int | None = None
-    gaps: int = 0
-    out_of_range: int = 0
-    seen: int = 0
+    training_readings: int = 0
+    has_model: bool = False
     rate: float = 0.0
+    counts: Counts = NONE
 
 
 @dataclass(frozen=True, slots=True)

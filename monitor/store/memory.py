@@ -14,6 +14,7 @@ from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Commit, HistoryBlock, ModelRow, OpenedStream, Position, StreamState
 from monitor.records.alerts import Alert, Delivery, Evidence, Transition
 from monitor.records.batches import LIVE, DeadLetter, Gap, Scores, TopicPartition
+from monitor.records.counters import readings
 from monitor.records.late import LATE_KEPT, LateReading
 from monitor.records.score_summaries import Rollup
 
@@ -100,11 +101,7 @@ class MemoryStore:
 
     def _opened(self, id_: int) -> OpenedStream:
         s = self.states.get(id_)
-        if s is None:
-            return OpenedStream(id_, None)
-        return OpenedStream(
-            id_, s.state, (s.accepted, s.late, s.duplicate, s.future, s.imputed, s.gaps, s.out_of_range)
-        )
+        return OpenedStream(id_, None) if s is None else OpenedStream(id_, s.state, s.counts)
 
     def _next_id(self) -> int:
         self._last_id += 1
@@ -156,7 +153,7 @@ class MemoryStore:
             if position is None or position.epoch != epoch:
                 raise FencedError(f"{topic} [{partition}] of run {commit.run} has a newer owner than epoch {epoch}")
         for stream in commit.streams:
-            if stream.before not in (None, sum(self._opened(stream.id).counts[:4])):
+            if stream.before not in (None, readings(self._opened(stream.id).counts)):
                 raise FencedError(f"stream {stream.id} of run {commit.run} was written by another worker")
         known = {"", *(model.id for model in self.models)}
         for block in commit.scores:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 
 from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store.engine import StreamRow, root_cause
+from monitor.store.stream_rows import FIELDS, SELECTED, columns, insert, update
 
 _COPY_SCORES = (
     'COPY scores (stream_id, end_ns, start_ns, score, "limit", ratio, imputed, state, model) FROM STDIN (FORMAT BINARY)'
@@ -23,28 +24,20 @@ _COPY_SCORES = (
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
 _COPY_TRAILER = b"\xff\xff"
 
-_UPDATE_STREAMS = (  # arrays in the order of StreamState's fields
-    "UPDATE streams SET partition = new.partition, last_time = new.last_time, accepted = new.accepted,"
-    " late = new.late, duplicate = new.duplicate, future = new.future, imputed = new.imputed, gaps = new.gaps,"
-    " out_of_range = new.out_of_range, seen = new.seen, rate = new.rate, state = new.state,"
-    " updated = %s FROM unnest(%b::bigint[], %b::integer[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],"
-    " %b::bigint[], %b::bigint[], %b::bytea[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::real[])"
-    " AS new(id, partition, last_time, accepted, late, duplicate, future, imputed, state, before, gaps, out_of_range,"
-    " seen, rate)"
-    " WHERE streams.id = new.id AND (new.before IS NULL"
-    " OR streams.accepted + streams.late + streams.duplicate + streams.future = new.before)"
+_TYPES = dict.fromkeys(FIELDS, "bigint") | {
+    "partition": "integer", "state": "bytea", "rate": "real",
+}  # fmt: skip
+_UPDATE_STREAMS = update(
+    "%s",
+    {name: f"new.{name}" for name in FIELDS},
+    f" FROM unnest({', '.join(f'%b::{type_}[]' for type_ in _TYPES.values())}) AS new({', '.join(FIELDS)})",
 )
 # A join: ANY(array) compares every row with every name where the planner does not know the table's size yet.
 _FIND_STREAMS = (
-    "SELECT s.name, s.id, s.state, s.accepted, s.late, s.duplicate, s.future, s.imputed,"
-    " s.gaps, s.out_of_range"
-    " FROM unnest(%s::text[]) AS wanted(name) JOIN streams AS s ON s.name = wanted.name"
-    " WHERE s.run = %s AND s.family = %s"
+    f"SELECT {SELECTED} FROM streams JOIN unnest(%s::text[]) AS wanted(name) USING (name)"  # noqa: S608 (our names)
+    " WHERE run = %s AND family = %s"
 )
-_ADD_STREAMS = (
-    "INSERT INTO streams (run, family, name, accepted, late, duplicate, future, imputed)"
-    " SELECT %s, %s, unnest(%s::text[]), 0, 0, 0, 0, 0 ON CONFLICT DO NOTHING RETURNING name, id"
-)
+_ADD_STREAMS = insert("%s", "%s", "unnest(%s::text[])")
 
 # A worker that is stopped in the middle of a transaction must not hold the next owner up for ever.
 _TIMEOUTS = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=20s"
@@ -96,7 +89,7 @@ class Postgres:
 
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
         """Save the state of streams by id, where nobody else has written since."""
-        return connection.exec_driver_sql(_UPDATE_STREAMS, (now, *map(list, zip(*streams, strict=True)))).rowcount
+        return connection.exec_driver_sql(_UPDATE_STREAMS, (now, *map(list, columns(streams)))).rowcount
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Those of `names` that have a row."""

@@ -49,23 +49,6 @@ class AlertDetail:
     deliveries: list[DeliveryRecord]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamRecord:
-    """A stream and its counters. `last_time` is None before its first commit."""
-
-    id: int
-    run: str
-    family: str
-    name: str
-    partition: int | None
-    last_time: int | None
-    accepted: int
-    late: int
-    duplicate: int
-    future: int
-    imputed: int
-
-
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run: how many streams it has, how many alerts, and the newest reading's time."""
@@ -164,15 +147,6 @@ class Reader:
         """Summaries of a stream's scores that begin in [start, end), by time; with `store.scores` = "rollup"."""
         with self._database.reading() as connection:
             return rollups.read(connection, run, family, stream, start, end)
-
-    def list_streams(self, run: str, family: str | None = None) -> list[StreamRecord]:
-        """Streams of a run, by family and name."""
-        t = schema.streams.c
-        names = StreamRecord.__dataclass_fields__
-        query = select(*(t[name] for name in names)).where(t.run == run).order_by(t.family, t.name)
-        with self._database.reading() as connection:
-            rows = connection.execute(query if family is None else query.where(t.family == family))
-            return [StreamRecord(**row) for row in rows.mappings()]
 
     def stream_reports(
         self, run: str, *, family: str | None = None, name: str | None = None, limit: int | None = None

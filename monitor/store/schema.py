@@ -25,6 +25,8 @@ from sqlalchemy import (
     text,
 )
 
+from monitor.records.counters import COUNTERS, GRID
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -46,13 +48,10 @@ streams = Table(
     Column("name", Text, nullable=False),
     Column("partition", Integer),
     Column("last_time", BigInteger),  # newest accepted reading; NULL before the first commit
-    Column("accepted", BigInteger, nullable=False),
-    Column("late", BigInteger, nullable=False),
-    Column("duplicate", BigInteger, nullable=False),
-    Column("future", BigInteger, nullable=False),
-    Column("imputed", BigInteger, nullable=False),
-    Column("gaps", BigInteger, nullable=False, server_default=text("0")),  # longer than can be filled in
-    Column("out_of_range", BigInteger, nullable=False, server_default=text("0")),
+    *(  # the first migration made those of the grid, without a default; the others were added later
+        Column(name, BigInteger, nullable=False, server_default=None if name in GRID else text("0"))
+        for name in COUNTERS
+    ),
     Column("seen", BigInteger, nullable=False, server_default=text("0")),  # kept to train on; -1: a model scores it
     Column("rate", REAL, nullable=False, server_default=text("0")),  # readings a second of event time, at the end
     Column("state", LargeBinary),

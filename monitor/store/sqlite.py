@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from itertools import chain
+from itertools import repeat
 from typing import Any
 
-from numpy.typing import NDArray
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 
 from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
+from monitor.store import stream_rows
 from monitor.store.checkpoints import Checkpoints
 from monitor.store.engine import StreamRow, root_cause
+from monitor.store.stream_rows import FIELDS, SELECTED, insert, update
 
 BUSY_SECONDS = 15
 
@@ -29,30 +30,18 @@ _INSERT_SCORES = (
 _SCORE = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # By how many rows they insert: thousands are three times as fast as one by one, and leave Python free meanwhile.
 _INSERTS = {size: _INSERT_SCORES + ", ".join([_SCORE] * size) for size in (3000, 50, 1)}
-_UPDATE_STREAMS = (  # {1} is the first field of StreamState, and so on
-    'UPDATE streams SET updated = ?1, "partition" = {2}, last_time = {3}, accepted = {4}, late = {5}, duplicate = {6},'
-    " future = {7}, imputed = {8}, gaps = {11}, out_of_range = {12}, seen = {13}, rate = {14}, state = {9}{0}"
-    " WHERE streams.id = {1} AND ({10} IS NULL"
-    " OR streams.accepted + streams.late + streams.duplicate + streams.future = {10})"
-)
-_FIELDS = range(1, len(StreamState._fields) + 1)
-_STREAM = f"({', '.join('?' * len(_FIELDS))})"
 _MANY = 100  # streams in a statement: twice as slow as one by one, but much faster beside a thread that keeps Python
-_MANY_FROM = 1000  # streams in a commit: with fewer, hardly anybody waits
-_UPDATES = {
-    _MANY: _UPDATE_STREAMS.format(
-        f" FROM (VALUES {', '.join([_STREAM] * _MANY)}) AS new", *(f"new.column{i}" for i in _FIELDS)
-    ),
-    1: _UPDATE_STREAMS.format("", *(f"?{i + 1}" for i in _FIELDS)),
-}
+_MANY_FROM = 1000  # streams in a commit: with fewer, other threads hardly wait
+_STREAMS = ", ".join([f"({', '.join('?' * len(FIELDS))})"] * _MANY)
+_UPDATE_MANY = update(
+    "?1", {name: f"new.column{i}" for i, name in enumerate(FIELDS, 1)}, f" FROM (VALUES {_STREAMS}) AS new"
+)
+_UPDATE_ONE = update("?1", {name: f"?{i}" for i, name in enumerate(FIELDS, 2)})
 _FIND_STREAMS = (
-    "SELECT name, id, state, accepted, late, duplicate, future, imputed, gaps, out_of_range FROM streams"
+    f"SELECT {SELECTED} FROM streams"  # noqa: S608 (our names)
     " WHERE run = ? AND family = ? AND name IN (SELECT value FROM json_each(?))"
 )
-_ADD_STREAMS = (
-    "INSERT INTO streams (run, family, name, accepted, late, duplicate, future, imputed)"
-    " SELECT ?, ?, value, 0, 0, 0, 0, 0 FROM json_each(?) WHERE true ON CONFLICT DO NOTHING RETURNING name, id"
-)
+_ADD_STREAMS = insert("?", "?", "value", " FROM json_each(?) WHERE true")
 _MEANINGS = (
     ("locked", f"another process kept the file locked for {BUSY_SECONDS} s; stop it, or use PostgreSQL for several"),
     ("disk is full", "the disk is full; free some space, nothing of this commit was written"),
@@ -83,7 +72,7 @@ class Sqlite:
             while (left := len(s) - begin) >= size:
                 count = min(left, _OBJECTS) // size
                 part = slice(begin, begin + count * size)
-                cells = _interleaved([column[part] for column in columns], model)
+                cells = _interleaved([*(column[part].tolist() for column in columns), [model] * (part.stop - begin)])
                 width = len(cells) // count
                 many = [tuple(cells[i : i + width]) for i in range(0, len(cells), width)]
                 connection.exec_driver_sql(statement, many)
@@ -91,14 +80,14 @@ class Sqlite:
 
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
         """Save the state of streams by id, where nobody else has written since."""
-        begin = updated = 0
-        for size, statement in _UPDATES.items():
-            end = len(streams) - (len(streams) - begin) % size if size == 1 or len(streams) >= _MANY_FROM else 0
-            parts = [streams[i : i + size] for i in range(begin, end, size)]
-            if parts:
-                many = [(now, *chain.from_iterable(part)) for part in parts]
-                updated += connection.exec_driver_sql(statement, many).rowcount
-            begin = end
+        end = len(streams) - len(streams) % _MANY if len(streams) >= _MANY_FROM else 0
+        parts = [stream_rows.columns(streams[i : i + _MANY]) for i in range(0, end, _MANY)]
+        updated = 0
+        if many := [(now, *_interleaved(part)) for part in parts]:
+            updated += connection.exec_driver_sql(_UPDATE_MANY, many).rowcount
+        if rest := streams[end:]:
+            one_by_one = list(zip(repeat(now), *stream_rows.columns(rest)))
+            updated += connection.exec_driver_sql(_UPDATE_ONE, one_by_one).rowcount
         return updated
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
@@ -138,12 +127,12 @@ class Sqlite:
         return "locked" in str(root_cause(error)).lower()
 
 
-def _interleaved(columns: Sequence[NDArray[Any]], last: int | None) -> list[Any]:
-    """The cells of all rows, one row after the other; `last` ends each."""
-    width, rows = len(columns) + 1, len(columns[0])
-    cells: list[Any] = [last] * (width * rows)
+def _interleaved(columns: Sequence[Sequence[Any]]) -> list[Any]:
+    """The cells of all rows, one row after the other."""
+    width, rows = len(columns), len(columns[0])
+    cells: list[Any] = [None] * (width * rows)
     for place, column in enumerate(columns):
-        cells[place::width] = column.tolist()
+        cells[place::width] = column
     return cells
 
 

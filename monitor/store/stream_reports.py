@@ -1,29 +1,29 @@
-"""What there is to say of streams: their counters, their open alerts, and whether a model scores them."""
+"""Reports of streams: their counters, their open alerts, and whether a model scores them."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from monitor.records.batches import NEVER
+from monitor.records.counters import COUNTERS
 from monitor.store import schema
 
-_COLUMNS = (
-    "family", "name", "partition", "last_time", "updated", "rate", "accepted", "late", "duplicate", "future", "imputed",
-    "gaps", "out_of_range", "seen",
-)  # fmt: skip
+_COLUMNS = ("family", "name", "partition", "last_time", "updated", "rate", "seen", *COUNTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReport:
     """A stream as of its newest commit. Times are ns and None before the first one; `updated` is wall clock.
 
-    `rate` is in readings a second of event time, 0 = not known yet. `seen` of the `needed` readings to train on have
-    been kept (`needed` 0 = not known), -1 where the family's `model` scores the stream; "" = it has none yet.
+    `counts` holds every counter by name. `rate` is in readings a second of event time, 0 = not known yet.
+    `training_readings` of the `needed` ones have been kept (`needed` 0 = not known), unless it `has_model`: then
+    `model`, the family's, scores it; "" = the family has none yet.
     """
 
     family: str
@@ -32,14 +32,9 @@ class StreamReport:
     last_time: int | None
     updated: int | None
     rate: float
-    accepted: int
-    late: int
-    duplicate: int
-    future: int
-    imputed: int
-    gaps: int
-    out_of_range: int
-    seen: int
+    counts: Mapping[str, int]
+    training_readings: int
+    has_model: bool
     alerts: tuple[str, ...]  # kinds of what is open, "gateway" for the whole family
     model: str
     needed: int
@@ -64,8 +59,9 @@ def _report(row: dict[str, Any], alerts: dict[tuple[str, str], set[str]], model:
     kinds = alerts[row["family"], row["name"]] | alerts[row["family"], ""]
     if row["last_time"] is not None and row["last_time"] <= NEVER:
         row["last_time"] = None
-    needed, interval = plan
-    return StreamReport(**row, alerts=tuple(sorted(kinds)), model=model, needed=needed, interval=interval)
+    counts, seen, (needed, interval) = {name: row.pop(name) for name in COUNTERS}, row.pop("seen"), plan
+    training = {"training_readings": max(seen, 0), "has_model": seen < 0, "model": model, "needed": needed}
+    return StreamReport(**row, **training, counts=counts, alerts=tuple(sorted(kinds)), interval=interval)
 
 
 def _open_alerts(connection: Connection, run: str) -> dict[tuple[str, str], set[str]]:

@@ -14,6 +14,7 @@ from monitor.config.families import Family
 from monitor.pipeline.family import Pipeline
 from monitor.ports.store import Commit, HistoryBlock, ModelRow, Store, StreamState
 from monitor.records.batches import Float32, Float64, Int32, Int64, Readings, TopicPartition
+from monitor.records.counters import COUNTERS
 from monitor.training import fit
 
 FAMILY = "plant"
@@ -121,11 +122,12 @@ def warm(store: Store, model: ModelRow, chosen: Family, streams: int, places: Se
     one.process(Readings(none, times(chosen, at), values, none, at))
     state, last = one.dump(code)[0], int(times(chosen, at)[-1])
     taken = store.take("live", places)
+    counted = tuple(LENGTH if name == "accepted" else 0 for name in COUNTERS)
     for begin in range(0, streams, 10_000):
         opened = store.open_streams("live", FAMILY, names(streams)[begin : begin + 10_000])
         rows = [
-            StreamState(id=stream.id, partition=(begin + i) % len(places), last_time=last, accepted=LENGTH, late=0,
-                        duplicate=0, future=0, imputed=0, state=state)
+            StreamState(id=stream.id, partition=(begin + i) % len(places), last_time=last, state=state,
+                        counts=counted)
             for i, stream in enumerate(opened)
         ]  # fmt: skip
         store.commit(Commit("live", streams=rows, positions={p: (at.epoch, 0) for p, at in taken.items()}))

@@ -18,12 +18,12 @@ from monitor import bootstrap
 from monitor.config.settings import Settings
 from monitor.ports.store import ModelRow
 from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.counters import READINGS
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
 from monitor.training import fit
 from tests.chaos.plant import Plant, Record
 
-FATES = ("accepted", "late", "duplicate", "future")
 Bits = tuple[int, ...]
 
 
@@ -93,7 +93,7 @@ def undisturbed(log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, m
     codes = np.array(list(index.codes.values()), np.int32)
     totals = pipeline.counters(codes)
     for i, name in enumerate(index.codes):
-        facts.counters[name] = dict(zip(FATES, totals[i].tolist(), strict=False))
+        facts.counters[name] = dict(zip(READINGS, totals[i].tolist(), strict=False))
     s = outcome.scores
     for i in range(len(s)):
         numbers = (s.score[i], s.limit[i], s.ratio[i], s.imputed[i])
@@ -109,8 +109,8 @@ def in_sql(url: str) -> Facts:
     facts = Facts()
     engine = create_engine(url)
     with engine.connect() as connection:
-        for row in _rows(connection, "SELECT name, accepted, late, duplicate, future FROM streams"):
-            facts.counters[row[0]] = dict(zip(FATES, row[1:], strict=True))
+        for row in _rows(connection, f"SELECT name, {', '.join(READINGS)} FROM streams"):
+            facts.counters[row[0]] = dict(zip(READINGS, row[1:], strict=True))
         facts.dead.update(
             (row[0], row[1]) for row in _rows(connection, 'SELECT "partition", "offset" FROM dead_letters')
         )
@@ -183,7 +183,7 @@ def _every_record_once(sent: Sequence[Record], found: Facts) -> None:
     dead = sum(found.dead.values())
     assert sum(sum(counts.values()) for counts in found.counters.values()) + dead == len(sent)
     assert dead == sum(counts["dead"] for counts in fates.values())
-    assert found.counters == {name: {fate: counts[fate] for fate in FATES} for name, counts in fates.items()}
+    assert found.counters == {name: {fate: counts[fate] for fate in READINGS} for name, counts in fates.items()}
     windows = Counter(name for name, _ in found.scores)
     assert windows == {name: counts["accepted"] - 15 for name, counts in fates.items()}  # length 16, no reading waits
 

@@ -20,6 +20,7 @@ from monitor.pipeline.thresholds.static import StaticThreshold
 from monitor.ports.notifier import Outbox
 from monitor.ports.store import Commit, HistoryBlock, ModelRow, Position, Store
 from monitor.records.batches import DeadLetter, Gap, Readings, Scores, State
+from monitor.records.counters import COUNTERS
 from monitor.records.late import LATE_KEPT, Late, LateBlock, LateReading
 from monitor.records.score_summaries import SPAN, Policy, Rollup, roll_up
 from monitor.records.streams import StreamIndex
@@ -31,7 +32,7 @@ from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
 from monitor.worker.commit_builder import CommitBuilder
-from tests.store_rows import SECOND, TOPIC, alert, block, evidence, full, resolved, scores, state, transition
+from tests.store_rows import SECOND, TOPIC, alert, block, counts, evidence, full, resolved, scores, state, transition
 
 LEASE = 60 * SECOND
 
@@ -404,12 +405,12 @@ def test_a_block_may_mix_known_and_unknown_limits(keeper: Memory | Sql) -> None:
 def test_a_stream_that_another_worker_wrote_is_not_overwritten(keeper: Memory | Sql) -> None:
     store = keeper.store()
     stream = store.open_streams("live", "machines", ["m-1"])[0]
-    assert stream.counts == (0, 0, 0, 0, 0, 0, 0)
+    assert stream.counts == counts()
     store.commit(Commit("live", streams=[state(stream.id, b"one")._replace(before=0)]))
     with pytest.raises(FencedError, match="written by another worker"):
         store.commit(Commit("live", streams=[state(stream.id, b"two")._replace(before=0)]))
     again = store.open_streams("live", "machines", ["m-1"])[0]
-    assert (again.state, again.counts) == (b"one", (4, 3, 2, 1, 0, 0, 0))
+    assert (again.state, again.counts) == (b"one", counts(accepted=4, late=3, duplicate=2, future=1))
     store.commit(Commit("live", streams=[state(stream.id, b"three")._replace(before=10)]))
     assert store.open_streams("live", "machines", ["m-1"])[0].state == b"three"
 
@@ -433,18 +434,24 @@ def test_many_streams_are_saved_all_or_none(keeper: Memory | Sql) -> None:
 def test_what_is_known_of_streams(keeper: Memory | Sql) -> None:
     store = keeper.store()
     one, two, _ = store.open_streams("live", "machines", ["m-1", "m-2", "m-3"])
-    more: dict[str, Any] = {"gaps": 6, "out_of_range": 7, "seen": -1, "rate": 0.5}
-    rows = [state(one.id, b"one")._replace(**more), state(two.id, b"two")._replace(partition=5)]
+    counted = tuple(range(3, 3 + len(COUNTERS)))
+    more: dict[str, Any] = {"training_readings": 9, "has_model": False, "rate": 0.5}
+    rows = [
+        state(one.id, b"one")._replace(counts=counted, **more),
+        state(two.id, b"two")._replace(partition=5, has_model=True),
+    ]
     store.commit(Commit("live", streams=rows))
 
-    assert store.open_streams("live", "machines", ["m-1"])[0].counts == (4, 3, 2, 1, 0, 6, 7)
+    assert store.open_streams("live", "machines", ["m-1"])[0].counts == counted
     names = [store.stream_names("live", "machines", partition) for partition in (0, 5, 6)]
     assert names == [["m-1"], ["m-2"], []]
     assert store.stream_names("live", "pumps", 0) == store.stream_names("again", "machines", 0) == []
     if isinstance(keeper, Sql):
         reader = open_reader(keeper.url)
-        report = reader.stream_reports("live", name="m-1")[0]
+        report, other, _ = reader.stream_reports("live")
         assert {name: getattr(report, name) for name in more} == more
+        assert report.counts == dict(zip(COUNTERS, counted, strict=True))
+        assert (other.training_readings, other.has_model) == (0, True)
         reader.close()
 
 

@@ -16,6 +16,7 @@ from monitor.config.services import Kafka
 from monitor.config.settings import parse
 from monitor.errors import SourceError
 from monitor.ports.source import Assignments
+from monitor.records.counters import readings
 from monitor.sources.kafka import KafkaSource
 from monitor.sources.kafka_client import ensure_topic
 from monitor.store.memory import MemoryStore
@@ -49,7 +50,9 @@ def produce(kafka: KafkaBroker, topic: str, first: int, count: int, partition: i
 
 
 def accepted(store: MemoryStore) -> dict[str, int]:
-    return {name: store.states[id_].accepted for (_, _, name), id_ in store.streams.items() if id_ in store.states}
+    return {
+        name: readings(store.states[id_].counts) for (_, _, name), id_ in store.streams.items() if id_ in store.states
+    }
 
 
 def test_deleted_records_are_a_row_where_that_is_wanted(kafka: KafkaBroker) -> None:

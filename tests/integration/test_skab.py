@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from monitor.records.batches import LIVE, State
+from monitor.records.counters import READINGS
 from monitor.store.queries import Reader, open_reader
 from tests.integration.broker import KafkaBroker
 
@@ -81,11 +82,11 @@ def windows(times: Sequence[int]) -> list[tuple[int, float]]:
 
 def check_stream(reader: Reader, name: str) -> None:
     """Every reading is accounted for, and every window is there once, with its filled share."""
-    (row,) = (row for row in reader.list_streams(LIVE) if row.name == name)
+    (row,) = (row for row in reader.stream_reports(LIVE) if row.name == name)
     times = seconds(name)
     slots = [slot for part in segments(times) for slot in part]
-    assert (row.accepted, row.late, row.duplicate, row.future) == (len(times), 0, 0, 0)
-    assert row.imputed == sum(filled for _, filled in slots) > 0
+    assert [row.counts[name] for name in READINGS] == [len(times), 0, 0, 0]
+    assert row.counts["imputed"] == sum(filled for _, filled in slots) > 0
     scores = reader.scores_of(LIVE, "pumps", name)
     expected = windows(times)
     assert (scores.end // 10**9).tolist() == [end for end, _ in expected]

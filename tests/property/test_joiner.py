@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.config.resolved import Grid, Shape
-from monitor.pipeline.alignment.aligner import COUNTERS, Aligner
+from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.alignment.channel_joiner import Joiner
 from monitor.pipeline.state.segments import Gridded
 from monitor.pipeline.windowing.sliding import SlidingWindower
 from monitor.records.batches import Readings
+from monitor.records.counters import GRID
 
 INTERVAL, CHANNELS, STREAMS, GAP = 10, 3, 2, 2
 NAN = math.nan
@@ -42,7 +43,7 @@ def readings(messages: list[Message]) -> Readings:
 
 def reference(messages: list[Message], setup: Setup) -> tuple[Gridded, dict[str, int], list[int]]:
     """Which messages count, what each slot holds in the end, and those through an aligner with nothing to decide."""
-    counts = dict.fromkeys(COUNTERS, 0)
+    counts = dict.fromkeys(GRID, 0)
     slots: dict[tuple[int, int], dict[int, float]] = {}
     clock: dict[int, int] = {}
     late = []
@@ -133,7 +134,7 @@ def test_any_messages_cuts_and_restarts_give_what_the_reference_gives(
     parts, joiner, found_late = joined(messages, setup, cuts, restart=restart)
 
     assert by_stream(parts) == by_stream([expected])
-    assert {name: int(joiner.columns[name].sum()) for name in COUNTERS} == counts
+    assert {name: int(joiner.columns[name].sum()) for name in GRID} == counts
     assert found_late == late
     assert counts["accepted"] + counts["late"] + counts["duplicate"] == len(messages)
 

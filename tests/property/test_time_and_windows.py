@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.config.resolved import Grid, Shape
-from monitor.pipeline.alignment.aligner import COUNTERS, Aligner
+from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.windowing.sliding import SlidingWindower
 from monitor.records.batches import Readings
+from monitor.records.counters import GRID
 
 INTERVAL = 10
 Arrival = tuple[int, int, float]  # stream, time, value
@@ -27,7 +28,7 @@ class Reference:
     max_gap: int
     length: int
     hop: int
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GRID, 0))
     taken: dict[int, float] = field(default_factory=dict)
     clock: int | None = None
     head: int | None = None
@@ -120,7 +121,7 @@ def run(
             aligner, windower = fresh()
             aligner.columns.load(codes, np.frombuffer(saved[0], aligner.columns.dtype))
             windower.load(codes, np.frombuffer(saved[1], windower.dtype))
-    return sorted(windows), {name: aligner.columns[name][:3].tolist() for name in COUNTERS}
+    return sorted(windows), {name: aligner.columns[name][:3].tolist() for name in GRID}
 
 
 arrivals_strategy = st.lists(
@@ -149,7 +150,7 @@ def test_any_input_cut_and_restart_gives_the_reference_windows(
 
     expected = sorted((s, *window) for s, reference in enumerate(references) for window in reference.windows)
     assert expected == windows
-    assert {name: [r.counts[name] for r in references] for name in COUNTERS} == counts
+    assert {name: [r.counts[name] for r in references] for name in GRID} == counts
     assert len(arrivals) == sum(sum(counts[name]) for name in ("accepted", "late", "duplicate"))
 
 

@@ -26,9 +26,8 @@ from monitor.config.resolved import Grid
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, firsts
 from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
+from monitor.records.counters import GRID
 from monitor.records.late import Late
-
-COUNTERS = ("accepted", "late", "duplicate", "future", "imputed")
 
 
 class Sorted(NamedTuple):
@@ -53,7 +52,7 @@ class Aligner:
         self.late: Late | None = None  # those of the last batch
         waiting = self._lateness
         self.columns = Columns(
-            dict.fromkeys(COUNTERS, (np.int64, (), 0))
+            dict.fromkeys(GRID, (np.int64, (), 0))
             | {
                 "clock": (np.int64, (), NEVER),
                 "head": (np.int64, (), NEVER),  # slot of the last released reading

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from monitor.config.families import Family
 from monitor.config.resolved import Grid
-from monitor.pipeline.alignment.aligner import COUNTERS, Aligner, Sorted
+from monitor.pipeline.alignment.aligner import Aligner, Sorted
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, firsts
 from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
+from monitor.records.counters import GRID
 from monitor.records.late import Late
 
 
@@ -42,7 +43,7 @@ class Joiner(Aligner):
         super().__init__(width, grid, skew)
         self._places = grid.lateness + 1  # for the slots that may wait at a time, each at its number modulo this
         self.columns = Columns(
-            dict.fromkeys(COUNTERS, (np.int64, (), 0))
+            dict.fromkeys(GRID, (np.int64, (), 0))
             | {
                 "clock": (np.int64, (), NEVER),
                 "head": (np.int64, (), NEVER),  # the last released slot

@@ -23,10 +23,9 @@ from monitor.records.streams import StreamIndex
 
 
 class Ranges:
-    """The range of each cell of a reading, and the open alerts of every stream. Its columns are named `range_*`."""
+    """The range of each cell of a reading, and the open alerts of every stream. Columns: `range_*`."""
 
     SPEC: ClassVar[dict[str, Spec]] = {
-        "out_of_range": (np.int64, (), 0),  # readings, since the state began
         "range_opened": (np.int64, (), NEVER),  # NEVER = no alert
         "range_closed": (np.int64, (), NEVER),  # when the one before was resolved: the next one opens later
         "range_last": (np.int64, (), NEVER),

@@ -11,13 +11,14 @@ from monitor.pipeline.health.frozen import Frozen
 from monitor.pipeline.health.ranges import Ranges
 from monitor.pipeline.health.silence import Quiet, Silence
 from monitor.pipeline.state.codec import Section, signature
-from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.columns import Columns, Spec
 from monitor.pipeline.state.segments import Gridded
 from monitor.records.batches import NEVER, Int64, Readings
+from monitor.records.counters import HEALTH
 from monitor.records.streams import StreamIndex
 
-COUNTERS = ("gaps", "out_of_range")
 _FIRST = -1  # the restart with which a stream begins is no gap
+_COUNTERS: dict[str, Spec] = {**dict.fromkeys(HEALTH, (np.int64, (), 0)), "gaps": (np.int64, (), _FIRST)}
 
 
 class Health:
@@ -26,7 +27,7 @@ class Health:
     def __init__(self, run: str, name: str, family: Family, index: StreamIndex) -> None:
         self._run, self._name, self._index = run, name, index
         self._skew = family.align.max_future_skew
-        self.columns = Columns({"gaps": (np.int64, (), _FIRST), **Ranges.SPEC, **Frozen.SPEC, **Silence.SPEC})
+        self.columns = Columns({**_COUNTERS, **Ranges.SPEC, **Frozen.SPEC, **Silence.SPEC})
         self.dtype, self.dump = self.columns.dtype, self.columns.dump
         self._ranges = Ranges(family, index, self.columns)
         self.silence = Silence(family.health.silence(family.interval), index, self.columns)
@@ -69,8 +70,8 @@ class Health:
             np.add.at(self.columns["gaps"], gridded.stream[gridded.restart], 1)
 
     def counters(self, codes: NDArray[np.integer]) -> Int64:
-        """`COUNTERS` of each stream since its state began, (n, 2)."""
-        return np.stack([np.maximum(self.columns[name][codes], 0) for name in COUNTERS], axis=1)
+        """The counters named `HEALTH` of each stream since its state began, (n, len(HEALTH))."""
+        return np.stack([np.maximum(self.columns[name][codes], 0) for name in HEALTH], axis=1)
 
     def look(self, quiet: Quiet, clock: Int64, news: News) -> None:
         """Find silent streams; see `Silence.look`."""

@@ -16,7 +16,7 @@ from monitor.errors import SettingsError
 from monitor.ports.store import Commit, ModelRow
 from monitor.records.alerts import Alert, AlertState
 from monitor.store.sql import SqlStore, open_store
-from tests.store_rows import alert, state
+from tests.store_rows import alert, counts, state
 
 DAY = 1_700_000_000 * 10**9
 
@@ -37,7 +37,8 @@ def store(url: str) -> SqlStore:
 
 def fill(store: SqlStore, name: str, family: str = "machines", **more: Any) -> None:
     stream = store.open_streams("live", family, [name])[0]
-    store.commit(Commit("live", streams=[state(stream.id, b"", DAY)._replace(before=None, **more)]))
+    counted = counts(accepted=4, late=3, duplicate=2, future=1, gaps=2, out_of_range=3)
+    store.commit(Commit("live", streams=[state(stream.id, b"", DAY)._replace(counts=counted, **more)]))
 
 
 def of_kind(kind: str, stream: str = "m-1", state_: AlertState = AlertState.OPEN) -> Alert:
@@ -52,10 +53,10 @@ def run(url: str, *arguments: str) -> str:
 
 
 def test_what_each_stream_waits_for(store: SqlStore, url: str) -> None:
-    fill(store, "m-1", seen=812, rate=0.1, gaps=2, out_of_range=3)
-    fill(store, "m-2", seen=812)
-    fill(store, "m-3", seen=2000)
-    fill(store, "p-1", "pumps", seen=10)
+    fill(store, "m-1", training_readings=812, rate=0.1)
+    fill(store, "m-2", training_readings=812)
+    fill(store, "m-3", training_readings=2000)
+    fill(store, "p-1", "pumps", training_readings=10)
     shown = {row["name"]: row["readiness"] for row in json.loads(run(url, "list", "--json"))}
     assert shown == {
         "m-1": "waits for a model: 812 of 2,000 readings, about 3 h 18 min",
@@ -64,7 +65,7 @@ def test_what_each_stream_waits_for(store: SqlStore, url: str) -> None:
         "p-1": "waits for a model: 10 of 2,000 readings",
     }
     store.add_model(ModelRow(id="0123456789abcdef", family="machines", path="", manifest=""))
-    fill(store, "m-1", seen=-1)
+    fill(store, "m-1", has_model=True)
     shown = {row["name"]: row["readiness"] for row in json.loads(run(url, "list", "--json", "--family", "machines"))}
     assert (shown["m-1"], shown["m-3"]) == ("ready, model 0123456789ab", "waits to join model 0123456789ab")
 
@@ -80,9 +81,10 @@ def test_states_are_the_kinds_of_open_alerts(store: SqlStore, url: str) -> None:
 
 
 def test_one_stream(store: SqlStore, url: str) -> None:
-    fill(store, "m-1", seen=812, rate=0.1, gaps=2, out_of_range=3)
+    fill(store, "m-1", training_readings=812, rate=0.1)
     shown = json.loads(run(url, "show", "m-1", "--json"))
-    expected = {"gaps": 2, "out_of_range": 3, "late": 3, "duplicate": 2, "future": 1, "seen": 812, "needed": 2000}
+    expected = {"gaps": 2, "out_of_range": 3, "late": 3, "duplicate": 2, "future": 1, "needed": 2000}
+    expected["training_readings"] = 812
     assert {name: shown[name] for name in expected} == expected
     assert (shown["last_time"], shown["eta_s"], shown["ready"]) == ("2023-11-14T22:13:20Z", 11_880.0, False)
     assert shown["lateness_s"] > 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import FencedError, StoreError
-from monitor.ports.store import Commit, StreamState
+from monitor.ports.store import Commit
 from monitor.store import checkpoints
 from monitor.store import sqlite as sqlite_backend
 from monitor.store.queries import open_reader
@@ -195,10 +195,3 @@ def _fill(disk: Path) -> None:
     store.commit(commit)
     assert store.take("live", [TOPIC])[TOPIC].next_offset == 7
     store.close()
-
-
-def test_stream_state_has_the_columns_that_are_saved() -> None:
-    """The backends write the fields by their order: neither may change without the other."""
-    from monitor.store.postgres import _UPDATE_STREAMS
-
-    assert f"new({', '.join(StreamState._fields)})" in _UPDATE_STREAMS.replace(",\n ", ", ")

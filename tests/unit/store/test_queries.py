@@ -21,7 +21,7 @@ from monitor.store.migrations import head, upgrade
 from monitor.store.outbox import open_outbox
 from monitor.store.queries import Reader, open_reader
 from monitor.store.sql import SqlStore, open_store
-from tests.store_rows import TOPIC, alert, block, evidence, full, resolved, scores, state, transition
+from tests.store_rows import TOPIC, alert, block, evidence, full, resolved, scores, transition
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -153,9 +153,8 @@ def test_streams_runs_models_and_dead_letters(store: SqlStore, reader: Reader) -
     store.commit(Commit(run="live", dead=[letter, replace(letter, offset=4), replace(letter, offset=5, reason="key")]))
     assert reader.dead_letter_counts("live") == {"json": 2, "key": 1}
     store.open_streams("again", "machines", ["m-2"])
-    (stream,) = reader.list_streams("live", "machines")
-    saved = state(stream.id, b"")
-    assert (stream.name, stream.last_time, stream.accepted) == ("m-1", saved.last_time, saved.accepted)
+    (report,) = reader.stream_reports("live", family="machines")
+    assert (report.name, report.last_time, report.counts["accepted"]) == ("m-1", 5, 4)
     assert [(run.run, run.streams, run.alerts) for run in reader.list_runs()] == [("again", 1, 0), ("live", 1, 1)]
     for id_ in ("a", "b"):
         store.add_model(ModelRow(id=id_, family="machines", path=id_, manifest="{}"))

@@ -14,10 +14,11 @@ from monitor.config.families import Family
 from monitor.config.settings import parse
 from monitor.errors import SettingsError
 from monitor.notify.payload import payload
-from monitor.pipeline.family import COUNTERS, Outcome, Pipeline
+from monitor.pipeline.family import Outcome, Pipeline
 from monitor.pipeline.health.silence import Quiet
 from monitor.records.alerts import Severity, alert_id
 from monitor.records.batches import Readings
+from monitor.records.counters import COUNTERS
 from monitor.records.streams import StreamIndex
 
 S = 10**9

@@ -9,9 +9,9 @@ from monitor import bootstrap
 from monitor.config.families import Family
 from monitor.config.settings import parse
 from monitor.errors import SettingsError
-from monitor.pipeline.alignment.aligner import COUNTERS
 from monitor.pipeline.windowing.beats.windower import AFTER, BEFORE, BeatWindower
 from monitor.records.batches import Float64, Readings
+from monitor.records.counters import GRID
 from tests.ecg import LENGTH, find, gridded, lead, matched, times, with_noise
 
 RATE = 250.0
@@ -193,8 +193,8 @@ def test_beats_on_a_grid_of_360_hz_are_those_without_one() -> None:
         pipeline.index.intern(["patient"])
         ends.append(pipeline.process(readings).scores.end)
 
-    assert pipeline.counters(none[:1])[0, COUNTERS.index("duplicate")] == 1
-    assert pipeline.counters(none[:1])[0, COUNTERS.index("imputed")] == 0
+    assert pipeline.counters(none[:1])[0, GRID.index("duplicate")] == 1
+    assert pipeline.counters(none[:1])[0, GRID.index("imputed")] == 0
     assert len(ends[0]) > 20
     assert np.abs(ends[0] - ends[1]).max() <= 2 * interval
 
