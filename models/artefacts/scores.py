@@ -1,4 +1,12 @@
-"""What normal scores look like: the clean mode of the held-out windows' scores."""
+"""What normal scores look like: the clean mode of the held-out windows' scores.
+
+Faults that hide in the history, far above the clean mode, are left out:
+
+>>> scores = np.concatenate([np.linspace(0.9, 1.1, 95), np.full(5, 40.0)]).astype(np.float32)
+>>> summary = ScoreSummary.of(scores)
+>>> (summary.count, summary.total), round(summary.limit(n_std=3), 2)
+((95, 100), 1.18)
+"""
 
 from __future__ import annotations
 

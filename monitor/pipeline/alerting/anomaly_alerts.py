@@ -7,6 +7,22 @@ data, so the same readings give the same alerts in every process.
 
 Most streams are quiet most of the time: they are recognised with array operations, and only the windows of the
 others are walked through one by one.
+
+One stream, six windows of 10 ns; 2 anomalies of 3 windows open an alert, 2 normal windows resolve it:
+
+>>> rule = Alerts(open_count=2, open_of=3, resolve_below=0.9, resolve_after=2, critical=3.0)
+>>> index = StreamIndex()
+>>> index.intern(["m-1"]).tolist()
+[0]
+>>> alerter, changes = Alerter("live", "machines", index, rule), Changes()
+>>> alerter.columns.grow(1)
+>>> end, ratio = np.arange(10, 70, 10), np.array([0.5, 1.2, 1.5, 3.2, 0.5, 0.4], np.float32)
+>>> none = np.zeros(6, np.int32)
+>>> windows = Windows(none, end - 10, end, np.zeros((6, 1, 1), np.float32), np.zeros(6, np.float32))
+>>> alerter.step(windows, ratio, np.arange(6), changes).tolist()
+[False, False, True, True, True, True]
+>>> [(change.at, change.state.value, change.severity.value) for change, _ in changes.transitions]
+[(30, 'open', 'warning'), (40, 'open', 'critical'), (60, 'resolved', 'critical')]
 """
 
 from __future__ import annotations

@@ -13,6 +13,18 @@ Every decision depends only on the order in which a stream's readings arrived, n
   stream's windows. A NaN cell takes the channel's last value and marks its slot as filled.
 
 Without an interval there is no grid: the slot is the time itself, nothing waits and nothing is filled.
+
+One stream on a grid of 10 ns. The second reading of slot 2 is a duplicate; slot 3 is filled in when slot 4 comes:
+
+>>> aligner = Aligner(width=1, grid=Grid(interval=10, lateness=1, max_gap=3))
+>>> aligner.columns.grow(1)
+>>> time, value = np.array([10, 21, 19, 40, 52]), np.array([[1.0], [2.0], [9.0], [4.0], [5.0]], np.float32)
+>>> one = np.zeros(5, np.int32)
+>>> ready = aligner.add(Readings(one, time, value, partition=one, offset=np.arange(5)))
+>>> ready.slot.tolist(), ready.values[:, 0].tolist(), ready.imputed.tolist()
+([1, 2, 3, 4, 5], [1.0, 2.0, 3.0, 4.0, 5.0], [False, False, True, False, False])
+>>> {name: int(aligner.columns[name][0]) for name in GRID}
+{'accepted': 4, 'late': 0, 'duplicate': 1, 'future': 0, 'imputed': 1}
 """
 
 from __future__ import annotations

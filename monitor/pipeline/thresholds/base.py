@@ -16,7 +16,10 @@ FLOOR = (
 
 
 class Threshold(Protocol):
-    """Limits for all streams of a family; every array has one entry per stream or window given."""
+    """Limits for all streams of a family; every array has one entry per stream or window given.
+
+    Limits are in the unit of the score. A window is judged first, by the limit of its bucket, and learned from after.
+    """
 
     columns: Columns
 

@@ -7,6 +7,20 @@ is how a spike that leaves the window ruins such formulas.
 
 The training scores count until the history holds as many scores as they did, `SEED_MOST` at most. With fewer than
 `FEWEST` scores there is no limit (NaN).
+
+The limit is constant within a bucket, here of 100 windows; the scores learned in one count from the next one on:
+
+>>> stream = np.array([0], np.int32)
+>>> threshold = RollingThreshold(n_std=3, history=2400, by_time=False)
+>>> threshold.columns.grow(1)
+>>> threshold.seed(stream, mean=np.array([1.0]), std=np.array([0.5]), count=np.array([100]))
+>>> threshold.limits(stream, bucket=np.array([0]))
+array([2.5])
+>>> threshold.learn(np.repeat(stream, 100), score=np.tile([1.0, 3.0], 50))
+>>> threshold.limits(stream, bucket=np.array([0]))
+array([2.5])
+>>> threshold.limits(stream, bucket=np.array([1]))  # mean 2, standard deviation 1
+array([5.])
 """
 
 from __future__ import annotations

@@ -1,4 +1,14 @@
-"""The classic limit: mean + n_std standard deviations of the training scores, for ever."""
+"""The classic limit: mean + n_std standard deviations of the training scores, for ever.
+
+>>> stream = np.array([0], np.int32)
+>>> threshold = StaticThreshold(n_std=3)
+>>> threshold.columns.grow(1)
+>>> threshold.limits(stream, bucket=np.array([0]))  # not known before training
+array([nan])
+>>> threshold.seed(stream, mean=np.array([1.0]), std=np.array([0.5]), count=np.array([200]))
+>>> threshold.limits(stream, bucket=np.array([0]))
+array([2.5])
+"""
 
 from __future__ import annotations
 
@@ -25,7 +35,7 @@ class StaticThreshold:
         return np.asarray(self.columns["limit"][stream])
 
     def learn(self, stream: Int32, score: Float64) -> None:
-        """Nothing: that is the point."""
+        """No-op: a static limit does not adapt."""
 
     def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
         """Fix the limit."""

@@ -1,7 +1,17 @@
 """Gridded readings to windows: ring buffers for all streams in one array, no loop over streams.
 
-Sliding and tumbling windows end on slots that are whole multiples of `hop`, counted from
-1970, so a replay that starts anywhere cuts the same windows; without a grid, `hop` counts from the stream's beginning.
+A window ends in the slot before a whole multiple of `hop`, counted from 1970, so a replay that starts anywhere cuts the
+same windows; without a grid, `hop` counts from the stream's beginning.
+
+Windows of three slots of 10 ns, one every two slots:
+
+>>> windower = SlidingWindower(Shape(length=3, hop=2, channels=1, width=1), Grid(interval=10))
+>>> windower.grow(1)
+>>> slot, no = np.arange(1, 8), np.zeros(7, bool)
+>>> values = slot.astype(np.float32)[:, None]
+>>> windows = windower.add(Gridded(np.zeros(7, np.int32), slot, values, imputed=no, restart=no))
+>>> windows.end.tolist(), windows.values[:, :, 0].tolist()
+([30, 50, 70], [[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [5.0, 6.0, 7.0]])
 """
 
 from __future__ import annotations

@@ -1,4 +1,15 @@
-"""JSON messages of one reading each, and arrays of them."""
+"""JSON messages of one reading each, and arrays of them.
+
+>>> settings = {"topic": "plant", "channels": ["celsius"], "interval": "1s", "window": {"length": 60}}
+>>> family, index = Family.model_validate(settings), StreamIndex()
+>>> bodies = [b'{"time": "1970-01-01T00:00:01Z", "celsius": 21.5}', b'{"time": "yesterday", "celsius": 22}']
+>>> partition, offset = np.zeros(2, np.int32), np.array([7, 8])
+>>> readings, dead = JsonDecoder(family, index).decode(Records("plant", [b"m-1"] * 2, bodies, partition, offset))
+>>> index.name(readings.stream[0]), readings.time.tolist(), readings.values.tolist()
+('m-1', [1000000000], [[21.5]])
+>>> [(letter.offset, letter.reason) for letter in dead]
+[(8, 'bad-time')]
+"""
 
 from __future__ import annotations
 
