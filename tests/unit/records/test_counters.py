@@ -45,11 +45,11 @@ for store in (MemoryStore(), open_store(url)):
     index = StreamIndex()
     index.intern(["m-1"])
     streams = Streams(Pipeline("machines", family, index, StaticThreshold(3.0), "live"))
-    streams.strangers(readings)
-    streams.open(readings, store, "live")
+    streams.has_unloaded(readings)
+    streams.load(readings, store, "live")
     streams.pipeline.process(readings)
     streams.pipeline._health.columns["made_up"][0] = 5
-    streams.seen(readings)
+    streams.track(readings)
     store.commit(Commit("live", streams=streams.changes()))
     found = store.open_streams("live", "machines", ["m-1"])[0].counts
     found = {name: count for name, count in zip(counters.COUNTERS, found, strict=True) if count}
