@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from monitor.sources.formats.registry import Registry
     from monitor.store.queries import Reader
     from monitor.training.fit import Summary, Trainable
+    from monitor.training.model_library import ModelLibrary
     from monitor.training.model_manager import Champions
     from monitor.worker.commit_builder import Announce
     from monitor.worker.runner import Runner
@@ -257,6 +258,13 @@ def load_detector(folder: Path) -> Scorer:
         raise ModelError(str(error)) from error
 
 
+def library(settings: Settings, store: Store) -> ModelLibrary:
+    """The models recorded in a store, with the folder of the settings."""
+    from monitor.training.model_library import ModelLibrary
+
+    return ModelLibrary(store.registry, settings.models, load_detector)
+
+
 @contextmanager
 def worker(
     settings: Settings, config: Path | None = None, *, until_end: bool = False, replay: Replay | None = None
@@ -289,7 +297,7 @@ def worker(
             notifying.start()
             stack.callback(notifying.stop)
         train = None if config is None else partial(subprocesses.start, config, stack)
-        champions = Champions(results, run, load_detector, summary, train)
+        champions = Champions(results, library(settings, results), run, summary, train)
         models = champions if replay is None else Pinned(champions)
         connect = partial(kafka_source, settings) if replay is None else replay.connect
         options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end)

@@ -32,12 +32,16 @@ def run(
     with stopping() as stop, bootstrap.worker(settings, config, until_end=until_end) as (runner, champions):
         totals = runner.run(stop.is_set)
     if as_json:
-        typer.echo(json.dumps({**asdict(totals), "failed_trainings": champions.failed}))
+        refused = {family: model.error for family, model in champions.refused.items()}
+        typer.echo(json.dumps({**asdict(totals), "failed_trainings": champions.failed, "refused_models": refused}))
     else:
         failed = ", ".join(f"{family} (exit code {code})" for family, code in champions.failed.items())
-        print_totals("Watched", totals, {"failed trainings": failed} if failed else {})
-    if until_end and champions.failed:
-        raise ModelError("\n".join(_no_model(config, family, code) for family, code in champions.failed.items()))
+        notes = {"failed trainings": failed, "refused models": ", ".join(champions.refused)}
+        print_totals("Watched", totals, {name: text for name, text in notes.items() if text})
+    problems = [_no_model(config, family, code) for family, code in champions.failed.items()]
+    problems += [f"families.{family} goes on without it: {model.error}" for family, model in champions.refused.items()]
+    if until_end and problems:
+        raise ModelError("\n".join(problems))
 
 
 def _no_model(config: Path, family: str, code: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +15,13 @@ from monitor import bootstrap
 from monitor.cli.parameters.times import time_option
 from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError
-from monitor.ports.store import ModelRow, Store
+from monitor.ports.models import ModelRow
+from monitor.ports.store import Store
 from monitor.records.batches import LIVE
 from monitor.training import fit
+from monitor.training.train_family import train_family
+
+PACKED_AT_ONCE = 20  # streams in one transaction: few, as workers wait for its end
 
 
 def train(
@@ -40,27 +45,41 @@ def train(
     try:
         for name in names:
             if start is None and end is None:
-                after = fit.span(settings.families[name])
-                history: Iterable[fit.Named] = fit.first(store.history(run, name), after)
+                model = _train_on_kept(settings, name, run, store)
             else:
                 history = _kafka_history(settings, name, time_option(start, "--from"), time_option(end, "--to"))
-            model = train_family(settings, name, history, store)
-            _report(model, quiet=quiet, as_json=as_json)
+                model = _train(settings, name, history, store)
+            folder = bootstrap.library(settings, store).folder(model)
+            _report(model, folder.resolve(), quiet=quiet, as_json=as_json)
     finally:
         store.close()
 
 
-def train_family(settings: Settings, name: str, history: Iterable[fit.Named], store: Store) -> ModelRow:
-    """Fit, save and promote the model of one family."""
+def _train(settings: Settings, name: str, history: Iterable[fit.Named], store: Store) -> ModelRow:
     import models
 
-    family = settings.families[name]
+    family, library = settings.families[name], bootstrap.library(settings, store)
     try:
-        detector, profiles = fit.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
-        model = fit.save(settings.models, name, detector, profiles)
+        return train_family(library, name, family, history, lambda: bootstrap.detector(family), bootstrap.summary)
     except models.ModelsError as error:
         raise ModelError(f"families.{name}: {error}") from error
-    store.add_model(model)
+
+
+def _train_on_kept(settings: Settings, name: str, run: str, store: Store) -> ModelRow:
+    """Train on what the store has kept, and pack it for the next time."""
+    family, ids = settings.families[name], set[int]()
+
+    def history() -> Iterator[fit.Named]:
+        for stream, block in fit.first(store.history(run, name), family):
+            ids.add(block.id)
+            yield stream, block
+
+    model = _train(settings, name, history(), store)
+    kept = sorted(ids)
+    for i in range(0, len(kept), PACKED_AT_ONCE):
+        began = time.monotonic()
+        store.pack_history(kept[i : i + PACKED_AT_ONCE], fit.span(family))
+        time.sleep(time.monotonic() - began)  # for the workers: they commit in between
     return model
 
 
@@ -74,8 +93,8 @@ def _kafka_history(settings: Settings, name: str, start: int | None, end: int | 
         source.close()
 
 
-def _report(model: ModelRow, *, quiet: bool, as_json: bool) -> None:
+def _report(model: ModelRow, folder: Path, *, quiet: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"family": model.family, "id": model.id, "path": model.path}))
+        typer.echo(json.dumps({"family": model.family, "id": model.id, "path": str(folder)}))
     elif not quiet:
-        Console().print(f"{model.family}: model {model.id[:16]} is champion, saved in {model.path}", soft_wrap=True)
+        Console().print(f"{model.family}: model {model.id[:16]} is champion, saved in {folder}", soft_wrap=True)

@@ -16,7 +16,7 @@ from monitor.demo.audit import Audit
 from monitor.demo.findings import Comparison, compare
 from monitor.demo.folder import write_config
 from monitor.demo.plants import ECG, TEMPERATURE, Plants
-from monitor.ports.store import ModelRow
+from monitor.ports.models import ModelRow
 from monitor.records.alerts import Alert, Evidence
 from monitor.records.batches import LIVE
 from monitor.records.totals import Totals

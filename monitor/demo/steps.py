@@ -10,12 +10,14 @@ from monitor import bootstrap
 from monitor.config.settings import Settings
 from monitor.demo.audit import Audit
 from monitor.errors import MonitorError
-from monitor.ports.store import ModelRow, Store
+from monitor.ports.models import ModelRow
+from monitor.ports.store import Store
 from monitor.records.totals import Totals
 from monitor.replay.bounded_run import Replay
 from monitor.simulator.plant import Batch
 from monitor.simulator.publish import Pace, publish
 from monitor.training import fit
+from monitor.training.train_family import train_family
 
 MAX_LAG = 5000  # messages of a partition; the embedded broker keeps far more
 STALLED_S = 60.0  # without progress, before the demo gives up
@@ -52,10 +54,8 @@ def train(settings: Settings, name: str, store: Store) -> ModelRow:
         history = list(fit.gridded(pipeline, source))
     finally:
         source.close()
-    detector, profiles = fit.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
-    model = fit.save(settings.models, name, detector, profiles)
-    store.add_model(model)
-    return model
+    library = bootstrap.library(settings, store)
+    return train_family(library, name, family, history, lambda: bootstrap.detector(family), bootstrap.summary)
 
 
 def watch(settings: Settings, simulator: Publishing, expected: int, look: Callable[[Totals], None]) -> Totals:

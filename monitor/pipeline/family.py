@@ -28,6 +28,7 @@ from monitor.records.counters import GRID
 from monitor.records.late import Late
 from monitor.records.streams import StreamIndex
 
+EVERYTHING = 2**62  # readings
 CELLS = 2**23  # numbers in the windows of one batch
 
 
@@ -61,6 +62,7 @@ class Pipeline:
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
         self._profiles = recipe.detector.profiles
         self._after = family.train_after
+        self.keeps = EVERYTHING  # readings to collect of a stream without a model; a worker needs no more than train on
         grid = (*self._shape.window, self._grid.interval, self._grid.lateness, self._grid.max_gap)
         cut = signature(grid, self._shape.hop, family.window.kind, family.window.rate)
         sections = {
@@ -104,6 +106,13 @@ class Pipeline:
     def enrol(self, code: int, profile: Profile) -> None:
         """Score this stream with the family's model from now on."""
         self.recipe.enrol(code, profile)
+
+    def collect_again(self, names: Sequence[str]) -> list[str]:
+        """Those of these streams of which enough readings were kept to train on: collect others from now on."""
+        codes = [self.index.codes[name] for name in names]
+        full = self._profiles.columns["seen"][codes] >= self._after
+        self._profiles.columns["seen"][np.array(codes, np.int64)[full]] = 0
+        return [name for name, done in zip(names, full.tolist(), strict=True) if done]
 
     def load(self, codes: Int32, states: Sequence[bytes | None]) -> set[str]:
         """Resume streams from their saved states (None = new); returns the parts whose settings have changed."""
@@ -204,18 +213,21 @@ class Pipeline:
         )
 
     def _collect(self, gridded: Gridded) -> tuple[list[tuple[int, HistoryBlock]], list[int]]:
-        """Readings of streams that have no model yet, kept to train on."""
+        """Readings of streams that have no model yet, kept to train on: at most `keeps` of each."""
         first = firsts(gridded.stream)
         streams = gridded.stream[first]
         new = np.flatnonzero(self._profiles.columns["model"][streams] == b"")
         ends = np.append(first[1:], len(gridded))
+        seen = self._profiles.columns["seen"]
         blocks, ready = [], []
         for i in new.tolist():
-            code, part = int(streams[i]), slice(first[i], ends[i])
-            times = self._grid.times(gridded.slot[part])
-            blocks.append((code, HistoryBlock(-1, times, gridded.values[part])))
-            self._profiles.columns["seen"][code] += len(times)
-            if self._profiles.columns["seen"][code] >= self._after:
+            code = int(streams[i])
+            part = slice(first[i], min(ends[i], first[i] + self.keeps - seen[code]))
+            if part.start < part.stop:
+                times = self._grid.times(gridded.slot[part])
+                blocks.append((code, HistoryBlock(-1, times, gridded.values[part])))
+                seen[code] += len(times)
+            if seen[code] >= self._after:
                 ready.append(code)
         return blocks, ready
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from monitor.ports.models import ModelRegistry
 from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.records.batches import DeadLetter, Float32, Gap, Int64, Scores, TopicPartition
 from monitor.records.counters import NONE, Counts
@@ -93,6 +94,11 @@ class Commit:
 class Store(Protocol):
     """Where everything is kept. One thread per instance; each worker has its own."""
 
+    @property
+    def registry(self) -> ModelRegistry:
+        """The models recorded in it."""
+        ...
+
     def start_run(self, run: str, *, replace: bool = False) -> None:
         """Make sure that nothing is stored of a replay's name; `replace` deletes what there is.
 
@@ -135,27 +141,16 @@ class Store(Protocol):
         ...
 
     def drop_history(self, stream_ids: Sequence[int]) -> None:
-        """Forget the training blocks of these streams; called when they have a model."""
+        """Forget the training blocks of these streams; called where they are no use, so that others are collected."""
         ...
 
-    def add_model(self, model: ModelRow) -> None:
-        """Record a trained model and make it the family's champion; the one before is retired."""
-        ...
+    def pack_history(self, stream_ids: Sequence[int], most: int) -> None:
+        """Keep of each of these streams the oldest `most` readings, in one block; called when a model has used them.
 
-    def champion(self, family: str) -> ModelRow | None:
-        """The model that scores this family now, or None before the first training."""
+        Works in small transactions, beside workers that commit: blocks that arrive meanwhile stay as they are.
+        """
         ...
 
     def close(self) -> None:
         """Give connections back. May be called twice."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRow:
-    """A trained model: `id` is the sha256 of its weights, `path` its artefact folder, `manifest` JSON text."""
-
-    id: str
-    family: str
-    path: str
-    manifest: str

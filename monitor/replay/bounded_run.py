@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as changed
+from typing import Protocol
 
 from monitor.errors import ModelError, SettingsError
 from monitor.pipeline.family import Pipeline
 from monitor.ports.source import Assignments, Source
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE, Poll
+from monitor.training.model_manager import Refused
 from monitor.worker.model_provider import Models
 
 Connect = Callable[[Mapping[str, Pipeline], Assignments], Source]
@@ -42,11 +44,20 @@ def begin(store: Store, run: str, families: Iterable[str], *, replace: bool = Fa
     if not run.strip() or run.strip().casefold() == LIVE:
         raise SettingsError(f"--name {run!r}: a replay needs a name of its own, which is neither empty nor {LIVE!r}")
     for family in families:
-        if store.champion(family) is None:
+        if store.registry.champion(family) is None:
             raise ModelError(
                 f"family {family} has no model yet; run `watchkeeper train CONFIG --family {family}` first"
             )
     store.start_run(run, replace=replace)
+
+
+class Loading(Models, Protocol):
+    """Models, and those that could not be loaded."""
+
+    @property
+    def refused(self) -> Mapping[str, Refused]:
+        """By family."""
+        ...
 
 
 class Pinned:
@@ -54,15 +65,17 @@ class Pinned:
 
     holding = False
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Loading) -> None:
         self._models = models
         self._fetched = False
 
     def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
-        """Fetch the models, the first time."""
+        """Fetch the models, the first time. Raises ModelError where one cannot be loaded."""
         if not self._fetched:
             self._fetched = True
             self._models.refresh(pipelines)
+            if self._models.refused:
+                raise ModelError("\n".join(refused.error for refused in self._models.refused.values()))
 
     def trains(self, family: str) -> bool:
         """Never."""

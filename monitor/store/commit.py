@@ -12,10 +12,10 @@ import numpy as np
 from sqlalchemy import Connection, Table, select
 
 from monitor.errors import FencedError, StoreError
-from monitor.ports.store import Commit, HistoryBlock, ScoreBlock
+from monitor.ports.store import Commit, ScoreBlock
 from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.records.batches import DeadLetter, Gap, Scores
-from monitor.store import evidence_facts, late, rollups, schema
+from monitor.store import evidence_facts, history, late, rollups, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
 
@@ -38,7 +38,7 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
             f"streams of run {commit.run} were written by another worker: their readings come through several "
             "partitions; nothing was written, this worker has to step down; make producers partition by stream"
         )
-    _insert(connection, schema.history, (_history_row(block) for block in commit.history if len(block.time)))
+    _insert(connection, schema.history, (history.row_of(block) for block in commit.history if len(block.time)))
     _upsert_alerts(connection, commit.alerts)
     _insert(connection, schema.transitions, map(_transition_row, commit.transitions))
     _insert(connection, schema.evidence, map(_evidence_row, commit.evidence))
@@ -84,7 +84,7 @@ def _model_ref(connection: Connection, model: str, refs: dict[str, int]) -> int 
     if model not in refs:
         found = connection.execute(select(schema.models.c.ref).where(schema.models.c.id == model).limit(1)).scalar()
         if found is None:
-            raise StoreError(f"model {model[:12]} scored windows but is not recorded; add_model comes first")
+            raise StoreError(f"model {model[:12]} scored windows but is not in the registry; add it first")
         refs[model] = found
     return refs[model]
 
@@ -136,13 +136,6 @@ def _evidence_row(evidence: Evidence) -> Row:
         "reconstruction": None if expected is None else expected.astype("<f4").tobytes(),
         "contribution": evidence.contribution.astype("<f4").tobytes(),
         "facts": evidence_facts.to_text(evidence),
-    }  # fmt: skip
-
-
-def _history_row(block: HistoryBlock) -> Row:
-    return {
-        "stream_id": block.id, "first_ns": int(block.time[0]), "width": block.values.shape[1],
-        "times": block.time.astype("<i8").tobytes(), "readings": block.values.astype("<f4").tobytes(),
     }  # fmt: skip
 
 

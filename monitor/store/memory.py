@@ -11,12 +11,14 @@ import numpy as np
 
 from monitor.config.changes import differences
 from monitor.errors import FencedError, StoreError
-from monitor.ports.store import Commit, HistoryBlock, ModelRow, OpenedStream, Position, StreamState
+from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position, StreamState
 from monitor.records.alerts import Alert, Delivery, Evidence, Transition
 from monitor.records.batches import LIVE, DeadLetter, Gap, Scores, TopicPartition
 from monitor.records.counters import readings
 from monitor.records.late import LATE_KEPT, LateReading
 from monitor.records.score_summaries import Rollup
+from monitor.store.history import merged
+from monitor.store.memory_registry import MemoryModelRegistry
 
 StreamKey = tuple[str, str, str]  # run, family, name
 
@@ -55,8 +57,7 @@ class MemoryStore:
         self.gaps: list[tuple[str, Gap]] = []  # with their run
         self.late: dict[tuple[str, str], list[LateReading]] = {}  # by run and family, in order of arrival
         self.settings: dict[tuple[str, str], list[str]] = {}  # JSON, oldest first, by run and family
-        self.models: list[ModelRow] = []
-        self._champions: dict[str, ModelRow] = {}
+        self.registry = MemoryModelRegistry()
         self._last_id = 0
 
     def start_run(self, run: str, *, replace: bool = False) -> None:
@@ -155,10 +156,10 @@ class MemoryStore:
         for stream in commit.streams:
             if stream.before not in (None, readings(self._opened(stream.id).counts)):
                 raise FencedError(f"stream {stream.id} of run {commit.run} was written by another worker")
-        known = {"", *(model.id for model in self.models)}
+        known = {"", *(id_ for _, id_ in self.registry.models)}
         for block in commit.scores:
             if block.model not in known:
-                raise StoreError(f"model {block.model[:12]} scored windows but is not recorded; add_model comes first")
+                raise StoreError(f"model {block.model[:12]} scored windows but is not in the registry; add it first")
             keys = zip(block.stream_id.tolist(), block.scores.end.tolist(), strict=True)
             if any(key in self.scores for key in keys):
                 raise StoreError("a window is scored already")
@@ -197,16 +198,11 @@ class MemoryStore:
             for id_ in stream_ids:
                 self.blocks.pop(id_, None)
 
-    def add_model(self, model: ModelRow) -> None:
-        """Record a model and make it the champion; see `Store`."""
+    def pack_history(self, stream_ids: Sequence[int], most: int) -> None:
+        """Keep the oldest `most` readings of each of these streams, in one block; see `Store`."""
         with self.lock:
-            self.models = [old for old in self.models if (old.family, old.id) != (model.family, model.id)]
-            self.models.append(model)
-            self._champions[model.family] = model
-
-    def champion(self, family: str) -> ModelRow | None:
-        """The model that scores this family now; see `Store`."""
-        return self._champions.get(family)
+            for id_ in self.blocks.keys() & set(stream_ids):
+                self.blocks[id_] = merged(sorted(self.blocks[id_], key=lambda block: int(block.time[0])), most)
 
     def close(self) -> None:
         """Nothing to give back."""

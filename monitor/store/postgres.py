@@ -147,7 +147,7 @@ def copy_rows(block: ScoreBlock, model: int | None) -> bytes:
     fields: list[tuple[str, NDArray[Any]]] = [
         (">i8", block.stream_id), (">i8", s.end), (">i8", s.start),
         (">f4", s.score), (">f4", s.limit), (">f4", s.ratio), (">f4", s.imputed),
-        (">i2", s.state), (">i2", np.full(len(s), -1 if model is None else model, np.int16)),
+        (">i2", s.state), (">i4", np.full(len(s), -1 if model is None else model, np.int32)),
     ]  # fmt: skip
     null = np.zeros((len(s), len(fields)), dtype=bool)
     null[:, 3:6] = np.isnan(np.stack([s.score, s.limit, s.ratio], axis=1))

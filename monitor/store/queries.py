@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from monitor.errors import SettingsError, StoreError
-from monitor.ports.store import ModelRow
+from monitor.ports.models import ModelRow
 from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition
 from monitor.records.batches import NEVER, Float32, Scores
 from monitor.records.score_summaries import Rollup

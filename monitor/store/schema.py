@@ -63,9 +63,9 @@ models = Table(
     "models",
     metadata,
     Column("ref", Integer, primary_key=True),  # what a score row carries instead of 64 characters
-    Column("id", Text, nullable=False),  # sha256 of the weights
+    Column("id", Text, nullable=False),  # sha256 of the packed artefact; of the weights where `path` is not ""
     Column("family", Text, nullable=False),
-    Column("path", Text, nullable=False),
+    Column("path", Text, nullable=False),  # "", or an absolute path that an earlier version recorded
     Column("manifest", Text, nullable=False),
     Column("state", Text, nullable=False),  # candidate, champion, retired
     Column("created", BigInteger, nullable=False),  # wall clock
@@ -77,6 +77,26 @@ Index(
     unique=True,
     sqlite_where=text("state = 'champion'"),
     postgresql_where=text("state = 'champion'"),
+)
+
+# Packed artefacts that are small enough for SQL; others are only in the shared folder `models` of the settings.
+model_bodies = Table(
+    "model_bodies",
+    metadata,
+    Column("model", Integer, ForeignKey("models.ref", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Append-only: what became of each model, when and why.
+model_changes = Table(
+    "model_changes",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("model", Integer, ForeignKey("models.ref", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),  # wall clock
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "model"),
 )
 
 # No foreign keys here: the fence already says who may write, and a check per row costs a fifth of the insert.
@@ -91,7 +111,7 @@ scores = Table(
     Column("ratio", REAL),
     Column("imputed", REAL, nullable=False),
     Column("state", SmallInteger, nullable=False),
-    Column("model", SmallInteger),  # models.ref, NULL for the bootstrap detector
+    Column("model", Integer().with_variant(SmallInteger(), "sqlite")),  # models.ref, NULL for the bootstrap detector
     PrimaryKeyConstraint("stream_id", "end_ns"),
     sqlite_with_rowid=False,  # one B-tree instead of a table and an index that repeats its key
 )
@@ -118,7 +138,7 @@ history = Table(
     Column("stream_id", BigInteger, ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
     Column("first_ns", BigInteger, nullable=False),
     Column("width", Integer, nullable=False),
-    Column("times", LargeBinary, nullable=False),  # int64 little-endian, (n,)
+    Column("times", LargeBinary, nullable=False),  # int64 little-endian, (n,); on a grid: the first one and the step
     Column("readings", LargeBinary, nullable=False),  # float32 little-endian, (n, width)
     Index(None, "stream_id", "first_ns"),
 )

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-from sqlalchemy import Connection, Row, collate, delete, select
+from sqlalchemy import Connection, collate, delete, select
 
 from monitor.errors import StoreError
-from monitor.ports.store import Commit, HistoryBlock, ModelRow, OpenedStream, Position
+from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
 from monitor.records.batches import LIVE, TopicPartition
-from monitor.store import changes, schema
+from monitor.store import changes, history, schema
 from monitor.store.commit import storable, write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
+from monitor.store.model_registry import SqlModelRegistry
 from monitor.store.open import open_database
 
 _NAMES_AT_ONCE = 10_000  # bounds the memory of a query, states included
@@ -32,6 +32,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._backend = database.backend
+        self.registry = SqlModelRegistry(database)
         self._model_refs: dict[str, int] = {}
         self._in_doubt: tuple[Commit, str] | None = None  # and its transaction, while COMMIT was not answered
 
@@ -146,7 +147,7 @@ class SqlStore:
             some = blocks.where(s.id.in_(streams[i : i + _STREAMS_AT_ONCE])).order_by(by_name, h.first_ns, h.id)
             with self._database.reading() as connection:
                 rows = connection.execute(some).all()
-            yield from map(_block, rows)
+            yield from ((row.name, history.block_of(row)) for row in rows)
 
     def drop_history(self, stream_ids: Sequence[int]) -> None:
         """Forget the training blocks of these streams; see `Store`."""
@@ -155,35 +156,15 @@ class SqlStore:
                 some = list(stream_ids[i : i + _NAMES_AT_ONCE])
                 connection.execute(delete(schema.history).where(schema.history.c.stream_id.in_(some)))
 
-    def add_model(self, model: ModelRow) -> None:
-        """Record a model and make it the champion; see `Store`. Adding a known one makes it champion again."""
-        m = schema.models.c
-        row = {"id": model.id, "family": model.family, "path": model.path, "manifest": model.manifest}
-        with self._database.writing() as connection:
-            champion = (m.family == model.family) & (m.state == "champion")
-            connection.execute(schema.models.update().where(champion).values(state="retired"))
-            insert = insert_into(connection, schema.models).values(**row, state="champion", created=time.time_ns())
-            newest = {"path": model.path, "manifest": model.manifest, "state": "champion"}
-            connection.execute(insert.on_conflict_do_update(index_elements=["family", "id"], set_=newest))
-
-    def champion(self, family: str) -> ModelRow | None:
-        """The model that scores this family now; see `Store`."""
-        m = schema.models.c
-        with self._database.reading() as connection:
-            row = connection.execute(
-                select(m.id, m.family, m.path, m.manifest).where(m.family == family, m.state == "champion")
-            ).one_or_none()
-        return None if row is None else ModelRow(id=row.id, family=row.family, path=row.path, manifest=row.manifest)
+    def pack_history(self, stream_ids: Sequence[int], most: int) -> None:
+        """Keep the oldest `most` readings of each of these streams, in one block; see `Store`."""
+        for i in range(0, len(stream_ids), _STREAMS_AT_ONCE):
+            with self._database.writing() as connection:
+                history.pack(connection, stream_ids[i : i + _STREAMS_AT_ONCE], most)
 
     def close(self) -> None:
         """Give connections back."""
         self._database.close()
-
-
-def _block(row: Row[tuple[object, ...]]) -> tuple[str, HistoryBlock]:
-    time_ = np.frombuffer(row.times, "<i8").astype(np.int64)
-    values = np.frombuffer(row.readings, "<f4").astype(np.float32).reshape(-1, row.width)
-    return row.name, HistoryBlock(row.stream_id, time_, values)
 
 
 _OF_A_RUN = (

@@ -1,30 +1,33 @@
-"""Which model scores a family: found in the store, loaded, and trained where there is none yet."""
+"""Which model scores a family: found in the registry, loaded, and trained where there is none yet."""
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import structlog
 
+from monitor.errors import ModelError
 from monitor.pipeline.family import Pipeline
+from monitor.ports.models import ModelRow
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import Store
 from monitor.training import fit
 from monitor.training.fit import Summarise
+from monitor.training.model_library import ModelLibrary
 
 log = structlog.get_logger()
 
-LOOK_S = 5.0  # how often the store is asked for another champion
-AGAIN_S = 300.0  # after a training that failed
-TELL_S = 15.0  # how often a training under way is logged
+LOOK_S = 5.0  # how often the registry is asked for another champion
+AGAIN_S = 300.0  # after a training, a model or an enrolment that failed
+LOG_S = 15.0  # how often a running training is logged
 
 
 class Job(Protocol):
-    """A training under way, as `subprocess.Popen` is one."""
+    """A running training, as `subprocess.Popen` is one."""
 
     def poll(self) -> int | None:
         """Exit code, or None while it is running."""
@@ -35,43 +38,79 @@ class Job(Protocol):
 class _Family:
     job: Job | None = None
     began: float = 0.0
-    tell: float = 0.0  # when to log next that it is under way
+    next_log: float = 0.0  # when to log again that it is running
     not_before: float = 0.0
     waiting: dict[str, int] = field(default_factory=dict)  # streams that asked for a model: name to store id
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A champion that could not be loaded: why, and when to try it again (monotonic)."""
+
+    model: str
+    error: str
+    again: float
+
+
 class Champions:
-    """Serves the runner with models. `start` begins to train a family from the history in the store."""
+    """Serves the runner with models. `start` begins to train a family from the history in the store.
+
+    A champion that cannot be loaded changes nothing: the family is scored as before, by its old model or by the
+    cold-start statistic. That is logged and noted in the model's life once, and tried again every few minutes.
+    """
 
     def __init__(
         self,
         store: Store,
+        library: ModelLibrary,
         run: str,
-        load: Callable[[Path], Scorer],
         summarise: Summarise,
         start: Callable[[str], Job] | None = None,
     ) -> None:
-        self._store, self._run, self._load, self._summarise, self._start = store, run, load, summarise, start
+        self._store, self._library, self._run, self._summarise, self._start = store, library, run, summarise, start
         self._families: dict[str, _Family] = {}
         self._look = 0.0
         self.holding = False
         self.failed: dict[str, int] = {}  # families without a model as training failed: the exit code of the last try
+        self.refused: dict[str, Refused] = {}  # by family
 
     def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
-        """Adopt what has been trained since, here or by another worker; at most every few seconds."""
+        """Adopt what has been promoted since, here or by another process; at most every few seconds."""
         finished = self._finished(pipelines)
         if not finished and time.monotonic() < self._look:
             return
         self._look = time.monotonic() + LOOK_S
         for name, pipeline in pipelines.items():
-            row = self._store.champion(name)
-            if row is not None and row.id != pipeline.model:
-                folder = Path(row.path)
-                profiles = fit.load_profiles(folder)
-                pipeline.adopt(row.id, self._load(folder / "detector"), profiles)
-                self.failed.pop(name, None)
-                self._forget(name, set(profiles))
-                log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
+            row = self._library.registry.champion(name)
+            if row is None or row.id == pipeline.model:
+                self.refused.pop(name, None)
+            elif not self._rests(row):
+                self._adopt(pipeline, row)
+
+    def _rests(self, row: ModelRow) -> bool:
+        """Whether this model was refused a short time ago."""
+        refused = self.refused.get(row.family)
+        return refused is not None and refused.model == row.id and time.monotonic() < refused.again
+
+    def _adopt(self, pipeline: Pipeline, row: ModelRow) -> None:
+        name = row.family
+        try:
+            scorer, profiles = self._library.load(row, pipeline.family)
+        except ModelError as error:
+            before = self.refused.get(name)
+            self.refused[name] = Refused(row.id, str(error), time.monotonic() + AGAIN_S)
+            if before is None or before.model != row.id:
+                scored_by = pipeline.model[:16] or "cold start"
+                log.error(  # noqa: TRY400 (the message says it all)
+                    "model_refused", family=name, model=row.id[:16], scored_by=scored_by, error=str(error)
+                )
+                self._library.registry.note(name, row.id, f"not loaded on {platform.node()}: {error}")
+            return
+        pipeline.adopt(row.id, scorer, profiles)
+        self.failed.pop(name, None)
+        self.refused.pop(name, None)
+        self._enrolled(pipeline, set(profiles))
+        log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
 
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
         """Train the family's first model, or profile these streams for the one it has."""
@@ -80,13 +119,21 @@ class Champions:
         if pipeline.scorer is not None:
             self._enrol(pipeline, pipeline.scorer, family)
         elif self._start is not None and self.trains(pipeline.name):
+            family.began = time.monotonic()
+            try:
+                family.job = self._start(pipeline.name)
+            except OSError as error:  # no memory, or no process is left for it
+                family.not_before = family.began + AGAIN_S
+                log.warning("training_not_started", family=pipeline.name, error=str(error), again_in_s=AGAIN_S)
+                return
             log.info("training_started", family=pipeline.name, streams=len(family.waiting))
-            family.job, family.began = self._start(pipeline.name), time.monotonic()
-            family.tell = family.began + TELL_S
+            family.next_log = family.began + LOG_S
             self.holding = pipeline.family.train.wait
 
     def trains(self, family: str) -> bool:
-        """See `monitor.worker.options.Models`; not for a while after a training that failed, nor in a replay."""
+        """See `monitor.worker.model_provider.Models`; not for a while after a training that failed, nor in a replay."""
+        if family in self.refused:  # it has a champion, which may serve other machines well
+            return False
         known = self._families.get(family)
         free = known is None or (known.job is None and time.monotonic() >= known.not_before)
         return self._start is not None and free
@@ -97,7 +144,7 @@ class Champions:
         for name, family in self._families.items():
             code = family.job.poll() if family.job is not None else None
             if code is None:
-                _tell(name, family)
+                _log_running(name, family)
                 continue
             ended, family.job = True, None
             if code:
@@ -114,30 +161,43 @@ class Champions:
         for name in family.waiting.keys() - pipeline.index.codes.keys():
             del family.waiting[name]  # its partition has left: another worker needs what was kept of it
         kept = self._store.history(self._run, pipeline.name, list(family.waiting.values()))
-        history = fit.first(kept, fit.span(pipeline.family))
-        profiles = fit.enrol(pipeline.family, history, scorer, self._summarise)
-        if len(profiles) < len(family.waiting):  # too few whole windows yet
+        history = fit.first(kept, pipeline.family)
+        try:
+            profiles = fit.enrol(pipeline.family, history, scorer, self._summarise)
+        except ModelError as error:
             family.not_before = time.monotonic() + AGAIN_S
+            log.warning("enrolment_failed", family=pipeline.name, error=str(error), again_in_s=AGAIN_S)
+            return
         for name, profile in profiles.items():
-            code = pipeline.index.codes.get(name)
-            if code is not None:
-                pipeline.enrol(code, profile)
+            pipeline.enrol(pipeline.index.codes[name], profile)
         log.info("streams_enrolled", family=pipeline.name, streams=len(profiles))
-        self._forget(pipeline.name, set(profiles))
+        self._enrolled(pipeline, set(profiles))
+        if family.waiting:  # too few whole windows in what was kept of them
+            family.not_before = time.monotonic() + AGAIN_S
+            self._collect_again(pipeline, family)
 
-    def _forget(self, name: str, enrolled: set[str]) -> None:
-        """The training blocks of enrolled streams have done their work."""
-        family = self._families.setdefault(name, _Family())
-        done = sorted(enrolled & family.waiting.keys())
+    def _enrolled(self, pipeline: Pipeline, names: set[str]) -> None:
+        """These streams have a model now; their readings are kept, in little space, for the next one."""
+        family = self._families.setdefault(pipeline.name, _Family())
+        done = sorted(names & family.waiting.keys())
         if done:
-            self._store.drop_history([family.waiting[stream] for stream in done])
+            self._store.pack_history([family.waiting[stream] for stream in done], fit.span(pipeline.family))
             for stream in done:
                 del family.waiting[stream]
 
+    def _collect_again(self, pipeline: Pipeline, family: _Family) -> None:
+        """What was kept of these streams is complete and of no use: drop it, and let them collect other readings."""
+        useless = pipeline.collect_again(sorted(family.waiting))
+        if useless:
+            self._store.drop_history([family.waiting[name] for name in useless])
+            log.warning("history_dropped", family=pipeline.name, streams=len(useless), reason="too few whole windows")
+        for name in useless:
+            del family.waiting[name]
 
-def _tell(name: str, family: _Family) -> None:
-    """Log now and then that a training is still under way."""
+
+def _log_running(name: str, family: _Family) -> None:
+    """Log now and then that a training is still running."""
     now = time.monotonic()
-    if family.job is not None and now >= family.tell:
-        family.tell = now + TELL_S
+    if family.job is not None and now >= family.next_log:
+        family.next_log = now + LOG_S
         log.info("training_running", family=name, seconds=round(now - family.began))

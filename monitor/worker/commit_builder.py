@@ -38,6 +38,8 @@ class CommitBuilder:
         self._size = 0
         self._summed: list[tuple[Int64, Scores]] = []  # (stream ids, scores) to roll up
         self._commit = Commit(run)
+        for pipeline in pipelines.values():
+            pipeline.keeps = pipeline.family.train_after
 
     @property
     def dirty(self) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from monitor.errors import FencedError, StoreError
+from monitor.errors import FencedError, ModelError, StoreError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
 from monitor.ports.source import Assignments, Source
@@ -28,11 +28,13 @@ from monitor.worker.model_provider import Models
 from monitor.worker.options import WorkerOptions
 from monitor.worker.pacing import CommitPacer
 from monitor.worker.poll_split import split
+from monitor.worker.scoring_retries import ScoringRetries
 from monitor.worker.waits import at_most, in_group
 
 log = structlog.get_logger()
 
 MODEL_WAIT_S = 0.2  # between looks whether a training has ended that reading waits for
+STOP_CHECK_S = 0.1  # between looks whether the worker is to stop, while it waits to resume
 
 
 class Runner:
@@ -59,6 +61,8 @@ class Runner:
         self._pacer = CommitPacer(self._builder, self._committer, options.commit_interval, clock)
         self._loading = False  # the state of a poll's streams is being loaded: none of it is processed yet
         self._rest: Poll | None = None  # of a poll that was split: processed in the next turn
+        self._scoring_retries = ScoringRetries()
+        self._resume_at: float | None = None  # after a model has failed
         self._stop: Callable[[], bool] = lambda: False
 
     @property
@@ -69,8 +73,8 @@ class Runner:
     def run(self, stop: Callable[[], bool] = lambda: False, watch: Callable[[Totals], None] | None = None) -> Totals:
         """Work until `stop`, or until the source has ended; everything processed is committed at return.
 
-        `watch` is called after every turn. Raises SourceError or StoreError when going on makes no sense, and
-        FencedError where the last commit was refused: the new owner of its partitions does that part again.
+        `watch` is called after every turn. Raises SourceError, StoreError or ModelError when going on makes no
+        sense, and FencedError where the last commit was refused: the new owner of its partitions does that part again.
         """
         self._stop = stop
         self._note_settings()
@@ -78,10 +82,11 @@ class Runner:
         source = self._connect(self)
         try:
             while not stop():
-                over = self._turn(source)
+                over = self._try_turn(source)
                 if self._committer.fenced:
                     source.close()
                     self._step_down()
+                    self._await_models()
                     source = self._connect(self)
                 elif over:
                     break
@@ -135,6 +140,33 @@ class Runner:
         self._builder.drop(partitions)
 
     # One turn
+
+    def _try_turn(self, source: Source) -> bool:
+        """A turn; when a model fails while scoring, step down, as nothing of that batch may be committed."""
+        try:
+            return self._turn(source)
+        except ModelError as error:
+            delay = self._scoring_retries.delay(time.monotonic()) if self._options.live else None
+            if delay is None:
+                raise
+            log.error("scoring_failed", error=str(error), retry_in_s=delay)  # noqa: TRY400 (the message says it all)
+            self._resume_at = time.monotonic() + delay
+            self._committer.fenced = True
+            return False
+
+    def _await_models(self) -> None:
+        """After a model has failed: wait, out of the group, then ask for another champion before reading again."""
+        if self._resume_at is None:
+            return
+        while time.monotonic() < self._resume_at and not self._stop():
+            time.sleep(STOP_CHECK_S)
+        self._resume_at = None
+        try:
+            self._models.refresh(self._pipelines)
+        except StoreError as error:
+            if not error.transient:
+                raise
+            log.warning("models_unavailable", error=str(error))
 
     def _turn(self, source: Source) -> bool:
         """Poll once and do what is due; true when the work is over."""

@@ -12,10 +12,12 @@ from confluent_kafka import Producer
 from monitor import bootstrap
 from monitor.config.families import Family
 from monitor.pipeline.family import Pipeline
-from monitor.ports.store import Commit, HistoryBlock, ModelRow, Store, StreamState
+from monitor.ports.store import Commit, HistoryBlock, Store, StreamState
 from monitor.records.batches import Float32, Float64, Int32, Int64, Readings, TopicPartition
 from monitor.records.counters import COUNTERS
-from monitor.training import fit
+from monitor.training import fit, model_folder
+from monitor.training.profile_files import load_profiles
+from tests.champions import install_champion
 
 FAMILY = "plant"
 START_S = 1_700_000_000
@@ -80,15 +82,15 @@ def fill_batches(sender: Producer, topic: str, partitions: int, streams: int, st
     return streams * -(-steps // samples)
 
 
-def trained(folder: Path, chosen: Family, streams: int) -> ModelRow:
-    """A model of the noisy sine, saved with the same profile for every stream."""
+def trained(folder: Path, chosen: Family, streams: int) -> Path:
+    """The folder of a model of the noisy sine, saved with the same profile for every stream."""
     rng = np.random.default_rng(0)
     at = np.arange(3000)
     values = (np.sin(at / RATE) + rng.normal(0, NOISE, len(at))).astype(np.float32)[:, None]
     history = [("machine-0", HistoryBlock(0, times(chosen, at) - 10**15, values))]
     detector, profiles = fit.train(chosen, history, lambda: bootstrap.detector(chosen), bootstrap.summary)
     every = dict.fromkeys(names(streams), profiles["machine-0"])
-    return fit.save(folder, FAMILY, detector, every)
+    return model_folder.write(folder, chosen, detector, every)
 
 
 def times(chosen: Family, steps: Int64) -> Int64:
@@ -97,10 +99,10 @@ def times(chosen: Family, steps: Int64) -> Int64:
     return np.asarray(START_S * 10**9 + steps * chosen.interval)
 
 
-def pipeline(chosen: Family, model: ModelRow) -> Pipeline:
+def pipeline(chosen: Family, model: Path) -> Pipeline:
     """The family's stages with the model."""
-    made, folder = bootstrap.pipeline(FAMILY, chosen), Path(model.path)
-    made.adopt(model.id, bootstrap.load_detector(folder / "detector"), fit.load_profiles(folder))
+    made = bootstrap.pipeline(FAMILY, chosen)
+    made.adopt(model.name, bootstrap.load_detector(model / "detector"), load_profiles(model))
     return made
 
 
@@ -111,9 +113,9 @@ def step_of(streams: Int32, at: int, values: Float64 | Float32, chosen: Family) 
     return Readings(streams, time, values.astype(np.float32)[:, None], partition, np.arange(count))
 
 
-def warm(store: Store, model: ModelRow, chosen: Family, streams: int, places: Sequence[TopicPartition]) -> None:
+def warm(store: Store, model: Path, chosen: Family, streams: int, places: Sequence[TopicPartition]) -> None:
     """Every stream has been seen for a whole window, the model is the champion, every partition begins at 0."""
-    store.add_model(model)
+    install_champion(store, FAMILY, model)
     one = pipeline(chosen, model)
     code = one.index.intern(["machine-0"])
     one.load(code, [None])

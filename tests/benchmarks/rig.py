@@ -15,7 +15,6 @@ from typing import Any
 from monitor.config.families import Family
 from monitor.config.services import Kafka
 from monitor.config.settings import parse
-from monitor.ports.store import ModelRow
 from monitor.sources.kafka_client import ensure_topic
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
@@ -42,7 +41,7 @@ class Rig:
 
     def __post_init__(self) -> None:
         self.messages = 0
-        self.model: ModelRow | None = None
+        self.model: Path | None = None
         self.renew()
 
     def renew(self) -> None:

@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 
 from monitor import bootstrap
-from monitor.ports.store import Commit, ModelRow, Position, Store
+from monitor.ports.store import Commit, Position, Store
 from monitor.records.batches import LIVE, Poll, TopicPartition
 from monitor.sources.decode import Decoder, Records
 from monitor.sources.kafka_client import BATCH
 from monitor.store.memory import MemoryStore
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
+from monitor.training.model_library import ModelLibrary
 from monitor.training.model_manager import Champions
 from monitor.worker.interpreter import tuned
 from monitor.worker.options import WorkerOptions
@@ -104,10 +105,11 @@ class Stopwatch:
 class Lane:
     """A worker in this process that goes on where it stopped, as if it had not; `interval` infinite = no commits."""
 
-    def __init__(self, store: Store, log: Log, interval: float) -> None:
+    def __init__(self, store: Store, model: Path, log: Log, interval: float) -> None:
         pipeline = bootstrap.pipeline(plant.FAMILY, FAMILY)
         polls = partial(log.polls, bootstrap.decoder(FAMILY, pipeline.index))
-        champions = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
+        library = ModelLibrary(store.registry, model.parent, bootstrap.load_detector)
+        champions = Champions(store, library, LIVE, bootstrap.summary)
         self._commits = interval < math.inf
         self._clock = Stopwatch()
         self.runner = Runner(
@@ -136,7 +138,7 @@ class Lane:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRow:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return plant.trained(tmp_path_factory.mktemp("model"), FAMILY, 10_000)
 
 
@@ -151,13 +153,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("streams", [16, 10_000])
-def test_cost(store: Store, model: ModelRow, report: Report, request: pytest.FixtureRequest, streams: int) -> None:
+def test_cost(store: Store, model: Path, report: Report, request: pytest.FixtureRequest, streams: int) -> None:
     steps, off = STEPS[streams], NoStore()
     log = Log(streams, steps * TURNS)
     for each in (store, off):
         plant.warm(each, model, FAMILY, streams, [PLACE])
     off.off = True
-    lanes = [Lane(off, log, math.inf), Lane(store, log, 1.0)]
+    lanes = [Lane(off, model, log, math.inf), Lane(store, model, log, 1.0)]
     count = streams * steps
     speeds: list[float] = []
 

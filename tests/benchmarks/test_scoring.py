@@ -50,7 +50,7 @@ def test_against_the_core(
     goals: tuple[float, ...],
 ) -> None:  # fmt: skip
     model = plant.trained(tmp_path, plant.family(detector=detector), 1)
-    found = lane("scoring.ceiling", model.path, windows, flop, ROUNDS)
+    found = lane("scoring.ceiling", model, windows, flop, ROUNDS)
     detail = {name: found[name] for name in ("windows_per_s", "gflop_per_s")}
     report.add(Figure(f"scoring, {name} / fp32 matmul", found["ratio"], goals, detail=detail))
 
@@ -65,7 +65,7 @@ def test_product_against_its_model(kafka: KafkaBroker, tmp_path: Path, report: R
     for _ in range(scaled(3)):
         whole = rig.product()
         assert rig.model is not None
-        alone = lane("scoring.forward", rig.model.path, LSTM_WINDOWS)
+        alone = lane("scoring.forward", rig.model, LSTM_WINDOWS)
         found.append((whole["rate"] * whole["windows"] / whole["records"], alone["rate"]))
     value = median(whole / alone for whole, alone in found)
     detail = {"windows_per_s": round(median(whole for whole, _ in found))}

@@ -19,13 +19,15 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from monitor.ports.store import Commit, ModelRow, ScoreBlock
+from monitor.ports.models import ModelRow
+from monitor.ports.store import Commit, ScoreBlock
 from monitor.records.batches import Scores
 from monitor.store.migrations import upgrade
 from monitor.store.postgres import copy_rows
 from monitor.store.sql import open_store
 from tests.benchmarks.report import Figure, Report, ratios
 from tests.benchmarks.scale import scaled
+from tests.champions import make_champion
 from tests.integration.postgres import PostgresServer
 
 pytestmark = pytest.mark.timeout(1800)
@@ -69,7 +71,7 @@ class Through:
     def __init__(self, url: str) -> None:
         upgrade(url)
         self.store = open_store(url)
-        self.store.add_model(ModelRow(id="m", family="f", path="", manifest="{}"))
+        make_champion(self.store, ModelRow(id="m", family="f", manifest="{}"))
         self.speeds: list[float] = []
         self._blocks = blocks()
 

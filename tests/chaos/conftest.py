@@ -12,8 +12,8 @@ import pytest
 
 from monitor import bootstrap
 from monitor.config.families import Family
-from monitor.ports.store import HistoryBlock, ModelRow
-from monitor.training import fit
+from monitor.ports.store import HistoryBlock
+from monitor.training import fit, model_folder
 from tests.chaos.fleet import Site, built
 from tests.chaos.plant import START_S, Plant
 from tests.integration.broker import KafkaBroker, kafka
@@ -27,8 +27,8 @@ Build = Callable[[str], AbstractContextManager[Site]]
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelRow:
-    """A dense model of the plant's normal days, with a profile of every stream."""
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a dense model of the plant's normal days, with a profile of every stream."""
     family = Family.model_validate(
         {"topic": "t", "interval": "1s", "window": {"length": 16}, "detector": {"options": {"epochs": 5}}}
     )
@@ -40,11 +40,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelRow:
         block = HistoryBlock(stream, (START_S - 1000 + step) * 10**9, values.astype(np.float32)[:, None])
         history.append((f"m-{stream}", block))
     detector, profiles = fit.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
-    return fit.save(tmp_path_factory.mktemp("models"), "plant", detector, profiles)
+    return model_folder.write(tmp_path_factory.mktemp("models"), family, detector, profiles)
 
 
 @pytest.fixture
-def build(kafka: KafkaBroker, tmp_path: Path, tiny_model: ModelRow) -> Build:
+def build(kafka: KafkaBroker, tmp_path: Path, tiny_model: Path) -> Build:
     """Makes a site around the database at a URL, with a topic of its own."""
 
     def make(url: str) -> AbstractContextManager[Site]:

@@ -17,9 +17,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.config.settings import Settings, load
-from monitor.ports.store import ModelRow
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
+from tests.champions import install_champion
 from tests.chaos import ledger
 from tests.chaos.plant import Plant
 
@@ -92,7 +92,7 @@ class Site:
     config: Path
     settings: Settings
     plant: Plant
-    model: ModelRow
+    model: Path  # its folder
     workers: dict[int, Worker] = field(default_factory=dict)
     kills: int = 0
     _started: int = 0
@@ -179,7 +179,7 @@ def havoc(site: Site, kills: int, workers: int, rng: random.Random) -> None:
 
 
 @contextmanager
-def built(folder: Path, servers: str, url: str, model: ModelRow, plant: Plant) -> Iterator[Site]:
+def built(folder: Path, servers: str, url: str, model: Path, plant: Plant) -> Iterator[Site]:
     """A site with its tables and its model; what still runs at the end is killed."""
     config = folder / "watchkeeper.toml"
     config.write_text(CONFIG.format(models=folder / "models", servers=servers, topic=plant.topic, url=url))
@@ -187,7 +187,7 @@ def built(folder: Path, servers: str, url: str, model: ModelRow, plant: Plant) -
     upgrade(settings.store.url)
     ledger.keep_moves(settings.store.url)
     store = open_store(settings.store.url)
-    store.add_model(model)
+    install_champion(store, "plant", model)
     store.close()
     site = Site(config, settings, plant, model)
     try:

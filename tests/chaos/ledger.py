@@ -16,12 +16,11 @@ from sqlalchemy import Connection, create_engine, text
 
 from monitor import bootstrap
 from monitor.config.settings import Settings
-from monitor.ports.store import ModelRow
 from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.records.counters import READINGS
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
-from monitor.training import fit
+from monitor.training.profile_files import load_profiles
 from tests.chaos.plant import Plant, Record
 
 Bits = tuple[int, ...]
@@ -40,7 +39,7 @@ class Facts:
     evidence: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
-def check(plant: Plant, settings: Settings, model: ModelRow) -> Facts:
+def check(plant: Plant, settings: Settings, model: Path) -> Facts:
     """Compare what SQL holds with what was sent; returns what was found."""
     url = settings.store.url
     log = read_log(plant.servers, plant.topic, plant.ends)
@@ -77,7 +76,7 @@ def read_log(servers: str, topic: str, ends: dict[int, int]) -> dict[int, list[t
     return log
 
 
-def undisturbed(log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, model: ModelRow) -> Facts:
+def undisturbed(log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, model: Path) -> Facts:
     """What one pipeline makes of the same records, in this process and in one batch."""
     index = StreamIndex()
     (topic, (_, decoder)), *_ = bootstrap.decoders(settings, {"plant": index}).items()
@@ -86,8 +85,7 @@ def undisturbed(log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, m
     partition, offset, keys, values = map(list, zip(*kept, strict=True))
     columns = (np.array(partition, np.int32), np.array(offset, np.int64))
     readings, dead = decoder.decode(Records(topic, keys, values, *columns))
-    folder = Path(model.path)
-    pipeline.adopt(model.id, bootstrap.load_detector(folder / "detector"), fit.load_profiles(folder))
+    pipeline.adopt(model.name, bootstrap.load_detector(model / "detector"), load_profiles(model))
     outcome = pipeline.process(readings, time.time_ns())
     facts = Facts(dead=Counter((letter.partition, letter.offset) for letter in dead))
     codes = np.array(list(index.codes.values()), np.int32)

@@ -17,8 +17,9 @@ from monitor.errors import FencedError, StoreError
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.thresholds.static import StaticThreshold
+from monitor.ports.models import ModelRow
 from monitor.ports.notifier import Outbox
-from monitor.ports.store import Commit, HistoryBlock, ModelRow, Position, Store
+from monitor.ports.store import Commit, HistoryBlock, Position, Store
 from monitor.records.batches import DeadLetter, Gap, Readings, Scores, State
 from monitor.records.counters import COUNTERS
 from monitor.records.late import LATE_KEPT, Late, LateBlock, LateReading
@@ -32,6 +33,7 @@ from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
 from monitor.worker.commit_builder import CommitBuilder
+from tests.champions import make_champion
 from tests.store_rows import SECOND, TOPIC, alert, block, counts, evidence, full, resolved, scores, state, transition
 
 LEASE = 60 * SECOND
@@ -257,6 +259,33 @@ def test_history_comes_back_in_order_to_the_bit(keeper: Memory | Sql) -> None:
     assert [name for name, _ in store.history("live", "machines")] == ["b"]
 
 
+def test_packed_history_is_one_block_of_the_oldest_readings(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    a, b = (stream.id for stream in store.open_streams("live", "machines", ["a", "b"]))
+    even, odd = np.arange(6, dtype=np.int64) * SECOND, np.array([1, 2, 5, 6, 8, 9], np.int64) * SECOND
+    values = (np.arange(12).reshape(6, 2) / 3).astype(np.float32)
+    for part in (slice(4, 6), slice(0, 1), slice(1, 4)):
+        pieces = [HistoryBlock(id_, time[part], values[part]) for id_, time in ((a, even), (b, odd))]
+        store.commit(Commit(run="live", history=pieces))
+    store.pack_history([a, b], 5)
+    store.pack_history([a, b], 5)  # nothing is left to do
+    kept = list(store.history("live", "machines"))
+    assert [(name, block_.id) for name, block_ in kept] == [("a", a), ("b", b)]
+    assert [block_.time.tolist() for _, block_ in kept] == [even[:5].tolist(), odd[:5].tolist()]
+    assert all(block_.values.tobytes() == values[:5].tobytes() for _, block_ in kept)
+
+
+def test_blocks_that_come_after_packing_are_kept_behind_it(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    stream = store.open_streams("live", "machines", ["a"])[0].id
+    for second in range(4):
+        time = np.array([second], np.int64)
+        store.commit(Commit(run="live", history=[HistoryBlock(stream, time, np.ones((1, 1), np.float32))]))
+        if second == 2:
+            store.pack_history([stream], 10)
+    assert [block_.time.tolist() for _, block_ in store.history("live", "machines")] == [[0, 1, 2], [3]]
+
+
 def test_the_store_works_while_history_is_read(keeper: Memory | Sql) -> None:
     store = keeper.store()
     stream, _ = ready(store)
@@ -268,28 +297,13 @@ def test_the_store_works_while_history_is_read(keeper: Memory | Sql) -> None:
     assert list(reading) == []
 
 
-def test_the_newest_model_is_champion(keeper: Memory | Sql) -> None:
-    store = keeper.store()
-    assert store.champion("machines") is None
-    first = ModelRow(id="a" * 64, family="machines", path="artefacts/a", manifest="{}")
-    second = replace(first, id="b" * 64, path="artefacts/b")
-    store.add_model(first)
-    store.add_model(replace(first, family="others"))  # the same weights may serve two families
-    assert keeper.store().champion("machines") == first
-    store.add_model(second)
-    assert store.champion("machines") == second
-    store.add_model(replace(first, path="elsewhere/a"))
-    assert keeper.store().champion("machines") == replace(first, path="elsewhere/a")
-    assert store.champion("others") == replace(first, family="others")
-
-
 def test_scores_name_a_recorded_model(keeper: Memory | Sql) -> None:
     store = keeper.store()
     stream, _ = ready(store)
     commit = Commit(run="live", scores=[block(stream, scores([1]), "c" * 64)], positions={TOPIC: (1, 1)})
-    with pytest.raises(StoreError, match="add_model"):
+    with pytest.raises(StoreError, match="not in the registry"):
         store.commit(commit)
-    store.add_model(ModelRow(id="c" * 64, family="machines", path="p", manifest="{}"))
+    make_champion(store, ModelRow(id="c" * 64, family="machines", manifest="{}"))
     store.commit(commit)
     assert keeper.counts()["scores"] == 1
 

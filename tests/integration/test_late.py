@@ -20,7 +20,7 @@ from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from monitor.ports.store import HistoryBlock
 from monitor.records.batches import LIVE, Scores, State
-from monitor.training import fit
+from tests.champions import train_champion
 from tests.integration.broker import KafkaBroker
 
 ROWS, TRAIN, LENGTH = 500, 300, 12
@@ -68,12 +68,11 @@ def disordered(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def train(settings: Settings) -> None:
-    family, part = settings.families["pumps"], readings()[:TRAIN]
+    part = readings()[:TRAIN]
     time = pd.DatetimeIndex(part["time"]).as_unit("ns").asi8
     block = HistoryBlock(0, time, part["value"].to_numpy(np.float32)[:, None])
-    detector, profiles = fit.train(family, [("p-1", block)], lambda: bootstrap.detector(family), bootstrap.summary)
     store = bootstrap.store(settings)
-    store.add_model(fit.save(settings.models, "pumps", detector, profiles))
+    train_champion(settings, store, "pumps", [("p-1", block)])
     store.close()
 
 

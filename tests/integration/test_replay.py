@@ -29,10 +29,10 @@ from monitor.simulator.recording import Recording
 from monitor.sources.embedded import EmbeddedBroker
 from monitor.sources.files.source import FileColumns
 from monitor.sources.memory import ListSource
-from monitor.training import fit
 from monitor.training.model_manager import Champions
 from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
+from tests.champions import train_champion
 
 ROWS, TRAIN = 700, 300
 CONFIG = """
@@ -81,13 +81,11 @@ def readings() -> pd.DataFrame:
 
 def train(settings: Settings) -> None:
     """Give the family a champion, trained on the first readings."""
-    family = settings.families["pumps"]
     part = readings()[:TRAIN]
     time = pd.DatetimeIndex(part["at"]).as_unit("ns").asi8
     block = HistoryBlock(0, time, part["value"].to_numpy(np.float32)[:, None])
-    detector, profiles = fit.train(family, [("p-1", block)], lambda: bootstrap.detector(family), bootstrap.summary)
     store = bootstrap.store(settings)
-    store.add_model(fit.save(settings.models, "pumps", detector, profiles))
+    train_champion(settings, store, "pumps", [("p-1", block)])
     store.close()
 
 
@@ -101,7 +99,7 @@ def live(settings: Settings) -> None:
     ]
     store = bootstrap.store(settings)
     connect = partial(ListSource, {("pumps", 0): messages}, decoders, batch=37, finite=True)
-    champions = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
+    champions = Champions(store, bootstrap.library(settings, store), LIVE, bootstrap.summary)
     plan = WorkerOptions(commit_interval=0.01, live=False, announce=bootstrap.announce(settings))
     Runner(connect, store, pipelines, champions, plan).run()
     store.close()

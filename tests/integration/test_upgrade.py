@@ -66,7 +66,7 @@ def go_on(settings: Settings) -> None:
         indexes = {name: pipeline.index for name, pipeline in pipelines.items()}
         return ListSource(logs, bootstrap.decoders(settings, indexes), listener, batch=37)
 
-    models = Champions(store, LIVE, bootstrap.load_detector, bootstrap.summary)
+    models = Champions(store, bootstrap.library(settings, store), LIVE, bootstrap.summary)
     options = WorkerOptions(commit_interval=0.0, until_end=True, announce=bootstrap.announce(settings))
     totals = Runner(connect, store, pipelines, models, options).run()
     store.close()
@@ -113,3 +113,28 @@ def test_a_model_is_trained_from_the_history_of_the_version_before(plant: Settin
     store.close()
 
     assert sum(len(block.time) for _, block in kept) == 700
+
+
+def test_the_model_of_the_version_before_is_found_where_its_folder_is_now(plant: Settings) -> None:
+    """Its row holds the absolute path of the machine that trained it; `models` of the settings is enough."""
+    with closing(sqlite3.connect("plant.db")) as database, database:
+        database.execute("UPDATE models SET path = '/gone' || path")
+    store = bootstrap.store(plant)
+    row = store.registry.champion("machines")
+    assert row is not None
+
+    loaded = bootstrap.library(plant, store).load(row, plant.families["machines"])
+    life = store.registry.life("machines")
+    store.close()
+
+    assert loaded.profiles.keys() == {"m-0", "m-1"}
+    assert [(change.state, change.reason) for change in life] == [("champion", "recorded by an earlier version")]
+
+
+def test_its_damaged_profiles_are_refused_and_its_streams_go_on(plant: Settings) -> None:
+    (folder,) = Path("artefacts/machines").iterdir()
+    (folder / "profiles.json").write_text("[]")
+
+    go_on(plant)
+
+    assert rows("SELECT count(*) FROM model_changes WHERE reason LIKE 'not loaded on %'") == [[1]]

@@ -144,6 +144,7 @@ def test_learning_stops_while_an_alert_is_open() -> None:
 
 def test_a_stream_without_a_profile_is_watched_and_kept_for_training() -> None:
     made = pipeline(family(window={"length": 8}, align={"lateness": 0}, train={"after": 20}))
+    made.keeps = 20
     values = np.random.default_rng(0).normal(10, 1, (30, 1)).astype(np.float32)
     values[25:] = 100
 
@@ -151,7 +152,7 @@ def test_a_stream_without_a_profile_is_watched_and_kept_for_training() -> None:
 
     assert set(outcome.scores.state.tolist()) == {State.BOOTSTRAP}
     assert outcome.ready == [2]
-    assert sum(len(block.time) for _, block in outcome.history) == 30
+    assert sum(len(block.time) for _, block in outcome.history) == 20
     assert [alert.state for alert in outcome.alerts] == [AlertState.OPEN]
 
 

@@ -23,13 +23,14 @@ from monitor.errors import SettingsError
 from monitor.pipeline.scoring import cold_start
 from monitor.pipeline.scoring.recipes import registry
 from monitor.pipeline.windowing.registry import WINDOWERS
+from monitor.ports.models import ModelRow
 from monitor.ports.source import Source
-from monitor.ports.store import ModelRow
 from monitor.records.alerts import Alert, Transition
 from monitor.records.score_summaries import Policy
 from monitor.replay.bounded_run import Replay
 from monitor.worker import interpreter
 from monitor.worker.options import WorkerOptions
+from tests.champions import make_champion
 
 ROOT = Path(bootstrap.__file__).parent
 HELPERS = {
@@ -149,7 +150,7 @@ def settings_of_every_kind(tmp_path: Path, scores: str) -> Settings:
 
 def add_model(settings: Settings) -> None:
     store = bootstrap.store(settings)
-    store.add_model(ModelRow(id="0" * 64, family="f", path="nowhere", manifest="{}"))
+    make_champion(store, ModelRow(id="0" * 64, family="f", manifest="{}"))
     store.close()
 
 
@@ -225,6 +226,7 @@ from pathlib import Path
 from monitor import bootstrap
 from monitor.config.references import resolve
 from monitor.config.settings import parse
+from tests.champions import make_champion
 settings = parse({{**{ONE_FAMILY}, "store": {{"url": "sqlite:///{tmp_path}/plant.db"}}}})
 bootstrap.check_detectors(settings)
 with bootstrap.worker(settings, Path("plant.toml"), until_end=True):

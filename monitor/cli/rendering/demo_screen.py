@@ -16,7 +16,7 @@ from monitor.cli.alerts import evidence_table
 from monitor.cli.parameters.database import utc
 from monitor.demo.findings import Comparison, Finding
 from monitor.demo.play import REPLAY, Report
-from monitor.ports.store import ModelRow
+from monitor.ports.models import ModelRow
 from monitor.records.alerts import Alert
 from monitor.records.totals import Totals
 from monitor.testing.webhook_receiver import Received

@@ -6,26 +6,39 @@ interquartile range, with floors) and the mean and standard deviation of the det
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import firsts
-from monitor.records.batches import Float32, Int32
+from monitor.records.batches import NEVER, Float32, Int32
 
 IQR_TO_STD = 1.349  # interquartile range of a normal distribution, in standard deviations
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of one stream: centre and scale (channels,), and its normal scores."""
+    """What is known of one stream: centre and scale (channels,), and its normal scores.
+
+    It was learned from `readings` readings, from `first` to `last`, ns.
+    """
 
     center: Float32
     scale: Float32
     score_mean: float
     score_std: float
     score_count: int
+    first: int = NEVER
+    last: int = NEVER
+    readings: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether windows can be scaled by it and limits begin from it: finite, and no scale of 0."""
+        numbers = (*self.center.tolist(), *self.scale.tolist(), self.score_mean, self.score_std)
+        return all(map(math.isfinite, numbers)) and bool((self.scale > 0).all()) and self.score_std >= 0
 
 
 def robust_scale(readings: Float32) -> tuple[Float32, Float32]:

@@ -20,7 +20,8 @@ from monitor.cli.run_process import print_totals
 from monitor.errors import FencedError, ModelError, MonitorError, SettingsError, SourceError, StoreError
 from monitor.records.totals import Totals
 from monitor.store.memory import MemoryStore
-from monitor.training.model_manager import Champions
+from monitor.training.model_library import ModelLibrary
+from monitor.training.model_manager import Champions, Refused
 
 HEAVY = ("torch", "sqlalchemy", "pandas", "confluent_kafka", "matplotlib", "pyarrow", "sklearn")
 CONFIG = '[families.motors]\ntopic = "motors"\ninterval = "10s"\nwindow.length = "1h"\n'
@@ -230,23 +231,34 @@ def test_check_as_json_lists_problems_of_detector_options(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("until_end", [True, False])
-def test_run_until_the_end_fails_where_training_failed(
+def test_run_until_the_end_fails_where_training_failed_or_a_model_was_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], until_end: bool
 ) -> None:
     class Done:
         def run(self, stop: object) -> Totals:
             return Totals(records=3)
 
-    champions = Champions(MemoryStore(), "live", bootstrap.load_detector, bootstrap.summary)
+    store = MemoryStore()
+    library = ModelLibrary(store.registry, tmp_path, bootstrap.load_detector)
+    champions = Champions(store, library, "live", bootstrap.summary)
     champions.failed["motors"] = 70
+    champions.refused["pumps"] = Refused("ab12", "model ab12 is damaged", 0.0)
     config = tmp_path / "c.toml"
     config.write_text(CONFIG)
     monkeypatch.setattr(bootstrap, "worker", lambda *_, **__: nullcontext((Done(), champions)))
 
-    with pytest.raises(ModelError, match=r"motors has no model.*code 70") if until_end else nullcontext():
+    with (
+        pytest.raises(
+            ModelError, match=r"(?s)motors has no model.*code 70.*pumps goes on without it: model ab12 is damaged"
+        )
+        if until_end
+        else nullcontext()
+    ):
         run.run(config, until_end=until_end, as_json=True)
 
-    assert json.loads(capsys.readouterr().out)["failed_trainings"] == {"motors": 70}
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["failed_trainings"] == {"motors": 70}
+    assert summary["refused_models"] == {"pumps": "model ab12 is damaged"}
 
 
 def test_the_closing_table_of_run_shows_more_rows(capsys: pytest.CaptureFixture[str]) -> None:

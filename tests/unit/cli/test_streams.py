@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 from monitor.cli import streams as command
 from monitor.config.families import Family
 from monitor.errors import SettingsError
-from monitor.ports.store import Commit, ModelRow
+from monitor.ports.models import ModelRow
+from monitor.ports.store import Commit
 from monitor.records.alerts import Alert, AlertState
 from monitor.store.sql import SqlStore, open_store
+from tests.champions import make_champion
 from tests.store_rows import alert, counts, state
 
 DAY = 1_700_000_000 * 10**9
@@ -64,7 +66,7 @@ def test_what_each_stream_waits_for(store: SqlStore, url: str) -> None:
         "m-3": "waits for the training of its model",
         "p-1": "waits for a model: 10 of 2,000 readings",
     }
-    store.add_model(ModelRow(id="0123456789abcdef", family="machines", path="", manifest=""))
+    make_champion(store, ModelRow(id="0123456789abcdef", family="machines", manifest=""))
     fill(store, "m-1", has_model=True)
     shown = {row["name"]: row["readiness"] for row in json.loads(run(url, "list", "--json", "--family", "machines"))}
     assert (shown["m-1"], shown["m-3"]) == ("ready, model 0123456789ab", "waits to join model 0123456789ab")

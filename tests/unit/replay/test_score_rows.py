@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from monitor.errors import ModelError, SettingsError, StoreError
-from monitor.ports.store import ModelRow
+from monitor.ports.models import ModelRow
 from monitor.records.batches import Poll, Readings
 from monitor.replay.bounded_run import Between, Pinned, begin
 from monitor.replay.score_rows import anomaly_score, common_interval
 from monitor.store.memory import MemoryStore
+from monitor.training.model_manager import Refused
+from tests.champions import make_champion
 
 SECOND = 10**9
 
@@ -51,7 +55,7 @@ def test_a_replay_needs_a_model_and_a_free_name() -> None:
     store = MemoryStore()
     with pytest.raises(ModelError, match="watchkeeper train"):
         begin(store, "r", ["pumps"])
-    store.add_model(ModelRow(id="0" * 64, family="pumps", path="nowhere", manifest="{}"))
+    make_champion(store, ModelRow(id="0" * 64, family="pumps", manifest="{}"))
     begin(store, "r", ["pumps"])
     store.open_streams("r", "pumps", ["p-1"])
     with pytest.raises(StoreError, match="exists already"):
@@ -91,6 +95,7 @@ def test_a_replay_keeps_the_models_it_began_with() -> None:
     class Counting:
         holding = False
         refreshed = 0
+        refused: ClassVar[dict[str, Refused]] = {}
 
         def refresh(self, pipelines: object) -> None:
             self.refreshed += 1

@@ -14,13 +14,15 @@ from typer.testing import CliRunner
 from monitor.cli import alerts as alerts_command
 from monitor.cli import db as db_command
 from monitor.errors import SettingsError, StoreError
-from monitor.ports.store import Commit, ModelRow
+from monitor.ports.models import ModelRow
+from monitor.ports.store import Commit
 from monitor.records.alerts import AlertState
 from monitor.records.batches import DeadLetter
 from monitor.store.migrations import head, upgrade
 from monitor.store.outbox import open_outbox
 from monitor.store.queries import Reader, open_reader
 from monitor.store.sql import SqlStore, open_store
+from tests.champions import make_champion
 from tests.store_rows import TOPIC, alert, block, evidence, full, resolved, scores, transition
 
 
@@ -100,7 +102,7 @@ def test_scores_come_back_to_the_bit(store: SqlStore, reader: Reader) -> None:
     rows = scores([30, 10, 20], score=0.1, limit=np.nan)
     rows = replace(rows, score=np.array([0.1, np.nan, 3e38], np.float32), state=np.array([3, 2, 0], np.uint8))
     known = replace(scores([40]), ratio=np.array([np.inf], np.float32))
-    store.add_model(ModelRow(id="f" * 64, family="machines", path="p", manifest="{}"))
+    make_champion(store, ModelRow(id="f" * 64, family="machines", manifest="{}"))
     store.commit(Commit(run="live", scores=[block(stream, rows), block(stream, known, "f" * 64)]))
     found = reader.scores_of("live", "machines", "m-1")
     assert found.end.tolist() == [10, 20, 30, 40]
@@ -157,7 +159,7 @@ def test_streams_runs_models_and_dead_letters(store: SqlStore, reader: Reader) -
     assert (report.name, report.last_time, report.counts["accepted"]) == ("m-1", 5, 4)
     assert [(run.run, run.streams, run.alerts) for run in reader.list_runs()] == [("again", 1, 0), ("live", 1, 1)]
     for id_ in ("a", "b"):
-        store.add_model(ModelRow(id=id_, family="machines", path=id_, manifest="{}"))
+        make_champion(store, ModelRow(id=id_, family="machines", manifest="{}"))
     assert [(row.model.id, row.state) for row in reader.list_models("machines")] == [
         ("b", "champion"),
         ("a", "retired"),

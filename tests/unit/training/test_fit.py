@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from monitor.config.families import Family
 from monitor.errors import ModelError
-from monitor.pipeline.scoring.stream_scaling import Profile, robust_scale
+from monitor.pipeline.scoring.stream_scaling import robust_scale
 from monitor.ports.store import HistoryBlock
 from monitor.records.batches import Float32
 from monitor.testing.in_memory import DistanceScorer
@@ -28,9 +30,9 @@ class Recording(DistanceScorer):
     def fit(self, windows: Float32) -> None:
         self.seen.append(windows)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, channel_names: Sequence[str], span: tuple[int, int]) -> None:
         path.mkdir(parents=True)
-        (path / "manifest.json").write_text('{"sha256": "ab12"}')
+        (path / "manifest.json").write_text(json.dumps({"channel_names": list(channel_names), "span": span}))
 
 
 @dataclass
@@ -96,29 +98,3 @@ def test_a_constant_channel_gets_a_scale_of_its_level() -> None:
 
     np.testing.assert_allclose(center, [200, 0])
     np.testing.assert_allclose(scale, [2, 1e-6], rtol=1e-6)
-
-
-def test_profiles_come_back_from_disk(tmp_path: Path) -> None:
-    one = np.ones(2, np.float32)
-    profiles = {"pump ü": Profile(one, 2 * one, 0.5, 0.25, 77), "b": Profile(3 * one, one, 1.5, 0.5, 3)}
-
-    row = fit.save(tmp_path, "pumps", Recording(), profiles)
-    loaded = fit.load_profiles(Path(row.path))
-
-    assert row.id == "ab12"
-    assert list(loaded) == list(profiles)
-    for name, profile in profiles.items():
-        np.testing.assert_array_equal(loaded[name].center, profile.center)
-        np.testing.assert_array_equal(loaded[name].scale, profile.scale)
-        assert loaded[name].score_mean == profile.score_mean
-        assert (loaded[name].score_std, loaded[name].score_count) == (profile.score_std, profile.score_count)
-
-
-def test_damaged_profiles_are_refused(tmp_path: Path) -> None:
-    row = fit.save(
-        tmp_path, "pumps", Recording(), {"a": Profile(np.ones(1, np.float32), np.ones(1, np.float32), 1, 1, 1)}
-    )
-    (Path(row.path) / "profiles.safetensors").write_bytes(b"nonsense")
-
-    with pytest.raises(ModelError, match="train the family again"):
-        fit.load_profiles(Path(row.path))

@@ -19,8 +19,9 @@ from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.thresholds.rolling import RollingThreshold
+from monitor.ports.models import ModelRow
 from monitor.ports.source import Assignments
-from monitor.ports.store import Commit, ModelRow, OpenedStream, Position
+from monitor.ports.store import Commit, OpenedStream, Position
 from monitor.records.batches import Poll, TopicPartition
 from monitor.records.counters import readings
 from monitor.records.streams import StreamIndex
@@ -33,9 +34,10 @@ from monitor.worker import committer
 from monitor.worker.options import WorkerOptions
 from monitor.worker.pacing import MODEL_CHECK_S
 from monitor.worker.runner import Runner
+from tests.champions import make_champion
 
 P0, P1 = ("t", 0), ("t", 1)
-MODEL = ModelRow(id="0123456789abcdef", family="f", path="", manifest="")
+MODEL = ModelRow(id="0123456789abcdef", family="f", manifest="")
 FAMILY = Family.model_validate(
     {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}, "threshold": {"history": "60s"}}
 )
@@ -51,7 +53,7 @@ class ShakyStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.errors: dict[str, list[Exception | None]] = {"take": [], "open": [], "commit": []}
-        self.add_model(MODEL)
+        make_champion(self, MODEL)
 
     def _shake(self, what: str) -> None:
         error = self.errors[what].pop(0) if self.errors[what] else None

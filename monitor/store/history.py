@@ -1,0 +1,70 @@
+"""Readings kept to train on: how a block is a row, and how the many small blocks of a stream become one.
+
+The times of a block on a grid are kept as the first one and the step: 16 bytes, however long the block is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, delete, func, select
+
+from monitor.ports.store import HistoryBlock
+from monitor.records.batches import Int64
+from monitor.store import schema
+
+_EVEN = 16  # bytes of a first time and a step
+
+
+def row_of(block: HistoryBlock) -> dict[str, Any]:
+    """The row of a block that holds at least one reading."""
+    return {
+        "stream_id": block.id, "first_ns": int(block.time[0]), "width": block.values.shape[1],
+        "times": _times(block.time), "readings": block.values.astype("<f4").tobytes(),
+    }  # fmt: skip
+
+
+def block_of(row: Any) -> HistoryBlock:
+    """The block of a row."""
+    values = np.frombuffer(row.readings, "<f4").astype(np.float32).reshape(-1, row.width)
+    time = np.frombuffer(row.times, "<i8").astype(np.int64)
+    if len(values) > 2 and len(row.times) == _EVEN:
+        time = time[0] + time[1] * np.arange(len(values))
+    return HistoryBlock(row.stream_id, time, values)
+
+
+def _times(time: Int64) -> bytes:
+    steps = np.diff(time)
+    even = len(time) > 2 and (steps == steps[0]).all()
+    return (np.array([time[0], steps[0]]) if even else time).astype("<i8").tobytes()
+
+
+def pack(connection: Connection, stream_ids: Sequence[int], most: int) -> None:
+    """Replace the blocks of each of these streams by one, of its oldest `most` readings.
+
+    Deleting returns what it deleted, so that a block which is being added, or packed by another process, is not lost.
+    """
+    h = schema.history
+    several = select(h.c.stream_id).where(h.c.stream_id.in_(stream_ids)).group_by(h.c.stream_id)
+    scattered = list(connection.execute(several.having(func.count() > 1)).scalars())
+    if scattered:
+        deleted = connection.execute(delete(h).where(h.c.stream_id.in_(scattered)).returning(h))
+        rows = sorted(deleted, key=lambda row: (row.first_ns, row.id))
+        connection.execute(h.insert(), [row_of(block) for block in merged(map(block_of, rows), most)])
+
+
+def merged(blocks: Iterable[HistoryBlock], most: int) -> list[HistoryBlock]:
+    """One block for each stream and width, of the first `most` readings; blocks come in order of time."""
+    grouped: dict[tuple[int, int], list[HistoryBlock]] = {}
+    for block in blocks:
+        grouped.setdefault((block.id, block.values.shape[1]), []).append(block)
+    return [
+        HistoryBlock(
+            id_,
+            np.concatenate([block.time for block in some])[:most],
+            np.concatenate([block.values for block in some])[:most],
+        )
+        for (id_, _), some in grouped.items()
+    ]

@@ -1,0 +1,134 @@
+"""Models by id, on any machine: the registry has their rows and small artefacts, a folder the rest, and copies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from monitor.config.families import Family
+from monitor.errors import ModelError
+from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.ports.models import ModelRegistry, ModelRow
+from monitor.ports.scorer import Scorer
+from monitor.training import model_folder
+from monitor.training.fit import Trainable
+from monitor.training.named_scorer import NamedScorer
+from monitor.training.profile_files import load_profiles
+
+log = structlog.get_logger()
+
+MOST_IN_SQL = 16 * 2**20  # bytes; a larger artefact is only in the folder, which all machines have to share then
+
+
+class Loaded(NamedTuple):
+    """A model ready to score."""
+
+    scorer: Scorer
+    profiles: Mapping[str, Profile]
+
+
+class ModelLibrary:
+    """The registry, and the folder `models` of the settings, in which a model is `FOLDER/id`.
+
+    What is in SQL can be fetched into an empty folder; a copy that is not what its id says is fetched again.
+    """
+
+    def __init__(self, registry: ModelRegistry, folder: Path, read: Callable[[Path], Scorer]) -> None:
+        self.registry = registry
+        self._folder, self._read = folder, read
+
+    def keep(self, name: str, family: Family, detector: Trainable, profiles: Mapping[str, Profile]) -> ModelRow:
+        """Write a trained model to the folder and record it as a candidate for family `name`. Raises ModelError."""
+        return self.add(name, model_folder.write(self._folder, family, detector, profiles), "trained")
+
+    def add(self, name: str, folder: Path, reason: str) -> ModelRow:
+        """Record the model in a folder, wherever that is, as a candidate for family `name`. Raises ModelError."""
+        body = model_folder.pack(folder)
+        row = ModelRow(id=model_folder.identity(body), family=name, manifest=_text(folder / model_folder.MANIFEST))
+        large = len(body) > MOST_IN_SQL
+        if large:
+            self._fetch(row, body)
+        self.registry.add(row, None if large else body, reason)
+        return row
+
+    def load(self, row: ModelRow, family: Family) -> Loaded:
+        """Make a model ready to score. Raises ModelError whatever is wrong with it, and StoreError."""
+        name = f"model {row.id[:16]} of family {row.family}"
+        folder = self.folder(row)
+        try:
+            _check_fit(row, family)
+            scorer, profiles = self._read(folder / model_folder.DETECTOR), load_profiles(folder)
+        except ModelError:
+            raise
+        except Exception as error:  # what a damaged artefact makes of the libraries that read it has no common root
+            raise ModelError(f"{name} in {folder} cannot be loaded: {error!r}; train it again") from error
+        if any(profile.center.shape != (len(family.channels),) for profile in profiles.values()):
+            raise ModelError(f"the stream profiles of {name} are not for {len(family.channels)} channels")
+        return Loaded(NamedScorer(scorer, name), profiles)
+
+    def folder(self, row: ModelRow) -> Path:
+        """The model's folder on this machine, checked; it is fetched from SQL where it is missing or damaged."""
+        if row.path:
+            return self._earlier(row)
+        target = model_folder.place(self._folder, row.id)
+        if model_folder.holds(target, row.id):
+            return target
+        if target.exists():
+            log.warning("model_folder_damaged", model=row.id[:16], folder=str(target))
+        body = self.registry.body(row.family, row.id)
+        if body is None:
+            raise ModelError(
+                f"model {row.id[:16]} of family {row.family} is too large for SQL, and {target} is missing or not what "
+                "its id says; share the folder `models` of the settings among machines, or train the family again"
+            )
+        self._fetch(row, body)
+        return target
+
+    def _fetch(self, row: ModelRow, body: bytes) -> None:
+        target = model_folder.place(self._folder, row.id)
+        if model_folder.identity(body) != row.id:
+            raise ModelError(
+                f"model {row.id[:16]} of family {row.family} is damaged in SQL (sha256 differs); train the family again"
+            )
+        draft = model_folder.draft_in(self._folder)
+        try:
+            model_folder.unpack(body, draft)
+            model_folder.install(draft, target)
+        except OSError as error:
+            raise ModelError(f"model {row.id[:16]} cannot be put into {target}: {error}") from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _earlier(self, row: ModelRow) -> Path:
+        """The folder of a model that an earlier version trained; its manifest says which files it may hold."""
+        places = (Path(row.path), self._folder / row.family / row.id[:16])  # where it was, or where it was copied to
+        folder = next((place for place in places if (place / model_folder.MANIFEST).is_file()), None)
+        if folder is None:
+            raise ModelError(f"the model of family {row.family} is missing: {row.path}; restore it, or train it again")
+        if _text(folder / model_folder.MANIFEST) != row.manifest:
+            raise ModelError(f"{folder} holds another model than {row.id[:16]} of family {row.family}; restore it")
+        return folder
+
+
+def _check_fit(row: ModelRow, family: Family) -> None:
+    """Raise ModelError for a model that was trained for other windows, before it fails at the first one."""
+    manifest = json.loads(row.manifest)
+    wanted = {"length": family.shape.length, "channels": len(family.channels), "channel_names": list(family.channels)}
+    for key, value in wanted.items():
+        if manifest.get(key) and manifest[key] != value:  # an earlier version left the names out
+            raise ModelError(
+                f"model {row.id[:16]} of family {row.family} was trained for {key} = {manifest[key]}, but the settings "
+                f"say {value}; train the family again, or restore the settings"
+            )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
