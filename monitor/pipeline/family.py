@@ -1,4 +1,4 @@
-"""One family, batch in, batch out: readings to grid, windows, scores, verdicts, alerts. No I/O, no clock of its own."""
+"""One family, batch in, batch out: readings to grid, windows, scores, verdicts, alerts. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 

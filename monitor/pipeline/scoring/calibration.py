@@ -1,4 +1,4 @@
-"""Scores of different statistics on one scale: each in units of its own past, stream by stream."""
+"""Scores of different statistics on one scale: each divided by its usual size in the past of the stream."""
 
 from __future__ import annotations
 
