@@ -233,7 +233,7 @@ def test_defaults_learn_from_the_first_15_percent_and_see_the_fault(tmp_path: Pa
         (["--time", "timestamp", "--window", "7x"], SettingsError, "7x"),
         (["--time", "timestamp", "--output", "in.csv"], SettingsError, "file that is read"),
         (["--time", "timestamp", "--family", "pumps"], SettingsError, "--config"),
-        (["--time", "timestamp", "--detector", "dance"], SettingsError, "^--detector: 'dance' .* dense, lstm$"),
+        (["--time", "timestamp", "--detector", "dance"], SettingsError, "^--detector: 'dance' .* dense, lstm, mahalanobis$"),
         (["--time", "timestamp", "--window", "-3"], SettingsError, "^--window: -3 is neither"),
         (["--time", "timestamp", "--window", "0"], SettingsError, "^--window: must be"),
         (["--time", "timestamp", "--n-std", "-1"], SettingsError, "^--n-std: should be greater than 0$"),
