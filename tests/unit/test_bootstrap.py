@@ -15,6 +15,7 @@ from typing import Any, cast, get_args
 import numpy as np
 import pytest
 
+from models import DETECTORS
 from monitor import bootstrap
 from monitor.config.references import resolve
 from monitor.config.settings import Settings, parse
@@ -114,7 +115,7 @@ def with_detectors(*detectors: dict[str, Any]) -> Settings:
     ("detector", "problem"),
     [
         ({"kind": "lstn"}, "families.f0.detector.kind: 'lstn' is not known; did you mean lstm?"),
-        ({"kind": "foo"}, "families.f0.detector.kind: 'foo' is not known; known: dense, lstm"),
+        ({"kind": "foo"}, f"families.f0.detector.kind: 'foo' is not known; known: {', '.join(DETECTORS)}"),
         ({"options": {"layer": 3}}, "families.f0.detector.options: dense: unknown option or kind 'layer'"),
         ({"options": {"epoch": 3}}, "did you mean epochs?"),
         ({"options": {"epochs": -3}}, "at least 1"),
