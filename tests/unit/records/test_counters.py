@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from monitor.cli.streams import app
 from monitor.config.families import Family
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.thresholds.static import StaticThreshold
 from monitor.ports.store import Commit
 from monitor.records.batches import Readings
@@ -44,7 +45,7 @@ readings = Readings(one, np.array([10**9]), np.ones((1, 1), np.float32), one, np
 for store in (MemoryStore(), open_store(url)):
     index = StreamIndex()
     index.intern(["m-1"])
-    streams = Streams(Pipeline("machines", family, index, StaticThreshold(3.0), "live"))
+    streams = Streams(Pipeline("machines", family, index, plain(family, StaticThreshold(3.0)), "live"))
     streams.has_unloaded(readings)
     streams.load(readings, store, "live")
     streams.pipeline.process(readings)
