@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-
-import structlog
 
 from monitor.config.families import Family
 from monitor.config.formats import REGISTRY
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
     from monitor.training.model_manager import Champions
     from monitor.worker.commit_builder import Announce
     from monitor.worker.runner import Runner
-
-log = structlog.get_logger()
 
 THRESHOLDS = {
     "rolling": "monitor.pipeline.thresholds.rolling:RollingThreshold",
@@ -156,18 +152,13 @@ def kafka_range(settings: Settings, running: Mapping[str, Pipeline], start: int 
     return KafkaRange(settings.kafka, decoders(settings, {n: p.index for n, p in running.items()}), start, end)
 
 
-@contextmanager
-def broker(settings: Settings) -> Iterator[Settings]:
-    """The settings with an address to connect to; where they ask for it, an embedded broker runs meanwhile."""
+def broker(settings: Settings) -> AbstractContextManager[Settings]:
+    """The settings with the address of a broker; if they ask for the embedded one, it runs until the exit."""
     if settings.kafka.bootstrap_servers != "embedded":
-        yield settings
-        return
-    from monitor.sources.embedded import EmbeddedBroker
+        return nullcontext(settings)
+    from monitor.sources.embedded import embedded_broker
 
-    with EmbeddedBroker(settings.kafka.embedded_port) as running:
-        kafka = settings.kafka.model_copy(update={"bootstrap_servers": running.bootstrap_servers})
-        log.warning("embedded_broker", bootstrap_servers=running.bootstrap_servers, keeps="about 5 MB per partition")
-        yield settings.model_copy(update={"kafka": kafka})
+    return embedded_broker(settings)
 
 
 def notifiers(settings: Settings, environ: Mapping[str, str] = os.environ) -> dict[str, Notifier]:

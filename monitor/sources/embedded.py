@@ -11,13 +11,18 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
+import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from monitor.config.settings import Settings
 from monitor.errors import SourceError
+
+log = structlog.get_logger()
 
 PARTITIONS = 4  # of every topic; the cluster makes a topic when somebody first names it, and takes no wishes
 
@@ -55,6 +60,15 @@ class EmbeddedBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def embedded_broker(settings: Settings) -> Iterator[Settings]:
+    """Run a broker until the exit; gives the settings with its address."""
+    with EmbeddedBroker(settings.kafka.embedded_port) as running:
+        kafka = settings.kafka.model_copy(update={"bootstrap_servers": running.bootstrap_servers})
+        log.warning("embedded_broker", bootstrap_servers=running.bootstrap_servers, keeps="about 5 MB per partition")
+        yield settings.model_copy(update={"kafka": kafka})
 
 
 class _Door(socketserver.ThreadingTCPServer):

@@ -116,7 +116,7 @@ class Runner:
         take = partial(self._store.take, self._options.run, partitions)
         taken = self._committer.call(take, at_most(self._options.rebalance_timeout)) or {}
         self._builder.partitions.assign(taken)
-        log.info("partitions_assigned", partitions=_names(taken), took_s=_since(began))
+        log.info("partitions_assigned", partitions=_names(taken), took_s=round(time.monotonic() - began, 3))
         return {p: at.next_offset for p, at in taken.items() if at.next_offset is not None}
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
@@ -131,7 +131,7 @@ class Runner:
         self._committer.drain(wait)
         self._committer.fenced |= self._loading or self._rest is not None
         self._builder.drop(partitions)
-        log.info("partitions_revoked", partitions=_names(partitions), took_s=_since(began))
+        log.info("partitions_revoked", partitions=_names(partitions), took_s=round(time.monotonic() - began, 3))
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Step down: another worker owns them already, and redoes what was not committed."""
@@ -295,7 +295,3 @@ class Runner:
 
 def _names(partitions: Iterable[TopicPartition]) -> list[str]:
     return [f"{topic}/{partition}" for topic, partition in partitions]
-
-
-def _since(began: float) -> float:
-    return round(time.monotonic() - began, 3)
