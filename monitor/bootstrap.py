@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from monitor.pipeline.family import Pipeline
     from monitor.pipeline.scoring.recipe import Recipe
     from monitor.pipeline.thresholds.base import Threshold
+    from monitor.ports.alert_commands import AlertCommands
     from monitor.ports.notifier import Notifier
     from monitor.ports.scorer import Scorer
     from monitor.ports.source import Assignments, Source
-    from monitor.ports.store import Store
+    from monitor.ports.store import Announce, Store
     from monitor.replay.bounded_run import Replay
     from monitor.sources.decode import Decoder
     from monitor.sources.formats.registry import Registry
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from monitor.training.fit import Summary, Trainable
     from monitor.training.model_library import ModelLibrary
     from monitor.training.model_manager import Champions
-    from monitor.worker.commit_builder import Announce
     from monitor.worker.runner import Runner
 
 THRESHOLDS = {
@@ -177,6 +177,19 @@ def announce(settings: Settings) -> Announce:
         return [(channel, text) for channel in channels]
 
     return tell
+
+
+def alert_commands(settings: Settings) -> AlertCommands:
+    """Where people's commands go; those about a replay's alerts notify nobody."""
+    from monitor.ports.store import silent
+    from monitor.store.alert_commands import open_alert_commands
+
+    tell = announce(settings)
+
+    def of_live(transition: Transition, alert: Alert, evidence: Evidence | None) -> list[tuple[str, str]]:
+        return (tell if alert.run == LIVE else silent)(transition, alert, evidence)
+
+    return open_alert_commands(settings.store.url, of_live)
 
 
 def dispatcher(settings: Settings) -> Dispatcher | None:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID
 
 import numpy as np
 
 from monitor.ports.store import Commit, OpenedStream, ScoreBlock, StreamState
-from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition, alert_id
+from monitor.records.alerts import (
+    Alert,
+    AlertState,
+    Command,
+    CommandKind,
+    Evidence,
+    Fact,
+    FactKind,
+    Transition,
+    alert_id,
+)
 from monitor.records.batches import Scores
 from monitor.records.counters import COUNTERS, Counts
 
@@ -49,10 +60,25 @@ def alert(run: str = "live", stream: str = "m-1", opened_at: int = 100, family: 
     )  # fmt: skip
 
 
-def transition(of: Alert, number: int = 0, state_: AlertState = AlertState.OPEN) -> Transition:
+def fact(of: Alert, kind: FactKind = FactKind.OPENED, at: int | None = None, ratio: float = 1.5) -> Fact:
+    """What a worker reports of an alert whose numbers are those of `of`; `at` is when it opened unless given."""
+    return Fact(
+        kind=kind, alert=of.id, run=of.run, family=of.family, stream=of.stream, alert_kind=of.kind,
+        at=of.opened_at if at is None else at, ratio=ratio, severity=of.severity, opened_at=of.opened_at,
+        started_at=of.started_at, last_at=of.last_at, peak_ratio=of.peak_ratio, peak_at=of.peak_at, windows=of.windows,
+    )  # fmt: skip
+
+
+def transition(of: Alert, reported: Fact, number: int = 0) -> Transition:
+    """What `reported` leads to where `of` is the alert after it."""
     return Transition(
-        alert=of.id, number=number, at=of.opened_at + number, state=state_, severity=Severity.WARNING, ratio=1.5
-    )
+        id=reported.id, alert=of.id, number=number, cause=reported.kind, at=reported.at, state=of.state,
+        severity=of.severity, ratio=reported.ratio,
+    )  # fmt: skip
+
+
+def command(of: Alert, kind: CommandKind = CommandKind.ACKNOWLEDGE, number: int = 1, note: str = "") -> Command:
+    return Command(id=UUID(int=number), alert=of.id, kind=kind, by="ann", at=1_000 + number, note=note)
 
 
 def evidence(of: Alert) -> Evidence:
@@ -68,13 +94,20 @@ def evidence(of: Alert) -> Evidence:
 def full(stream: OpenedStream, epoch: int, run: str = "live", opened_at: int = 100, offset: int = 42) -> Commit:
     """A commit with a row of nearly everything, for stream `m-1`."""
     opened = alert(run, opened_at=opened_at)
-    change = transition(opened)
     return Commit(
-        run=run, scores=[block(stream.id, scores([opened_at]))], alerts=[opened], transitions=[change],
-        evidence=[evidence(opened)], outbox=[(change, "hook", '{"a": 1}')], streams=[state(stream.id, b"saved")],
+        run=run, scores=[block(stream.id, scores([opened_at]))], facts=[fact(opened)],
+        evidence=[evidence(opened)], announce=lambda *_: [("hook", '{"a": 1}')], streams=[state(stream.id, b"saved")],
         positions={TOPIC: (epoch, offset)},
     )  # fmt: skip
 
 
 def resolved(opened: Alert) -> Alert:
-    return replace(opened, state=AlertState.RESOLVED, resolved_at=opened.opened_at + 50, windows=7, peak_ratio=3.0)
+    return replace(
+        opened, state=AlertState.RESOLVED, resolved_at=opened.opened_at + 50, windows=7, peak_ratio=3.0,
+        peak_at=opened.opened_at + 20, last_at=opened.opened_at + 30,
+    )  # fmt: skip
+
+
+def cleared(opened: Alert) -> Fact:
+    """The fact that makes it `resolved(opened)`."""
+    return fact(resolved(opened), FactKind.CLEARED, opened.opened_at + 50, 0.5)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli import alert_commands
 from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.cli.rendering.alert_json import alert_json, detail_json
 from monitor.errors import SettingsError
-from monitor.notify.payload import iso
 from monitor.records.alerts import Alert, AlertState, Evidence
 from monitor.records.batches import LIVE
 
@@ -28,11 +29,13 @@ EVERY = "(all streams)"  # of the family: what a gateway alert is about
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+for name, command in alert_commands.COMMANDS.items():
+    app.command(name)(command)
 
 
 @app.callback()
 def alerts() -> None:
-    """List alerts and show the evidence behind them."""
+    """List alerts, show the evidence behind them, and say who has seen them."""
 
 
 @app.command("list")
@@ -60,7 +63,7 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
         found.pop()
         typer.echo(f"There are more than these {limit} alerts; --limit N shows more.", err=True)
     if as_json:
-        typer.echo(json.dumps([_alert_json(alert) for alert in found], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([alert_json(alert) for alert in found], indent=2, ensure_ascii=False))
     else:
         _console().print(_table(found) if found else f"No alerts in run {run}.")
 
@@ -81,7 +84,7 @@ def show(
     finally:
         reader.close()
     if as_json:
-        typer.echo(json.dumps(_detail_json(detail), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(detail_json(detail), indent=2, ensure_ascii=False))
     else:
         _print_detail(_console(), detail)
 
@@ -144,6 +147,10 @@ def _print_detail(console: Console, detail: AlertDetail) -> None:
         f"{alert.state}, {alert.severity}: peak {alert.peak_ratio:.2f} x the limit at {utc(alert.peak_at)}",
         f"began {utc(alert.started_at)}, opened {utc(alert.opened_at)}, last {utc(alert.last_at)}{end} (UTC)",
     ]
+    if alert.acknowledged_at is not None:
+        facts.append(f"acknowledged by {_plain(alert.acknowledged_by or 'somebody, in SQL')}")
+    elif alert.resolved_at is not None:
+        facts.append("never acknowledged")
     if alert.windows:
         facts.append(f"{alert.windows} {'anomalous windows' if alert.kind == 'anomaly' else 'bad readings'}")
     console.print(Panel("\n".join(facts), title=str(alert.id), title_align="left", expand=False))
@@ -151,7 +158,7 @@ def _print_detail(console: Console, detail: AlertDetail) -> None:
         console.print(evidence_table(detail.evidence))
     life = Table("at (UTC)", "state", "severity", "ratio", "who", "note", title="Life", title_justify="left")
     for change in detail.transitions:
-        ratio = f"{change.ratio:.2f}"
+        ratio = f"{change.ratio:.2f}" if math.isfinite(change.ratio) else ""
         life.add_row(utc(change.at), change.state, change.severity, ratio, _plain(change.actor), _plain(change.note))
     console.print(life)
     if detail.deliveries:
@@ -202,49 +209,3 @@ def _plain(text: str) -> str:
     from monitor.cli.rendering.escape import visible
 
     return escape(visible(text))
-
-
-def _alert_json(alert: Alert) -> dict[str, Any]:
-    times = {"opened_at", "started_at", "last_at", "resolved_at", "peak_at"}
-    fields = {name: getattr(alert, name) for name in Alert.__slots__}
-    fields |= {name: _iso(fields[name]) for name in times}
-    return fields | {"id": str(alert.id), "peak_ratio": _finite(alert.peak_ratio)}
-
-
-def _detail_json(detail: AlertDetail) -> dict[str, Any]:
-    return {
-        **_alert_json(detail.alert),
-        "transitions": [
-            {
-                "id": str(change.id), "number": change.number, "at": iso(change.at), "state": change.state,
-                "severity": change.severity, "ratio": _finite(change.ratio), "actor": change.actor, "note": change.note,
-            }
-            for change in detail.transitions
-        ],
-        "evidence": None if detail.evidence is None else _evidence_json(detail.evidence),
-        "deliveries": [
-            {
-                "transition": str(row.transition), "channel": row.channel, "attempts": row.attempts, "error": row.error,
-                "created": iso(row.created), "delivered_at": _iso(row.delivered_at), "gave_up_at": _iso(row.gave_up_at),
-            }
-            for row in detail.deliveries
-        ],
-    }  # fmt: skip
-
-
-def _evidence_json(evidence: Evidence) -> dict[str, Any]:
-    cells = {name: getattr(evidence, name) for name in ("values", "reconstruction", "contribution")}
-    rows = {
-        name: None if array is None else [[_finite(cell) for cell in row] for row in array.tolist()]
-        for name, array in cells.items()
-    }
-    head = {"start": iso(evidence.start), "end": iso(evidence.end), "channels": evidence.channels}
-    return {**head, "facts": dict(evidence.facts), "components": dict(evidence.components), **rows}
-
-
-def _iso(time: int | None) -> str | None:
-    return None if time is None else iso(time)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

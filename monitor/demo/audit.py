@@ -55,6 +55,13 @@ _DIFFERENCES = {
         LEFT JOIN alerts a ON a.run = :live AND a.family = b.family AND a.stream = b.stream
            AND a.opened_at = b.opened_at
         WHERE b.run = :again AND a.id IS NULL AND (p.newest IS NULL OR b.opened_at <= p.newest)""",
+    "transitions that differ or are missing": """
+        SELECT count(*) FROM alerts a JOIN transitions x ON x.alert = a.id AND x.actor = 'monitor'
+        LEFT JOIN alerts b ON b.run = :again AND b.family = a.family AND b.stream = a.stream AND b.kind = a.kind
+           AND b.opened_at = a.opened_at
+        LEFT JOIN transitions y ON y.alert = b.id AND y.cause = x.cause AND y."at" = x."at"
+        WHERE a.run = :live AND a.state = 'resolved' AND (y.id IS NULL OR y.severity IS NOT x.severity
+           OR y.ratio IS NOT x.ratio)""",
     "evidence that differs or is missing": """
         SELECT count(*) FROM alerts a JOIN evidence x ON x.alert = a.id
         LEFT JOIN alerts b ON b.run = :again AND b.family = a.family AND b.stream = a.stream

@@ -1,15 +1,17 @@
 """What a notification says, as JSON. Field names are a promise to receivers: new ones may come, none changes.
 
 ```
-type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.shelved" | "alert.resolved"
+type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.resolved"; "alert.updated" also where an
+            acknowledgement is taken back or a note is added: `state` says what the alert is now
 timestamp   event time of the change
 data        alert_id transition_id number run family stream kind state severity actor note
             kind          "anomaly", or of the stream itself: "out-of-range", "frozen", "silent"; "gateway": all streams
                           of the family are silent, and `stream` is empty
-            ratio         score / limit of the window that caused the change, 1.0 = at the limit
+            ratio         score / limit of the window that caused the change, 1.0 = at the limit; null of a person's
             peak_ratio peak_at windows
             opened_at started_at last_at resolved_at
-            causes        at most 3 cells of the first window that explain most of its score:
+            acknowledged_at (wall clock) acknowledged_by
+            causes        of "alert.opened": at most 3 cells of the first window that explain most of its score:
                           channel, time, offset_s (after the window's start), share (0 to 1), value, expected
                           (null where the detector reconstructs nothing)
             facts         what else is known of that window, by name; of a heartbeat: rr_s, rate_bpm, latency_s
@@ -27,12 +29,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from monitor.records.alerts import Alert, AlertState, Evidence, Transition
+from monitor.records.alerts import Alert, CommandKind, Evidence, FactKind, Transition
 
 MAX_BYTES = 20_000
 _NAME = 200  # characters; a character takes at most 6 bytes in JSON
 _NOTE = 1_000
 _CAUSES = 3
+_TYPES = {FactKind.OPENED: "opened", FactKind.CLEARED: "resolved", CommandKind.ACKNOWLEDGE: "acknowledged"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -59,6 +62,8 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None) -> 
             "started_at": iso(alert.started_at),
             "last_at": iso(alert.last_at),
             "resolved_at": None if alert.resolved_at is None else iso(alert.resolved_at),
+            "acknowledged_at": None if alert.acknowledged_at is None else iso(alert.acknowledged_at),
+            "acknowledged_by": _cut(alert.acknowledged_by),
             "actor": _cut(transition.actor),
             "note": _cut(transition.note, _NOTE),
             "causes": [] if evidence is None else _causes(evidence),
@@ -80,9 +85,7 @@ def iso(time: int) -> str:
 
 
 def _type(transition: Transition) -> str:
-    if transition.state is AlertState.OPEN:
-        return "alert.opened" if transition.number == 0 else "alert.updated"
-    return f"alert.{transition.state}"
+    return f"alert.{_TYPES.get(transition.cause, 'updated')}"
 
 
 def _cut(text: str, limit: int = _NAME) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.families import Family
 from monitor.pipeline.alerting.anomaly_alerts import Alerter, Changes
-from monitor.pipeline.alerting.health_alerts import News
+from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import Health
@@ -22,7 +23,7 @@ from monitor.pipeline.state.segments import Gridded, firsts
 from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import HistoryBlock
-from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.alerts import Evidence, Fact
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Readings, Scores, Windows
 from monitor.records.counters import GRID
 from monitor.records.late import Late
@@ -40,8 +41,7 @@ class Outcome:
     """
 
     scores: Scores
-    alerts: list[Alert] = field(default_factory=list)
-    transitions: list[tuple[Transition, Alert]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)  # about alerts
     evidence: list[Evidence] = field(default_factory=list)
     history: list[tuple[int, HistoryBlock]] = field(default_factory=list)
     ready: list[int] = field(default_factory=list)  # streams that have been seen long enough to be trained on
@@ -78,25 +78,25 @@ class Pipeline:
     def process(self, readings: Readings, now: int | None = None) -> Outcome:
         """Run a batch through all stages. `now` (ns) is the wall clock where the readings are live."""
         self._grow()
-        news = self._health.news()
-        readings = self._health.arrive(readings, now, news)
-        outcome = self._finish(self._aligner.add(readings, now), news)
+        facts = self._health.facts()
+        readings = self._health.arrive(readings, now, facts)
+        outcome = self._finish(self._aligner.add(readings, now), facts)
         outcome.late = self._aligner.late
         return outcome
 
     def flush(self) -> Outcome:
         """The source has ended: take what still waited for earlier readings, or for later ones."""
         self._grow()
-        return self._finish(self._aligner.flush(), self._health.news(), ended=True)
+        return self._finish(self._aligner.flush(), self._health.facts(), ended=True)
 
     def look(self, quiet: Quiet) -> Outcome:
         """Live only, with all streams of this worker: find silent ones; let go what waits in the grid of idle ones."""
-        news = self._health.news()
-        self._health.look(quiet, self.clock(quiet.stream), news)
+        facts = self._health.facts()
+        self._health.look(quiet, self.clock(quiet.stream), facts)
         waits = self._aligner.columns["waiting"][quiet.stream] > 0
         idle = quiet.stream[waits & (self._health.silence.times(quiet) >= self._idle)]
-        news.touched.update(idle.tolist())
-        return self._finish(self._aligner.flush(idle), news)
+        facts.touched.update(idle.tolist())
+        return self._finish(self._aligner.flush(idle), facts)
 
     def adopt(self, model: str, scorer: Scorer, profiles: Mapping[str, Profile]) -> None:
         """Score with this model from now on. Streams without a profile go on under the bootstrap detector."""
@@ -193,7 +193,7 @@ class Pipeline:
         """Alerts after the windows at `rows`; whether one is open at each of them."""
         return self._alerter.step(windows, ratio, rows, changes)
 
-    def _finish(self, gridded: Gridded, news: News, *, ended: bool = False) -> Outcome:
+    def _finish(self, gridded: Gridded, facts: HealthFacts, *, ended: bool = False) -> Outcome:
         self._health.count_gaps(gridded)
         windows = self._windower.finish(gridded) if ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
@@ -204,12 +204,11 @@ class Pipeline:
         judged = self.recipe.judge(windows, self._windower.cold_start, step)
         return Outcome(
             scores=judged.scores,
-            alerts=self._alerter.settle(changes) + news.alerts,
-            transitions=changes.transitions + news.transitions,
+            facts=self._alerter.facts(changes) + facts.facts,
             evidence=[self._evidence(alert, windows, row, judged) for alert, row in changes.opened],
             history=history,
             ready=ready,
-            touched=news.touched,
+            touched=facts.touched,
         )
 
     def _collect(self, gridded: Gridded) -> tuple[list[tuple[int, HistoryBlock]], list[int]]:
@@ -231,7 +230,7 @@ class Pipeline:
                 ready.append(code)
         return blocks, ready
 
-    def _evidence(self, alert: Alert, windows: Windows, row: int, judged: Judged) -> Evidence:
+    def _evidence(self, alert: UUID, windows: Windows, row: int, judged: Judged) -> Evidence:
         """Why the window at `row` opened the alert."""
         known = {name: float(fact[row]) for name, fact in self.window_facts.items() if not np.isnan(fact[row])}
         return self.recipe.evidence(alert, windows, row, known, judged)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from monitor.ports.models import ModelRegistry
-from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.alerts import Alert, Decision, Evidence, Fact, Transition
 from monitor.records.batches import DeadLetter, Float32, Gap, Int64, Scores, TopicPartition
 from monitor.records.counters import NONE, Counts
 from monitor.records.late import LateBlock
@@ -68,21 +68,30 @@ class HistoryBlock:
     values: Float32
 
 
+Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
+
+
+def silent(_transition: Transition, _alert: Alert, _evidence: Evidence | None) -> list[tuple[str, str]]:
+    """Announce nothing."""
+    return []
+
+
 @dataclass(slots=True)
 class Commit:
     """Everything that becomes visible together, or not at all.
 
+    `facts` are merged with the stored alerts inside the transaction, in order of event time; `announce` renders the
+    notifications of each transition from the merged row. Facts that are stored already change nothing.
     `positions` holds (epoch, next offset), `unread` the epoch of partitions that have no offset and are to get none.
     """
 
     run: str
     scores: list[ScoreBlock] = field(default_factory=list)
     rollup: Rollup | None = None  # added to what is there
-    alerts: list[Alert] = field(default_factory=list)  # newest version of each; replaces the row
-    transitions: list[Transition] = field(default_factory=list)
-    evidence: list[Evidence] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)  # of alerts that open
+    announce: Announce = silent
     history: list[HistoryBlock] = field(default_factory=list)
-    outbox: list[tuple[Transition, str, str]] = field(default_factory=list)  # (transition, channel, JSON payload)
     streams: list[StreamState] = field(default_factory=list)
     late: list[LateBlock] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
@@ -131,6 +140,13 @@ class Store(Protocol):
         """Keep the settings (JSON text) that a family works with from now on.
 
         Where they differ from the newest ones kept, that is a new row; returns what changed, as "key: old -> new".
+        """
+        ...
+
+    def decisions(self, run: str, family: str, since: int = 0) -> list[Decision]:
+        """People's commands about alerts of a run and family that were carried out behind position `since`.
+
+        In the order in which they took effect. Called between commits; may block on SQL. Raises StoreError.
         """
         ...
 

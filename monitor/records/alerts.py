@@ -1,4 +1,4 @@
-"""Alerts and what belongs to them: states, transitions, evidence and deliveries."""
+"""Alerts and what belongs to them: facts of workers, commands of people, transitions, evidence and deliveries."""
 
 from __future__ import annotations
 
@@ -23,15 +23,39 @@ class AlertState(StrEnum):
 
 
 class Severity(StrEnum):
-    """How far beyond the limit an alert went."""
+    """How far beyond the limit an alert went; declared in rising order."""
 
     WARNING = "warning"
     CRITICAL = "critical"
 
 
+class FactKind(StrEnum):
+    """What a worker reports of an alert, in the order of facts of one moment. Each but CONTINUED is a transition."""
+
+    OPENED = "opened"
+    CONTINUED = "continued"  # newer numbers only: no transition
+    WORSENED = "worsened"
+    CLEARED = "cleared"
+
+
+class CommandKind(StrEnum):
+    """What a person asks for."""
+
+    ACKNOWLEDGE = "acknowledge"
+    UNACKNOWLEDGE = "unacknowledge"
+    NOTE = "note"
+
+
+Cause = FactKind | CommandKind
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A run of anomalies of one stream, as a person sees it. Times are event times in ns."""
+    """A run of anomalies of one stream, as a person sees it. Times are event times in ns, except `acknowledged_at`.
+
+    Workers own severity, times, peak and windows, people `acknowledged_*` and `note`; both move the state. A resolved
+    alert without `acknowledged_at` was never acknowledged.
+    """
 
     id: UUID
     run: str
@@ -47,6 +71,9 @@ class Alert:
     peak_ratio: float
     peak_at: int
     windows: int = 1  # anomalous windows so far
+    acknowledged_at: int | None = None  # wall clock, ns
+    acknowledged_by: str = ""
+    note: str = ""  # the newest one
 
 
 def alert_id(run: str, family: str, stream: str, opened_at: int, *kind: str) -> UUID:
@@ -55,22 +82,79 @@ def alert_id(run: str, family: str, stream: str, opened_at: int, *kind: str) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """One change in an alert's life; rows of it are never changed. `number` counts from 0 within the alert."""
+class Fact:
+    """What a worker found out about an alert, in the past tense. Times are event times, ns.
 
+    The numbers are those of the whole alert up to this fact: severity, newest anomaly, peak and windows only rise.
+    """
+
+    kind: FactKind
+    alert: UUID
+    run: str
+    family: str
+    stream: str
+    alert_kind: str = "anomaly"
+    at: int  # end of the window that caused it
+    ratio: float  # of that window
+    severity: Severity = Severity.WARNING
+    opened_at: int
+    started_at: int
+    last_at: int
+    peak_ratio: float
+    peak_at: int
+    windows: int
+
+    @property
+    def id(self) -> UUID:
+        """The same for the same cause in every process; also the id of the transition that it leads to."""
+        return uuid5(self.alert, f"{self.kind}\x1f{self.at}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a person wants of an alert. A repeat carries the same `id`, which is also that of its transition."""
+
+    id: UUID
+    alert: UUID
+    kind: CommandKind
+    by: str
+    at: int  # wall clock, ns
+    effective: int | None = None  # event time, ns; None = the newest event time that the alert's row knows
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A command that was carried out, and which alert it was about: enough to meet it again under another run name.
+
+    `position` rises with every command of the database, in the order in which they took effect.
+    """
+
+    position: int
+    command: Command
+    family: str
+    stream: str
+    alert_kind: str
+    opened_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change in an alert's life; rows of it are never changed. `number` counts from 0 within the alert.
+
+    `id` is that of the fact or command that caused it, and the webhook's id. `ratio` is NaN for a command.
+    """
+
+    id: UUID
     alert: UUID
     number: int
+    cause: Cause
     at: int  # event time, ns
     state: AlertState
     severity: Severity
     ratio: float  # of the window that caused it
     actor: str = "monitor"
     note: str = ""
-
-    @property
-    def id(self) -> UUID:
-        """Stable id, also the webhook's id."""
-        return uuid5(self.alert, str(self.number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

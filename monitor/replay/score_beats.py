@@ -46,7 +46,7 @@ def score_beats(
                 rows.add(step.readings)
             scores = step.outcome.scores
             columns = _columns(pipeline, scores)
-            summary.add(columns, step.outcome.alerts)
+            summary.add(columns, step.outcome.facts)
             write(rows.of(scores.end), scores.end, columns)
             if pipeline.scorer is None:
                 history += [(pipeline.index.name(code), block) for code, block in step.outcome.history]

@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import FEWEST_WINDOWS
 from monitor.config.resolved import Grid
 from monitor.errors import ModelError, SettingsError
@@ -22,7 +23,7 @@ from monitor.pipeline import loop
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.ports.source import Source
 from monitor.ports.store import HistoryBlock
-from monitor.records.alerts import Alert, Transition
+from monitor.records.alerts import Alert, Fact, FactKind
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int64, Poll, Readings, State
 from monitor.training import fit
 
@@ -54,13 +55,13 @@ class Summary:
     states: dict[str, int] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
 
-    def add(self, columns: Columns, alerts: list[Alert]) -> None:
-        """Count a poll's rows and keep the newest version of its alerts."""
+    def add(self, columns: Columns, facts: list[Fact]) -> None:
+        """Count a poll's rows and merge the facts about its alerts."""
         names, counts = np.unique(columns["state"].astype(str), return_counts=True)
         for name, count in zip(names.tolist(), counts.tolist(), strict=True):
             self.states[name] = self.states.get(name, 0) + count
         self.rows += len(columns["state"])
-        self.alerts |= {alert.id: alert for alert in alerts}
+        self.alerts |= {each.alert.id: each.alert for each in merge_facts(facts, self.alerts, {})}
 
 
 def anomaly_score(ratio: NDArray[np.floating]) -> Float64:
@@ -192,8 +193,8 @@ class Judge:
         self._accepted(poll, columns)
         return columns
 
-    def judge(self, poll: Poll, outcomes: Sequence[Outcome]) -> tuple[Columns, list[Alert]]:
-        """The output columns of a poll's rows (n,) by its outcomes, and the alerts that changed, newest version last.
+    def judge(self, poll: Poll, outcomes: Sequence[Outcome]) -> tuple[Columns, list[Fact]]:
+        """The output columns of a poll's rows (n,) by its outcomes, and the facts about alerts.
 
         `score`, `limit`, `ratio` and `anomaly_score` are NaN where there is none, `alert_id` is None; `alert_opened`
         is 1 on the row at which an alert opened. Where an anomaly and an alert of another kind are open, `alert_id` is
@@ -206,14 +207,15 @@ class Judge:
         for outcome in outcomes:
             self._fill(columns, row, end, outcome)
 
-        def place(alert: Alert, at: int) -> int:
+        def place(fact: Fact) -> int:
             """The row; an anomaly goes by the grid, any other alert by the readings as they came."""
-            if alert.kind == ANOMALY:
-                return int(row[np.searchsorted(end, at)])
-            return int(readings.offset[_reading(readings.time, at)] - start)
+            if fact.alert_kind == ANOMALY:
+                return int(row[np.searchsorted(end, fact.at)])
+            return int(readings.offset[_reading(readings.time, fact.at)] - start)
 
-        self._mark(columns, [changed for outcome in outcomes for changed in outcome.transitions], place)
-        return columns, [alert for outcome in outcomes for alert in outcome.alerts]
+        facts = [fact for outcome in outcomes for fact in outcome.facts]
+        self._mark(columns, facts, place)
+        return columns, facts
 
     def _accepted(self, poll: Poll, columns: Columns) -> tuple[Int64, Int64]:
         """Rows of the poll whose reading the aligner takes, and their times on the grid; the others get their state."""
@@ -247,20 +249,20 @@ class Judge:
         columns["state"][at] = _NAMES[scores.state[exact]]
         columns["anomaly_score"][at] = anomaly_score(scores.ratio[exact])
 
-    def _mark(
-        self, columns: Columns, changes: list[tuple[Transition, Alert]], place: Callable[[Alert, int], int]
-    ) -> None:
+    def _mark(self, columns: Columns, facts: Sequence[Fact], place: Callable[[Fact], int]) -> None:
         """Fill in which alert is open at each row, and where it opened."""
         ids = {anomaly: np.full(len(columns["alert_id"]), known, object) for anomaly, known in self._open.items()}
         began: dict[UUID, int] = {}
-        for transition, alert in changes:
-            at, of_kind = place(alert, transition.at), ids[alert.kind == ANOMALY]
-            if transition.number == 0:
+        for fact in facts:
+            if fact.kind not in (FactKind.OPENED, FactKind.CLEARED):
+                continue
+            at, of_kind = place(fact), ids[fact.alert_kind == ANOMALY]
+            if fact.kind is FactKind.OPENED:
                 columns["alert_opened"][at] = 1
-                began[alert.id] = at
-                of_kind[at:] = str(alert.id)
-            elif alert.resolved_at is not None:
-                of_kind[at + (began.get(alert.id) == at) :] = None
+                began[fact.alert] = at
+                of_kind[at:] = str(fact.alert)
+            else:
+                of_kind[at + (began.get(fact.alert) == at) :] = None
         columns["alert_id"][:] = np.where(ids[True] == None, ids[False], ids[True])  # noqa: E711 (by element)
         if len(columns["alert_id"]):
             self._open = {anomaly: column[-1] for anomaly, column in ids.items()}

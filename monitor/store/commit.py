@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any
@@ -13,11 +11,11 @@ from sqlalchemy import Connection, Table, select
 
 from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Commit, ScoreBlock
-from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.records.batches import DeadLetter, Gap, Scores
-from monitor.store import evidence_facts, history, late, rollups, schema
+from monitor.store import alert_rows, history, late, rollups, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
+from monitor.store.text import storable
 
 BODY_LIMIT = 64 * 1024  # bytes kept of a record that could not be read
 
@@ -39,10 +37,7 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
             "partitions; nothing was written, this worker has to step down; make producers partition by stream"
         )
     _insert(connection, schema.history, (history.row_of(block) for block in commit.history if len(block.time)))
-    _upsert_alerts(connection, commit.alerts)
-    _insert(connection, schema.transitions, map(_transition_row, commit.transitions))
-    _insert(connection, schema.evidence, map(_evidence_row, commit.evidence))
-    _insert(connection, schema.outbox, (_outbox_row(*item, now) for item in commit.outbox))
+    alert_rows.write_facts(connection, commit, now)
     late.write(connection, commit.run, commit.late, now)
     _insert_dead(connection, commit.run, commit.dead, now)
     _insert(connection, schema.gaps, (_gap_row(commit.run, gap, now) for gap in commit.gaps))
@@ -94,57 +89,10 @@ def _insert(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
         connection.execute(table.insert(), batch)
 
 
-def _upsert_alerts(connection: Connection, alerts: list[Alert]) -> None:
-    if not alerts:
-        return
-    statement = insert_into(connection, schema.alerts)
-    changing = ("state", "severity", "last_at", "resolved_at", "peak_ratio", "peak_at", "windows")
-    newest = {name: statement.excluded[name] for name in changing}
-    upsert = statement.on_conflict_do_update(index_elements=["id"], set_=newest)
-    connection.execute(upsert, [_alert_row(alert) for alert in alerts])
-
-
 def _insert_dead(connection: Connection, run: str, dead: list[DeadLetter], now: int) -> None:
     if dead:
         statement = insert_into(connection, schema.dead_letters).on_conflict_do_nothing()
         connection.execute(statement, [_dead_row(run, letter, now) for letter in dead])
-
-
-def _alert_row(alert: Alert) -> Row:
-    return {
-        "id": alert.id, "run": alert.run, "family": alert.family, "stream": alert.stream, "kind": alert.kind,
-        "state": alert.state.value, "severity": alert.severity.value, "opened_at": alert.opened_at,
-        "started_at": alert.started_at, "last_at": alert.last_at, "resolved_at": alert.resolved_at,
-        "peak_ratio": _number(alert.peak_ratio), "peak_at": alert.peak_at, "windows": alert.windows,
-    }  # fmt: skip
-
-
-def _transition_row(transition: Transition) -> Row:
-    return {
-        "id": transition.id, "alert": transition.alert, "number": transition.number, "at": transition.at,
-        "state": transition.state.value, "severity": transition.severity.value, "ratio": _number(transition.ratio),
-        "actor": transition.actor, "note": storable(transition.note),
-    }  # fmt: skip
-
-
-def _evidence_row(evidence: Evidence) -> Row:
-    expected = evidence.reconstruction
-    return {
-        "alert": evidence.alert, "start_ns": evidence.start, "end_ns": evidence.end,
-        "length": len(evidence.values), "channels": json.dumps(evidence.channels),
-        "readings": evidence.values.astype("<f4").tobytes(),
-        "reconstruction": None if expected is None else expected.astype("<f4").tobytes(),
-        "contribution": evidence.contribution.astype("<f4").tobytes(),
-        "facts": evidence_facts.to_text(evidence),
-    }  # fmt: skip
-
-
-def _outbox_row(transition: Transition, channel: str, payload: str, now: int) -> Row:
-    """Due at once: `next_at` 0 does not depend on two machines' clocks being equal."""
-    return {
-        "transition": transition.id, "alert": transition.alert, "channel": channel, "payload": payload,
-        "created": now, "next_at": 0, "attempts": 0,
-    }  # fmt: skip
 
 
 def _dead_row(run: str, letter: DeadLetter, now: int) -> Row:
@@ -162,12 +110,3 @@ def _gap_row(run: str, gap: Gap, now: int) -> Row:
         "run": run, "topic": gap.topic, "partition": gap.partition, "start": gap.start, "end": gap.end,
         "reason": gap.reason, "recorded": now,
     }  # fmt: skip
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def storable(text: str) -> str:
-    """Text as both databases take it: NUL and lone surrogates, which a broken record may bring, are written out."""
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")

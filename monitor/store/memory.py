@@ -1,41 +1,28 @@
-"""The store and its outbox without a database: dictionaries under a lock. Shipped with `monitor.testing`."""
+"""The store without a database: dictionaries under a lock. Shipped with `monitor.testing`."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
 
+from monitor.alerts.lifecycle import Merged, merge_facts
+from monitor.alerts.notifications import announced
 from monitor.config.changes import differences
 from monitor.errors import FencedError, StoreError
-from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position, StreamState
-from monitor.records.alerts import Alert, Delivery, Evidence, Transition
+from monitor.ports.store import Announce, Commit, HistoryBlock, OpenedStream, Position, StreamState
+from monitor.records.alerts import Alert, Command, Decision, Delivery, Evidence, Transition
 from monitor.records.batches import LIVE, DeadLetter, Gap, Scores, TopicPartition
 from monitor.records.counters import readings
 from monitor.records.late import LATE_KEPT, LateReading
 from monitor.records.score_summaries import Rollup
 from monitor.store.history import merged
+from monitor.store.memory_alerts import Waiting
 from monitor.store.memory_registry import MemoryModelRegistry
 
 StreamKey = tuple[str, str, str]  # run, family, name
-
-
-@dataclass(slots=True)
-class Waiting:
-    """An outbox row."""
-
-    delivery: Delivery
-    next_at: int = 0
-    delivered_at: int | None = None
-    gave_up_at: int | None = None
-
-    @property
-    def pending(self) -> bool:
-        """Still to be sent."""
-        return self.delivered_at is None and self.gave_up_at is None
 
 
 class MemoryStore:
@@ -52,6 +39,7 @@ class MemoryStore:
         self.alerts: dict[UUID, Alert] = {}
         self.transitions: dict[UUID, Transition] = {}
         self.evidence: dict[UUID, Evidence] = {}
+        self.commands: list[tuple[Command, str]] = []  # with why it was refused, "" = carried out
         self.outbox: dict[int, Waiting] = {}
         self.dead: dict[tuple[str, str, int, int], DeadLetter] = {}  # by run, topic, partition, offset
         self.gaps: list[tuple[str, Gap]] = []  # with their run
@@ -78,6 +66,7 @@ class MemoryStore:
         self.outbox = {id_: row for id_, row in self.outbox.items() if row.delivery.alert not in alerts}
         self.transitions = {id_: row for id_, row in self.transitions.items() if row.alert not in alerts}
         self.evidence = {id_: row for id_, row in self.evidence.items() if id_ not in alerts}
+        self.commands = [row for row in self.commands if row[0].alert not in alerts]
         self.alerts = {id_: row for id_, row in self.alerts.items() if id_ not in alerts}
         self.positions = {key: row for key, row in self.positions.items() if key[0] != run}
         self.streams = {key: row for key, row in self.streams.items() if key[0] != run}
@@ -127,11 +116,7 @@ class MemoryStore:
             self.states.update((stream.id, stream) for stream in commit.streams)
             for history in commit.history:
                 self.blocks.setdefault(history.id, []).append(history)
-            self.alerts.update((alert.id, alert) for alert in commit.alerts)
-            self.transitions.update((transition.id, transition) for transition in commit.transitions)
-            self.evidence.update((evidence.alert, evidence) for evidence in commit.evidence)
-            for item in commit.outbox:
-                self._enqueue(*item)
+            self._merge(commit)
             self.gaps += [(commit.run, gap) for gap in commit.gaps]
             for late in commit.late:
                 kept = self.late.setdefault((commit.run, late.family), [])
@@ -163,8 +148,43 @@ class MemoryStore:
             keys = zip(block.stream_id.tolist(), block.scores.end.tolist(), strict=True)
             if any(key in self.scores for key in keys):
                 raise StoreError("a window is scored already")
-        if any(transition.id in self.transitions for transition in commit.transitions):
-            raise StoreError("a transition is stored already")
+
+    def _merge(self, commit: Commit) -> None:
+        known = self.recorded({fact.alert for fact in commit.facts}) if commit.facts else {}
+        merged = merge_facts(commit.facts, self.alerts, known)
+        self.save(merged, commit.announce, commit.evidence)
+
+    def recorded(self, alerts: Collection[UUID]) -> dict[UUID, dict[UUID, int]]:
+        """Numbers of the transitions of these alerts by their ids, by alert. The caller holds `lock`."""
+        found: dict[UUID, dict[UUID, int]] = {}
+        for transition in self.transitions.values():
+            if transition.alert in alerts:
+                found.setdefault(transition.alert, {})[transition.id] = transition.number
+        return found
+
+    def save(self, merged: Sequence[Merged], announce: Announce, evidence: Sequence[Evidence] = ()) -> None:
+        """Keep merged rows, their transitions and notifications. The caller holds `lock`."""
+        for item in evidence:
+            self.evidence.setdefault(item.alert, item)
+        self.alerts.update((each.alert.id, each.alert) for each in merged)
+        changes = sorted((change for each in merged for change in each.changes), key=lambda change: change[0].at)
+        self.transitions.update((transition.id, transition) for transition, _ in changes)
+        for notification in announced(changes, announce, evidence):
+            self._enqueue(*notification)
+
+    def decisions(self, run: str, family: str, since: int = 0) -> list[Decision]:
+        """Commands of people that were carried out; see `Store`."""
+        with self.lock:
+            behind = [(place, *row) for place, row in enumerate(self.commands, 1) if place > since]
+            about = [(place, command, self.alerts[command.alert]) for place, command, refused in behind if not refused]
+        return [
+            Decision(
+                position=place, command=command, family=family, stream=alert.stream, alert_kind=alert.kind,
+                opened_at=alert.opened_at,
+            )
+            for place, command, alert in about
+            if (alert.run, alert.family) == (run, family)
+        ]  # fmt: skip
 
     def _enqueue(self, transition: Transition, channel: str, payload: str) -> None:
         delivery = Delivery(
@@ -206,45 +226,3 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to give back."""
-
-
-class MemoryOutbox:
-    """The outbox of a `MemoryStore`. `attempts` holds (outbox id, time, error or None)."""
-
-    def __init__(self, store: MemoryStore, lease: int = 60 * 10**9) -> None:
-        self._store = store
-        self._lease = lease
-        self.attempts: list[tuple[int, int, str | None]] = []
-
-    def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
-        """What to send now, oldest first; see `Outbox`."""
-        with self._store.lock:
-            heads: dict[tuple[UUID, str], Waiting] = {}
-            for _, row in sorted(self._store.outbox.items()):
-                if row.pending:
-                    heads.setdefault((row.delivery.alert, row.delivery.channel), row)
-            ready = [row for row in heads.values() if row.next_at <= now and row.delivery.channel not in skip][:limit]
-            for row in ready:
-                row.next_at = now + self._lease
-            return [row.delivery for row in ready]
-
-    def delivered(self, delivery: Delivery, at: int) -> None:
-        """The receiver accepted it; see `Outbox`."""
-        with self._store.lock:
-            row = self._record(delivery, at, None)
-            row.delivered_at, row.gave_up_at = at, None
-
-    def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
-        """Record the attempt; try again at `retry_at`, or never when it is None; see `Outbox`."""
-        with self._store.lock:
-            row = self._record(delivery, at, error)
-            if retry_at is None:
-                row.gave_up_at = at
-            else:
-                row.next_at = retry_at
-
-    def _record(self, delivery: Delivery, at: int, error: str | None) -> Waiting:
-        self.attempts.append((delivery.id, at, error))
-        row = self._store.outbox[delivery.id]
-        row.delivery = replace(row.delivery, attempts=row.delivery.attempts + 1)
-        return row

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Row, select
 from monitor.errors import ModelError
 from monitor.ports.models import Life, LifeChange, ModelRow
 from monitor.store import schema
-from monitor.store.commit import storable
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
+from monitor.store.text import storable
 
 
 class SqlModelRegistry:

@@ -9,9 +9,9 @@ from sqlalchemy.sql.expression import FromClause
 
 from monitor.records.alerts import Delivery
 from monitor.store import schema
-from monitor.store.commit import storable
 from monitor.store.engine import Database
 from monitor.store.open import open_database
+from monitor.store.text import storable
 
 LEASE = 60 * 10**9  # ns
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from monitor.errors import SettingsError, StoreError
 from monitor.ports.models import ModelRow
-from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition
+from monitor.records.alerts import Alert, AlertState, Evidence, Transition
 from monitor.records.batches import NEVER, Float32, Scores
 from monitor.records.score_summaries import Rollup
-from monitor.store import evidence_facts, late, rollups, schema, stream_reports
+from monitor.store import alert_rows, evidence_facts, late, rollups, schema, stream_reports
 from monitor.store.engine import Database
 from monitor.store.late import LateRecord, LateSummary
 from monitor.store.open import open_database
@@ -102,7 +101,7 @@ class Reader:
                 if last is None:
                     raise StoreError(f"{self._database.label}: no alert {before} to go on from")
                 query = query.where(tuple_(a.opened_at, a.id) < (last.opened_at, last.id))
-            return [_alert(row) for row in connection.execute(query)]
+            return [alert_rows.alert(row) for row in connection.execute(query)]
 
     def get_alert(self, id_or_prefix: str) -> AlertDetail:
         """The one alert whose id begins so. Raises SettingsError when there is none, or more than one."""
@@ -116,7 +115,7 @@ class Reader:
                 raise SettingsError(
                     f"{self._database.label}: several alerts begin with {id_or_prefix}; give more of the id"
                 )
-            alert = _alert(rows[0])
+            alert = alert_rows.alert(rows[0])
             return AlertDetail(
                 alert, _transitions(connection, alert.id), _evidence(connection, alert.id),
                 _deliveries(connection, alert.id),
@@ -206,25 +205,10 @@ def _range(prefix: str) -> tuple[UUID, UUID]:
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
 
-def _alert(row: Row[Any]) -> Alert:
-    return Alert(
-        id=row.id, run=row.run, family=row.family, stream=row.stream, kind=row.kind,
-        state=AlertState(row.state), severity=Severity(row.severity), opened_at=row.opened_at,
-        started_at=row.started_at, last_at=row.last_at, resolved_at=row.resolved_at,
-        peak_ratio=_float(row.peak_ratio), peak_at=row.peak_at, windows=row.windows,
-    )  # fmt: skip
-
-
 def _transitions(connection: Connection, alert: UUID) -> list[Transition]:
     t = schema.transitions.c
     rows = connection.execute(select(schema.transitions).where(t.alert == alert).order_by(t.number))
-    return [
-        Transition(
-            alert=row.alert, number=row.number, at=row.at, state=AlertState(row.state),
-            severity=Severity(row.severity), ratio=_float(row.ratio), actor=row.actor, note=row.note,
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [alert_rows.transition(row) for row in rows]
 
 
 def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
@@ -252,7 +236,3 @@ def _deliveries(connection: Connection, alert: UUID) -> list[DeliveryRecord]:
     query = select(*columns, func.coalesce(error, "").label("error")).where(o.transition.in_(transitions))
     with_order = query.order_by(o.id)
     return [DeliveryRecord(**row) for row in connection.execute(with_order).mappings()]
-
-
-def _float(value: float | None) -> float:
-    return math.nan if value is None else value

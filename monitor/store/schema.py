@@ -172,6 +172,9 @@ alerts = Table(
     Column("peak_ratio", Double),
     Column("peak_at", BigInteger, nullable=False),
     Column("windows", Integer, nullable=False),
+    Column("acknowledged_at", BigInteger),  # wall clock; NULL in a resolved alert: it was never acknowledged
+    Column("acknowledged_by", Text),
+    Column("note", Text),  # the newest one
     Index(None, "run", "opened_at"),
     Index(None, "run", "family", "stream", "opened_at"),
 )
@@ -183,6 +186,7 @@ transitions = Table(
     Column("id", Uuid, primary_key=True),
     Column("alert", Uuid, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
+    Column("cause", Text, nullable=False, server_default=text("'note'")),  # of rows made by hand
     Column("at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("severity", Text, nullable=False),
@@ -190,6 +194,22 @@ transitions = Table(
     Column("actor", Text, nullable=False),
     Column("note", Text, nullable=False),
     UniqueConstraint("alert", "number"),
+)
+
+# What people asked for, carried out or not. A command that was carried out has a transition of its id.
+commands = Table(
+    "commands",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),  # rises in the order in which they committed
+    Column("id", Uuid, nullable=False, unique=True),
+    Column("alert", Uuid, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),  # wall clock
+    Column("effective", BigInteger, nullable=False),  # event time
+    Column("note", Text, nullable=False),
+    Column("refused", Text),  # why; NULL: it was carried out
+    Index(None, "alert"),
 )
 
 evidence = Table(

@@ -9,13 +9,15 @@ from sqlalchemy import Connection, collate, delete, select
 
 from monitor.errors import StoreError
 from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
+from monitor.records.alerts import Decision
 from monitor.records.batches import LIVE, TopicPartition
-from monitor.store import changes, history, schema
-from monitor.store.commit import storable, write
+from monitor.store import alert_commands, changes, history, schema
+from monitor.store.commit import write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
 from monitor.store.model_registry import SqlModelRegistry
 from monitor.store.open import open_database
+from monitor.store.text import storable
 
 _NAMES_AT_ONCE = 10_000  # bounds the memory of a query, states included
 _STREAMS_AT_ONCE = 200  # whose history is read in one go
@@ -131,6 +133,11 @@ class SqlStore:
         with self._database.writing() as connection:
             return changes.note(connection, run, family, settings)
 
+    def decisions(self, run: str, family: str, since: int = 0) -> list[Decision]:
+        """Commands of people that were carried out; see `Store`."""
+        with self._database.reading() as connection:
+            return alert_commands.decisions(connection, run, family, since)
+
     def history(
         self, run: str, family: str, stream_ids: Sequence[int] | None = None
     ) -> Iterator[tuple[str, HistoryBlock]]:
@@ -179,7 +186,7 @@ def _exists(connection: Connection, run: str) -> bool:
 
 
 def _delete_run(connection: Connection, run: str) -> None:
-    """Transitions, evidence and outbox go with their alerts, history with its streams."""
+    """Transitions, evidence, commands and outbox go with their alerts, history with its streams."""
     ids = select(schema.streams.c.id).where(schema.streams.c.run == run)
     for table in (schema.scores, schema.rollups):
         connection.execute(delete(table).where(table.c.stream_id.in_(ids)))

@@ -14,9 +14,18 @@ from monitor.pipeline.family import Pipeline
 from monitor.records.alerts import Delivery
 from monitor.records.batches import Float32
 from monitor.sources.memory import ListSource
-from monitor.store.memory import MemoryOutbox, MemoryStore
+from monitor.store.memory import MemoryStore
+from monitor.store.memory_alerts import MemoryAlertCommands, MemoryOutbox
 
-__all__ = ["DistanceScorer", "ListNotifier", "ListSource", "MemoryOutbox", "MemoryStore", "NoModels"]
+__all__ = [
+    "DistanceScorer",
+    "ListNotifier",
+    "ListSource",
+    "MemoryAlertCommands",
+    "MemoryOutbox",
+    "MemoryStore",
+    "NoModels",
+]
 
 
 class ListNotifier:

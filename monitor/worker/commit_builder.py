@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from monitor.pipeline import loop
 from monitor.pipeline.family import Outcome, Pipeline
-from monitor.ports.store import Commit, HistoryBlock, ScoreBlock
+from monitor.ports.store import Announce, Commit, HistoryBlock, ScoreBlock
 from monitor.records import score_summaries
-from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.alerts import FactKind
 from monitor.records.batches import Int64, Poll, Readings, Scores, TopicPartition
 from monitor.records.late import LateBlock
 from monitor.records.totals import Totals
 from monitor.worker.partitions import Partitions
 from monitor.worker.streams import Streams
-
-Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
-
 
 MAX_SIZE = 400_000  # windows, late readings and training readings in a commit: bounds its memory and time
 DEAD_LETTER_SIZE = 10  # counted for a dead letter, which holds a message body
@@ -35,9 +32,9 @@ class CommitBuilder:
         self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
         self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
         self._run, self._announce, self._pipelines, self._scores = run, announce, pipelines, scores
-        self._size = 0
+        self._size, self._urgent = 0, False
         self._summed: list[tuple[Int64, Scores]] = []  # (stream ids, scores) to roll up
-        self._commit = Commit(run)
+        self._commit = Commit(run, announce=announce)
         for pipeline in pipelines.values():
             pipeline.keeps = pipeline.family.train_after
 
@@ -63,8 +60,8 @@ class CommitBuilder:
 
     @property
     def urgent(self) -> bool:
-        """An alert is pending: it has opened, worsened or been resolved."""
-        return bool(self._commit.transitions)
+        """An alert is pending: it opened, worsened or cleared, and its notification waits for this commit."""
+        return self._urgent
 
     def process(self, poll: Poll, now: int | None) -> None:
         """Run a poll through the pipelines; the state of its streams is loaded. No I/O: it cannot fail half-way."""
@@ -87,13 +84,8 @@ class CommitBuilder:
                 self._summed.append((streams.ids[scores.stream], scores))
             kept = score_summaries.chosen(scores, self._scores)
             commit.scores.append(ScoreBlock(kept, streams.ids[kept.stream], streams.pipeline.model))
-        commit.alerts += outcome.alerts
+        commit.facts += outcome.facts
         commit.evidence += outcome.evidence
-        evidence = {item.alert: item for item in outcome.evidence}
-        for transition, alert in outcome.transitions:
-            commit.transitions.append(transition)
-            for channel, payload in self._announce(transition, alert, evidence.get(alert.id)):
-                commit.outbox.append((transition, channel, payload))
         for code, block in outcome.history:
             commit.history.append(HistoryBlock(int(streams.ids[code]), block.time, block.values))
         if outcome.late is not None:
@@ -113,8 +105,8 @@ class CommitBuilder:
 
     def reset(self) -> None:
         """Start an empty commit: the one before is in flight, or given up."""
-        self._commit, self.totals = Commit(self._run), Totals()
-        self._summed, self._size = [], 0
+        self._commit, self.totals = Commit(self._run, announce=self._announce), Totals()
+        self._summed, self._size, self._urgent = [], 0, False
         self.partitions.committed()
         for streams in self.streams.values():
             streams.committed()
@@ -150,5 +142,7 @@ class CommitBuilder:
         totals.readings += readings
         totals.windows += len(outcome.scores)
         totals.anomalies += int(np.count_nonzero(outcome.scores.ratio > 1))
-        totals.opened += sum(transition.number == 0 for transition, _ in outcome.transitions)
-        totals.resolved += sum(alert.resolved_at is not None for alert in outcome.alerts)
+        kinds = [fact.kind for fact in outcome.facts]
+        totals.opened += kinds.count(FactKind.OPENED)
+        totals.resolved += kinds.count(FactKind.CLEARED)
+        self._urgent |= any(kind is not FactKind.CONTINUED for kind in kinds)

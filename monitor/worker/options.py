@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from monitor.config.settings import Settings
+from monitor.ports.store import Announce, silent
 from monitor.records.batches import LIVE
 from monitor.records.score_summaries import Policy
-from monitor.worker.commit_builder import Announce
 
 POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
 REBALANCE_SHARE = 0.2  # the share of it that a rebalance may wait for SQL
@@ -24,7 +24,7 @@ class WorkerOptions:
     commit_interval: float = 1.0
     live: bool = True
     until_end: bool = False  # stop when everything has been read
-    announce: Announce = field(default=lambda transition, alert, evidence: [])
+    announce: Announce = silent
     rebalance_timeout: float = 60.0
     scores: Policy = "all"  # which scores get a row
 

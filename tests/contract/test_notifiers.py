@@ -16,7 +16,7 @@ from monitor.notify.log import Log
 from monitor.notify.payload import payload
 from monitor.notify.webhook import Webhook
 from monitor.ports.notifier import Notifier
-from monitor.records.alerts import Alert, AlertState, Delivery, Severity, Transition, alert_id
+from monitor.records.alerts import Alert, AlertState, Delivery, FactKind, Severity, Transition, alert_id
 from monitor.testing.in_memory import ListNotifier
 from monitor.testing.webhook_receiver import Answer, Receiver
 
@@ -28,7 +28,11 @@ def make_delivery(number: int = 0, state: AlertState = AlertState.OPEN) -> Deliv
         id=alert_id("live", "temperature", "m-17", 1), run="live", family="temperature", stream="m-17",
         opened_at=2 * 10**9, started_at=10**9, last_at=2 * 10**9, peak_ratio=1.5, peak_at=2 * 10**9,
     )  # fmt: skip
-    change = Transition(alert=alert.id, number=number, at=2 * 10**9, state=state, severity=Severity.WARNING, ratio=1.5)
+    cause = FactKind.CLEARED if state is AlertState.RESOLVED else FactKind.OPENED
+    change = Transition(
+        id=UUID(int=number), alert=alert.id, number=number, cause=cause, at=2 * 10**9, state=state,
+        severity=Severity.WARNING, ratio=1.5,
+    )  # fmt: skip
     text = payload(alert, change, None)
     return Delivery(id=number, transition=change.id, alert=alert.id, channel="ops", payload=text, attempts=0)
 

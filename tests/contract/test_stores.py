@@ -20,6 +20,7 @@ from monitor.pipeline.thresholds.static import StaticThreshold
 from monitor.ports.models import ModelRow
 from monitor.ports.notifier import Outbox
 from monitor.ports.store import Commit, HistoryBlock, Position, Store
+from monitor.records.alerts import Alert, FactKind, Transition
 from monitor.records.batches import DeadLetter, Gap, Readings, Scores, State
 from monitor.records.counters import COUNTERS
 from monitor.records.late import LATE_KEPT, Late, LateBlock, LateReading
@@ -27,14 +28,15 @@ from monitor.records.score_summaries import SPAN, Policy, Rollup, roll_up
 from monitor.records.streams import StreamIndex
 from monitor.store import schema
 from monitor.store.engine import connect
-from monitor.store.memory import MemoryOutbox, MemoryStore
+from monitor.store.memory import MemoryStore
+from monitor.store.memory_alerts import MemoryOutbox
 from monitor.store.migrations import upgrade
 from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
 from monitor.worker.commit_builder import CommitBuilder
 from tests.champions import make_champion
-from tests.store_rows import SECOND, TOPIC, alert, block, counts, evidence, full, resolved, scores, state, transition
+from tests.store_rows import SECOND, TOPIC, alert, block, counts, fact, full, scores, state
 
 LEASE = 60 * SECOND
 
@@ -147,16 +149,6 @@ def test_nothing_is_visible_of_a_commit_that_fails_and_it_can_be_tried_again(kee
     assert store.take("live", [TOPIC])[TOPIC] == Position(2, 42)
 
 
-def test_a_transition_is_never_stored_twice(keeper: Memory | Sql) -> None:
-    store = keeper.store()
-    ready(store)
-    store.commit(opened(store, 1))
-    again = Commit(run="live", transitions=[transition(alert())], positions={TOPIC: (1, 50)})
-    with pytest.raises(StoreError):
-        store.commit(again)
-    assert store.take("live", [TOPIC])[TOPIC].next_offset == 42
-
-
 def test_a_newer_owner_fences_the_older_one(keeper: Memory | Sql) -> None:
     old, new = keeper.store(), keeper.store()
     ready(old)
@@ -187,10 +179,10 @@ def test_a_partition_never_taken_is_refused(keeper: Memory | Sql) -> None:
 def test_a_partition_without_an_offset_has_its_fence_and_stays_without(keeper: Memory | Sql) -> None:
     store = keeper.store()
     ready(store)
-    store.commit(Commit(run="live", alerts=[alert()], unread={TOPIC: 1}))
+    store.commit(Commit(run="live", facts=[fact(alert(), FactKind.CONTINUED)], unread={TOPIC: 1}))
     assert store.take("live", [TOPIC])[TOPIC] == Position(2, None)
     with pytest.raises(FencedError):
-        store.commit(Commit(run="live", transitions=[transition(alert())], unread={TOPIC: 1}))
+        store.commit(Commit(run="live", facts=[fact(alert())], unread={TOPIC: 1}))
     assert (keeper.counts()["alerts"], keeper.counts()["transitions"]) == (1, 0)
     store.commit(Commit(run="live", positions={TOPIC: (2, 7)}))
     assert store.take("live", [TOPIC])[TOPIC] == Position(3, 7)
@@ -331,22 +323,16 @@ def test_a_replay_name_is_used_once_unless_replaced(keeper: Memory | Sql) -> Non
     assert set(keeper.counts().values()) == {1}
 
 
-def test_an_alert_is_updated_in_place(keeper: Memory | Sql) -> None:
-    store = keeper.store()
-    first = alert()
-    store.commit(Commit(run="live", alerts=[first], transitions=[transition(first)], evidence=[evidence(first)]))
-    store.commit(Commit(run="live", alerts=[resolved(first)], transitions=[transition(first, 1)]))
-    assert keeper.counts()["alerts"] == 1
-    assert keeper.counts()["transitions"] == 2
-
-
 def queue(store: Store, *stream_names: str, per_alert: int = 1, channels: tuple[str, ...] = ("hook",)) -> None:
     """Notifications of one alert per stream, oldest alert first."""
     for name in stream_names:
         of = alert(stream=name)
-        changes = [transition(of, number) for number in range(per_alert)]
-        outbox = [(change, channel, f"{name} {change.number}") for change in changes for channel in channels]
-        store.commit(Commit(run="live", alerts=[of], transitions=changes, outbox=outbox))
+        facts = [fact(of), *(fact(of, FactKind.WORSENED, of.opened_at + i) for i in range(1, per_alert))]
+
+        def announce(change: Transition, about: Alert, _: object) -> list[tuple[str, str]]:
+            return [(channel, f"{about.stream} {change.number}") for channel in channels]
+
+        store.commit(Commit(run="live", facts=facts, announce=announce))
 
 
 def test_outbox_keeps_the_order_within_an_alert(keeper: Memory | Sql) -> None:
@@ -354,7 +340,7 @@ def test_outbox_keeps_the_order_within_an_alert(keeper: Memory | Sql) -> None:
     outbox = keeper.outbox()
     first = outbox.due(now=1, limit=10)
     assert [delivery.payload for delivery in first] == ["a 0", "b 0"]
-    assert first[0].transition == transition(alert(stream="a")).id
+    assert first[0].transition == fact(alert(stream="a")).id
     outbox.failed(first[0], at=2, error="503", retry_at=100)
     outbox.delivered(first[1], at=2)
     assert [delivery.payload for delivery in outbox.due(now=3, limit=10)] == ["b 1"]

@@ -16,6 +16,7 @@ from monitor import bootstrap
 from monitor.cli.app import build
 from monitor.config.families import Family
 from monitor.ports.store import HistoryBlock
+from monitor.records.alerts import FactKind
 from monitor.records.batches import Readings, State
 from monitor.training import fit
 from tests.ecg import find, lead, matched, times
@@ -79,7 +80,7 @@ def test_premature_beats_raise_alerts_before_and_after_there_is_a_model() -> Non
     states = set()
     for first in range(0, len(signal), int(RATE)):
         outcome = pipeline.process(readings(signal[first : first + int(RATE)], first))
-        opened += [alert.opened_at for t, alert in outcome.transitions if t.number == 0]
+        opened += [fact.opened_at for fact in outcome.facts if fact.kind is FactKind.OPENED]
         blocks += [("patient", block) for _, block in outcome.history]
         states |= set(outcome.scores.state.tolist())
         if first == 150 * int(RATE):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,23 +14,20 @@ from monitor.notify.dispatcher import Dispatcher
 from monitor.notify.payload import payload
 from monitor.notify.webhook import Webhook
 from monitor.ports.store import Commit
-from monitor.records.alerts import Alert, AlertState, Severity, Transition, alert_id
+from monitor.records.alerts import Fact, FactKind
 from monitor.store.outbox import open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import open_store
 from monitor.testing.webhook_receiver import Answer, Receiver
+from tests.store_rows import alert, fact
 
 SECRET = "whsec_" + "QUJD" * 12
 
 
-def make_alert(stream: str) -> tuple[Alert, list[Transition]]:
+def life(stream: str) -> list[Fact]:
     """An alert that opened and was resolved."""
-    alert = Alert(
-        id=alert_id("live", "temperature", stream, 5), run="live", family="temperature", stream=stream,
-        opened_at=5, started_at=1, last_at=5, peak_ratio=1.5, peak_at=5, state=AlertState.RESOLVED, resolved_at=9,
-    )  # fmt: skip
-    opened = Transition(alert=alert.id, number=0, at=5, state=AlertState.OPEN, severity=Severity.WARNING, ratio=1.5)
-    return alert, [opened, replace(opened, number=1, at=9, state=AlertState.RESOLVED, ratio=0.5)]
+    opened = alert(stream=stream, opened_at=5, family="temperature")
+    return [fact(opened), fact(opened, FactKind.CLEARED, 9, 0.5)]
 
 
 @pytest.fixture
@@ -47,12 +43,9 @@ def _quiet() -> Iterator[None]:
 
 def fill(url: str, streams: int) -> None:
     """Commit that many alerts, each opened and resolved, with an outbox row for each change."""
-    commit = Commit("live")
+    commit = Commit("live", announce=lambda change, about, _: [("ops", payload(about, change, None))])
     for number in range(streams):
-        alert, changes = make_alert(f"m-{number}")
-        commit.alerts.append(alert)
-        commit.transitions += changes
-        commit.outbox += [(change, "ops", payload(alert, change, None)) for change in changes]
+        commit.facts += life(f"m-{number}")
     store = open_store(url)
     store.commit(commit)
     store.close()
@@ -101,7 +94,7 @@ def test_a_failing_receiver_is_retried_and_every_attempt_is_kept(url: str) -> No
     assert [post.status for post in receiver.received] == [503, 429, 302, 204, 204]
     assert len({post.id for post in receiver.received}) == 2
     reader = open_reader(url)
-    first, second_row = reader.get_alert(str(make_alert("m-0")[0].id)).deliveries
+    first, second_row = reader.get_alert(str(life("m-0")[0].alert)).deliveries
     reader.close()
     assert (first.attempts, second_row.attempts) == (4, 1)
     assert first.delivered_at == start + 40 * 10**9  # 0 s, 5 s, 25 s (Retry-After), 40 s

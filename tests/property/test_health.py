@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor import bootstrap
+from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.records.batches import Readings
@@ -59,10 +60,9 @@ def run(batch: Readings, edges: list[int], *, restart: bool) -> tuple[list[Outco
 
 
 def facts(outcomes: list[Outcome], made: Pipeline) -> dict[str, object]:
-    transitions = [t for o in outcomes for t, a in o.transitions if a.kind != "anomaly"]
+    merged = merge_facts([fact for o in outcomes for fact in o.facts if fact.alert_kind != "anomaly"], {}, {})
     return {
-        "alerts": {alert.id: alert for o in outcomes for alert in o.alerts if alert.kind != "anomaly"},
-        "transitions": sorted(transitions, key=lambda t: (t.alert, t.number)),
+        "alerts": {each.alert.id: each for each in merged},  # with their transitions
         "counters": made.counters(CODES).tolist(),
     }
 
@@ -92,7 +92,7 @@ def reference(batch: Readings, after: int, pause: int) -> list[tuple[int, int, s
                 moving = time
             moved = max(time, moved or 0)
             if code in opened:
-                found.append((code, max(time, opened.pop(code)), "resolved"))
+                found.append((code, max(time, opened.pop(code)), "cleared"))
         if not same or time - newest[code] > pause:
             since[code] = time
         newest[code], value[code] = time, tuple(row)
@@ -100,7 +100,7 @@ def reference(batch: Readings, after: int, pause: int) -> list[tuple[int, int, s
             begin = max(moving, since[code])
             if moved - begin >= after and time - begin >= after:
                 opened[code] = begin + after
-                found.append((code, opened[code], "open"))
+                found.append((code, opened[code], "opened"))
     return found
 
 
@@ -110,7 +110,7 @@ def test_frozen_streams_are_those_of_the_rule(seed: int) -> None:
     batch = plant(seed)
     clean = np.isfinite(batch.values).all(axis=1) & (np.abs(batch.values[:, 0]) <= 3) & (batch.values[:, 1] <= 4)
     outcomes, made = run(batch, [], restart=False)
-    changes = [(a.stream, t.at, str(t.state)) for o in outcomes for t, a in o.transitions if a.kind == "frozen"]
+    changes = [(f.stream, f.at, str(f.kind)) for o in outcomes for f in o.facts if f.alert_kind == "frozen"]
     expected = reference(batch.take(clean), 6 * S, 4 * S)
     assert sorted(changes) == sorted((f"m-{code}", at, state) for code, at, state in expected)
     assert made.index.name(0) == "m-0"

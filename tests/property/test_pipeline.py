@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor import bootstrap
+from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile
-from monitor.records.alerts import AlertState
+from monitor.records.alerts import FactKind
 from monitor.records.batches import Float32, Readings, State
 from monitor.records.streams import StreamIndex
 from monitor.testing.in_memory import DistanceScorer
@@ -63,13 +64,11 @@ def facts(outcomes: list[Outcome]) -> dict[str, object]:
         for i in range(len(s)):
             bits = [column[i].tobytes() for column in (s.score, s.limit, s.ratio, s.imputed)]
             rows.append((int(s.stream[i]), int(s.start[i]), int(s.end[i]), *bits, int(s.state[i])))
-    alerts = {alert.id: alert for outcome in outcomes for alert in outcome.alerts}
-    transitions = [t for outcome in outcomes for t, _ in outcome.transitions]
+    merged = merge_facts([fact for outcome in outcomes for fact in outcome.facts], {}, {})
     evidence = {e.alert: (e.start, e.end, e.values.tobytes()) for outcome in outcomes for e in outcome.evidence}
     return {
         "rows": sorted(rows),
-        "alerts": alerts,
-        "transitions": sorted(transitions, key=lambda t: (t.alert, t.number)),
+        "alerts": {each.alert.id: each for each in merged},  # with their transitions
         "evidence": evidence,
     }
 
@@ -111,24 +110,15 @@ def test_alerts_follow_their_rule(ratios: list[float]) -> None:
         if is_open:
             calm = calm + 1 if ratio < 0.85 else 0
             if calm == 3:
-                expected.append((at, "resolved"))
+                expected.append((at, "cleared"))
                 is_open, recent = False, []
             elif ratio >= 2 and not critical:
-                expected.append((at, "open"))
+                expected.append((at, "worsened"))
                 critical = True
         elif sum(recent) >= 2:
-            expected.append((at, "open"))
+            expected.append((at, "opened"))
             is_open, calm, critical = True, 0, ratio >= 2
-    assert expected == [(t.at // 10**9, str(t.state)) for t, _ in outcome.transitions]
-    assert [t.number for t, a in outcome.transitions] == _numbers(expected)
-
-
-def _numbers(expected: list[tuple[int, str]]) -> list[int]:
-    numbers, number = [], 0
-    for _, state in expected:
-        numbers.append(number)
-        number = 0 if state == "resolved" else number + 1
-    return numbers
+    assert expected == [(f.at // 10**9, str(f.kind)) for f in outcome.facts if f.kind is not FactKind.CONTINUED]
 
 
 def test_learning_stops_while_an_alert_is_open() -> None:
@@ -153,7 +143,7 @@ def test_a_stream_without_a_profile_is_watched_and_kept_for_training() -> None:
     assert set(outcome.scores.state.tolist()) == {State.BOOTSTRAP}
     assert outcome.ready == [2]
     assert sum(len(block.time) for _, block in outcome.history) == 20
-    assert [alert.state for alert in outcome.alerts] == [AlertState.OPEN]
+    assert [fact.kind for fact in outcome.facts] == [FactKind.OPENED, FactKind.CONTINUED]
 
 
 def test_a_window_with_too_much_filled_in_never_alerts() -> None:

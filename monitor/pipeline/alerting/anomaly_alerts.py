@@ -1,9 +1,9 @@
-"""From anomalies to alerts: the state machine of each stream.
+"""From anomalies to facts about alerts: when they open, worsen and clear, stream by stream.
 
-An alert opens when `open_count` of the last `open_of` windows were anomalies, is updated while it lasts, becomes
-critical once when the ratio reaches `critical`, and resolves after `resolve_after` windows in a row below
-`resolve_below`. Windows without a verdict (insufficient, no limit yet) change nothing. Ids and times come from the
-data, so the same readings give the same alerts in every process.
+An alert opens when `open_count` of the last `open_of` windows were anomalies, continues with each further anomaly,
+worsens once when the ratio reaches `critical`, and clears after `resolve_after` windows in a row below `resolve_below`.
+Windows without a verdict (insufficient, no limit yet) change nothing. Ids and times come from the data, so the same
+readings give the same facts in every process. What people did to an alert is not known here; the store merges both.
 
 Most streams are quiet most of the time: they are recognised with array operations, and only the windows of the
 others are walked through one by one.
@@ -28,24 +28,24 @@ One stream, six windows of 10 ns; 2 anomalies of 3 windows open an alert, 2 norm
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import numpy as np
 
 from monitor.config.families import Alerts
 from monitor.pipeline.state.columns import Columns
-from monitor.records.alerts import Alert, AlertState, Severity, Transition, alert_id
+from monitor.records.alerts import Fact, FactKind, Severity, alert_id
 from monitor.records.batches import NEVER, Bool, Float32, Int64, Windows
 from monitor.records.streams import StreamIndex
 
 
 @dataclass(slots=True)
 class Changes:
-    """What happened to alerts in a batch. `opened` has each new alert with the row of the window that opened it."""
+    """What a batch says about alerts: facts, and the row of the window that opened each new alert."""
 
-    touched: set[int] = field(default_factory=set)  # streams whose open alert changed
-    resolved: list[Alert] = field(default_factory=list)
-    transitions: list[tuple[Transition, Alert]] = field(default_factory=list)
-    opened: list[tuple[Alert, int]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    opened: list[tuple[UUID, int]] = field(default_factory=list)
+    continued: set[int] = field(default_factory=set)  # streams whose open alert has newer numbers
 
 
 class Alerter:
@@ -64,7 +64,7 @@ class Alerter:
                 "peak": (np.float64, (), 0.0),
                 "peak_at": (np.int64, (), NEVER),
                 "windows": (np.int32, (), 0),
-                "number": (np.int32, (), 0),  # transitions so far
+                "number": (np.int32, (), 0),  # facts so far: nothing reads it, but it is part of saved states
                 "critical": (np.bool_, (), False),
             }
         )
@@ -87,9 +87,11 @@ class Alerter:
             open_now[i] = self._window(int(stream[i]), window, row, changes)
         return open_now
 
-    def settle(self, changes: Changes) -> list[Alert]:
-        """Newest version of every alert that changed."""
-        return changes.resolved + [self._alert(code) for code in sorted(changes.touched)]
+    def facts(self, changes: Changes) -> list[Fact]:
+        """Facts of the batch whose windows were all judged: what happened, then how open alerts continue."""
+        ratios = self.columns["peak"]
+        continued = sorted(changes.continued)
+        return changes.facts + [self._fact(code, FactKind.CONTINUED, float(ratios[code])) for code in continued]
 
     def _window(self, code: int, window: tuple[int, int, float], row: int, changes: Changes) -> bool:
         """One window of one stream; returns whether an alert is open at it."""
@@ -116,56 +118,46 @@ class Alerter:
         columns["windows"][code] = int(columns["recent"][code]).bit_count()
         columns["calm"][code] = columns["number"][code] = 0
         columns["critical"][code] = ratio >= self._rule.critical
-        alert = self._alert(code)
-        changes.opened.append((alert, row))
-        changes.touched.add(code)
-        self._transition(code, alert, end, ratio, changes)
+        fact = self._fact(code, FactKind.OPENED, ratio)
+        changes.facts.append(fact)
+        changes.opened.append((fact.alert, row))
 
     def _update(self, code: int, window: tuple[int, int, float], changes: Changes) -> None:
         columns, (_, end, ratio) = self.columns, window
         if ratio > 1:
             columns["windows"][code] += 1
             columns["last"][code] = end
+            changes.continued.add(code)
         if ratio > columns["peak"][code]:
             columns["peak"][code], columns["peak_at"][code] = ratio, end
         columns["calm"][code] = columns["calm"][code] + 1 if ratio < self._rule.resolve_below else 0
         if columns["calm"][code] >= self._rule.resolve_after:
-            alert = self._alert(code, resolved_at=end)
-            self._transition(code, alert, end, ratio, changes)
-            changes.resolved.append(alert)
-            changes.touched.discard(code)
+            changes.facts.append(self._fact(code, FactKind.CLEARED, ratio, end))
+            changes.continued.discard(code)
             columns["opened"][code] = NEVER
             columns["recent"][code] = 0
-            return
-        changes.touched.add(code)
-        if ratio >= self._rule.critical and not columns["critical"][code]:
+        elif ratio >= self._rule.critical and not columns["critical"][code]:
             columns["critical"][code] = True
-            self._transition(code, self._alert(code), end, ratio, changes)
+            changes.facts.append(self._fact(code, FactKind.WORSENED, ratio, end))
 
-    def _alert(self, code: int, resolved_at: int | None = None) -> Alert:
-        """The stream's alert as its columns say."""
-        row = {name: self.columns[name][code].item() for name in ("opened", "started", "last", "peak", "peak_at")}
-        name = self._index.name(code)
-        return Alert(
-            id=alert_id(self._run, self._family, name, row["opened"]),
+    def _fact(self, code: int, kind: FactKind, ratio: float, at: int | None = None) -> Fact:
+        """A fact about the stream's alert as its columns say; `at` is its newest anomaly unless given."""
+        columns, name = self.columns, self._index.name(code)
+        columns["number"][code] += kind is not FactKind.CONTINUED
+        opened = int(columns["opened"][code])
+        return Fact(
+            kind=kind,
+            alert=alert_id(self._run, self._family, name, opened),
             run=self._run,
             family=self._family,
             stream=name,
-            state=AlertState.OPEN if resolved_at is None else AlertState.RESOLVED,
-            severity=Severity.CRITICAL if self.columns["critical"][code] else Severity.WARNING,
-            opened_at=row["opened"],
-            started_at=row["started"],
-            last_at=row["last"],
-            resolved_at=resolved_at,
-            peak_ratio=row["peak"],
-            peak_at=row["peak_at"],
-            windows=int(self.columns["windows"][code]),
+            at=int(columns["last"][code]) if at is None else at,
+            ratio=ratio,
+            severity=Severity.CRITICAL if columns["critical"][code] else Severity.WARNING,
+            opened_at=opened,
+            started_at=int(columns["started"][code]),
+            last_at=int(columns["last"][code]),
+            peak_ratio=float(columns["peak"][code]),
+            peak_at=int(columns["peak_at"][code]),
+            windows=int(columns["windows"][code]),
         )
-
-    def _transition(self, code: int, alert: Alert, at: int, ratio: float, changes: Changes) -> None:
-        number = int(self.columns["number"][code])
-        self.columns["number"][code] = number + 1
-        transition = Transition(
-            alert=alert.id, number=number, at=at, state=alert.state, severity=alert.severity, ratio=ratio
-        )
-        changes.transitions.append((transition, alert))

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.pipeline.alerting.health_alerts import FROZEN, Episode, News
+from monitor.pipeline.alerting.health_alerts import FROZEN, Episode, HealthFacts
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.pipeline.state.segments import firsts
 from monitor.records.batches import NEVER, Bool, Int32, Int64, Readings
@@ -61,7 +61,7 @@ class Frozen:
             newest = int(rows["moved"].argmax())
             self._moved, self._moving = int(rows["moved"][newest]), int(rows["moving"][newest])
 
-    def watch(self, readings: Readings, future: Bool | None, news: News) -> None:
+    def watch(self, readings: Readings, future: Bool | None, facts: HealthFacts) -> None:
         """Take in readings in order of arrival."""
         usable = ~np.isnan(readings.values).any(axis=1)
         if future is not None:
@@ -77,7 +77,7 @@ class Frozen:
         if busy.any():
             events = np.isin(runs.stream, runs.stream[busy]) & (frozen | runs.changed)
             for i in np.flatnonzero(events).tolist():
-                self._event(runs, i, news)
+                self._event(runs, i, facts)
         touched = runs.stream[firsts(runs.stream)]
         self.columns["moved"][touched], self.columns["moving"][touched] = self._moved, self._moving
 
@@ -129,22 +129,22 @@ class Frozen:
         known[order] = moved[1:]
         return np.where(known - active >= self._after, active, NEVER)
 
-    def _event(self, runs: _Runs, i: int, news: News) -> None:
+    def _event(self, runs: _Runs, i: int, facts: HealthFacts) -> None:
         """A reading that is another one than before, or one of a frozen stream."""
         code, time, alerts = int(runs.stream[i]), int(runs.time[i]), self._alerts
         opened = int(alerts["frozen_opened"][code])
         if runs.changed[i] and opened != NEVER:
-            self.resolve(code, time, news)
+            self.resolve(code, time, facts)
         elif not runs.changed[i] and opened == NEVER:
             alerts["frozen_opened"][code] = int(runs.active[i]) + self._after
             alerts["frozen_started"][code] = runs.since[i]
-            news.opened(self._episode(code, int(alerts["frozen_opened"][code])))
+            facts.opened(self._episode(code, int(alerts["frozen_opened"][code])))
 
-    def resolve(self, code: int, at: int, news: News) -> None:
+    def resolve(self, code: int, at: int, facts: HealthFacts) -> None:
         """It measures again, or nobody cares any more."""
         at = max(at, int(self._alerts["frozen_opened"][code]))
         episode = self._episode(code, at)
-        news.resolved(episode, at, episode.ratio)
+        facts.cleared(episode, at, episode.ratio)
         self._alerts["frozen_opened"][code] = NEVER
 
     def _episode(self, code: int, last: int) -> Episode:

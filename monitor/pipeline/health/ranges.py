@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from monitor.config.families import Family
-from monitor.pipeline.alerting.health_alerts import OUT_OF_RANGE, Episode, News
+from monitor.pipeline.alerting.health_alerts import OUT_OF_RANGE, Episode, HealthFacts
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int64, Readings
 from monitor.records.streams import StreamIndex
@@ -47,7 +47,7 @@ class Ranges:
         self._scale = np.where(np.isnan(high - low), only, (high - low) / 2)
         self.needed = bool(family.valid_range)  # or an alert is open from when there were ranges
 
-    def screen(self, readings: Readings, future: Bool | None, news: News) -> Readings:
+    def screen(self, readings: Readings, future: Bool | None, facts: HealthFacts) -> Readings:
         """The readings with NaN for what is out of range; those of the `future` count as that and not as this."""
         if not self.needed:
             return readings
@@ -59,13 +59,13 @@ class Ranges:
         if (bad | opened).any():
             np.add.at(self._columns["out_of_range"], readings.stream[bad], 1)
             rows = np.isin(readings.stream, readings.stream[bad | opened])
-            self._walk(readings, bad, np.flatnonzero(rows if future is None else rows & ~future), news)
+            self._walk(readings, bad, np.flatnonzero(rows if future is None else rows & ~future), facts)
         if not bad.any():
             return readings
         values = np.where(bad_cells, np.float32(np.nan), readings.values)
         return replace(readings, values=values)
 
-    def _walk(self, readings: Readings, bad: Bool, rows: Int64, news: News) -> None:
+    def _walk(self, readings: Readings, bad: Bool, rows: Int64, facts: HealthFacts) -> None:
         """One reading after the other, of the streams that have an alert or need one."""
         ratios = self._ratios(readings.values[rows])
         worst = np.nan_to_num(ratios, nan=-1.0).argmax(axis=1)
@@ -75,15 +75,16 @@ class Ranges:
             if is_bad:
                 self._columns["range_cell"][code] = cell
             if self._columns["range_opened"][code] != NEVER:
-                changed.add(code)
+                if is_bad:
+                    changed.add(code)
                 ratio = float(ratios[i, self._columns["range_cell"][code]])
-                self._update(code, time, ratio, bad=is_bad, news=news)
+                self._update(code, time, ratio, bad=is_bad, facts=facts)
             elif is_bad and time > self._columns["range_closed"][code]:
                 changed.discard(code)
-                self._open(code, time, float(ratios[i, cell]), news)
+                self._open(code, time, float(ratios[i, cell]), facts)
         for code in sorted(changed):
             if self._columns["range_opened"][code] != NEVER:
-                news.updated(self._episode(code))
+                facts.continued(self._episode(code))
 
     def _ratios(self, values: Float32) -> Float64:
         """Of each value; NaN where it is missing."""
@@ -91,14 +92,14 @@ class Ranges:
         excess = np.maximum(self._low.astype(np.float64) - wide, wide - self._high.astype(np.float64))
         return np.asarray(np.maximum(1 + excess / self._scale, 0.0))
 
-    def _open(self, code: int, time: int, ratio: float, news: News) -> None:
+    def _open(self, code: int, time: int, ratio: float, facts: HealthFacts) -> None:
         columns = self._columns
         columns["range_opened"][code] = columns["range_last"][code] = columns["range_peak_at"][code] = time
         columns["range_peak"][code] = ratio
         columns["range_count"][code], columns["range_calm"][code] = 1, 0
-        news.opened(self._episode(code))
+        facts.opened(self._episode(code))
 
-    def _update(self, code: int, time: int, ratio: float, *, bad: bool, news: News) -> None:
+    def _update(self, code: int, time: int, ratio: float, *, bad: bool, facts: HealthFacts) -> None:
         columns = self._columns
         if not bad:
             if np.isnan(ratio):  # no value of that channel
@@ -106,7 +107,7 @@ class Ranges:
             columns["range_calm"][code] += 1
             if columns["range_calm"][code] >= self._resolve_after:
                 end = max(time, int(columns["range_last"][code]))
-                news.resolved(self._episode(code), end, ratio)
+                facts.cleared(self._episode(code), end, ratio)
                 columns["range_closed"][code], columns["range_opened"][code] = end, NEVER
             return
         columns["range_calm"][code] = 0

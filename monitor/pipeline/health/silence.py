@@ -20,7 +20,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.pipeline.alerting.health_alerts import GATEWAY, SILENT, Episode, News
+from monitor.pipeline.alerting.health_alerts import GATEWAY, SILENT, Episode, HealthFacts
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import NEVER, Int32, Int64
 from monitor.records.streams import StreamIndex
@@ -55,7 +55,7 @@ class Silence:
         self.arrived = Columns({"at": (np.int64, (), NEVER)})
         self.needed = False  # some stream is silent
 
-    def heard(self, stream: Int32, now: int, news: News) -> None:
+    def heard(self, stream: Int32, now: int, facts: HealthFacts) -> None:
         """Readings of these streams have arrived; `now` is the wall clock, or what stands for it."""
         self.arrived["at"][stream] = now
         if not self.needed:
@@ -63,15 +63,15 @@ class Silence:
         columns = self._columns
         for code in np.unique(stream[columns["silent_opened"][stream] != NEVER]).tolist():
             if columns["silent_cover"][code] == _OWN:
-                self._resolve(code, SILENT, now, news)
+                self._resolve(code, SILENT, now, facts)
         covered = np.flatnonzero(columns["silent_cover"] != _OWN)
         for code in covered.tolist():
             if columns["silent_cover"][code] != _COVERED:
-                self._resolve(code, GATEWAY, now, news)
+                self._resolve(code, GATEWAY, now, facts)
         columns["silent_opened"][covered], columns["silent_cover"][covered] = NEVER, _OWN
         if len(covered):
             self.arrived["at"][:] = now  # also of those that the alert was in question for
-        news.touched |= set(covered.tolist()) - set(stream.tolist())
+        facts.touched |= set(covered.tolist()) - set(stream.tolist())
         self.needed = bool((columns["silent_opened"] != NEVER).any())
 
     def times(self, quiet: Quiet) -> Int64:
@@ -90,7 +90,7 @@ class Silence:
         cover[chosen[cover[chosen] == _KEEPER]] = _IN_QUESTION
         self.needed |= bool((opened[chosen] != NEVER).any())
 
-    def look(self, quiet: Quiet, clock: Int64, news: News) -> None:
+    def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts) -> None:
         """Find those that are silent among all streams of this worker; `clock` (n,) is their newest reading's time."""
         silence, cover = self.times(quiet), self._columns["silent_cover"]
         awake = (self._columns["silent_opened"][quiet.stream] == NEVER) | (cover[quiet.stream] == _IN_QUESTION)
@@ -101,26 +101,26 @@ class Silence:
         codes, now, started = quiet.stream[due], quiet.now[due], clock[due]
         started = np.where(started == NEVER, now, np.minimum(started, now))
         self.needed = True
-        news.touched |= set(codes.tolist())
+        facts.touched |= set(codes.tolist())
         kept = bool((cover == _KEEPER).any())  # then these came here after the others had fallen silent
         together = len(rest) == 0 and (kept or len(codes) >= GATEWAY_STREAMS)
-        self._answer(codes, int(now.max()), news, holds=together and not kept)
+        self._answer(codes, int(now.max()), facts, holds=together and not kept)
         new = cover[codes] != _KEEPER
         if together:
-            self._cover(codes[new], int(now.max()), started[new], news)
+            self._cover(codes[new], int(now.max()), started[new], facts)
         else:
-            self._call(codes, now, started, news)
+            self._call(codes, now, started, facts)
 
-    def _answer(self, codes: Int32, now: int, news: News, *, holds: bool) -> None:
+    def _answer(self, codes: Int32, now: int, facts: HealthFacts, *, holds: bool) -> None:
         """Gateway alerts in question of silent streams: one stands if that `holds`, and the others are over."""
         cover = self._columns["silent_cover"]
         asked = codes[cover[codes] == _IN_QUESTION]
         if holds:
             cover[asked[:1]] = _KEEPER
         for code in asked[holds:].tolist():
-            self._resolve(code, GATEWAY, now, news)
+            self._resolve(code, GATEWAY, now, facts)
 
-    def _cover(self, codes: Int32, now: int, started: Int64, news: News) -> None:
+    def _cover(self, codes: Int32, now: int, started: Int64, facts: HealthFacts) -> None:
         """One alert for all of these: the one that is open, or a new one."""
         columns = self._columns
         kept = bool((columns["silent_cover"] == _KEEPER).any())
@@ -128,20 +128,20 @@ class Silence:
         columns["silent_cover"][codes] = _COVERED
         if not kept:
             columns["silent_cover"][codes[0]], columns["silent_started"][codes[0]] = _KEEPER, started.max()
-            news.opened(self._episode(int(codes[0]), GATEWAY, now))
+            facts.opened(self._episode(int(codes[0]), GATEWAY, now))
 
-    def _call(self, codes: Int32, now: Int64, started: Int64, news: News) -> None:
+    def _call(self, codes: Int32, now: Int64, started: Int64, facts: HealthFacts) -> None:
         """An alert for each of these."""
         columns = self._columns
         columns["silent_opened"][codes], columns["silent_started"][codes] = now, started
         columns["silent_cover"][codes] = _OWN
         for code, at in zip(codes.tolist(), now.tolist(), strict=True):
-            news.opened(self._episode(code, SILENT, at))
+            facts.opened(self._episode(code, SILENT, at))
 
-    def _resolve(self, code: int, kind: str, now: int, news: News) -> None:
+    def _resolve(self, code: int, kind: str, now: int, facts: HealthFacts) -> None:
         now = max(now, int(self._columns["silent_opened"][code]))
         episode = self._episode(code, kind, now)
-        news.resolved(episode, now, episode.ratio)
+        facts.cleared(episode, now, episode.ratio)
         self._columns["silent_opened"][code], self._columns["silent_cover"][code] = NEVER, _OWN
 
     def _episode(self, code: int, kind: str, last: int) -> Episode:

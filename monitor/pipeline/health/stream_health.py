@@ -1,4 +1,4 @@
-"""The health of a family's streams, as the pipeline sees it: readings in, readings and news out."""
+"""The health of a family's streams, as the pipeline sees it: readings in, readings and facts about alerts out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.families import Family
-from monitor.pipeline.alerting.health_alerts import News
+from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.health.frozen import Frozen
 from monitor.pipeline.health.ranges import Ranges
 from monitor.pipeline.health.silence import Quiet, Silence
@@ -44,24 +44,24 @@ class Health:
         watched = {"frozen": Section(self._frozen, signature("frozen"))} if self._watches_frozen else {}
         return {"health": Section(self, signature("health")), **watched}
 
-    def news(self) -> News:
-        """Nothing yet."""
-        return News(self._run, self._name)
+    def facts(self) -> HealthFacts:
+        """Of a new batch: none yet."""
+        return HealthFacts(self._run, self._name)
 
-    def arrive(self, readings: Readings, now: int | None, news: News) -> Readings:
+    def arrive(self, readings: Readings, now: int | None, facts: HealthFacts) -> Readings:
         """Look at readings in order of arrival; returns them without the values that cannot be true."""
         if not len(readings):
             return readings
         if now is not None:
-            self.silence.heard(readings.stream, now, news)
+            self.silence.heard(readings.stream, now, facts)
         if not (self._ranges.needed or self._watches_frozen or self._thaws):
             return readings
         future = None if now is None else readings.time > now + self._skew
-        readings = self._ranges.screen(readings, future, news)
+        readings = self._ranges.screen(readings, future, facts)
         if self._watches_frozen:
-            self._frozen.watch(readings, future, news)
+            self._frozen.watch(readings, future, facts)
         elif self._thaws:
-            self._thaw(readings, news)
+            self._thaw(readings, facts)
         return readings
 
     def count_gaps(self, gridded: Gridded) -> None:
@@ -73,10 +73,10 @@ class Health:
         """The counters named `HEALTH` of each stream since its state began, (n, len(HEALTH))."""
         return np.stack([np.maximum(self.columns[name][codes], 0) for name in HEALTH], axis=1)
 
-    def look(self, quiet: Quiet, clock: Int64, news: News) -> None:
+    def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts) -> None:
         """Find silent streams; see `Silence.look`."""
         if self.silence.after:
-            self.silence.look(quiet, clock, news)
+            self.silence.look(quiet, clock, facts)
 
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
         """Put back what `dump` gave."""
@@ -96,10 +96,10 @@ class Health:
         for part in (self.columns, self._frozen, self.silence.arrived):
             part.grow(rows)
 
-    def _thaw(self, readings: Readings, news: News) -> None:
+    def _thaw(self, readings: Readings, facts: HealthFacts) -> None:
         """Frozen sensors are not looked for any more: end what is left of that."""
         opened = self.columns["frozen_opened"][readings.stream] != NEVER
         rows = np.flatnonzero(opened)
         codes, first = np.unique(readings.stream[rows], return_index=True)
         for code, row in zip(codes.tolist(), rows[first].tolist(), strict=True):
-            self._frozen.resolve(code, int(readings.time[row]), news)
+            self._frozen.resolve(code, int(readings.time[row]), facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from monitor.pipeline.scoring.explanation import explain
 from monitor.pipeline.scoring.stream_scaling import Profile, Profiles
 from monitor.pipeline.state.codec import Codes, Section, signature
 from monitor.ports.scorer import Scorer
-from monitor.records.alerts import Alert, Evidence
+from monitor.records.alerts import Evidence
 from monitor.records.batches import Bool, Float32, Int32, Windows
 
 ColdStart = Callable[[Float32], Float32]  # windows (m, length, channels) to scores (m,)
@@ -64,7 +65,7 @@ class DetectorPath:
             score[enrolled] = self.scorer.score(self._scaled(windows.take(enrolled)))
         return score
 
-    def explain(self, alert: Alert, window: Windows, facts: Mapping[str, float]) -> Evidence:
+    def explain(self, alert: UUID, window: Windows, facts: Mapping[str, float]) -> Evidence:
         """Why the window (one row) opened the alert."""
         scorer = self.scorer if self.enrolled(window.stream).all() else None
         profiles = None if self._scale == "none" else self.profiles

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
 import numpy as np
 
 from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.ports.scorer import Scorer
-from monitor.records.alerts import Alert, Evidence
+from monitor.records.alerts import Evidence
 from monitor.records.batches import Float32, Windows
 
 
 def explain(
-    alert: Alert,
+    alert: UUID,
     window: Windows,
     channels: tuple[str, ...],
     scorer: Scorer | None,
@@ -33,7 +34,7 @@ def explain(
         distance = np.abs(values - median)
         contribution = distance / max(float(distance.sum()), 1e-12)
     return Evidence(
-        alert=alert.id,
+        alert=alert,
         start=int(window.start[0]),
         end=int(window.end[0]),
         channels=channels,

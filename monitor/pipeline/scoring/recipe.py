@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import NamedTuple
+from uuid import UUID
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from monitor.pipeline.state.codec import Codes, Section, signature
 from monitor.pipeline.state.segments import firsts
 from monitor.pipeline.thresholds.base import Threshold, rounds
 from monitor.ports.scorer import Scorer
-from monitor.records.alerts import Alert, Evidence
+from monitor.records.alerts import Evidence
 from monitor.records.batches import Bool, Float32, Int32, Int64, Scores, State, Windows
 from monitor.records.streams import StreamIndex
 
@@ -133,9 +134,7 @@ class Recipe:
         scores = Scores(windows.stream, windows.start, windows.end, score, limit, ratio, windows.imputed, state)
         return Judged(scores, components)
 
-    def evidence(
-        self, alert: Alert, windows: Windows, row: int, facts: Mapping[str, float], judged: Judged
-    ) -> Evidence:
+    def evidence(self, alert: UUID, windows: Windows, row: int, facts: Mapping[str, float], judged: Judged) -> Evidence:
         """Why the window at `row` opened the alert."""
         found = self.detector.explain(alert, windows.take(np.array([row])), facts)
         return replace(found, components=judged.shares(row)) if judged.components else found

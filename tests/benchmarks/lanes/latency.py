@@ -19,6 +19,7 @@ READY = "ready"
 def alerts(config: str, records: str, warm: str) -> dict[str, Any]:
     """The product: stream, time and commit of each alert that opens; says when the first `warm` records are read."""
     from monitor.ports.store import Commit
+    from monitor.records.alerts import FactKind
     from monitor.store.sql import SqlStore
 
     write, found, told = SqlStore.commit, list[tuple[str, int, int]](), False
@@ -28,8 +29,8 @@ def alerts(config: str, records: str, warm: str) -> dict[str, Any]:
         began = time.perf_counter()
         write(self, commit)
         took.append(time.perf_counter() - began)
-        now, opening = time.time_ns(), {one.alert for one in commit.transitions if one.number == 0}
-        found.extend((alert.stream, alert.opened_at, now) for alert in commit.alerts if alert.id in opening)
+        now = time.time_ns()
+        found.extend((fact.stream, fact.at, now) for fact in commit.facts if fact.kind is FactKind.OPENED)
 
     def watch(done: int) -> None:
         nonlocal told

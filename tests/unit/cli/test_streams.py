@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid5
 
 import pytest
 from typer.testing import CliRunner
@@ -15,10 +16,10 @@ from monitor.config.families import Family
 from monitor.errors import SettingsError
 from monitor.ports.models import ModelRow
 from monitor.ports.store import Commit
-from monitor.records.alerts import Alert, AlertState
+from monitor.records.alerts import Fact, FactKind
 from monitor.store.sql import SqlStore, open_store
 from tests.champions import make_champion
-from tests.store_rows import alert, counts, state
+from tests.store_rows import alert, counts, fact, state
 
 DAY = 1_700_000_000 * 10**9
 
@@ -43,8 +44,9 @@ def fill(store: SqlStore, name: str, family: str = "machines", **more: Any) -> N
     store.commit(Commit("live", streams=[state(stream.id, b"", DAY)._replace(counts=counted, **more)]))
 
 
-def of_kind(kind: str, stream: str = "m-1", state_: AlertState = AlertState.OPEN) -> Alert:
-    return replace(alert(stream=stream, opened_at=len(kind)), kind=kind, state=state_)
+def of_kind(kind: str, stream: str = "m-1", fact_kind: FactKind = FactKind.OPENED) -> Fact:
+    opened = alert(stream=stream, opened_at=len(kind))
+    return fact(replace(opened, id=uuid5(opened.id, kind), kind=kind), fact_kind)
 
 
 def run(url: str, *arguments: str) -> str:
@@ -75,10 +77,10 @@ def test_what_each_stream_waits_for(store: SqlStore, url: str) -> None:
 def test_states_are_the_kinds_of_open_alerts(store: SqlStore, url: str) -> None:
     for name in ("m-1", "m-2"):
         fill(store, name)
-    kinds = [of_kind("silent"), of_kind("anomaly"), of_kind("frozen", state_=AlertState.RESOLVED)]
-    store.commit(Commit("live", alerts=[replace(a, id=alert(opened_at=i).id) for i, a in enumerate(kinds)]))
+    kinds = [of_kind("silent"), of_kind("anomaly"), of_kind("frozen", fact_kind=FactKind.CLEARED)]
+    store.commit(Commit("live", facts=kinds))
     assert [row["state"] for row in json.loads(run(url, "list", "--json"))] == ["anomaly, silent", "ok"]
-    store.commit(Commit("live", alerts=[replace(of_kind("gateway", ""), id=alert(opened_at=9).id)]))
+    store.commit(Commit("live", facts=[of_kind("gateway", "")]))
     assert [row["state"] for row in json.loads(run(url, "list", "--json"))] == ["anomaly, gateway, silent", "gateway"]
 
 

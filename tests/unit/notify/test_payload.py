@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.notify.payload import MAX_BYTES, iso, payload
-from monitor.records.alerts import Alert, AlertState, Evidence, Severity, Transition, alert_id
+from monitor.records.alerts import Alert, AlertState, CommandKind, Evidence, FactKind, Severity, Transition, alert_id
 
 T0 = 1_700_000_000 * 10**9
 STEP = 10 * 10**9
@@ -22,7 +23,15 @@ ALERT = Alert(
     severity=Severity.CRITICAL, opened_at=T0, started_at=T0 - STEP, last_at=T0, peak_ratio=2.5, peak_at=T0, windows=2,
 )  # fmt: skip
 OPENED = Transition(
-    alert=ALERT.id, number=0, at=T0, state=AlertState.OPEN, severity=Severity.CRITICAL, ratio=2.5, note="2 of 3"
+    id=UUID(int=7),
+    alert=ALERT.id,
+    number=0,
+    cause=FactKind.OPENED,
+    at=T0,
+    state=AlertState.OPEN,
+    severity=Severity.CRITICAL,
+    ratio=2.5,
+    note="2 of 3",
 )
 
 
@@ -62,6 +71,8 @@ def test_the_message_in_full() -> None:
             "started_at": "2023-11-14T22:13:10Z",
             "last_at": "2023-11-14T22:13:20Z",
             "resolved_at": None,
+            "acknowledged_at": None,
+            "acknowledged_by": "",
             "actor": "monitor",
             "note": "2 of 3",
             "causes": [],
@@ -71,17 +82,27 @@ def test_the_message_in_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "number", "kind"),
+    ("cause", "kind"),
     [
-        (AlertState.OPEN, 0, "alert.opened"),
-        (AlertState.OPEN, 3, "alert.updated"),
-        (AlertState.ACKNOWLEDGED, 1, "alert.acknowledged"),
-        (AlertState.SHELVED, 1, "alert.shelved"),
-        (AlertState.RESOLVED, 2, "alert.resolved"),
+        (FactKind.OPENED, "alert.opened"),
+        (FactKind.WORSENED, "alert.updated"),
+        (CommandKind.ACKNOWLEDGE, "alert.acknowledged"),
+        (CommandKind.UNACKNOWLEDGE, "alert.updated"),
+        (CommandKind.NOTE, "alert.updated"),
+        (FactKind.CLEARED, "alert.resolved"),
     ],
 )
-def test_the_type_follows_the_state(state: AlertState, number: int, kind: str) -> None:
-    assert kind == decoded(transition=replace(OPENED, state=state, number=number))["type"]
+def test_the_type_follows_the_cause(cause: FactKind | CommandKind, kind: str) -> None:
+    """Also where the alert was acknowledged before it worsened: that is no acknowledgement."""
+    assert kind == decoded(transition=replace(OPENED, cause=cause, state=AlertState.ACKNOWLEDGED))["type"]
+
+
+def test_an_acknowledged_alert_says_by_whom() -> None:
+    seen = replace(ALERT, acknowledged_at=T0, acknowledged_by="ann")
+
+    data = decoded(seen)["data"]
+
+    assert (data["acknowledged_at"], data["acknowledged_by"]) == ("2023-11-14T22:13:20Z", "ann")
 
 
 def test_without_a_reconstruction_nothing_was_expected() -> None:

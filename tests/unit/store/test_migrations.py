@@ -25,7 +25,7 @@ from monitor.store.engine import connect
 from monitor.store.outbox import open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import open_store
-from tests.store_rows import alert, evidence
+from tests.store_rows import alert, evidence, fact
 
 
 def test_the_history_is_one_line_in_the_order_of_file_names() -> None:
@@ -81,7 +81,7 @@ def test_evidence_survives_the_change_of_its_table(url: str) -> None:
     kept, bare = (evidence(alert(opened_at=at)) for at in (100, 200))
     bare = replace(bare, reconstruction=None)
     with closing(open_store(url)) as store:
-        store.commit(Commit(run="live", alerts=[alert(), alert(opened_at=200)], evidence=[kept, bare]))
+        store.commit(Commit(run="live", facts=[fact(alert()), fact(alert(opened_at=200))], evidence=[kept, bare]))
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     before = ScriptDirectory.from_config(config).get_revision("0009").down_revision

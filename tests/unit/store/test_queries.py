@@ -23,7 +23,7 @@ from monitor.store.outbox import open_outbox
 from monitor.store.queries import Reader, open_reader
 from monitor.store.sql import SqlStore, open_store
 from tests.champions import make_champion
-from tests.store_rows import TOPIC, alert, block, evidence, full, resolved, scores, transition
+from tests.store_rows import TOPIC, alert, block, cleared, evidence, fact, full, resolved, scores, transition
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -55,15 +55,15 @@ def fill(store: SqlStore) -> None:
 def test_an_alert_comes_back_whole(store: SqlStore, reader: Reader, url: str) -> None:
     fill(store)
     opened = alert()
-    store.commit(
-        Commit(run="live", alerts=[resolved(opened)], transitions=[transition(opened, 1, AlertState.RESOLVED)])
-    )
+    store.commit(Commit(run="live", facts=[cleared(opened)]))
     outbox = open_outbox(url)
     (due,) = outbox.due(1, 5)
     outbox.failed(due, 2, "503 busy", 9)
     detail = reader.get_alert(str(opened.id)[:13])
     assert detail.alert == resolved(opened)
-    assert detail.transitions == [transition(opened), transition(opened, 1, AlertState.RESOLVED)]
+    assert detail.transitions == [
+        transition(opened, fact(opened)), transition(resolved(opened), cleared(opened), 1)
+    ]  # fmt: skip
     kept, wanted = detail.evidence, evidence(opened)
     assert kept is not None
     assert (kept.channels, kept.start, kept.end) == (wanted.channels, wanted.start, wanted.end)
@@ -82,7 +82,7 @@ def test_an_alert_comes_back_whole(store: SqlStore, reader: Reader, url: str) ->
 def test_evidence_without_a_reconstruction(store: SqlStore, reader: Reader, url: str) -> None:
     opened = alert()
     kept = replace(evidence(opened), reconstruction=None)
-    store.commit(Commit(run="live", alerts=[opened], transitions=[transition(opened)], evidence=[kept]))
+    store.commit(Commit(run="live", facts=[fact(opened)], evidence=[kept]))
 
     found = reader.get_alert(opened.id.hex).evidence
 
@@ -126,9 +126,9 @@ def test_nan_is_null(store: SqlStore) -> None:
 
 def test_lists_are_filtered_and_paged(store: SqlStore, reader: Reader) -> None:
     of = [alert(stream=f"m-{i % 3}", opened_at=100 + i // 2) for i in range(9)]
+    store.commit(Commit(run="live", facts=[fact(each) for each in of] + [cleared(of[4])]))
     of[4] = resolved(of[4])
-    store.commit(Commit(run="live", alerts=of))
-    store.commit(Commit(run="again", alerts=[alert("again")]))
+    store.commit(Commit(run="again", facts=[fact(alert("again"))]))
     newest_first = reader.list_alerts("live")
     assert [row.opened_at for row in newest_first] == sorted((row.opened_at for row in of), reverse=True)
     pages = [reader.list_alerts("live", limit=4)]
@@ -143,7 +143,7 @@ def test_lists_are_filtered_and_paged(store: SqlStore, reader: Reader) -> None:
 
 
 def test_ids_that_fit_none_or_several(store: SqlStore, reader: Reader) -> None:
-    store.commit(Commit(run="live", alerts=[alert(opened_at=i) for i in range(40)]))
+    store.commit(Commit(run="live", facts=[fact(alert(opened_at=i)) for i in range(40)]))
     for prefix, message in (("zz", "no alert id"), ("", "no alert id"), ("0" * 32, "no alert has"), ("1", "several")):
         with pytest.raises(SettingsError, match=message):
             reader.get_alert(prefix)
@@ -195,26 +195,26 @@ def listed(url: str, columns: int) -> list[str]:
 
 def test_alerts_fit_the_terminal(store: SqlStore, url: str) -> None:
     one = alert(stream="boiler-room-pump-17", opened_at=10**9)
-    store.commit(Commit(run="live", alerts=[one]))
+    store.commit(Commit(run="live", facts=[fact(one)]))
     head, _, row = listed(url, 80)
     assert head.split() == ["id", "opened", "(UTC)", "stream", "state", "severity", "peak"]
     assert row.startswith(f"{one.id.hex[:8]}  1970-01-01 00:00:01  boiler-room-pump-17  open")
     assert listed(url, 100)[0].split() == [*head.split(), "windows"]
-    store.commit(Commit(run="live", alerts=[replace(alert(opened_at=10**9), family="[b]presses")]))
+    store.commit(Commit(run="live", facts=[fact(alert(opened_at=10**9, family="[b]presses"))]))
     assert any("[b]presses" in line for line in listed(url, 100))  # not before: all were of one family
     assert "family" not in listed(url, 80)[0]
 
 
 def test_a_very_long_stream_name_is_all_that_folds(store: SqlStore, url: str) -> None:
     long = alert(stream="boiler-room-pump-17/" * 3, opened_at=10**9)
-    store.commit(Commit(run="live", alerts=[long]))
+    store.commit(Commit(run="live", facts=[fact(long)]))
     _, _, row, rest = listed(url, 80)
     assert row.startswith(f"{long.id.hex[:8]}  1970-01-01 00:00:01  boiler-room-pump-17/")
     assert rest.strip() in long.stream
 
 
 def test_a_list_that_stops_at_its_limit_says_so(store: SqlStore, url: str) -> None:
-    store.commit(Commit(run="live", alerts=[alert(opened_at=i) for i in range(4)]))
+    store.commit(Commit(run="live", facts=[fact(alert(opened_at=i)) for i in range(4)]))
     run = CliRunner()
     cut = run.invoke(alerts_command.app, ["list", "--url", url, "--json", "--limit", "3"])
     whole = run.invoke(alerts_command.app, ["list", "--url", url, "--json", "--limit", "4"])

@@ -9,6 +9,7 @@ import pytest
 
 from monitor import bootstrap
 from monitor.config.families import Family
+from monitor.ports.store import silent
 from monitor.records.alerts import AlertState
 from monitor.records.batches import Poll, TopicPartition
 from monitor.sources.formats.json_messages import JsonDecoder
@@ -34,7 +35,7 @@ class Worker:
         self.store = store
         self.pipeline = bootstrap.pipeline("f", FAMILY)
         self.decoder = JsonDecoder(FAMILY, self.pipeline.index)
-        self.builder = CommitBuilder("live", lambda *_: [], {"f": self.pipeline})
+        self.builder = CommitBuilder("live", silent, {"f": self.pipeline})
         self.idle_detector = IdleDetector(self.builder, store, "live")
         self.builder.partitions.assign(store.take("live", list(partitions or {P0: 0, P1: 0})))
 
@@ -53,9 +54,9 @@ class Worker:
     def proof(self, second: float, *partitions: TopicPartition) -> list[str]:
         """What comes to be known when the source proves to be at these ends."""
         self.idle_detector.check({p: int(second * S) for p in partitions or (P0, P1)}, lambda action: action())
-        news = self.builder.build().transitions
+        found = self.builder.build().facts
         self.commit()
-        return [str(self.store.alerts[t.alert].kind) + " " + self.store.alerts[t.alert].stream for t in news]
+        return [f"{fact.alert_kind} {fact.stream}" for fact in found]
 
     def proofs(self, first: int, last: int, *partitions: TopicPartition) -> list[str]:
         """One each second."""

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from monitor import bootstrap
+from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
 from monitor.config.settings import parse
 from monitor.errors import SettingsError
 from monitor.notify.payload import payload
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.pipeline.health.silence import Quiet
-from monitor.records.alerts import Severity, alert_id
+from monitor.records.alerts import Alert, FactKind, Severity, alert_id
 from monitor.records.batches import Readings
 from monitor.records.counters import COUNTERS
 from monitor.records.streams import StreamIndex
@@ -42,8 +43,15 @@ def readings(stream: Sequence[int], seconds: Sequence[float], values: Sequence[A
 
 
 def life(*outcomes: Outcome) -> list[tuple[str, str, str, float]]:
-    """Kind, stream, state and second of every change."""
-    return [(a.kind, a.stream, str(t.state), t.at / S) for o in outcomes for t, a in o.transitions]
+    """Kind, stream and second of every fact but newer numbers, and what happened."""
+    told = [fact for outcome in outcomes for fact in outcome.facts if fact.kind is not FactKind.CONTINUED]
+    return [(fact.alert_kind, fact.stream, str(fact.kind), fact.at / S) for fact in told]
+
+
+def alert_of(outcome: Outcome) -> Alert:
+    """The one alert that its facts are about."""
+    (merged,) = merge_facts(outcome.facts, {}, {})
+    return merged.alert
 
 
 def counts(made: Pipeline, code: int = 0) -> dict[str, int]:
@@ -61,12 +69,12 @@ def test_a_value_out_of_range_is_missing_counted_and_an_alert() -> None:
 
     assert counts(made) == dict.fromkeys(COUNTERS, 0) | {"accepted": 11, "imputed": 3, "out_of_range": 2}
     assert outcome.history[0][1].values[:, 0].tolist() == [1, 2, 3, 3, 4, 4, 5, 5, 6, 30, -10]
-    assert life(outcome) == [("out-of-range", "m-0", "open", 103), ("out-of-range", "m-0", "resolved", 109)]
-    (alert,) = outcome.alerts
+    assert life(outcome) == [("out-of-range", "m-0", "opened", 103), ("out-of-range", "m-0", "cleared", 109)]
+    alert = alert_of(outcome)
     assert alert.id == alert_id("live", "f", "m-0", 103 * S, "out-of-range")
     assert (alert.last_at, alert.peak_at, alert.peak_ratio) == (105 * S, 105 * S, 4.0)  # 90 is 4 half widths from 10
     assert (alert.windows, alert.severity, alert.resolved_at) == (2, Severity.WARNING, 109 * S)
-    assert outcome.transitions[1][0].ratio == 1.0
+    assert outcome.facts[-1].ratio == 1.0
 
 
 @pytest.mark.parametrize(
@@ -76,21 +84,21 @@ def test_a_value_out_of_range_is_missing_counted_and_an_alert() -> None:
 def test_open_ranges(ends: list[float], value: float, ratio: float) -> None:
     made = pipeline(1, valid_range={"value": ends})
     outcome = made.process(readings([0] * 3, range(3), [5, value, 1e30 if ends[1] == float("inf") else -1e30]))
-    assert [alert.peak_ratio for alert in outcome.alerts] == [pytest.approx(ratio)]
+    assert alert_of(outcome).peak_ratio == pytest.approx(ratio)
 
 
 def test_only_the_bad_channel_is_taken_out() -> None:
     made = pipeline(1, channels=["a", "b"], valid_range={"b": [0.0, 1.0]})
     outcome = made.process(readings([0] * 2, range(2), [[100, 0.5], [200, 7.0]]))
     assert outcome.history[0][1].values.tolist() == [[100, 0.5], [200, 0.5]]
-    assert made.process(readings([0], [2], [[1e30, 1.0]])).transitions == []
+    assert made.process(readings([0], [2], [[1e30, 1.0]])).facts == []
 
 
 def test_a_channel_of_its_own_messages_resolves_by_them() -> None:
     made = pipeline(1, channels=["a", "b"], format={"channel": "c"}, valid_range={"a": [0.0, 1.0], "b": [0.0, 1.0]})
     rows = [[5, NAN], *[[NAN, 0.5]] * 5, [0.5, NAN], [0.5, NAN], *[[NAN, 0.5]] * 5, [0.5, NAN]]
     outcome = made.process(readings([0] * len(rows), range(len(rows)), rows))
-    assert life(outcome) == [("out-of-range", "m-0", "open", 0), ("out-of-range", "m-0", "resolved", 13)]
+    assert life(outcome) == [("out-of-range", "m-0", "opened", 0), ("out-of-range", "m-0", "cleared", 13)]
 
 
 def test_whole_windows_have_ranges_too() -> None:
@@ -98,7 +106,7 @@ def test_whole_windows_have_ranges_too() -> None:
         1, interval="none", channels=["a", "b"], window={"kind": "message", "length": 2}, valid_range={"b": [0.0, 1.0]}
     )
     outcome = made.process(readings([0], [5], [[9, 0, 9, 3]]))
-    assert [alert.peak_ratio for alert in outcome.alerts] == [pytest.approx(5.0)]
+    assert alert_of(outcome).peak_ratio == pytest.approx(5.0)
 
 
 def test_an_alert_ends_when_ranges_are_no_longer_configured() -> None:
@@ -107,7 +115,7 @@ def test_an_alert_ends_when_ranges_are_no_longer_configured() -> None:
     codes = np.array([0], np.int32)
     later = pipeline(1)
     assert later.load(codes, made.dump(codes)) == set()
-    assert life(later.process(readings([0] * 3, [1, 2, 3], [5, 5, 5]))) == [("out-of-range", "m-0", "resolved", 3)]
+    assert life(later.process(readings([0] * 3, [1, 2, 3], [5, 5, 5]))) == [("out-of-range", "m-0", "cleared", 3)]
 
 
 def test_an_old_alert_that_is_delivered_again_is_none() -> None:
@@ -122,7 +130,7 @@ def test_an_old_alert_that_is_delivered_again_is_none() -> None:
 def test_a_reading_of_the_future_is_only_that() -> None:
     made = pipeline(1, valid_range={"value": [0.0, 1.0]})
     outcome = made.process(readings([0], [86_400], [5]), now=10 * S)
-    assert (counts(made)["future"], counts(made)["out_of_range"], outcome.transitions) == (1, 0, [])
+    assert (counts(made)["future"], counts(made)["out_of_range"], outcome.facts) == (1, 0, [])
 
 
 # Frozen
@@ -138,8 +146,8 @@ def plant(seconds: Sequence[int], frozen: Sequence[int], off: Sequence[int] = ()
 def test_a_constant_value_among_siblings_that_vary_is_frozen() -> None:
     made = pipeline(health={"frozen_after": "10s"})
     outcome = made.process(plant(range(60), range(20, 45)))
-    assert life(outcome) == [("frozen", "m-0", "open", 30), ("frozen", "m-0", "resolved", 45)]
-    (alert,) = outcome.alerts
+    assert life(outcome) == [("frozen", "m-0", "opened", 30), ("frozen", "m-0", "cleared", 45)]
+    alert = alert_of(outcome)
     assert (alert.started_at, alert.peak_ratio) == (20 * S, 2.5)
 
 
@@ -151,7 +159,7 @@ def test_a_plant_that_is_off_is_not_frozen() -> None:
 def test_a_sensor_that_stays_behind_when_the_plant_starts_again_is_frozen() -> None:
     made = pipeline(health={"frozen_after": "10s"})
     outcome = made.process(plant(range(100), range(20, 80), off=range(20, 60)))
-    assert life(outcome) == [("frozen", "m-0", "open", 70), ("frozen", "m-0", "resolved", 80)]
+    assert life(outcome) == [("frozen", "m-0", "opened", 70), ("frozen", "m-0", "cleared", 80)]
 
 
 def test_a_stream_without_siblings_is_never_frozen() -> None:
@@ -168,11 +176,11 @@ def test_missing_values_and_long_pauses_are_not_constant() -> None:
 
 def test_a_frozen_alert_ends_when_nobody_asks_any_more() -> None:
     made = pipeline(health={"frozen_after": "10s"})
-    assert life(made.process(plant(range(40), range(20, 60)))) == [("frozen", "m-0", "open", 30)]
+    assert life(made.process(plant(range(40), range(20, 60)))) == [("frozen", "m-0", "opened", 30)]
     codes = np.arange(3, dtype=np.int32)
     later = pipeline()
     assert later.load(codes, made.dump(codes)) == set()
-    assert life(later.process(plant(range(40, 50), range(20, 60)))) == [("frozen", "m-0", "resolved", 40)]
+    assert life(later.process(plant(range(40, 50), range(20, 60)))) == [("frozen", "m-0", "cleared", 40)]
 
 
 # Silent
@@ -193,11 +201,11 @@ def test_a_silent_stream_and_its_return() -> None:
     at(made, 150, 1, 2)
     assert life(made.look(quiet(159))) == []
     first = made.look(quiet(160))
-    assert (life(first), first.touched) == ([("silent", "m-0", "open", 160)], {0})
-    assert (first.alerts[0].started_at, first.alerts[0].peak_ratio) == (100 * S, 1.0)
+    assert (life(first), first.touched) == ([("silent", "m-0", "opened", 160)], {0})
+    assert (first.facts[0].started_at, first.facts[0].peak_ratio) == (100 * S, 1.0)
     at(made, 165, 1, 2)
     assert life(made.look(quiet(200))) == []
-    assert life(at(made, 220, 0)) == [("silent", "m-0", "resolved", 220)]
+    assert life(at(made, 220, 0)) == [("silent", "m-0", "cleared", 220)]
     assert life(made.look(quiet(224))) == []
 
 
@@ -215,21 +223,21 @@ def test_a_family_that_falls_silent_at_once_is_one_gateway_alert() -> None:
         at(made, 100 + 10 * i, i)
     assert life(made.look(quiet(165))) == []  # the others are quiet as well: it may become more than one stream
     outcome = made.look(quiet(181))
-    assert life(outcome) == [("gateway", "", "open", 181)]
-    assert (outcome.alerts[0].severity, outcome.touched) == (Severity.CRITICAL, {0, 1, 2})
+    assert life(outcome) == [("gateway", "", "opened", 181)]
+    assert (outcome.facts[0].severity, outcome.touched) == (Severity.CRITICAL, {0, 1, 2})
     assert life(made.look(quiet(300))) == []
     back = at(made, 310, 1)
-    assert (life(back), back.touched) == ([("gateway", "", "resolved", 310)], {0, 2})
+    assert (life(back), back.touched) == ([("gateway", "", "cleared", 310)], {0, 2})
     assert life(made.look(quiet(369))) == []
     at(made, 369, 1)
-    assert life(made.look(quiet(371))) == [("silent", "m-0", "open", 371), ("silent", "m-2", "open", 371)]
+    assert life(made.look(quiet(371))) == [("silent", "m-0", "opened", 371), ("silent", "m-2", "opened", 371)]
 
 
 def test_one_that_goes_on_makes_the_others_silent_by_themselves() -> None:
     made = pipeline(health={"silent_after": "60s"})
     at(made, 100, 0, 1, 2)
     at(made, 155, 2)
-    assert life(made.look(quiet(161))) == [("silent", "m-0", "open", 161), ("silent", "m-1", "open", 161)]
+    assert life(made.look(quiet(161))) == [("silent", "m-0", "opened", 161), ("silent", "m-1", "opened", 161)]
 
 
 def test_two_streams_are_no_gateway() -> None:
@@ -254,8 +262,8 @@ def test_a_restart_raises_nothing_twice(together: bool) -> None:
     assert life(later.look(quiet(500, since=450))) == []
     back = at(later, 600, 0)
 
-    assert [str(t.state) for t, _ in back.transitions] == ["resolved"]
-    assert [alert.id for alert in back.alerts] == [alert.id for alert in opened.alerts]
+    assert [fact.kind for fact in back.facts] == [FactKind.CLEARED]
+    assert {fact.alert for fact in back.facts} == {fact.alert for fact in opened.facts}
 
 
 def test_half_of_a_gateway_alert_on_another_worker() -> None:
@@ -267,7 +275,7 @@ def test_half_of_a_gateway_alert_on_another_worker() -> None:
     for other, codes in ((here, [0, 1]), (there, [2])):
         other.load(np.array(codes, np.int32), made.dump(np.array(codes, np.int32)))
     assert life(at(there, 200, 2)) == []
-    assert life(at(here, 201, 1)) == [("gateway", "", "resolved", 201)]
+    assert life(at(here, 201, 1)) == [("gateway", "", "cleared", 201)]
 
 
 def test_nobody_is_silent_where_that_is_switched_off() -> None:
@@ -289,7 +297,8 @@ def test_what_waits_in_the_grid_of_an_idle_stream_is_let_go() -> None:
 def test_a_gateway_alert_as_receivers_see_it() -> None:
     made = pipeline(health={"silent_after": "60s"})
     at(made, 100, 0, 1, 2)
-    ((transition, alert),) = made.look(quiet(161)).transitions
+    (merged,) = merge_facts(made.look(quiet(161)).facts, {}, {})
+    ((transition, alert),) = merged.changes
     message = json.loads(payload(alert, transition, None))
     assert message["type"] == "alert.opened"
     expected = {"kind": "gateway", "stream": "", "severity": "critical", "ratio": 1.0, "causes": []}

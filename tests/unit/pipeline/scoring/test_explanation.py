@@ -41,21 +41,21 @@ def profiles() -> Profiles:
 
 
 def test_without_a_model_the_median_was_expected() -> None:
-    evidence = explain(alert(), WINDOW, CHANNELS, None, None, {})
+    evidence = explain(alert().id, WINDOW, CHANNELS, None, None, {})
 
     np.testing.assert_array_equal(evidence.reconstruction, np.tile([10, 1], (4, 1)).astype(np.float32))
     np.testing.assert_allclose(evidence.contribution, FROM_MEDIAN, rtol=1e-6)
 
 
 def test_a_model_expects_in_the_units_of_the_readings() -> None:
-    evidence = explain(alert(), WINDOW, CHANNELS, DistanceScorer(), profiles(), {})
+    evidence = explain(alert().id, WINDOW, CHANNELS, DistanceScorer(), profiles(), {})
 
     np.testing.assert_array_equal(evidence.reconstruction, np.tile([10, 1], (4, 1)))  # zero, scaled back
     np.testing.assert_allclose(evidence.contribution, SCALED, rtol=1e-6)
 
 
 def test_a_model_that_reconstructs_nothing_leaves_it_out() -> None:
-    evidence = explain(alert(), WINDOW, CHANNELS, Able(reconstructs=False, explains=True), profiles(), {"rr_s": 0.8})
+    evidence = explain(alert().id, WINDOW, CHANNELS, Able(reconstructs=False, explains=True), profiles(), {"rr_s": 0.8})
 
     assert evidence.reconstruction is None
     np.testing.assert_allclose(evidence.contribution, SCALED, rtol=1e-6)
@@ -63,7 +63,7 @@ def test_a_model_that_reconstructs_nothing_leaves_it_out() -> None:
 
 
 def test_a_model_that_does_not_explain_leaves_the_distance_from_the_median() -> None:
-    evidence = explain(alert(), WINDOW, CHANNELS, Able(reconstructs=False, explains=False), None, {})
+    evidence = explain(alert().id, WINDOW, CHANNELS, Able(reconstructs=False, explains=False), None, {})
 
     assert evidence.reconstruction is None
     np.testing.assert_allclose(evidence.contribution, FROM_MEDIAN, rtol=1e-6)

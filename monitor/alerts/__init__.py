@@ -1,0 +1,1 @@
+"""What people and clocks do to an alert: pure, no I/O, no clock."""

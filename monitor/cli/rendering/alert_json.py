@@ -1,0 +1,58 @@
+"""Alerts as JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from monitor.notify.payload import iso
+from monitor.records.alerts import Alert, Evidence
+
+if TYPE_CHECKING:
+    from monitor.store.queries import AlertDetail
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """All fields of an alert; times in ISO-8601, UTC."""
+    times = {"opened_at", "started_at", "last_at", "resolved_at", "peak_at", "acknowledged_at"}
+    fields = {name: getattr(alert, name) for name in Alert.__slots__}
+    fields |= {name: _iso(fields[name]) for name in times}
+    return fields | {"id": str(alert.id), "peak_ratio": _finite(alert.peak_ratio)}
+
+
+def detail_json(detail: AlertDetail) -> dict[str, Any]:
+    """An alert with its life, evidence and deliveries."""
+    return {
+        **alert_json(detail.alert),
+        "transitions": [
+            {
+                "id": str(change.id), "number": change.number, "cause": change.cause, "at": iso(change.at),
+                "state": change.state, "severity": change.severity, "ratio": _finite(change.ratio),
+                "actor": change.actor, "note": change.note,
+            }
+            for change in detail.transitions
+        ],
+        "evidence": None if detail.evidence is None else _evidence_json(detail.evidence),
+        "deliveries": [
+            {
+                "transition": str(row.transition), "channel": row.channel, "attempts": row.attempts, "error": row.error,
+                "created": iso(row.created), "delivered_at": _iso(row.delivered_at), "gave_up_at": _iso(row.gave_up_at),
+            }
+            for row in detail.deliveries
+        ],
+    }  # fmt: skip
+
+
+def _evidence_json(evidence: Evidence) -> dict[str, Any]:
+    cells = {name: getattr(evidence, name) for name in ("values", "reconstruction", "contribution")}
+    rows = {name: [[_finite(cell) for cell in row] for row in array.tolist()] for name, array in cells.items()}
+    head = {"start": iso(evidence.start), "end": iso(evidence.end), "channels": evidence.channels}
+    return {**head, "facts": dict(evidence.facts), **rows}
+
+
+def _iso(time: int | None) -> str | None:
+    return None if time is None else iso(time)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

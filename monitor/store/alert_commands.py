@@ -1,0 +1,95 @@
+"""Commands of people as rows: merged with the stored alert in one transaction, and read back by workers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy import Connection, func, select
+
+from monitor.alerts.lifecycle import Answered, merge
+from monitor.errors import SettingsError
+from monitor.ports.alert_commands import Answer
+from monitor.ports.store import Announce
+from monitor.records.alerts import Command, CommandKind, Decision
+from monitor.store import alert_rows, schema
+from monitor.store.engine import Database
+from monitor.store.open import open_database
+from monitor.store.text import storable
+
+
+def open_alert_commands(url: str, announce: Announce) -> SqlAlertCommands:
+    """Open the store at `url` for commands, with connections of its own. Raises StoreError."""
+    return SqlAlertCommands(open_database(url), announce)
+
+
+class SqlAlertCommands:
+    """`AlertCommands` over a `Database`. `announce` gives the notifications of each transition."""
+
+    def __init__(self, database: Database, announce: Announce) -> None:
+        self._database, self._announce = database, announce
+
+    def give(self, command: Command) -> Answer:
+        """Merge a command with the stored alert; see `AlertCommands`."""
+        command = replace(command, by=storable(command.by), note=storable(command.note))
+        with self._database.writing() as connection:
+            _queue(connection)
+            stored = alert_rows.locked(connection, [command.alert]).get(command.alert)
+            if stored is None:
+                raise SettingsError(f"{self._database.label}: there is no alert {command.alert}")
+            c = schema.commands.c
+            earlier = connection.execute(select(c.refused).where(c.id == command.id)).one_or_none()
+            if earlier is not None:
+                return Answer(stored, earlier.refused or "")
+            recorded = alert_rows.recorded(connection, [stored.id]).get(stored.id)
+            merged = merge(stored, commands=[command], recorded=recorded)
+            if merged.changes:
+                alert_rows.write(connection, [merged], self._announce, time.time_ns())
+            (answered,) = merged.commands
+            connection.execute(schema.commands.insert().values(**_row(answered, _next(connection))))
+        return Answer(merged.alert, answered.refused)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._database.close()
+
+
+def decisions(connection: Connection, run: str, family: str, since: int) -> list[Decision]:
+    """Commands about a family's alerts that were carried out behind position `since`, in that order."""
+    a, c = schema.alerts.c, schema.commands.c
+    query = (
+        select(schema.commands, a.family, a.stream, a.kind.label("alert_kind"), a.opened_at)
+        .join(schema.alerts, a.id == c.alert)
+        .where(a.run == run, a.family == family, c.position > since, c.refused.is_(None))
+        .order_by(c.position)
+    )
+    return [
+        Decision(
+            position=row.position,
+            command=Command(
+                id=row.id, alert=row.alert, kind=CommandKind(row.kind), by=row.by, at=row.at,
+                effective=row.effective, note=row.note,
+            ),
+            family=row.family, stream=row.stream, alert_kind=row.alert_kind, opened_at=row.opened_at,
+        )
+        for row in connection.execute(query)
+    ]  # fmt: skip
+
+
+def _queue(connection: Connection) -> None:
+    """One command at a time: positions become visible in their order. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE commands IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _next(connection: Connection) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(schema.commands.c.position), 0) + 1)).scalar_one())
+
+
+def _row(answered: Answered, position: int) -> dict[str, UUID | str | int | None]:
+    command = answered.command
+    return {
+        "position": position, "id": command.id, "alert": command.alert, "kind": command.kind.value, "by": command.by,
+        "at": command.at, "effective": command.effective, "note": command.note, "refused": answered.refused or None,
+    }  # fmt: skip
