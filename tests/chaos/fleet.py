@@ -21,6 +21,7 @@ from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
 from tests.champions import install_champion
 from tests.chaos import ledger
+from tests.chaos.person import Person
 from tests.chaos.plant import Plant
 
 PATIENCE_S = 240  # for anything to come about: machines may be slow
@@ -94,6 +95,7 @@ class Site:
     plant: Plant
     model: Path  # its folder
     workers: dict[int, Worker] = field(default_factory=dict)
+    person: Person | None = None
     kills: int = 0
     _started: int = 0
 
@@ -157,11 +159,17 @@ class Site:
         self.wait_until(lambda: self.positions() == self.plant.ends, "the end of the topic")
         for worker in self.workers.values():
             assert worker.stop() == 0, worker.text()[-3000:]
-        return ledger.check(self.plant, self.settings, self.model)
+        given = {} if self.person is None else self.person.stop()
+        return ledger.check(self.plant, self.settings, self.model, given)
 
 
 def havoc(site: Site, kills: int, workers: int, rng: random.Random) -> None:
-    """Kill -9 one to three of the workers at work, at any moment, and start them again; on and on."""
+    """Kill -9 one to three of the workers at work, at any moment, and start them again; on and on.
+
+    Meanwhile a person acknowledges alerts, and takes that back.
+    """
+    site.person = Person(site.settings, random.Random(rng.random()))
+    site.person.start()
     for number in range(workers):
         site.start(number)
     while site.kills < kills:
@@ -195,3 +203,5 @@ def built(folder: Path, servers: str, url: str, model: Path, plant: Plant) -> It
     finally:
         for worker in site.workers.values():
             worker.kill()
+        if site.person is not None:
+            site.person.stop()

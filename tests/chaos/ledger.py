@@ -1,22 +1,24 @@
-"""The check of every chaos test: nothing lost, nothing twice, and every number as if nobody had disturbed the run."""
+"""The check of every chaos test: nothing lost, nothing twice, and every number as if the run had been undisturbed."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from sqlalchemy import Connection, create_engine, text
 
 from monitor import bootstrap
+from monitor.alerts.lifecycle import merge
 from monitor.config.settings import Settings
-from monitor.records.alerts import Alert, Evidence, Transition
+from monitor.records.alerts import Alert, Command, CommandKind, Evidence, Transition
 from monitor.records.counters import READINGS
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
@@ -37,16 +39,20 @@ class Facts:
     transitions: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     outbox: Counter[str] = field(default_factory=Counter)  # rows per transition
     evidence: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    commands: dict[str, str] = field(default_factory=dict)  # of people: why each was refused, "" = carried out
 
 
-def check(plant: Plant, settings: Settings, model: Path) -> Facts:
-    """Compare what SQL holds with what was sent; returns what was found."""
+def check(plant: Plant, settings: Settings, model: Path, given: Mapping[UUID, str]) -> Facts:
+    """Compare what SQL holds with what was sent; returns what was found.
+
+    `given` are the commands that people gave, and the answers they got.
+    """
     url = settings.store.url
     log = read_log(plant.servers, plant.topic, plant.ends)
     for partition, kept in log.items():
         sent = [record for record in plant.sent if record.partition == partition]
         assert kept == [(record.key, record.value) for record in sent], "the producer is to blame"
-    found, wanted = in_sql(url), undisturbed(log, settings, model)
+    found, wanted = in_sql(url), undisturbed(log, settings, model, commands_in_sql(url))
     _every_record_once(plant.sent, found)
     assert found.counters == wanted.counters
     assert found.dead == wanted.dead
@@ -54,6 +60,10 @@ def check(plant: Plant, settings: Settings, model: Path) -> Facts:
     _equal(found.alerts, wanted.alerts, "alerts")
     _equal(found.transitions, wanted.transitions, "transitions")
     _equal(found.evidence, wanted.evidence, "evidence")
+    _equal(found.commands, {id_.hex: refused for id_, refused in given.items()}, "answers to people")
+    assert found.commands == wanted.commands
+    done = {id_ for id_, refused in found.commands.items() if not refused}
+    assert done == {id_ for id_, row in found.transitions.items() if row[-2] != "monitor"}
     assert found.outbox == Counter(dict.fromkeys(wanted.transitions, 1))
     _moves_are_contiguous(url, plant.ends)
     return found
@@ -76,8 +86,10 @@ def read_log(servers: str, topic: str, ends: dict[int, int]) -> dict[int, list[t
     return log
 
 
-def undisturbed(log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, model: Path) -> Facts:
-    """What one pipeline makes of the same records, in this process and in one batch."""
+def undisturbed(
+    log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, model: Path, commands: Sequence[Command]
+) -> Facts:
+    """What one pipeline makes of the same records, in one batch, and of the commands at their event times."""
     index = StreamIndex()
     (topic, (_, decoder)), *_ = bootstrap.decoders(settings, {"plant": index}).items()
     pipeline = bootstrap.pipeline("plant", settings.families["plant"], index=index)
@@ -96,10 +108,30 @@ def undisturbed(log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, m
     for i in range(len(s)):
         numbers = (s.score[i], s.limit[i], s.ratio[i], s.imputed[i])
         facts.scores[index.name(int(s.stream[i])), int(s.end[i])] = (int(s.start[i]), int(s.state[i]), *_bits(numbers))
-    facts.alerts = {alert.id.hex: _alert(alert) for alert in outcome.alerts}
-    facts.transitions = {change.id.hex: _transition(change) for change, _ in outcome.transitions}
     facts.evidence = {item.alert.hex: _evidence(item) for item in outcome.evidence}
+    for id_ in dict.fromkeys(fact.alert for fact in outcome.facts):
+        about = [fact for fact in outcome.facts if fact.alert == id_]
+        merged = merge(None, about, [command for command in commands if command.alert == id_])
+        facts.alerts[id_.hex] = _alert(merged.alert)
+        facts.transitions |= {change.id.hex: _transition(change) for change, _ in merged.changes}
+        facts.commands |= {command.id.hex: refused for command, refused in merged.commands}
     return facts
+
+
+def commands_in_sql(url: str) -> list[Command]:
+    """What people asked for, with its event time, in the order in which it took effect."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        columns = 'id, alert, kind, "by", "at", effective, note'
+        rows = _rows(connection, f"SELECT {columns} FROM commands ORDER BY position")
+    engine.dispose()
+    return [
+        Command(
+            id=UUID(_hex(row[0])), alert=UUID(_hex(row[1])), kind=CommandKind(row[2]), by=row[3], at=row[4],
+            effective=row[5], note=row[6],
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def in_sql(url: str) -> Facts:
@@ -116,11 +148,14 @@ def in_sql(url: str) -> Facts:
         for row in _rows(connection, f"SELECT {columns} FROM scores JOIN streams ON streams.id = stream_id"):
             facts.scores[row[0], row[1]] = (row[2], row[3], *_bits(row[4:]))
         columns = "id, run, family, stream, kind, state, severity, opened_at, started_at, last_at, resolved_at"
-        for row in _rows(connection, f"SELECT {columns}, peak_ratio, peak_at, windows FROM alerts"):
+        columns += ", peak_ratio, peak_at, windows, acknowledged_at, coalesce(acknowledged_by, ''), coalesce(note, '')"
+        for row in _rows(connection, f"SELECT {columns} FROM alerts"):
             facts.alerts[_hex(row[0])] = tuple(row[1:])
-        columns = 'id, alert, number, "at", state, severity, ratio, actor, note'
+        columns = 'id, alert, number, cause, "at", state, severity, ratio, actor, note'
         for row in _rows(connection, f"SELECT {columns} FROM transitions"):
             facts.transitions[_hex(row[0])] = (_hex(row[1]), *row[2:])
+        for row in _rows(connection, "SELECT id, coalesce(refused, '') FROM commands"):
+            facts.commands[_hex(row[0])] = row[1]
         facts.outbox.update(_hex(row[0]) for row in _rows(connection, "SELECT transition FROM outbox"))
         columns = "alert, start_ns, end_ns, readings, reconstruction, contribution"
         for row in _rows(connection, f"SELECT {columns} FROM evidence"):
@@ -220,12 +255,13 @@ def _hex(value: object) -> str:
 def _alert(a: Alert) -> tuple[Any, ...]:
     return (
         a.run, a.family, a.stream, a.kind, a.state.value, a.severity.value, a.opened_at, a.started_at, a.last_at,
-        a.resolved_at, a.peak_ratio, a.peak_at, a.windows,
+        a.resolved_at, a.peak_ratio, a.peak_at, a.windows, a.acknowledged_at, a.acknowledged_by, a.note,
     )  # fmt: skip
 
 
 def _transition(t: Transition) -> tuple[Any, ...]:
-    return (t.alert.hex, t.number, t.at, t.state.value, t.severity.value, t.ratio, t.actor, t.note)
+    ratio = None if np.isnan(t.ratio) else t.ratio
+    return (t.alert.hex, t.number, t.cause.value, t.at, t.state.value, t.severity.value, ratio, t.actor, t.note)
 
 
 def _evidence(e: Evidence) -> tuple[Any, ...]:

@@ -22,9 +22,11 @@ def reported(site: Site, what: str) -> Iterator[None]:
     began = time.monotonic()
     yield
     found = site.finish()
+    done = sum(not refused for refused in found.commands.values())
     print(
         f"\n{what}: {site.kills} kills, {len(site.plant.sent):,} records, {len(found.scores):,} windows, "
-        f"{len(found.transitions)} transitions in {time.monotonic() - began:.0f} s: balanced"
+        f"{len(found.transitions)} transitions, {len(found.commands)} commands of people, {done} carried out, in "
+        f"{time.monotonic() - began:.0f} s: balanced"
     )
 
 
