@@ -13,9 +13,10 @@ training makes models; replay looks back. In the order of the flow:
         scoring/    windows to verdicts by a recipe: detector and companions, calibration, combination, limit
         thresholds/ scores to limits: rolling, static
         health/     whether the streams themselves are well
-        alerting/   anomalies and health to alerts
+        alerting/   anomalies and health to facts about alerts
         state/      the state of every stream, in columns and as bytes
     worker/         the process: poll, process, commit, own partitions; the pace of commits
+    alerts/         the life of an alert: facts of workers and commands of people, merged; pure
     training/       history to models, and models to workers
     store/          SQLite and PostgreSQL: one transaction per commit, queries, outbox, migrations
     notify/         outbox to webhooks and logs

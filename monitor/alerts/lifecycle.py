@@ -174,7 +174,7 @@ def _refusal(alert: Alert, command: Command) -> str:
         return "the alert is resolved already"
     acknowledged = alert.state is AlertState.ACKNOWLEDGED
     if command.kind is CommandKind.ACKNOWLEDGE and acknowledged:
-        return f"the alert is acknowledged already, by {alert.acknowledged_by or 'somebody, in SQL'}"
+        return f"the alert is acknowledged already, by {alert.acknowledged_by or 'a person, with SQL'}"
     if command.kind is CommandKind.UNACKNOWLEDGE and not acknowledged:
         return "the alert is not acknowledged"
     return ""

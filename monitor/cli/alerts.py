@@ -148,7 +148,7 @@ def _print_detail(console: Console, detail: AlertDetail) -> None:
         f"began {utc(alert.started_at)}, opened {utc(alert.opened_at)}, last {utc(alert.last_at)}{end} (UTC)",
     ]
     if alert.acknowledged_at is not None:
-        facts.append(f"acknowledged by {_plain(alert.acknowledged_by or 'somebody, in SQL')}")
+        facts.append(f"acknowledged by {_plain(alert.acknowledged_by or 'a person, with SQL')}")
     elif alert.resolved_at is not None:
         facts.append("never acknowledged")
     if alert.windows:

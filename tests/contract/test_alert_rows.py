@@ -24,14 +24,24 @@ CONTINUED = fact(replace(WORSE, last_at=130, windows=4), FactKind.CONTINUED, 130
 ACK, UNACK, NOTE = CommandKind.ACKNOWLEDGE, CommandKind.UNACKNOWLEDGE, CommandKind.NOTE
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+SQL = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=SQL)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlKeeper]:
+    at = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    found = SqlKeeper(at)
+    yield found
+    found.close()
+
+
+@pytest.fixture(params=["memory", *SQL])
 def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertKeeper]:
     if request.param == "memory":
-        found: AlertKeeper = MemoryKeeper()
-    elif request.param == "sqlite":
-        found = SqlKeeper(f"sqlite:///{tmp_path}/store.db")
-    else:
-        found = SqlKeeper(request.getfixturevalue("postgres_url"))
+        yield MemoryKeeper()
+        return
+    at = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    found = SqlKeeper(at)
     yield found
     found.close()
 
@@ -235,13 +245,6 @@ def test_people_and_workers_at_once(keeper: AlertKeeper) -> None:
     for transitions in kept.transitions.values():
         assert [transition.number for transition in transitions] == list(range(len(transitions)))
     assert {(row.state, row.windows) for row in kept.alerts.values()} == {(AlertState.RESOLVED, 9)}
-
-
-@pytest.fixture
-def database(keeper: AlertKeeper) -> SqlKeeper:
-    if not isinstance(keeper, SqlKeeper):
-        pytest.skip("about SQL")
-    return keeper
 
 
 def test_ten_thousand_facts_take_a_few_statements(database: SqlKeeper) -> None:

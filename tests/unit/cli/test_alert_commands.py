@@ -1,0 +1,111 @@
+"""`watchkeeper alerts ack`, `unack` and `note`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from monitor.cli import alerts as command
+from monitor.errors import SettingsError
+from monitor.ports.store import Commit
+from monitor.records.alerts import Alert
+from monitor.store.queries import open_reader
+from monitor.store.sql import SqlStore, open_store
+from tests.store_rows import alert, cleared, fact
+
+CONFIG = """
+[store]
+url = "sqlite:///plant.db"
+[families.machines]
+topic = "t"
+interval = "1s"
+window.length = 8
+[notify.ops]
+kind = "log"
+"""
+OPENED = alert()
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
+    monkeypatch.chdir(tmp_path)
+    Path("watchkeeper.toml").write_text(CONFIG)
+    found = open_store("sqlite:///plant.db")
+    found.commit(Commit("live", facts=[fact(OPENED), fact(alert(opened_at=101))]))
+    yield found
+    found.close()
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(command.app, list(arguments))
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+def test_an_alert_is_acknowledged_and_opened_again(store: SqlStore) -> None:
+    prefix = OPENED.id.hex[:8]
+    assert run("ack", prefix, "--by", "ann", "--note", "on my way") == f"Alert {prefix} is acknowledged by ann.\n"
+    shown = json.loads(run("show", prefix, "--json"))
+    assert (shown["state"], shown["acknowledged_by"], shown["note"]) == ("acknowledged", "ann", "on my way")
+    last = shown["transitions"][-1]
+    assert (last["cause"], last["actor"], last["ratio"]) == ("acknowledge", "ann", None)
+    assert [(row["channel"], row["transition"]) for row in shown["deliveries"]] == [("ops", last["id"])]
+    assert "acknowledged by ann" in run("show", prefix)
+
+    assert json.loads(run("unack", prefix, "--by", "bob", "--json"))["state"] == "open"
+    assert run("note", prefix, "a loose belt", "--by", "ann") == f"Alert {prefix} is open.\n"
+    assert json.loads(run("show", prefix, "--json"))["note"] == "a loose belt"
+
+
+def test_a_resolved_alert_says_that_it_was_never_acknowledged(store: SqlStore) -> None:
+    store.commit(Commit("live", facts=[cleared(OPENED)]))
+    assert "never acknowledged" in run("show", OPENED.id.hex)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("ack", "0" * 32), "no alert has an id that begins with"),
+        (("ack", "xyz"), "is no alert id"),
+        (("unack", OPENED.id.hex), "the alert is not acknowledged"),
+        (("note", OPENED.id.hex, " "), "the note is empty"),
+    ],
+)
+def test_what_cannot_be_done_is_said(store: SqlStore, arguments: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem) as error:
+        run(*arguments)
+    assert error.value.exit_code == 2
+
+
+def test_a_prefix_of_several_and_a_resolved_alert(store: SqlStore) -> None:
+    store.commit(Commit("live", facts=[fact(alert(opened_at=200 + i)) for i in range(20)]))
+    with pytest.raises(SettingsError, match="several alerts begin with"):
+        run("ack", next(d for d in "0123456789abcdef" if sum(r.id.hex[0] == d for r in alerts()) > 1))
+    store.commit(Commit("live", facts=[cleared(OPENED)]))
+    with pytest.raises(SettingsError, match=f"alert {OPENED.id.hex[:8]}: the alert is resolved already"):
+        run("ack", OPENED.id.hex)
+
+
+def alerts() -> list[Alert]:
+    reader = open_reader("sqlite:///plant.db")
+    found = reader.list_alerts("live")
+    reader.close()
+    return found
+
+
+def test_a_database_alone_notifies_nobody(store: SqlStore) -> None:
+    result = CliRunner().invoke(command.app, ["ack", OPENED.id.hex, "--url", "sqlite:///plant.db"])
+    assert result.stderr.startswith("Without --config no channel is known")
+    assert json.loads(run("show", OPENED.id.hex, "--json"))["deliveries"] == []
+
+
+def test_alerts_of_a_replay_notify_nobody(store: SqlStore) -> None:
+    replayed = alert("again")
+    store.commit(Commit("again", facts=[fact(replayed)]))
+    run("ack", replayed.id.hex)
+    assert json.loads(run("show", replayed.id.hex, "--json"))["deliveries"] == []
