@@ -17,6 +17,7 @@ from monitor.config.settings import parse
 from monitor.errors import StoreError
 from monitor.ports.source import Assignments
 from monitor.ports.store import Commit
+from monitor.records.counters import COUNTERS
 from monitor.sources.kafka import KafkaSource
 from monitor.store.memory import MemoryStore
 from monitor.testing.in_memory import NoModels
@@ -44,7 +45,7 @@ class AwayStore(MemoryStore):
         return sorted(f"{a.kind} {a.stream}".strip() for a in list(self.alerts.values()) if str(a.state) == state)
 
     def count(self, what: str) -> int:
-        return sum(getattr(state, what) for state in list(self.states.values()))
+        return sum(state.counts[COUNTERS.index(what)] for state in list(self.states.values()))
 
 
 class Sensors:
