@@ -146,12 +146,11 @@ class Runner:
         try:
             return self._turn(source)
         except ModelError as error:
-            delay = self._scoring_retries.delay(time.monotonic()) if self._options.live else None
-            if delay is None:
+            now = time.monotonic()
+            if not self._options.live or (delay := self._scoring_retries.delay(now)) is None:
                 raise
             log.error("scoring_failed", error=str(error), retry_in_s=delay)  # noqa: TRY400 (the message says it all)
-            self._resume_at = time.monotonic() + delay
-            self._committer.fenced = True
+            self._resume_at, self._committer.fenced = now + delay, True
             return False
 
     def _await_models(self) -> None:

@@ -8,13 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from monitor.errors import ModelError
 from monitor.ports.models import Life, ModelRegistry, ModelRow
+from monitor.ports.store import Commit
+from monitor.store import schema
 from monitor.store.engine import connect
 from monitor.store.memory_registry import MemoryModelRegistry
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
+from tests.store_rows import TOPIC, block, scores
 
 A = ModelRow(id="a" * 64, family="machines", manifest='{"kind": "dense"}')
 B = replace(A, id="b" * 64)
@@ -158,12 +162,20 @@ def test_promotions_at_the_same_time_leave_one_champion(opened: Open) -> None:
     assert [model for model, last in state.items() if last is Life.CHAMPION] == [champion.id]
 
 
-@pytest.mark.postgres
-def test_a_score_may_name_the_forty_thousandth_model(postgres_url: str) -> None:
-    upgrade(postgres_url)
-    database = connect(postgres_url)
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_a_score_may_name_the_forty_thousandth_model(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+    url = f"sqlite:///{tmp_path}/store.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    upgrade(url)
+    database, store = connect(url), open_store(url)
+    columns = {"ref": 40_000, "id": A.id, "family": "machines", "path": "", "manifest": "{}", "state": "champion"}
     with database.writing() as connection:
-        connection.exec_driver_sql(
-            'INSERT INTO scores (stream_id, end_ns, start_ns, "imputed", state, model) VALUES (1, 2, 1, 0, 0, 40000)'
-        )
+        connection.execute(schema.models.insert().values(**columns, created=0))
+    stream = store.open_streams("live", "machines", ["m-1"])[0].id
+    store.take("live", [TOPIC])
+
+    store.commit(Commit("live", scores=[block(stream, scores([1, 2]), A.id)], positions={TOPIC: (1, 1)}))
+
+    with database.reading() as connection:
+        assert list(connection.execute(select(schema.scores.c.model)).scalars()) == [40_000, 40_000]
     database.close()
+    store.close()

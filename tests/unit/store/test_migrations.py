@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from monitor.errors import StoreError
+from monitor.ports.models import ModelRow
 from monitor.ports.store import Commit
 from monitor.records.alerts import Evidence
 from monitor.store import migrations, schema
@@ -101,6 +102,36 @@ def _cells(evidence: Evidence | None) -> list[bytes]:
     assert evidence is not None
     assert evidence.reconstruction is not None
     return [part.tobytes() for part in (evidence.values, evidence.reconstruction, evidence.contribution)]
+
+
+def test_a_model_of_the_version_before_keeps_its_path_and_its_scores(url: str) -> None:
+    database = connect(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.exec_driver_sql(
+            "INSERT INTO models (id, family, path, manifest, state, created)"
+            " VALUES ('ab', 'pumps', '/old/artefacts/pumps/ab', '{}', 'retired', 1),"
+            " ('cd', 'pumps', '/old/artefacts/pumps/cd', '{}', 'champion', 2)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO scores (stream_id, end_ns, start_ns, imputed, state, model) VALUES (1, 2, 1, 0, 0, 2)"
+        )
+    migrations.upgrade(url)
+    store = open_store(url)
+
+    assert store.registry.champion("pumps") == ModelRow(
+        id="cd", family="pumps", manifest="{}", path="/old/artefacts/pumps/cd"
+    )
+    assert [(change.model, change.at, change.state) for change in store.registry.life("pumps")] == [
+        ("ab", 1, "retired"), ("cd", 2, "champion"),
+    ]  # fmt: skip
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT model FROM scores").scalar() == 2
+    store.close()
+    database.close()
 
 
 def test_another_schema_is_refused_with_the_way_out(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
