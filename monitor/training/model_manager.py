@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 LOOK_S = 5.0  # how often the registry is asked for another champion
 AGAIN_S = 300.0  # after a training, a model or an enrolment that failed
+PACKED_AT_ONCE = 20  # streams: a fraction of a second
 LOG_S = 15.0  # how often a running training is logged
 
 
@@ -70,6 +71,7 @@ class Champions:
         self._store, self._library, self._run, self._summarise, self._start = store, library, run, summarise, start
         self._families: dict[str, _Family] = {}
         self._look = 0.0
+        self._unpacked: list[tuple[int, int]] = []  # streams (ids) to pack, and how many readings to keep of each
         self.holding = False
         self.failed: dict[str, int] = {}  # families without a model as training failed: the exit code of the last try
         self.refused: dict[str, Refused] = {}  # by family
@@ -86,6 +88,7 @@ class Champions:
                 self.refused.pop(name, None)
             elif not self._rests(row):
                 self._adopt(pipeline, row)
+        self._pack_some()
 
     def _rests(self, row: ModelRow) -> bool:
         """Whether this model was refused a short time ago."""
@@ -109,7 +112,7 @@ class Champions:
         pipeline.adopt(row.id, scorer, profiles)
         self.failed.pop(name, None)
         self.refused.pop(name, None)
-        self._enrolled(pipeline, set(profiles))
+        self._served(name, set(profiles))  # the training packs what it has read
         log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
 
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
@@ -147,12 +150,12 @@ class Champions:
                 _log_running(name, family)
                 continue
             ended, family.job = True, None
-            if code:
+            if code and pipelines[name].scorer is None:  # else it has failed after the promotion
                 self.failed[name] = code
                 family.not_before = time.monotonic() + AGAIN_S
                 log.error("training_failed", family=name, exit_code=code, again_in_s=AGAIN_S)
-        busy = [name for name, family in self._families.items() if family.job is not None]
-        self.holding = any(pipelines[name].family.train.wait for name in busy)
+        busy = [pipelines[name] for name, family in self._families.items() if family.job is not None]
+        self.holding = any(pipeline.family.train.wait and pipeline.scorer is None for pipeline in busy)
         return ended
 
     def _enrol(self, pipeline: Pipeline, scorer: Scorer, family: _Family) -> None:
@@ -171,19 +174,22 @@ class Champions:
         for name, profile in profiles.items():
             pipeline.enrol(pipeline.index.codes[name], profile)
         log.info("streams_enrolled", family=pipeline.name, streams=len(profiles))
-        self._enrolled(pipeline, set(profiles))
+        served = self._served(pipeline.name, set(profiles))
+        self._unpacked += [(id_, fit.span(pipeline.family)) for id_ in served]
         if family.waiting:  # too few whole windows in what was kept of them
             family.not_before = time.monotonic() + AGAIN_S
             self._collect_again(pipeline, family)
 
-    def _enrolled(self, pipeline: Pipeline, names: set[str]) -> None:
-        """These streams have a model now; their readings are kept, in little space, for the next one."""
-        family = self._families.setdefault(pipeline.name, _Family())
-        done = sorted(names & family.waiting.keys())
-        if done:
-            self._store.pack_history([family.waiting[stream] for stream in done], fit.span(pipeline.family))
-            for stream in done:
-                del family.waiting[stream]
+    def _served(self, name: str, streams: set[str]) -> list[int]:
+        """These streams have a model now; returns the ids of those that were waiting for it."""
+        waiting = self._families.setdefault(name, _Family()).waiting
+        return [waiting.pop(stream) for stream in sorted(streams & waiting.keys())]
+
+    def _pack_some(self) -> None:
+        """Pack what was kept of streams that have joined, a few at a time: reading waits meanwhile."""
+        some, self._unpacked = self._unpacked[:PACKED_AT_ONCE], self._unpacked[PACKED_AT_ONCE:]
+        for most in {most for _, most in some}:
+            self._store.pack_history([id_ for id_, bound in some if bound == most], most)
 
     def _collect_again(self, pipeline: Pipeline, family: _Family) -> None:
         """What was kept of these streams is complete and of no use: drop it, and let them collect other readings."""

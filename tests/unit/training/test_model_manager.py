@@ -161,6 +161,7 @@ def test_a_stream_that_comes_later_is_enrolled_from_its_own_history(
     serving.request(made, {"late": opened})
 
     assert feed(made, ["late"]) == []
+    serving.refresh({"pumps": made})
     assert [(name, len(block.time)) for name, block in store.history("live", "pumps")] == [("late", 40)]
 
 
@@ -304,3 +305,19 @@ def test_a_span_of_no_use_is_dropped_and_another_one_collected(tmp_path: Path, m
 
     assert list(store.history("live", "pumps")) == []
     assert made.training_readings(made.index.intern(["late"])).tolist() == [0]
+
+
+def test_reading_goes_on_with_the_new_model_while_the_training_still_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_manager, "LOOK_S", 0.0)
+    store, job, made = MemoryStore(), FakeJob(), pipeline(wait=True)
+    serving = champions_of(store, tmp_path, job)
+    serving.request(made, {"a": 1})
+    serving.refresh({"pumps": made})
+    held = serving.holding
+    put_model(store, tmp_path, ["a"])
+    serving.refresh({"pumps": made})  # adopts it
+    serving.refresh({"pumps": made})
+
+    assert (held, serving.holding) == (True, False)
