@@ -45,9 +45,12 @@ def detail_json(detail: AlertDetail) -> dict[str, Any]:
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
     cells = {name: getattr(evidence, name) for name in ("values", "reconstruction", "contribution")}
-    rows = {name: [[_finite(cell) for cell in row] for row in array.tolist()] for name, array in cells.items()}
+    rows = {
+        name: None if array is None else [[_finite(cell) for cell in row] for row in array.tolist()]
+        for name, array in cells.items()
+    }
     head = {"start": iso(evidence.start), "end": iso(evidence.end), "channels": evidence.channels}
-    return {**head, "facts": dict(evidence.facts), **rows}
+    return {**head, "facts": dict(evidence.facts), "components": dict(evidence.components), **rows}
 
 
 def _iso(time: int | None) -> str | None:
