@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.families import Family
-from monitor.pipeline.alerting.anomaly_alerts import Alerter, Changes
+from monitor.pipeline.alerting.anomaly_alerts import EARLIER, Alerter, Changes
 from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.health.silence import Quiet
@@ -69,7 +69,7 @@ class Pipeline:
             "aligner": Section(self._aligner.columns, signature(grid)),
             "windower": Section(self._windower, cut),
             **recipe.sections,
-            "alerts": Section(self._alerter.columns, signature("alerts")),
+            "alerts": Section(self._alerter.columns, signature("alerts"), EARLIER),
             **self._health.sections,
         }
         self._parts = {name: section.part for name, section in sections.items()}

@@ -21,8 +21,8 @@ One stream, six windows of 10 ns; 2 anomalies of 3 windows open an alert, 2 norm
 >>> windows = Windows(none, end - 10, end, np.zeros((6, 1, 1), np.float32), np.zeros(6, np.float32))
 >>> alerter.step(windows, ratio, np.arange(6), changes).tolist()
 [False, False, True, True, True, True]
->>> [(change.at, change.state.value, change.severity.value) for change, _ in changes.transitions]
-[(30, 'open', 'warning'), (40, 'open', 'critical'), (60, 'resolved', 'critical')]
+>>> [(fact.at, fact.kind.value, fact.severity.value) for fact in alerter.facts(changes)]
+[(30, 'opened', 'warning'), (40, 'worsened', 'critical'), (60, 'cleared', 'critical')]
 """
 
 from __future__ import annotations
@@ -33,10 +33,24 @@ from uuid import UUID
 import numpy as np
 
 from monitor.config.families import Alerts
-from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.records.alerts import Fact, FactKind, Severity, alert_id
 from monitor.records.batches import NEVER, Bool, Float32, Int64, Windows
 from monitor.records.streams import StreamIndex
+
+_ALERT: dict[str, Spec] = {
+    "recent": (np.uint32, (), 0),  # bit 0 = newest window; 1 = anomaly
+    "calm": (np.int32, (), 0),  # windows below resolve_below in a row
+    "first": (np.int64, (), NEVER),  # start of the run of anomalies that may open an alert
+    "opened": (np.int64, (), NEVER),  # NEVER = no alert
+    "started": (np.int64, (), NEVER),
+    "last": (np.int64, (), NEVER),
+    "peak": (np.float64, (), 0.0),
+    "peak_at": (np.int64, (), NEVER),
+    "windows": (np.int32, (), 0),
+}
+_SEVERITY: dict[str, Spec] = {"critical": (np.bool_, (), False)}
+EARLIER = (layout({**_ALERT, "number": (np.int32, (), 0), **_SEVERITY}),)  # states of version 2 numbered transitions
 
 
 @dataclass(slots=True)
@@ -53,21 +67,7 @@ class Alerter:
 
     def __init__(self, run: str, family: str, index: StreamIndex, rule: Alerts) -> None:
         self._run, self._family, self._index, self._rule = run, family, index, rule
-        self.columns = Columns(
-            {
-                "recent": (np.uint32, (), 0),  # bit 0 = newest window; 1 = anomaly
-                "calm": (np.int32, (), 0),  # windows below resolve_below in a row
-                "first": (np.int64, (), NEVER),  # start of the run of anomalies that may open an alert
-                "opened": (np.int64, (), NEVER),  # NEVER = no alert
-                "started": (np.int64, (), NEVER),
-                "last": (np.int64, (), NEVER),
-                "peak": (np.float64, (), 0.0),
-                "peak_at": (np.int64, (), NEVER),
-                "windows": (np.int32, (), 0),
-                "number": (np.int32, (), 0),  # facts so far: nothing reads it, but it is part of saved states
-                "critical": (np.bool_, (), False),
-            }
-        )
+        self.columns = Columns({**_ALERT, **_SEVERITY})
 
     def step(self, windows: Windows, ratio: Float32, rows: Int64, changes: Changes) -> Bool:
         """Judge the windows at `rows`, which come in time order within each stream; NaN ratios are skipped.
@@ -116,7 +116,7 @@ class Alerter:
         columns["started"][code] = columns["first"][code]
         columns["peak"][code] = ratio
         columns["windows"][code] = int(columns["recent"][code]).bit_count()
-        columns["calm"][code] = columns["number"][code] = 0
+        columns["calm"][code] = 0
         columns["critical"][code] = ratio >= self._rule.critical
         fact = self._fact(code, FactKind.OPENED, ratio)
         changes.facts.append(fact)
@@ -143,7 +143,6 @@ class Alerter:
     def _fact(self, code: int, kind: FactKind, ratio: float, at: int | None = None) -> Fact:
         """A fact about the stream's alert as its columns say; `at` is its newest anomaly unless given."""
         columns, name = self.columns, self._index.name(code)
-        columns["number"][code] += kind is not FactKind.CONTINUED
         opened = int(columns["opened"][code])
         return Fact(
             kind=kind,

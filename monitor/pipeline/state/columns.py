@@ -15,13 +15,18 @@ from numpy.typing import DTypeLike, NDArray
 Spec = tuple[DTypeLike, tuple[int, ...], Any]  # dtype, shape of one row, value of a new row
 
 
+def layout(spec: Mapping[str, Spec]) -> np.dtype[np.void]:
+    """One stream's row as it is saved."""
+    return np.dtype([(name, dtype, shape) for name, (dtype, shape, _) in spec.items()])
+
+
 class Columns:
     """Named arrays with one row per stream; `columns["clock"][codes]` reads and writes as numpy does."""
 
     def __init__(self, spec: Mapping[str, Spec]) -> None:
         self._spec = spec
         self._arrays = {name: np.full((0, *shape), fill, dtype) for name, (dtype, shape, fill) in spec.items()}
-        self.dtype = np.dtype([(name, dtype, shape) for name, (dtype, shape, _) in spec.items()])
+        self.dtype = layout(spec)
         self._rows = 0
 
     def __getitem__(self, name: str) -> NDArray[Any]:
