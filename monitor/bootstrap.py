@@ -18,7 +18,6 @@ from monitor.config.references import resolve
 from monitor.config.sections import nearest
 from monitor.config.settings import Settings
 from monitor.errors import ModelError, SettingsError
-from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.records.batches import LIVE
 from monitor.records.streams import StreamIndex
 
@@ -166,30 +165,18 @@ def notifiers(settings: Settings, environ: Mapping[str, str] = os.environ) -> di
     return {name: resolve(NOTIFIERS[how.kind])(how, environ) for name, how in settings.notify.items()}
 
 
-def announce(settings: Settings) -> Announce:
-    """What every transition puts into the outbox: one payload for each channel."""
-    from monitor.notify.payload import payload
+def announce(settings: Settings, run: str | None = None) -> Announce:
+    """The outbox rows of each transition, one for each configured channel; with `run`, only of that run's alerts."""
+    from monitor.notify.announcement import announcement
 
-    channels = list(settings.notify)
-
-    def tell(transition: Transition, alert: Alert, evidence: Evidence | None) -> list[tuple[str, str]]:
-        text = payload(alert, transition, evidence) if channels else ""
-        return [(channel, text) for channel in channels]
-
-    return tell
+    return announcement(list(settings.notify), run)
 
 
 def alert_commands(settings: Settings) -> AlertCommands:
-    """Where people's commands go; those about a replay's alerts notify nobody."""
-    from monitor.ports.store import silent
+    """Where people's commands go; those about a replay's alerts send no notifications."""
     from monitor.store.alert_commands import open_alert_commands
 
-    tell = announce(settings)
-
-    def of_live(transition: Transition, alert: Alert, evidence: Evidence | None) -> list[tuple[str, str]]:
-        return (tell if alert.run == LIVE else silent)(transition, alert, evidence)
-
-    return open_alert_commands(settings.store.url, of_live)
+    return open_alert_commands(settings.store.url, announce(settings, LIVE))
 
 
 def dispatcher(settings: Settings) -> Dispatcher | None:

@@ -64,6 +64,7 @@ def test_everything_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert {what for what, count in Audit(folder / "watchkeeper.db").differences(REPLAY).items() if count} == {
         "scores that differ or are missing",
         "alerts that differ or are missing",
+        "transitions that differ or are missing",
         "evidence that differs or is missing",
     }
 

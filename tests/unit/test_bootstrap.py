@@ -37,7 +37,7 @@ ROOT = Path(bootstrap.__file__).parent
 HELPERS = {
     "pipeline/thresholds": {"base"},
     "pipeline/scoring/recipes": {"registry"},
-    "notify": {"payload", "ssrf_guard", "dispatcher", "retry_schedule"},
+    "notify": {"announcement", "payload", "ssrf_guard", "dispatcher", "retry_schedule"},
 }
 RECIPES = {f"{name} {version}": reference for (name, version), reference in registry.RECIPES.items()}
 
@@ -168,7 +168,7 @@ def test_every_worker_obeys_the_same_settings(
     settings = settings_of_every_kind(tmp_path, scores)
     add_model(settings)
     transition, alert = cast("Transition", None), cast("Alert", None)
-    monkeypatch.setattr("monitor.notify.payload.payload", lambda *_: "{}")
+    monkeypatch.setattr("monitor.notify.announcement.payload", lambda *_: "{}")
 
     with bootstrap.worker(settings, until_end=replay is None, replay=replay) as (runner, _):
         options = runner._options
