@@ -1,4 +1,7 @@
-"""The seam to notification channels, and the outbox that the dispatcher drains."""
+"""The seam to notification channels, and the outbox that the dispatcher drains.
+
+Called by the dispatcher only, on a thread with an SQL connection that scoring does not use: both ports may block.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,38 @@ from monitor.records.alerts import Delivery
 
 
 class Outbox(Protocol):
-    """Notifications that are due. Used by the dispatcher's thread, with a connection of its own."""
+    """Notifications that are due. Rows appear when a commit that holds them is durable.
+
+    Each method is one transaction and raises StoreError when it fails; nothing is changed then, and the dispatcher asks
+    again later. Several dispatchers may share one outbox.
+    """
 
     def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
-        """Oldest first, at most one per (alert, channel), so that the order within an alert is kept. `now` in ns.
+        """Lease what is due at `now` (ns) to the caller, oldest first; called before each delivery.
 
-        Rows of the channels in `skip` are left out and do not count, so that a dead channel cannot starve the others.
+        At most one per (alert, channel), so that the order within an alert is kept. Rows of the channels in `skip` are
+        left out and do not count, so that a dead channel cannot starve the others. A lease that runs out before
+        `delivered` or `failed` makes the row due again: a receiver may get a message twice, with the same id.
         """
         ...
 
     def delivered(self, delivery: Delivery, at: int) -> None:
-        """The receiver accepted it: done."""
+        """Record the attempt and never offer the row again; called when the receiver has accepted it. `at` in ns."""
         ...
 
     def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
-        """Record the attempt; try again at `retry_at`, or never when it is None."""
+        """Record the attempt and offer the row again from `retry_at` on, or never when it is None. Times in ns."""
         ...
 
 
 class Notifier(Protocol):
-    """A way to tell somebody. Slow and unreliable by nature: called by the dispatcher only."""
+    """A channel that notifications are sent to: slow and unreliable by nature."""
 
     def send(self, delivery: Delivery) -> None:
-        """Deliver or raise NotifyError; a repeat carries the same transition id, so that receivers can drop it."""
+        """Deliver one notification; done when the receiver has confirmed that it keeps it.
+
+        May block for the channel's timeout, a few seconds; the other channels wait meanwhile. Raises NotifyError:
+        `permanent` where a repeat cannot help, `retry_after` where the receiver asked for a pause. A repeat carries the
+        same transition id, so that receivers can drop it.
+        """
         ...

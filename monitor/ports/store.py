@@ -101,7 +101,11 @@ class Commit:
 
 
 class Store(Protocol):
-    """Where everything is kept. One thread per instance; each worker has its own."""
+    """Results, states, positions and models. Each worker has an instance, used by one thread at a time.
+
+    Every method may block for the database, a minute or more while a server hangs. All raise StoreError: where it is
+    `transient` nothing was written and the same call may be repeated. Each is one transaction, unless it says more.
+    """
 
     @property
     def registry(self) -> ModelRegistry:
@@ -109,35 +113,45 @@ class Store(Protocol):
         ...
 
     def start_run(self, run: str, *, replace: bool = False) -> None:
-        """Make sure that nothing is stored of a replay's name; `replace` deletes what there is.
+        """Make sure that no row of a replay's name exists; called once, before its first `take`. `replace` deletes all.
 
         Raises StoreError when the name is taken, and for the live run, which is never replaced.
         """
         ...
 
     def take(self, run: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
-        """Become the owner: raise each partition's epoch, so that older owners' commits are refused."""
+        """Become the owner: raise each partition's epoch, so that older owners' commits are refused.
+
+        Called when partitions are assigned, before their first record is read. The epochs go into every commit.
+        """
         ...
 
     def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
-        """Rows of these streams in the order asked, made where they are missing, with their saved state."""
+        """Rows of these streams in the order asked, inserted where they are missing, with their saved state.
+
+        Called when readings of streams arrive that are not loaded, after their partition was taken. Raises StoreError
+        for a name with characters that SQL cannot keep.
+        """
         ...
 
     def stream_names(self, run: str, family: str, partition: int) -> list[str]:
-        """Names of the family's streams whose newest readings came through this partition."""
+        """Names of the family's streams whose newest readings came through this partition.
+
+        Called once per ownership, for the idle check to load the streams that sent nothing since.
+        """
         ...
 
     def commit(self, commit: Commit) -> None:
-        """Write everything in one transaction.
+        """Write everything in one transaction; done when it is durable, so that a crash loses nothing of it.
 
-        Raises FencedError when another worker has taken a partition or written a stream, and StoreError on any other
-        failure; nothing is written then,
-        and the same commit may be tried again.
+        Called on the committer's thread, while no other call is made. Raises FencedError when another worker has taken
+        a partition or written a stream, and StoreError on any other failure. Nothing is written then, and the same
+        object may be tried again: one whose success could not be confirmed is not written twice.
         """
         ...
 
     def note_settings(self, run: str, family: str, settings: str) -> list[str]:
-        """Keep the settings (JSON text) that a family works with from now on.
+        """Keep the settings (JSON text) that a family works with from now on; called once, when a worker starts.
 
         Where they differ from the newest ones kept, that is a new row; returns what changed, as "key: old -> new".
         """
@@ -153,7 +167,10 @@ class Store(Protocol):
     def history(
         self, run: str, family: str, stream_ids: Sequence[int] | None = None
     ) -> Iterator[tuple[str, HistoryBlock]]:
-        """Blocks kept for training with their stream's name, in order of stream and time; of some streams, or all."""
+        """Blocks kept for training with their stream's name, in order of stream and time; of some streams, or all.
+
+        Called before a training, and before streams are enrolled. Reads in several transactions, as it is consumed.
+        """
         ...
 
     def drop_history(self, stream_ids: Sequence[int]) -> None:
@@ -168,5 +185,5 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Give connections back. May be called twice."""
+        """Give connections back; no other call may follow. May be called twice. Raises nothing."""
         ...
