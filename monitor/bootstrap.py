@@ -63,12 +63,7 @@ NOTIFIERS = {
 
 def threshold(family: Family) -> Threshold:
     """The family's threshold, without any history."""
-    rule = family.threshold
-    if rule.kind == "static":
-        return cast("Threshold", resolve(THRESHOLDS["static"])(rule.n_std))
-    by_time = rule.history.time is not None
-    history = rule.history.time if by_time else rule.history.count
-    return cast("Threshold", resolve(THRESHOLDS["rolling"])(rule.n_std, history, by_time=by_time))
+    return cast("Threshold", resolve(THRESHOLDS[family.threshold.kind]).of(family.threshold))
 
 
 def recipe(family: Family) -> Recipe:

@@ -1,4 +1,4 @@
-"""Every way to tell somebody meets the same promises, the in-memory twin included."""
+"""Every notifier of the registry keeps the promises of the port, and so does the in-memory twin."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 import structlog
 
+from monitor.bootstrap import NOTIFIERS
 from monitor.config.services import LogNotifier, WebhookNotifier
 from monitor.errors import NotifyError
 from monitor.notify.log import Log
@@ -49,7 +50,7 @@ class Case:
     fail_next: Callable[[Delivery], Delivery]  # makes the next try of this delivery fail
 
 
-@pytest.fixture(params=["webhook", "log", "list"])
+@pytest.fixture(params=[*NOTIFIERS, "list"])
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     if request.param == "webhook":
         with Receiver(SECRET) as receiver:
@@ -65,6 +66,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
             log = Log(LogNotifier(kind="log"), {})
             yield Case(log, lambda: [UUID(line["transition"]) for line in lines], lambda d: replace(d, payload="{}"))
     else:
+        assert request.param == "list", "a notifier of the registry needs a case here"
         twin = ListNotifier()
 
         def script(delivery: Delivery) -> Delivery:

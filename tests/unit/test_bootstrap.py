@@ -17,7 +17,10 @@ import pytest
 
 from models import DETECTORS
 from monitor import bootstrap
+from monitor.config.families import Threshold
+from monitor.config.formats import Kind
 from monitor.config.references import resolve
+from monitor.config.services import LogNotifier, WebhookNotifier
 from monitor.config.settings import Settings, parse
 from monitor.config.windows import KINDS, Window
 from monitor.errors import SettingsError
@@ -66,6 +69,13 @@ def test_every_kind_of_window_has_rules_and_a_windower() -> None:
     kinds = get_args(Window.model_fields["kind"].annotation)
 
     assert list(KINDS) == list(WINDOWERS) == list(kinds)
+
+
+def test_the_configuration_offers_what_is_registered() -> None:
+    assert list(bootstrap.THRESHOLDS) == list(get_args(Threshold.model_fields["kind"].annotation))
+    assert list(bootstrap.DECODERS) == list(get_args(Kind))
+    kinds = [get_args(table.model_fields["kind"].annotation)[0] for table in (WebhookNotifier, LogNotifier)]
+    assert list(bootstrap.NOTIFIERS) == kinds
 
 
 @pytest.mark.parametrize(("name", "version"), registry.RECIPES)

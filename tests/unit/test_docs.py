@@ -19,6 +19,7 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(p.relative_to(ROOT) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def sections(section: type[Section]) -> list[type[Section]]:
@@ -95,7 +96,7 @@ def test_messages_shown_in_the_documents_can_be_read() -> None:
         assert dead == []
 
 
-@pytest.mark.parametrize("path", sorted(p.relative_to(ROOT) for p in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]))
+@pytest.mark.parametrize("path", DOCUMENTS)
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
 
@@ -107,3 +108,12 @@ def test_readme_names_only_commands_that_exist() -> None:
     named = re.findall(r"watchkeeper ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
 
     assert set(named) <= set(COMMANDS)
+
+
+def test_files_named_for_contributors_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    written = re.findall(r"`((?:monitor|models|tests|docs)/[\w/.]+)`", text)
+    named = {name for name in written if not re.search("NAME|NNNN", name)}
+
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from monitor.config.families import Threshold as Rule
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import firsts
 from monitor.records.batches import Float64, Int32, Int64
@@ -22,6 +23,11 @@ class Threshold(Protocol):
     """
 
     columns: Columns
+
+    @classmethod
+    def of(cls, rule: Rule) -> Threshold:
+        """As the configuration says, without any history."""
+        ...
 
     def buckets(self, stream: Int32, end: Int64) -> Int64:
         """Bucket of each window, by its end time (ns) or its number; non-decreasing within a stream."""

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.config.families import Threshold as Rule
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.thresholds.base import FLOOR
 from monitor.records.batches import NEVER, Float64, Int32, Int64
@@ -57,6 +58,12 @@ class RollingThreshold:
                 "squares": (np.float64, (PLACES,), 0.0),
             }
         )
+
+    @classmethod
+    def of(cls, rule: Rule) -> RollingThreshold:
+        """As the configuration says."""
+        time, count = rule.history.time, rule.history.count
+        return cls(rule.n_std, time if time is not None else count or 0, by_time=time is not None)
 
     def buckets(self, stream: Int32, end: Int64) -> Int64:
         """By end time, or by counting windows; these must come sorted by stream."""

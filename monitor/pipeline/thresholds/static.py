@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.config.families import Threshold as Rule
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.thresholds.base import FLOOR
 from monitor.records.batches import Float64, Int32, Int64
@@ -25,6 +26,11 @@ class StaticThreshold:
     def __init__(self, n_std: float) -> None:
         self._n_std = n_std
         self.columns = Columns({"limit": (np.float64, (), np.nan)})
+
+    @classmethod
+    def of(cls, rule: Rule) -> StaticThreshold:
+        """As the configuration says."""
+        return cls(rule.n_std)
 
     def buckets(self, stream: Int32, end: Int64) -> Int64:
         """One bucket holds everything: the limit never changes."""
