@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.state.segments import Gridded
-from monitor.pipeline.windowing.beats.windower import Beats, BeatWindower
+from monitor.pipeline.windowing.beats.found import Beats
+from monitor.pipeline.windowing.beats.windower import BeatWindower
 from monitor.records.batches import Float32, Float64, Int64, Windows
 from monitor.simulator.signals import ecg
 

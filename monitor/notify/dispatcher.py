@@ -84,7 +84,7 @@ class Dispatcher:
         self._stopping.set()
         self._thread.join(timeout)
         if self._thread.is_alive():  # it ends by itself when the receiver answers or times out
-            log.warning("dispatcher.abandoned", seconds=timeout, reason="a receiver has not answered yet")
+            log.warning("dispatcher_abandoned", seconds=timeout, reason="a receiver has not answered yet")
             return
         self._thread = None
         self._stopping.clear()
@@ -110,10 +110,10 @@ class Dispatcher:
             try:
                 pause = 0.0 if self.run_once(self._clock()) else _IDLE
             except StoreError as error:  # its message says everything
-                log.warning("dispatcher.failed", error=str(error), retry_in_s=_BROKEN)
+                log.warning("dispatcher_failed", error=str(error), retry_in_s=_BROKEN)
                 pause = _BROKEN
             except Exception as error:  # whatever it is, the next look may go well, and alerts must not stop
-                log.exception("dispatcher.failed", error=str(error), retry_in_s=_BROKEN)
+                log.exception("dispatcher_failed", error=str(error), retry_in_s=_BROKEN)
                 pause = _BROKEN
             self._stopping.wait(pause)
 
@@ -126,7 +126,7 @@ class Dispatcher:
         retry_at = self._retry_at(delivery, error, now)
         self._outbox.failed(delivery, now, str(error), retry_at)
         log.warning(
-            "dispatcher.not_delivered",
+            "notification_not_delivered",
             channel=delivery.channel,
             transition=str(delivery.transition),
             attempt=delivery.attempts + 1,
@@ -146,7 +146,7 @@ class Dispatcher:
         except NotifyError as error:
             failure = error
         except Exception as error:
-            log.exception("dispatcher.notifier_failed", channel=delivery.channel)
+            log.exception("notifier_failed", channel=delivery.channel)
             failure = NotifyError(f"{type(error).__name__}: {error}")
         else:
             channel.succeeded()

@@ -128,8 +128,9 @@ class Reader:
         now = time.monotonic()
         if now - self._logged.get((error.name(), topic), -_SILENCE) >= _SILENCE:
             self._logged[error.name(), topic] = now
-            event = "kafka_topic_missing" if error.code() in _UNKNOWN else "kafka_trouble"
-            log.warning(event, servers=self._servers, topic=topic, error=error.str(), note="still trying")
+            unknown = error.code() in _UNKNOWN
+            facts = {"servers": self._servers, "topic": topic, "error": error.str(), "note": "still trying"}
+            log.warning("kafka_topic_missing" if unknown else "kafka_trouble", **facts)
         return None
 
     def _skip(self, message: Message, error: KafkaError) -> None:

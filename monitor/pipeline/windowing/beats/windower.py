@@ -14,9 +14,6 @@ that were found already; an R-peak less than about 0.3 s before the end is not k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +23,7 @@ from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, firsts
 from monitor.pipeline.windowing.base import History
 from monitor.pipeline.windowing.beats.chunks import Chunk, Part, Samples, split
+from monitor.pipeline.windowing.beats.found import Beats, Found
 from monitor.pipeline.windowing.beats.peaks import Finder
 from monitor.pipeline.windowing.beats.rhythm import ROW, Beat, Hump, Rhythm
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Windows
@@ -37,35 +35,6 @@ JUMP = 10**8  # ns
 WAITING = 4  # beats of a stream that were found and wait for their last samples
 RHYTHM = 20  # one in so many points of a window draws the rhythm
 COVER = 1 / 0.02  # with the bootstrap detector's limit of 10, a beat a fifth premature is an anomaly
-
-
-@dataclass(frozen=True, slots=True)
-class Beats:
-    """The beats of some windows, (m,), in seconds: since the beat before (NaN at the beginning of a stream), and from
-    the R-peak to the sample with which it was found."""
-
-    interval: Float64
-    latency: Float64
-
-    def take(self, rows: Int64) -> Beats:
-        """The beats at `rows`."""
-        return Beats(self.interval[rows], self.latency[rows])
-
-
-class _Found(NamedTuple):
-    """Beats by row of the chunk and in order of time, (n,): row, then the fields of `Beat`."""
-
-    row: Int64
-    peak: Int64
-    known: Int64
-    interval: Float64
-    rhythm: Float64
-    size: Float64
-
-    def take(self, rows: Bool | Int64) -> _Found:
-        return _Found(
-            self.row[rows], self.peak[rows], self.known[rows], self.interval[rows], self.rhythm[rows], self.size[rows]
-        )
 
 
 class BeatWindower:
@@ -255,7 +224,7 @@ class BeatWindower:
         known = np.minimum(known, chunk.ready[found.row])
         return self._cut(chunk, found), Beats(found.interval, (known - 1 - found.peak) / self._rate)
 
-    def _find(self, chunk: Chunk) -> _Found:
+    def _find(self, chunk: Chunk) -> Found:
         """Beats that waited and new ones."""
         margin = self._finder.margin
         from_ = max(0, self._keep - self._block - 2 * margin - 1)
@@ -275,14 +244,14 @@ class BeatWindower:
             beats += [(row, *beat) for beat in waiting[~np.isnan(waiting[:, 0])].tolist()]
             beats += [(row, *beat) for beat in self._rhythms[code].advance(listed[edges[row] : edges[row + 1]], ready)]
         row_, peak, known, interval, rhythm, size = np.array(beats, np.float64).reshape(-1, 1 + len(Beat._fields)).T
-        return _Found(row_.astype(np.int64), peak.astype(np.int64), known.astype(np.int64), interval, rhythm, size)
+        return Found(row_.astype(np.int64), peak.astype(np.int64), known.astype(np.int64), interval, rhythm, size)
 
-    def _wait(self, stream: Int32, found: _Found) -> None:
+    def _wait(self, stream: Int32, found: Found) -> None:
         self._ring["waiting"][stream] = np.nan
         turn = np.arange(len(found.row)) - np.searchsorted(found.row, found.row)
         self._ring["waiting"][stream[found.row], turn] = np.stack(found[1:], axis=1)
 
-    def _cut(self, chunk: Chunk, found: _Found) -> Windows:
+    def _cut(self, chunk: Chunk, found: Found) -> Windows:
         """The windows of beats whose samples are all there."""
         row = found.row[:, None]
         column = (found.peak - chunk.origin[found.row])[:, None]
