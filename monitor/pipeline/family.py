@@ -19,7 +19,7 @@ from monitor.pipeline.health.stream_health import Health
 from monitor.pipeline.scoring.recipe import Judged, Recipe
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Section, StateCodec, signature
-from monitor.pipeline.state.segments import Gridded, firsts
+from monitor.pipeline.state.segments import Gridded, segment_starts
 from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import HistoryBlock
@@ -213,7 +213,7 @@ class Pipeline:
 
     def _collect(self, gridded: Gridded) -> tuple[list[tuple[int, HistoryBlock]], list[int]]:
         """Readings of streams that have no model yet, kept to train on: at most `keeps` of each."""
-        first = firsts(gridded.stream)
+        first = segment_starts(gridded.stream)
         streams = gridded.stream[first]
         new = np.flatnonzero(self._profiles.columns["model"][streams] == b"")
         ends = np.append(first[1:], len(gridded))

@@ -50,7 +50,7 @@ class KafkaSource:
         messages, ends = self._read(timeout if not self._held else 0)
         messages, self._held = self._held + messages, []
         readings, dead, positions = decode(messages, self._decoders)
-        self._reader.suit(len(messages), sum(map(len, readings.values())))
+        self._reader.adapt_fetch_size(len(messages), sum(map(len, readings.values())))
         for partition, end in ends.items():  # behind transaction markers that hold no record; or 0, of an empty one
             if end > max(positions.get(partition, -1), self._position.get(partition, -1)):
                 positions[partition] = end
@@ -180,7 +180,7 @@ class KafkaRange:
         messages, ends = self._reader.read(timeout)
         wanted = [m for m in messages if m.offset() < self._end.get((m.topic(), m.partition()), 0)]
         readings, dead, positions = decode(wanted, self._decoders)
-        self._reader.suit(len(wanted), sum(map(len, readings.values())))
+        self._reader.adapt_fetch_size(len(wanted), sum(map(len, readings.values())))
         reached = {(m.topic(), m.partition()): m.offset() + 1 for m in messages} | ends
         through = [p for p, offset in reached.items() if offset >= self._end.get(p, offset + 1)]
         for partition in through:

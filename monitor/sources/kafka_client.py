@@ -55,7 +55,7 @@ _REFUSED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
 }
-_SILENCE = 30.0  # seconds before the same trouble is logged again
+_LOG_REPEAT_S = 30.0  # seconds before the same trouble is logged again
 _MOCK = "mockCluster"  # how the embedded cluster's id begins
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -89,7 +89,7 @@ class Reader:
         self._logged: dict[tuple[str, str], float] = {}
         self._each = 1.0  # readings that a message has held lately
 
-    def suit(self, messages: int, readings: int) -> None:
+    def adapt_fetch_size(self, messages: int, readings: int) -> None:
         """So many messages held so many readings: fetch only as many at once as bring a batch of them."""
         if messages:
             self._each = max(1.0, readings / messages, self._each / 2)  # one small message says little of the next
@@ -126,7 +126,7 @@ class Reader:
         if error.fatal() or error.code() in _REFUSED:
             return SourceError(f"Kafka at {self._servers}: {error.str()}")
         now = time.monotonic()
-        if now - self._logged.get((error.name(), topic), -_SILENCE) >= _SILENCE:
+        if now - self._logged.get((error.name(), topic), -_LOG_REPEAT_S) >= _LOG_REPEAT_S:
             self._logged[error.name(), topic] = now
             unknown = error.code() in _UNKNOWN
             facts = {"servers": self._servers, "topic": topic, "error": error.str(), "note": "still trying"}

@@ -17,7 +17,7 @@ from monitor.pipeline.scoring.companions.base import Calibrated
 from monitor.pipeline.scoring.recipe import DETECTOR, Components, Mixture, Recipe
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import firsts, running
+from monitor.pipeline.state.segments import running, segment_starts
 from monitor.records.alerts import Evidence
 from monitor.records.batches import Float32, Readings, Windows
 from monitor.records.streams import StreamIndex
@@ -39,7 +39,7 @@ class RunningMean:
 
     def score(self, windows: Windows) -> Float32:
         newest = windows.values[:, -1, 0].astype(np.float64)
-        streams = windows.stream[firsts(windows.stream)]
+        streams = windows.stream[segment_starts(windows.stream)]
         before = {}
         for name, value in (("count", np.ones(len(newest))), ("sum", newest)):
             before[name], after = running(windows.stream, self._columns[name][streams], value)

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from monitor.config.resolved import Grid
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import Gridded, firsts
+from monitor.pipeline.state.segments import Gridded, segment_starts, segments
 from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
 from monitor.records.counters import GRID
 from monitor.records.late import Late
@@ -81,8 +81,8 @@ class Aligner:
         batch, order = self._sort(readings)
         self.late = None
         if len(batch.stream):
-            if (straight := self._straight(batch)) is not None:
-                return straight
+            if (ready := self._in_order(batch)) is not None:
+                return ready
             accepted, late, behind = self._accept(batch)
             if len(late):
                 self.late = Late(readings.take(order[late]), behind * (self.grid.interval or 1))
@@ -123,10 +123,10 @@ class Aligner:
         order = np.argsort(small, kind="stable")
         return Sorted(stream[order], self.grid.slots(readings.time[order]), readings.values[order]), order
 
-    def _straight(self, batch: Sorted) -> Gridded | None:
-        """The batch as it is, where nothing waits and each reading follows on the one before: nearly always."""
+    def _in_order(self, batch: Sorted) -> Gridded | None:
+        """Fast path: the batch as it is, where the buffers are empty and every reading fills the next slot."""
         stream, slot, values = batch
-        first, columns = firsts(stream), self.columns
+        first, columns = segment_starts(stream), self.columns
         streams, last = stream[first], np.append(first[1:], len(stream)) - 1
         if not (self.grid.interval and len(stream)) or columns["waiting"][streams].any() or np.isnan(values).any():
             return None
@@ -148,7 +148,7 @@ class Aligner:
         Also returns which rows were late, and by how many slots.
         """
         stream, slot, _ = batch
-        first = firsts(stream)
+        first = segment_starts(stream)
         clock, head = self.columns["clock"], self.columns["head"]
         rising = np.empty(len(slot), bool)
         np.greater(slot[1:], slot[:-1], out=rising[1:])
@@ -180,7 +180,7 @@ class Aligner:
         before = rank[len(known) :].copy()
         before[1:] = before[:-1].copy()
         before[first] = rank[: len(known)]
-        segment = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(slot))))
+        segment = np.repeat(np.arange(len(first)), segments(stream)[1])
         return np.asarray(levels[np.maximum.accumulate(before + segment * len(levels)) - segment * len(levels)])
 
     def _take_waiting(self, streams: Int32) -> Sorted:
@@ -216,11 +216,11 @@ class Aligner:
         if not (self._lateness and len(ready.stream)):
             return ready
         stream, slot, _ = ready
-        first = firsts(stream)
+        first, size = segments(stream)
         before = self._slot_before(stream, slot, first)
         forced = slot <= self.columns["clock"][stream] - self._lateness
         breaks = np.cumsum(~forced & (slot != before + 1))
-        segment = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(slot))))
+        segment = np.repeat(np.arange(len(first)), size)
         breaks -= (breaks[first] - (~forced & (slot != before + 1))[first])[segment]
         wait = breaks > 0
         if wait.any():
@@ -229,8 +229,7 @@ class Aligner:
         return ready
 
     def _put_waiting(self, rest: Sorted) -> None:
-        first = firsts(rest.stream)
-        count = np.diff(np.append(first, len(rest.stream)))
+        first, count = segments(rest.stream)
         place = np.arange(len(rest.stream)) - np.repeat(first, count)
         self.columns["waiting"][rest.stream[first]] = count
         self.columns["waiting_slot"][rest.stream, place] = rest.slot
@@ -248,7 +247,7 @@ class Aligner:
         stream, slot, values = ready
         if len(stream) == 0:
             return Gridded(stream, slot, values, np.zeros(0, bool), np.zeros(0, bool))
-        first = firsts(stream)
+        first = segment_starts(stream)
         values, held = self._hold(stream, values, first)
         before = self._slot_before(stream, slot, first)
         gap = slot - before - 1 if self.grid.interval else np.zeros_like(slot)
@@ -279,7 +278,7 @@ class Aligner:
     def _interpolate(self, ready: Gridded, gap: Int64) -> Gridded:
         """Each reading with the `gap` filled slots before it."""
         stream, slot, values = ready.stream, ready.slot, ready.values
-        first = firsts(stream)
+        first = segment_starts(stream)
         previous = np.empty_like(values)
         previous[1:] = values[:-1]
         previous[first] = self.columns["last"][stream[first]]
@@ -294,5 +293,5 @@ class Aligner:
 
 def _count(counter: Int64, stream: Int32) -> None:
     """Add 1 to the counter of each stream's row, for every time it occurs; `stream` is sorted."""
-    first = firsts(stream)
-    counter[stream[first]] += np.diff(np.append(first, len(stream)))
+    first, size = segments(stream)
+    counter[stream[first]] += size

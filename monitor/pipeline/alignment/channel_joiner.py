@@ -24,7 +24,7 @@ from monitor.config.families import Family
 from monitor.config.resolved import Grid
 from monitor.pipeline.alignment.aligner import Aligner, Sorted
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import Gridded, firsts
+from monitor.pipeline.state.segments import Gridded, segment_starts, segments
 from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
 from monitor.records.counters import GRID
 from monitor.records.late import Late
@@ -63,7 +63,7 @@ class Joiner(Aligner):
         self.late = None
         if not len(batch.stream):
             return self._fill(batch)
-        first = firsts(batch.stream)
+        first = segment_starts(batch.stream)
         before = self._clock_before(batch.stream, batch.slot, first)
         late = batch.slot < before - self._lateness
         if late.any():
@@ -113,12 +113,11 @@ class Joiner(Aligner):
         stream, slot, values = ready
         if not len(stream):
             return ready
-        first = firsts(stream)
+        first, size = segments(stream)
         past = slot - (self.columns["clock"][stream] - self._lateness)  # below 0: nothing more can come
         next_to_final = (slot == self._slot_before(stream, slot, first) + 1) | (past <= 0)
         final = (past < 0) | ~np.isnan(values).any(axis=1)
         breaks = np.cumsum(~(final & next_to_final))
-        size = np.diff(np.append(first, len(stream)))
         earlier = np.repeat(breaks[first] - ~(final & next_to_final)[first], size)
         wait = breaks > earlier
         if wait.any():
@@ -127,9 +126,9 @@ class Joiner(Aligner):
         return ready
 
     def _put_waiting(self, rest: Sorted) -> None:
-        first = firsts(rest.stream)
+        first, size = segments(rest.stream)
         place = rest.slot % self._places
-        self.columns["waiting"][rest.stream[first]] = np.diff(np.append(first, len(rest.stream)))
+        self.columns["waiting"][rest.stream[first]] = size
         self.columns["waiting_slot"][rest.stream, place] = rest.slot
         self.columns["waiting_values"][rest.stream, place] = rest.values
 
@@ -138,8 +137,7 @@ class Joiner(Aligner):
         stream, slot, values = released
         if not len(stream):
             return released
-        first = firsts(stream)
-        size = np.diff(np.append(first, len(stream)))
+        first, size = segments(stream)
         source = np.where(np.isnan(values), -1, np.arange(len(stream))[:, None])
         source = np.maximum.accumulate(source, axis=0)  # row of the newest value, of this stream or of one before it
         inside = source >= np.repeat(first, size)[:, None]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.pipeline.alerting.health_alerts import FROZEN, Episode, HealthFacts
 from monitor.pipeline.state.columns import Columns, Spec
-from monitor.pipeline.state.segments import firsts
+from monitor.pipeline.state.segments import segment_starts
 from monitor.records.batches import NEVER, Bool, Int32, Int64, Readings
 from monitor.records.streams import StreamIndex
 
@@ -78,12 +78,12 @@ class Frozen:
             events = np.isin(runs.stream, runs.stream[busy]) & (frozen | runs.changed)
             for i in np.flatnonzero(events).tolist():
                 self._event(runs, i, facts)
-        touched = runs.stream[firsts(runs.stream)]
+        touched = runs.stream[segment_starts(runs.stream)]
         self.columns["moved"][touched], self.columns["moving"][touched] = self._moved, self._moving
 
     def _newer(self, stream: Int32, time: Int64) -> Bool:
         """Which readings are newer than all before them of their stream."""
-        first = firsts(stream)
+        first = segment_starts(stream)
         rising = np.empty(len(stream), bool)
         np.greater(time[1:], time[:-1], out=rising[1:])
         rising[first] = time[first] > self.columns["newest"][stream[first]]
@@ -98,7 +98,7 @@ class Frozen:
     def _runs(self, readings: Readings, rows: Int64) -> _Runs:
         """`rows` sorted by stream; moves the columns and the family on."""
         stream, time, values = readings.stream[rows], readings.time[rows], readings.values[rows]
-        first = firsts(stream)
+        first = segment_starts(stream)
         last = np.append(first[1:], len(stream)) - 1
         columns = self.columns
         before = _shifted(time, columns["newest"][stream[first]], first)

@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.pipeline.state.codec import StreamPart
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import firsts, running
+from monitor.pipeline.state.segments import running, segment_starts
 from monitor.records.batches import Float32, Float64, Int32
 
 FEWEST = 30  # scores of a stream before its next one has a scale
@@ -49,7 +49,7 @@ class RootMeanSquare:
 
     def _add(self, name: str, stream: Int32, value: Float64) -> Float64:
         """The sum before each row; the stream's goes on from there."""
-        streams = stream[firsts(stream)]
+        streams = stream[segment_starts(stream)]
         before, after = running(stream, self._columns[name][streams], value)
         self._columns[name][streams] = after
         return before

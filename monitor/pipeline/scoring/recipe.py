@@ -16,7 +16,7 @@ from monitor.pipeline.scoring.companions.base import Calibrated
 from monitor.pipeline.scoring.detector_path import ColdStart, DetectorPath
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Codes, Section, signature
-from monitor.pipeline.state.segments import firsts
+from monitor.pipeline.state.segments import segments
 from monitor.pipeline.thresholds.base import Threshold, rounds
 from monitor.ports.scorer import Scorer
 from monitor.records.alerts import Evidence
@@ -156,7 +156,7 @@ class Recipe:
         limit = np.full(len(stream), cold_start.LIMIT, np.float32)
         if model.any():
             of_model = stream[model]
-            first = firsts(of_model)
+            first, size = segments(of_model)
             limits = self._threshold.limits(of_model[first], bucket[model][first])
-            limit[model] = np.repeat(limits, np.diff(np.append(first, len(of_model))))
+            limit[model] = np.repeat(limits, size)
         return limit

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import firsts
+from monitor.pipeline.state.segments import segments
 from monitor.records.batches import NEVER, Float32, Int32
 
 IQR_TO_STD = 1.349  # interquartile range of a normal distribution, in standard deviations
@@ -90,7 +90,6 @@ class Profiles:
         """How many of these readings it takes until one of the streams has been seen for `after` of them, or all."""
         order = np.argsort(stream, kind="stable")
         ordered = stream[order]
-        first = firsts(ordered)
-        rank = np.arange(len(ordered)) - np.repeat(first, np.diff(np.append(first, len(ordered))))
+        rank = np.arange(len(ordered)) - np.repeat(*segments(ordered))
         enough = order[self.columns["seen"][ordered] + rank + 1 >= after]
         return int(enough.min()) + 1 if len(enough) else len(stream)

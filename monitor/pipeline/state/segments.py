@@ -26,11 +26,17 @@ class Gridded:
         return len(self.stream)
 
 
-def firsts(stream: Int32) -> Int64:
+def segment_starts(stream: Int32) -> Int64:
     """Index of the first row of each stream in a column sorted by stream."""
     if len(stream) == 0:
         return np.zeros(0, np.int64)
     return np.flatnonzero(np.concatenate([[True], stream[1:] != stream[:-1]]))
+
+
+def segments(stream: Int32) -> tuple[Int64, Int64]:
+    """First row and number of rows of each stream in a column sorted by stream."""
+    starts = segment_starts(stream)
+    return starts, np.diff(np.append(starts, len(stream)))
 
 
 def running(stream: Int32, carry: Float64, values: Float64) -> tuple[Float64, Float64]:
@@ -38,8 +44,7 @@ def running(stream: Int32, carry: Float64, values: Float64) -> tuple[Float64, Fl
 
     Added strictly one after the other, so that any cut of the input gives the same bits.
     """
-    first = firsts(stream)
-    size = np.diff(np.append(first, len(stream)))
+    first, size = segments(stream)
     before, total = np.empty(len(stream)), carry.astype(np.float64)
     for begin in range(0, int(size.max(initial=0)), _PIECE):  # of streams with many rows, piece by piece
         longer = np.flatnonzero(size > begin)

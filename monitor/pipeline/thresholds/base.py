@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.config.families import Threshold as Rule
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import firsts
+from monitor.pipeline.state.segments import segments
 from monitor.records.batches import Float64, Int32, Int64
 
 FLOOR = (
@@ -50,12 +50,12 @@ def rounds(stream: Int32, bucket: Int64) -> list[Int64]:
     """Row numbers grouped so that each group has one bucket per stream, in time order. Sorted by stream."""
     if len(stream) == 0:
         return []
-    first = firsts(stream)
+    first, size = segments(stream)
     step = np.zeros(len(stream), np.int64)
     step[1:] = bucket[1:] != bucket[:-1]
     step[first] = 0
     passed = np.cumsum(step)
-    round_ = passed - np.repeat(passed[first], np.diff(np.append(first, len(stream))))
+    round_ = passed - np.repeat(passed[first], size)
     if not round_.any():
         return [np.arange(len(stream))]
     return [np.flatnonzero(round_ == r) for r in range(int(round_.max()) + 1)]

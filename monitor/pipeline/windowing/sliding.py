@@ -27,7 +27,7 @@ from monitor.config.families import Family
 from monitor.config.resolved import Grid, Shape
 from monitor.pipeline.scoring import cold_start
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import Gridded, firsts
+from monitor.pipeline.state.segments import Gridded, segments
 from monitor.pipeline.windowing.base import History
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Windows
 
@@ -97,8 +97,7 @@ class SlidingWindower:
         """Append readings, sorted by stream, and cut the windows they complete; in time order within each stream."""
         if not len(readings):
             return _concatenate([], (self._length, self._channels))
-        first = firsts(readings.stream)
-        size = np.diff(np.append(first, len(readings)))
+        first, size = segments(readings.stream)
         rank = np.arange(len(readings)) - np.repeat(first, size)
         due = self._due(readings, first, rank)
         step = self._room - self._keep
@@ -169,7 +168,7 @@ class SlidingWindower:
         since = began[readings.stream[due]]
         if readings.restart.any():
             newest = np.maximum.accumulate(np.where(readings.restart, np.arange(len(number)), -1))
-            here = newest >= np.repeat(first, np.diff(np.append(first, len(number))))
+            here = newest >= np.repeat(*segments(readings.stream))
             since = np.where(here, number[newest], began[readings.stream])[due]
             began[streams] = np.where(here[last], number[newest[last]], began[streams])
         return np.asarray(due[number[due] - since + 1 >= self._length])
@@ -177,8 +176,8 @@ class SlidingWindower:
     def _extend(self, readings: Gridded, rank: Int64, due: Int64) -> Windows:
         """Write readings behind what each stream has, and cut the windows that end at the rows `due`."""
         stream = readings.stream
-        first = firsts(stream)
-        streams, size = stream[first], np.diff(np.append(first, len(stream)))
+        first, size = segments(stream)
+        streams = stream[first]
         full = streams[self._fill[streams] + size > self._room]
         if len(full):
             self._move_to_front(full)

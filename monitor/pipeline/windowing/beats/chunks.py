@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.state.segments import firsts
+from monitor.pipeline.state.segments import segment_starts, segments
 from monitor.records.batches import Bool, Float32, Int32, Int64
 
 MOST = 2**13  # samples of a stream that are worked on at once
@@ -56,13 +56,12 @@ def split(samples: Samples) -> Iterator[Part]:
     if n == 0:
         return
     edge = samples.begins.copy()
-    edge[firsts(samples.stream)] = True
+    edge[segment_starts(samples.stream)] = True
     origin = np.maximum.accumulate(np.where(edge, np.arange(n), 0))
     row = np.flatnonzero((np.arange(n) - origin) % MOST == 0)
     size = np.diff(np.append(row, n))
     stream = samples.stream[row]
-    first = firsts(stream)
-    turn = np.arange(len(row)) - np.repeat(first, np.diff(np.append(first, len(row))))
+    turn = np.arange(len(row)) - np.repeat(*segments(stream))
     class_ = np.ceil(np.log2(size)).astype(np.int64)
     order = np.lexsort((class_, turn))
     changes = (np.diff(turn[order]) != 0) | (np.diff(class_[order]) != 0)

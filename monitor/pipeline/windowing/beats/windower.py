@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from monitor.config.families import Family
 from monitor.config.resolved import Grid
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import Gridded, firsts
+from monitor.pipeline.state.segments import Gridded, segment_starts
 from monitor.pipeline.windowing.base import History
 from monitor.pipeline.windowing.beats.chunks import Chunk, Part, Samples, split
 from monitor.pipeline.windowing.beats.found import Beats, Found
@@ -156,7 +156,7 @@ class BeatWindower:
     def _samples(self, readings: Gridded) -> Samples:
         value, time = readings.values[:, 0], self._grid.times(readings.slot)
         lost, begins = np.isnan(value), readings.restart.copy()
-        first = firsts(readings.stream)
+        first = segment_starts(readings.stream)
         streams = readings.stream[first]
         begins[first] |= self._ring["count"][streams] == 0
         if self._interval is None:
