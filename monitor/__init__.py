@@ -1,7 +1,7 @@
 """Watchkeeper: a streaming time-series anomaly monitor. The folders are the sentence that says what it does.
 
-Readings come from sources, go through the pipeline, the worker commits them to the store, notify tells people;
-training makes models; replay looks back. In the order of the flow:
+Readings come from sources, go through the pipeline, the worker commits them to the store, notify sends alerts;
+training makes models; replay judges the past again. In the order of the flow:
 
     config/         the TOML file: tables, defaults, checks
     records/        what travels: columnar batches, alerts, totals
@@ -27,6 +27,6 @@ training makes models; replay looks back. In the order of the flow:
     cli/            one file per command
     errors          one tree of errors, each with its exit code
 
-The import rules of pyproject.toml (`make check`) keep these layers apart. The detectors are a package of their own,
-`models`, which knows nothing of this one.
+The import rules of pyproject.toml (`make check`) keep these layers apart. The detectors are a separate package,
+`models`, which does not import this one.
 """

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 
 class MonitorError(Exception):
-    """Root of the tree. `exit_code` is what the process returns when nobody handles the error."""
+    """Root of the tree. `exit_code` is what the process returns when the error is not handled."""
 
     exit_code = 1
 
@@ -45,7 +45,7 @@ class SourceError(MonitorError):
 class StoreError(MonitorError):
     """SQL cannot be read or written: unreachable, locked, full, or of another schema version.
 
-    `transient` means that the same call may work in a moment, with nobody doing anything about it here.
+    `transient` means that the same call may succeed later without a change here.
     """
 
     exit_code = 4

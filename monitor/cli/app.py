@@ -1,6 +1,6 @@
 """The `watchkeeper` command: its table of commands, and what a failure looks like.
 
-Commands are Typer functions (or a `typer.Typer` with subcommands) in modules of their own. The table names them, so
+Commands are Typer functions (or a `typer.Typer` with subcommands), one module each. The table names them, so
 that `watchkeeper --help` needs none of these modules, nor the libraries they need.
 """
 
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def exit_code(error: Exception) -> int:
-    """What the process returns after `error`; `models` stands alone and so has an error tree of its own."""
+    """What the process returns after `error`; `models` stands alone and has a separate error tree."""
     from models.errors import ModelsError
 
     if isinstance(error, MonitorError):

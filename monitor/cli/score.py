@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.replay.score_rows import Summary
     from monitor.sources.files.source import FileColumns
 
-SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from when nobody says how many
+SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from by default
 WINDOW = 12
 BEAT = 128  # points of a heartbeat
 N_STD = 7.0
@@ -172,7 +172,7 @@ def _value_names(taken: Family | None) -> tuple[str, ...]:
 
 
 def _beside(file: Path) -> Path:
-    """Where the output goes when nobody says it: never into a folder that is read."""
+    """Where the output goes by default: never into a folder that is read."""
     if file.is_dir():
         return file.resolve().with_name(f"{file.resolve().name}.scored.csv")
     if has_magic(str(file)) and not file.exists():
@@ -188,7 +188,7 @@ def _check_names(file: Path, target: Path, names: tuple[str, ...]) -> None:
         raise SettingsError(f"--output: {target} is the file that is read; choose another one")
     reserved = sorted(set(names) & {"timestamp", *COLUMNS})
     if reserved:
-        raise SettingsError(f"--values: the output has a column {', '.join(reserved)} of its own; rename that one")
+        raise SettingsError(f"--values: the output has a column {', '.join(reserved)} already; rename that one")
 
 
 def _score(
@@ -261,7 +261,7 @@ def _bar(file: Path, total: int | None, *, quiet: bool) -> Iterator[Callable[[in
         nonlocal calls
         calls += 1
         if calls == 2:
-            progress.start()  # not before: the training has a bar of its own
+            progress.start()  # not before: the training shows another bar
         progress.advance(task, rows)
 
     try:

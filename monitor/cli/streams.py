@@ -1,4 +1,4 @@
-"""`watchkeeper streams`: which streams there are, how they are doing, and what those that are not ready wait for."""
+"""`watchkeeper streams`: the streams, their health, and what those that are not ready wait for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def streams() -> None:
-    """List streams and show how they are doing."""
+    """List streams and their health."""
 
 
 @app.command("list")
@@ -65,7 +65,7 @@ def show(
     """Show one stream."""
     found = _read(store_url(config, url), run, family, name, None)
     if not found:
-        raise SettingsError(f"run {run} has no stream called {name!r}; `watchkeeper streams list` shows what there is")
+        raise SettingsError(f"run {run} has no stream called {name!r}; `watchkeeper streams list` shows all")
     if len(found) > 1:
         families = ", ".join(report.family for report in found)
         raise SettingsError(f"several families have a stream called {name!r}: {families}; choose one with --family")

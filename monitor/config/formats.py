@@ -37,7 +37,7 @@ class Format(Section):
 
     `key` is "$key" (the Kafka key), a field, or a template such as "{site}/{machine.id}". `time` is a field or
     "$timestamp" (Kafka's). `values` defaults to the channel names, and for `message` windows is one field that holds
-    the whole vector. `time_unit` "auto" takes ISO-8601 text, and tells s, ms, us, ns by magnitude.
+    the whole vector. `time_unit` "auto" takes ISO-8601 text, and recognises s, ms, us, ns by magnitude.
 
     Where each message brings one channel, `channel` is the field that names it, and `value` the field of its value.
     """

@@ -69,7 +69,7 @@ def _either(names: Sequence[str]) -> str:
 def _locate(root: type[Section], location: tuple[int | str, ...]) -> tuple[KeyPath, Sequence[str]]:
     """Path of a pydantic location in the file, and the names that may stand there: keys of a table, or kinds of one.
 
-    A location also names branches of unions, which nobody wrote; they are left out.
+    A location also names branches of unions, which do not occur in the file; they are left out.
     """
     path: list[str] = []
     names: Sequence[str] = ()

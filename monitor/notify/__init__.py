@@ -1,4 +1,4 @@
-"""Ways to tell somebody about an alert: one file each.
+"""Notification channels: one file each.
 
 What is sent is fixed when the alert changes: `payload` turns the transition into JSON, which is kept in the outbox in
 the same transaction as the alert itself. The dispatcher takes rows from there and calls `Notifier.send`, again and

@@ -1,7 +1,7 @@
 """Drains the outbox: takes what is due, calls the channel's notifier, records how it went.
 
 SQL is the queue, so nothing is lost when the process ends, and a message may arrive twice but always with the same id.
-It runs beside scoring, on a thread and an SQL connection of its own; no receiver can slow down or stop the monitor.
+It runs beside scoring, on a separate thread and SQL connection; no receiver can slow down or stop the monitor.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from monitor.notify.retry_schedule import wait
 from monitor.ports.notifier import Notifier, Outbox
 from monitor.records.alerts import Delivery
 
-_TURN = 100  # messages, after which paused channels are looked at again
-_IDLE = 0.5  # seconds between looks at an empty outbox
-_BROKEN = 5.0  # seconds between looks at an outbox that cannot be read
+_TURN = 100  # messages, after which paused channels are checked again
+_IDLE = 0.5  # seconds between polls of an empty outbox
+_BROKEN = 5.0  # seconds between polls of an outbox that cannot be read
 _TRIP = 5  # failures in a row after which a channel is only probed
 _PROBE = 60 * 10**9
 
@@ -30,7 +30,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Channel:
-    """A channel's circuit breaker. Forgotten on restart: the first try after it tells."""
+    """A channel's circuit breaker. Not saved: after a restart the first try decides."""
 
     failures: int = 0  # in a row
     paused_until: int = 0  # not called before this time, ns
@@ -83,7 +83,7 @@ class Dispatcher:
             return
         self._stopping.set()
         self._thread.join(timeout)
-        if self._thread.is_alive():  # it ends by itself when the receiver answers or times out
+        if self._thread.is_alive():  # it ends when the receiver answers or times out
             log.warning("dispatcher_abandoned", seconds=timeout, reason="a receiver has not answered yet")
             return
         self._thread = None
@@ -97,7 +97,7 @@ class Dispatcher:
         paused = {name for name, channel in self._channels.items() if channel.paused_until > now}
         tried = 0
         while tried < _TURN and not self._stopping.is_set():
-            due = self._outbox.due(now, 1, paused)  # one: a taken message is kept from other dispatchers for a while
+            due = self._outbox.due(now, 1, paused)  # one: a leased message is kept from other dispatchers
             if not due:
                 break
             tried += 1
@@ -112,7 +112,7 @@ class Dispatcher:
             except StoreError as error:  # its message says everything
                 log.warning("dispatcher_failed", error=str(error), retry_in_s=_BROKEN)
                 pause = _BROKEN
-            except Exception as error:  # whatever it is, the next look may go well, and alerts must not stop
+            except Exception as error:  # the next poll may succeed, and alerts must not stop
                 log.exception("dispatcher_failed", error=str(error), retry_in_s=_BROKEN)
                 pause = _BROKEN
             self._stopping.wait(pause)

@@ -1,4 +1,4 @@
-"""Connections to hosts that somebody wrote into a configuration: never into the private network by accident.
+"""Connections to hosts named in a configuration: never into the private network by accident.
 
 The name is resolved once, every address it has is checked, and the connection goes to a checked address, so a name
 that answers differently the second time (DNS rebinding) gains nothing. The name itself stays in the Host header and is
@@ -55,7 +55,7 @@ def same_host(host: str) -> str:
 
 
 class GuardedTransport(httpx.HTTPTransport):
-    """Sends each request over a connection of its own, to a public address or a host named in `allow_hosts`.
+    """Sends each request over a new connection, to a public address or a host named in `allow_hosts`.
 
     `timeout` in seconds covers connecting, TLS, writing and reading together. A refused host raises NotifyError,
     everything else that goes wrong an httpx.HTTPError.

@@ -87,7 +87,7 @@ class Commit:
 
     run: str
     scores: list[ScoreBlock] = field(default_factory=list)
-    rollup: Rollup | None = None  # added to what is there
+    rollup: Rollup | None = None  # added to the stored sums
     facts: list[Fact] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)  # of alerts that open
     announce: Announce = silent

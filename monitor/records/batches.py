@@ -123,7 +123,7 @@ class DeadLetter:
 class Gap:
     """Records [start, end) of a partition that were gone before they were read.
 
-    `end` < `start` where the topic begins anew: how many records were lost is not known then.
+    `end` < `start` where the topic was recreated: how many records were lost is not known then.
     """
 
     topic: str

@@ -1,4 +1,4 @@
-"""Readings that came too late to be accepted, on their way to the late ledger."""
+"""Readings that came too late to be accepted, as the late ledger stores them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from monitor.records.batches import Int64, Readings
 
-LATE_KEPT = 10_000  # rows of a run and family: the newest arrivals; the counters of the streams tell of all
+LATE_KEPT = 10_000  # rows of a run and family: the newest arrivals; the counters of the streams include all
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Rollup:
 
 
 def chosen(scores: Scores, policy: Policy) -> Scores:
-    """Those that get a row of their own."""
+    """Those that are stored as rows."""
     return scores if policy == "all" else scores.take(np.flatnonzero(scores.state == State.ANOMALY))
 
 

@@ -212,7 +212,7 @@ class Plant:
         return self.start + samples * SECOND // self.ecg_rate
 
     def _schedule(self, signal: int, number: int, times: Int64) -> Iterator[tuple[slice, Recipe, np.random.Generator]]:
-        """Rows and recipe of each fault of a stream, each in a slot of its own, with room around it."""
+        """Rows and recipe of each fault of a stream, each in a separate slot, with room around it."""
         if not self.faults:
             return
         recipes, every = (ECG_FAULTS, 2 * MINUTE) if signal else (TEMPERATURE_FAULTS, 4 * HOUR)

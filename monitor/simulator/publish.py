@@ -45,8 +45,9 @@ def publish(
     """Publish every reading as one JSON message, keyed by its stream, and return how many the brokers have confirmed.
 
     `config` is librdkafka's (`bootstrap.servers` at least). `speed` is a multiple of real time, None as fast as
-    possible: a reading leaves when its time comes, counted from the first one. `progress` is told how many messages
-    each step has sent. Raises SourceError when a message cannot be delivered, or the group of `pace` stands still.
+    possible: a reading leaves when its time comes, counted from the first one. `progress` is called with the number of
+    messages that each step has sent. Raises SourceError when a message cannot be delivered, or the group of `pace`
+    makes no progress.
     """
     chunk = CHUNK if pace is None else max(1, min(CHUNK, pace.max_lag // 2))
     clock = _Clock(speed)

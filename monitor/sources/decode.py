@@ -64,7 +64,7 @@ BAD_TIME = Fault("bad-time", "the time is none, or beyond 1824 to 2115")
 
 
 class Assembly:
-    """One batch on its way to columns: which records are at fault, and what the good ones become.
+    """One batch being decoded: which records are at fault, and the columns of the others.
 
     `rows` are indices of records, in rising order; a record of several readings has several.
     """

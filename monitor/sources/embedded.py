@@ -24,7 +24,7 @@ from monitor.errors import SourceError
 
 log = structlog.get_logger()
 
-PARTITIONS = 4  # of every topic; the cluster makes a topic when somebody first names it, and takes no wishes
+PARTITIONS = 4  # of every topic; the cluster makes a topic when it is first named, always with so many
 
 
 class EmbeddedBroker:

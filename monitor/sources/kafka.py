@@ -23,7 +23,7 @@ _WAIT = 30.0  # seconds for a broker to answer a question
 class KafkaSource:
     """A group member that reads the topics of `decoders`, {topic: (family, decoder)}; partitions come and go.
 
-    `listener` says at which offset a partition starts; without its word that is the oldest record. Messages that were
+    `listener` says at which offset a partition starts; by default that is the oldest record. Messages that were
     fetched from a partition in the very poll that took it away are dropped: the next owner reads them again.
     An offset that the broker no longer has is a SourceError that counts the records lost, or a gap in the next poll.
     """
@@ -75,7 +75,7 @@ class KafkaSource:
         deadline = time.monotonic() + seconds
         self._holding = True
         self._consumer.pause(_partitions(self._assigned))
-        self._ends.clear()  # who does not fetch does not know; the broker says it again afterwards
+        self._ends.clear()  # unknown while nothing is fetched; the broker reports them again afterwards
         self._proof.forget(self._assigned)
         while (left := deadline - time.monotonic()) > 0:
             messages, _ = self._read(left)
@@ -84,7 +84,7 @@ class KafkaSource:
         self._consumer.resume(_partitions(self._assigned))
 
     def close(self) -> None:
-        """Leave the group. The listener is not told: whoever closes has committed what should be kept."""
+        """Leave the group. The listener is not called: what should be kept has been committed before."""
         if not self._closed:
             self._closed = True
             self._consumer.close()
@@ -108,10 +108,9 @@ class KafkaSource:
         partitions = _pairs(arrived)
         starts: Mapping[batches.TopicPartition, int] = {}
         if self._listener is not None and not self._closed:
-            told = self._tell(self._listener.assigned, partitions)
-            starts = told if told is not None else {}
+            starts = self._notify(self._listener.assigned, partitions) or {}
         self._assigned.update(partitions)
-        self._gone.difference_update(partitions)  # it came back; what is fetched from now on counts
+        self._gone.difference_update(partitions)  # assigned again: keep what is fetched from now on
         self._consumer.incremental_assign([TopicPartition(*p, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
         if self._holding:
             self._consumer.pause(_partitions(partitions))
@@ -123,11 +122,11 @@ class KafkaSource:
         self._drop(leaving, self._listener.lost if self._listener is not None else None)
 
     def _drop(
-        self, leaving: Sequence[TopicPartition], tell: Callable[[Sequence[batches.TopicPartition]], None] | None
+        self, leaving: Sequence[TopicPartition], callback: Callable[[Sequence[batches.TopicPartition]], None] | None
     ) -> None:
         partitions = _pairs(leaving)
-        if tell is not None and not self._closed:
-            self._tell(tell, partitions)
+        if callback is not None and not self._closed:
+            self._notify(callback, partitions)
         for partition in partitions:
             self._position.pop(partition, None)
             self._ends.pop(partition, None)
@@ -138,10 +137,10 @@ class KafkaSource:
         self._gone.update(partitions)
         self._consumer.incremental_unassign(list(leaving))
 
-    def _tell(self, tell: Callable[[Sequence[batches.TopicPartition]], Any], partitions: Any) -> Any:
+    def _notify(self, callback: Callable[[Sequence[batches.TopicPartition]], Any], partitions: Any) -> Any:
         """Call the listener; librdkafka's callbacks are no place to raise, so an error waits for the poll's end."""
         try:
-            return tell(partitions)
+            return callback(partitions)
         except MonitorError as error:
             self._reader.failure = self._reader.failure or error
             return None
@@ -190,7 +189,7 @@ class KafkaRange:
         return Poll(readings, dead, positions, records=len(wanted), at_end=finished, finished=finished)
 
     def commit(self, positions: Mapping[batches.TopicPartition, int]) -> None:
-        """Nothing to tell: a range has no group."""
+        """No-op: a range has no group."""
 
     def hold(self, seconds: float) -> None:
         """Wait; there is no group to stay in."""

@@ -34,7 +34,7 @@ OWNED = {  # what Watchkeeper's promises rest on
     "partition.assignment.strategy": "state moves with single partitions (cooperative-sticky)",
     "test.mock.num.brokers": 'set kafka.bootstrap_servers = "embedded"',
 }
-_QUIET = {"log_level": 2}  # what librdkafka would print again and again is told once by `Reader`
+_QUIET = {"log_level": 2}  # `Reader` logs once what librdkafka would repeat
 _DEFAULTS = {
     "fetch.queue.backoff.ms": 10,  # librdkafka's 1000 stops fetching for a second whenever its queue is full
     "queued.max.messages.kbytes": 32_768,
@@ -55,7 +55,7 @@ _REFUSED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
 }
-_LOG_REPEAT_S = 30.0  # seconds before the same trouble is logged again
+_LOG_REPEAT_S = 30.0  # seconds until the same error is logged again
 _MOCK = "mockCluster"  # how the embedded cluster's id begins
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -83,14 +83,14 @@ class Reader:
         except (KafkaException, TypeError, ValueError) as error:
             raise SettingsError(f"kafka.options: {sentence(error)}") from None
         self.failure: MonitorError | None = None  # from a callback; raised by the next `read`
-        self.gaps: list[batches.Gap] = []  # found since somebody took them from here
+        self.gaps: list[batches.Gap] = []  # found since they were last taken
         self._may_skip = kafka.on_gap == "record"
         self._servers = kafka.bootstrap_servers
         self._logged: dict[tuple[str, str], float] = {}
         self._each = 1.0  # readings that a message has held lately
 
     def adapt_fetch_size(self, messages: int, readings: int) -> None:
-        """So many messages held so many readings: fetch only as many at once as bring a batch of them."""
+        """Limit the next fetch to about one batch of readings, as the last `messages` held so many `readings`."""
         if messages:
             self._each = max(1.0, readings / messages, self._each / 2)  # one small message says little of the next
 
@@ -158,7 +158,7 @@ def _reason(offset: int, low: int, high: int) -> str:
         )
     return (
         f"the next offset to read is {offset}, but the topic ends at {high}: records were lost by the "
-        "broker, or the topic was deleted and made anew"
+        "broker, or the topic was deleted and recreated"
     )
 
 

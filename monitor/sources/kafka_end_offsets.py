@@ -1,7 +1,7 @@
 """Where partitions end, asked of the broker itself again and again: the proof that everything sent has been read.
 
-librdkafka tells the end of a partition when a reader gets there, and then no more: whoever goes by that alone takes a
-broker that is away for streams that are silent. The questions are asked in the background; nobody waits for answers.
+librdkafka reports the end of a partition when a reader gets there, and not again: by that alone, a broker that is
+unavailable looks like silent streams. So the end offsets are requested in the background, without blocking.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Ends:
     ) -> dict[batches.TopicPartition, int]:
         """Partitions read to where they ended, with the time (wall clock, ns) at which they did; each answer once.
 
-        `position` holds the next offset to read. Also asks anew, when it is time.
+        `position` holds the next offset to read. Also sends the next request, when it is due.
         """
         self._listen()
         partitions = set(assigned)
@@ -54,7 +54,7 @@ class Ends:
         return found
 
     def forget(self, partitions: Iterable[batches.TopicPartition]) -> None:
-        """They are somebody else's now, or nobody reads them for a while."""
+        """Drop what is known of partitions that another worker owns now, or that are not being read for a while."""
         for partition in partitions:
             self._open.pop(partition, None)
             self._known.pop(partition, None)

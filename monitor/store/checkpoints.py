@@ -18,7 +18,7 @@ EVERY_S = 1.0
 
 
 class Checkpoints:
-    """One at a time, on a thread and a connection of its own: the writer's keeps what it has in memory."""
+    """One at a time, on a separate thread and connection, so that the writer's page cache stays warm."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -27,7 +27,7 @@ class Checkpoints:
         self._due = time.monotonic() + EVERY_S
 
     def begin(self) -> None:
-        """Call it after a commit: copies what there is, unless that was done a moment ago."""
+        """Call it after a commit: copies the log into the file, unless that was done a moment ago."""
         if time.monotonic() < self._due or (self._running is not None and self._running.is_alive()):
             return
         self._due = time.monotonic() + EVERY_S

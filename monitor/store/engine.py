@@ -29,7 +29,7 @@ class Backend(Protocol):
         ...
 
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
-        """Save the state of streams by id, where nobody else has written since; returns how many that were."""
+        """Save the state of streams by id, where no other worker has written since; returns how many that were."""
         ...
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
@@ -49,7 +49,7 @@ class Backend(Protocol):
         ...
 
     def tidy(self) -> None:
-        """Begin what is to be done after a commit, beside the next ones. Never waits, never raises."""
+        """Start maintenance in the background after a commit. Never blocks, never raises."""
         ...
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class Backend(Protocol):
         ...
 
     def transient(self, error: BaseException) -> bool:
-        """Whether the same may work in a moment without anybody's help here."""
+        """Whether the same call may succeed later without a change here."""
         ...
 
 

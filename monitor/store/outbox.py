@@ -17,15 +17,15 @@ LEASE = 60 * 10**9  # ns
 
 
 def open_outbox(url: str, *, lease: int = LEASE) -> SqlOutbox:
-    """Open the outbox of the store at `url`, with connections of its own. Raises StoreError."""
+    """Open the outbox of the store at `url`, with separate connections. Raises StoreError."""
     return SqlOutbox(open_database(url), lease)
 
 
 class SqlOutbox:
     """The outbox of a `Database`. Any thread may use it, and several dispatchers may share one database.
 
-    A row that `due` returns is nobody else's for `lease` nanoseconds. When a dispatcher dies, its rows are due again
-    after that, so a receiver may see one twice, with the same id.
+    A row that `due` returns is leased for `lease` nanoseconds: no other dispatcher gets it. When a dispatcher dies, its
+    rows are due again after that, so a receiver may see one twice, with the same id.
     """
 
     def __init__(self, database: Database, lease: int = LEASE) -> None:

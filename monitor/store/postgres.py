@@ -83,12 +83,12 @@ class Postgres:
             with driver.cursor() as cursor, cursor.copy(_COPY_SCORES) as copy:
                 copy.write(copy_rows(block, model))
         except psycopg.Error as error:
-            if driver.closed:  # SQLAlchemy does not see this call: without a word it would try to roll back
+            if driver.closed:  # SQLAlchemy does not see this call: otherwise it would try to roll back
                 connection.invalidate(error)
             raise
 
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
-        """Save the state of streams by id, where nobody else has written since."""
+        """Save the state of streams by id, where no other worker has written since."""
         return connection.exec_driver_sql(_UPDATE_STREAMS, (now, *map(list, columns(streams)))).rowcount
 
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:

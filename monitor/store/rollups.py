@@ -13,7 +13,7 @@ from monitor.store.conflicts import insert_into
 
 
 def write(connection: Connection, rollup: Rollup | None) -> None:
-    """Add to the summaries that are there."""
+    """Add to the stored summaries."""
     if rollup is None or not len(rollup):
         return
     insert, kept = insert_into(connection, schema.rollups), schema.rollups.c

@@ -300,7 +300,7 @@ gaps = Table(
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("start", BigInteger, nullable=False),  # records [start, end) were gone before they were read
-    Column("end", BigInteger, nullable=False),  # before `start` where the topic was made anew
+    Column("end", BigInteger, nullable=False),  # before `start` where the topic was recreated
     Column("reason", Text, nullable=False),
     Column("recorded", BigInteger, nullable=False),  # wall clock
     PrimaryKeyConstraint("run", "topic", "partition", "start", "recorded"),

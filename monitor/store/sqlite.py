@@ -79,7 +79,7 @@ class Sqlite:
                 begin = part.stop
 
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
-        """Save the state of streams by id, where nobody else has written since."""
+        """Save the state of streams by id, where no other worker has written since."""
         end = len(streams) - len(streams) % _MANY if len(streams) >= _MANY_FROM else 0
         parts = [stream_rows.columns(streams[i : i + _MANY]) for i in range(0, end, _MANY)]
         updated = 0
@@ -142,7 +142,7 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -65536")  # KiB: what a commit of many streams touches stays in memory
     connection.execute("PRAGMA wal_autocheckpoint = 100000")  # pages, 400 MB: where `Checkpoints` cannot keep up
-    connection.execute("PRAGMA journal_size_limit = 67108864")  # bytes that the log's file keeps when it begins anew
+    connection.execute("PRAGMA journal_size_limit = 67108864")  # bytes that the log's file keeps when it is reset
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
 

@@ -63,7 +63,7 @@ class DistanceScorer:
 
 
 class NoModels:
-    """Nobody trains, nothing is adopted: the statistical detector is enough."""
+    """No training, no model: every stream stays under cold start."""
 
     holding = False
 

@@ -110,6 +110,6 @@ class Receiver:
                 self.wfile.write(answer.body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it)
-                """Stay silent: whoever runs the receiver shows what arrived."""
+                """No access log: the caller of the receiver shows what arrived."""
 
         return Handler

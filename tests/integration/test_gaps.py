@@ -87,7 +87,7 @@ def test_records_deleted_from_a_partition_that_was_empty_when_it_was_watched(kaf
         work(group, topic, store)
 
 
-def test_a_topic_made_anew(kafka: KafkaBroker) -> None:
+def test_a_recreated_topic(kafka: KafkaBroker) -> None:
     topic, group, store = kafka.topic(), kafka.settings(), MemoryStore()
     produce(kafka, topic, 0, 50)
     work(group, topic, store)
@@ -100,7 +100,7 @@ def test_a_topic_made_anew(kafka: KafkaBroker) -> None:
     ensure_topic(Kafka(bootstrap_servers=kafka.bootstrap_servers), topic)
     produce(kafka, topic, 50, 20)
 
-    with pytest.raises(SourceError, match=r"the next offset to read is 50, but the topic ends at 20: .* made anew"):
+    with pytest.raises(SourceError, match=r"the next offset to read is 50, but the topic ends at 20: .* recreated"):
         work(group, topic, store)
     work(group.model_copy(update={"on_gap": "record"}), topic, store)
 

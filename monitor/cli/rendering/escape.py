@@ -1,4 +1,4 @@
-"""Text from outside, such as the names of streams, on its way to a terminal."""
+"""Text from outside, such as the names of streams, made safe for a terminal."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""Channels that arrive in messages of their own, at rates of their own, joined on the grid.
+"""Channels that arrive in separate messages at different rates, joined on the grid.
 
 A message brings some of a stream's channels (the others are NaN) and belongs to a slot of the grid. Every decision
 depends on the order in which a stream's messages arrived, never on how they were cut into batches:
 
 * *late*: more than `lateness` slots behind the stream's clock, which is the largest slot of any of its channels.
   After `flush` whatever comes for a slot up to the last released one is late too: the clock goes ahead accordingly.
-* *duplicate*: in time, but all the channels it brings are there already in its slot; the first one wins.
-* all others are *accepted*. A slot is *final* when all its channels are there, or when messages for it would be late.
+* *duplicate*: in time, but its slot has a value of each of its channels already; the first one wins.
+* all others are *accepted*. A slot is *final* when it has all channels, or when messages for it would be late.
   It is released when it and every slot before it are final: what came in time is in it, in whatever order it came.
 * a channel that a released slot lacks takes its last value, up to `max_age` slots old; an older one is missing. From
   there on a slot is treated like one whose message lacks a value: see `monitor.pipeline.alignment.aligner`.
 
-A message without any value says that the stream lives: its slot is released, with the last values. A slot that has no
+A message without any value is a sign of life: its slot is released, with the last values. A slot that has no
 message at all is a gap.
 """
 

@@ -42,7 +42,7 @@ class Threshold(Protocol):
         ...
 
     def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
-        """Begin anew from the mean and standard deviation of `count` training scores."""
+        """Reset to the mean and standard deviation of `count` training scores."""
         ...
 
 

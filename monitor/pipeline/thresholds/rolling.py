@@ -33,7 +33,7 @@ from monitor.pipeline.thresholds.base import FLOOR
 from monitor.records.batches import NEVER, Float64, Int32, Int64
 
 BUCKETS = 24
-PLACES = BUCKETS + 1  # the open bucket has a place of its own
+PLACES = BUCKETS + 1  # one more for the open bucket
 FEWEST = 30
 SEED_MOST = 1000
 

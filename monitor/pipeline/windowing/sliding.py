@@ -36,7 +36,7 @@ LEAST_ROOM = 64  # of each stream
 
 
 class SlidingWindower:
-    """Windows of `length` consecutive slots, one every `hop` slots; a restart begins anew.
+    """Windows of `length` consecutive slots, one every `hop` slots; none spans a restart.
 
     Buffers are (streams, room): a stream's row fills from the left, and when it is full its last `length - 1` readings
     move to the front. Which readings were filled in is only written for streams that have had some lately.
@@ -88,7 +88,7 @@ class SlidingWindower:
         }
         if self._interval is None:
             self._buffers["time"] = np.zeros((size, self._room), np.int64)
-        self._fill = np.full(size, self._keep)  # a new row begins behind an empty window; `began` tells what is real
+        self._fill = np.full(size, self._keep)  # a new row begins behind an empty window
         self._flagged = np.concatenate([self._flagged, np.zeros(size - old, bool)])
         for name, rows_kept in kept.items():
             self._buffers[name][:old, : self._keep] = rows_kept

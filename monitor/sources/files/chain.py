@@ -156,7 +156,7 @@ def _bare(path: Path) -> Path:
 
 
 def _natural(path: Path) -> list[tuple[str, int, str]]:
-    """Sorts by text, and by value where both have digits; the digits themselves tell 01 from 1."""
+    """Sorts by text, and by value where both have digits; the digits themselves distinguish 01 from 1."""
     parts = _DIGITS.split(str(path))
     digits = [*parts[1::2], ""]
     return [(text, int(number or -1), number) for text, number in zip(parts[::2], digits, strict=True)]

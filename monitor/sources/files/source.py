@@ -28,7 +28,7 @@ class FileColumns:
     """Where a file holds what. The time is in column `time`, or is row number / `rate` seconds after 1970.
 
     `key` names the column that holds the stream's name; without one, all rows belong to `stream`, or, where that is
-    empty, to a stream named like their file (see `stream_names`). `delimiter` None is seen from the first line.
+    empty, to a stream named like their file (see `stream_names`). `delimiter` None: found from the first line.
     """
 
     values: tuple[str, ...]
@@ -111,7 +111,7 @@ class FileSource:
         return Poll({self._family: readings}, dead, positions, records=len(frame), at_end=ended, finished=ended)
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Nothing to tell a file."""
+        """No-op: a file keeps no offsets."""
 
     def hold(self, seconds: float) -> None:
         """Wait: there is no group to stay in."""

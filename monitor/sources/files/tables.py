@@ -66,7 +66,7 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
 
 
 def check_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None:
-    """Raise SettingsError unless every wanted column is there."""
+    """Raise SettingsError unless the file has every wanted column."""
     if any(map(_foreign, names)) and any(name not in names or _foreign(name) for name in wanted):
         raise SettingsError(
             f"{path}: the names of its columns are not all UTF-8: {', '.join(map(_legible, names))}; "

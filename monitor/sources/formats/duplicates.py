@@ -1,4 +1,4 @@
-"""JSON objects that name a field twice. Parsers keep the last value without a word; here the message is refused."""
+"""JSON objects that name a field twice. Parsers keep the last value silently; here the message is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUOTE = ord('"')
 
 
 class DuplicateKeys:
-    """Finds bodies in which a field that is read, or an object on the way to one, is there twice.
+    """Finds bodies in which a field that is read, or an object on the path to one, occurs twice.
 
     Each body has each name at least once. Where there are no more quotation marks than those names need, or where every
     name occurs exactly as often as there are objects, no body of the batch has one twice. Only where a name occurs
@@ -43,7 +43,7 @@ class DuplicateKeys:
         return [row for row, (body, count) in pairs if not self._clean(body, count) and self.repeats(body)]
 
     def repeats(self, body: bytes) -> bool:
-        """Whether this body repeats a field; also where it is nested too deep to tell."""
+        """Whether this body repeats a field; also true where it is nested too deep to say."""
         try:
             document = json.loads(
                 body.decode("utf-8", "replace"),

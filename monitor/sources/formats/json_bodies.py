@@ -20,7 +20,7 @@ from monitor.sources.formats.json_numbers import in_words, number, plain, with_t
 
 Place = tuple[str, str, Any]  # role ("key", "time", "value", ...), name, type
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-REPEATED = Fault("duplicate-key", "a field is there twice")
+REPEATED = Fault("duplicate-key", "a field occurs twice")
 _NO_ITEMS = Fault("empty", "the array is empty")
 
 

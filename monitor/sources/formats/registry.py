@@ -1,4 +1,4 @@
-"""A Confluent Schema Registry: fetches schemas by id, and tells what it does not know from what it cannot say now."""
+"""A Confluent Schema Registry: schemas by id; an unknown schema and an unavailable registry are different errors."""
 
 from __future__ import annotations
 
@@ -76,5 +76,5 @@ def open_registry(where: formats.SchemaRegistry) -> Registry:
     except (ValueError, TypeError, OSError) as error:
         raise SettingsError(f"schema_registry: {error}") from None
     registry = Registry(client, where.shown_url)
-    weakref.finalize(registry, client.close)  # decoders come and go with their source, and nobody closes them
+    weakref.finalize(registry, client.close)  # decoders are never closed, only collected
     return registry

@@ -13,8 +13,8 @@ from monitor.sources.decode import EMPTY, Assembly, Fault, Records, stream_codes
 class VectorDecoder:
     """The time as eight bytes (int64, little-endian), then float32 or float64 numbers and nothing else.
 
-    The unit of the time is `format.time_unit`; "auto" tells it by size. With `format.time = "$timestamp"` there are
-    only the numbers. They are the channels of one reading; for `message` windows (reading, channel), row by row.
+    The unit of the time is `format.time_unit`; "auto" takes it from its size. With `format.time = "$timestamp"`, a
+    message holds only the numbers: the channels of one reading; for `message` windows (reading, channel), row by row.
     Reasons of its dead letters: empty, wrong-length, bad-time, bad-value (infinite), missing-key, bad-key, utf8.
     """
 

@@ -14,7 +14,7 @@ MOST = 2**13  # samples of a stream that are worked on at once
 
 
 class Samples(NamedTuple):
-    """One channel of several streams, sorted by stream, all (n,); `begins` marks where a stream begins anew."""
+    """One channel of several streams, sorted by stream, all (n,); `begins` marks where a stream restarts."""
 
     stream: Int32
     value: Float32
@@ -24,7 +24,7 @@ class Samples(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The next samples of some streams, each (k,): which stream, from which row on, how many, does it begin anew."""
+    """The next samples of some streams, each (k,): which stream, from which row on, how many, whether it restarts."""
 
     stream: Int32
     row: Int64

@@ -9,7 +9,7 @@ detection algorithm", IEEE Trans. Biomed. Eng. 32(3), 1985.)
   premature ventricular beats are.
 * When no beat has come for 1.66 times the median interval, the highest hump since the last one, if it is above half
   the way to the threshold, was a beat.
-* At the start, and when nothing came for 4 s, the levels are learned anew for 2 s from the highest hump so far.
+* At the start, and when nothing came for 4 s, the levels are learned again for 2 s from the highest hump so far.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T_WAVE, T_SLOPE, T_HEIGHT = 0.36, 0.5, 0.7  # s, and shares of the beat's steepn
 LATE, LATE_SHARE = 1.66, 0.5  # median intervals without a beat; share of the threshold's distance from noise
 LOOK_BACK = 1.25  # s; what lies further back when a beat is late is lost
 LEARN, LEARN_SHARE = 2.0, 0.4  # s, and share of the highest hump
-LOST = 4.0  # s without a beat after which the levels are learned anew
+LOST = 4.0  # s without a beat after which the levels are learned again
 LEAN = 1.5  # how much larger the other polarity must be to hold the R-peak
 FEWEST = 3  # intervals before rhythm is judged
 MEMORY = 8  # beats, other humps and intervals that are remembered
@@ -96,12 +96,12 @@ class Rhythm:
     last_peak: int = NEVER  # ... of its R-peak
 
     def begin(self) -> None:
-        """The stream starts anew, from place 0. What was learned of heights and intervals is kept."""
+        """Restart the stream at place 0; learned heights and intervals are kept."""
         self.spare, self.seen, self.last, self.last_peak = None, NEVER, NEVER, NEVER
         self.learning, self.top = (0, 0.0) if len(self.heights) == MEMORY else (UNSET, 0.0)
 
     def advance(self, humps: Iterable[Hump], known: int) -> list[Beat]:
-        """Judge the next humps, all that `known` samples tell of; however they are split up, the beats are the same."""
+        """Judge the next humps within the first `known` samples; any cut into calls gives the same beats."""
         beats: list[Beat | None] = []
         for hump in humps:
             beats += [self._late(hump.place - 1), self._judge(hump)]

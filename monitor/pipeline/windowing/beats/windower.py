@@ -4,12 +4,12 @@ A window is (length, 1): the signal at evenly spaced moments, its median removed
 a step that draws the rhythm, since a beat of normal shape at a wrong moment is a fault too: how premature the beat was
 (0 = in time, 0.4 = after 60 % of the expected interval) times the usual height of the stream's R-peaks, so that it
 weighs the same in mV and in counts of a converter. `end` is the time of the R-peak, by which people name a beat;
-`start` lies 0.25 s before it. The window is emitted when the samples 0.45 s after the R-peak are there.
+`start` lies 0.25 s before it. The window is emitted when the samples up to 0.45 s after the R-peak have arrived.
 
 Samples count as evenly spaced, `rate` a second. Work is done in blocks of 25 ms, counted from the stream's beginning.
-A stream begins anew where the aligner says so and, without a grid, where time jumps by more than 0.1 s; what would lie
-before its beginning counts as filled in. So does what would lie behind the end of a source, where the beats are cut
-that were found already; an R-peak less than about 0.3 s before the end is not known to be one.
+A stream restarts where the aligner says so and, without a grid, where time jumps by more than 0.1 s; samples before its
+start count as filled in. So do those behind the end of a source, where the beats that were found already are cut; an
+R-peak less than about 0.3 s before the end is not found.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class BeatWindower:
         return self._join([self._advance(self._chunk(samples, part)) for part in split(samples)])
 
     def finish(self, readings: Gridded) -> Windows:
-        """`add` the last samples there are, and also cut the beats that wait for more; all streams begin anew then."""
+        """`add` the last samples, and also cut the beats that wait for more; then reset all streams."""
         done = [(self.add(readings), self.beats)]
         streams = np.flatnonzero(self._ring["count"]).astype(np.int32)
         done.append(self._advance(self._ending(streams), ended=True))
@@ -184,7 +184,7 @@ class BeatWindower:
         return Chunk(stream, values, filled, time, count - self._keep, count // self._block * self._block, ready)
 
     def _ending(self, stream: Int32) -> Chunk:
-        """The samples of the ring, the last of which is thought to stay for ever; there are no blocks any more."""
+        """The samples of the ring, the last one repeated as padding; no further block follows."""
         count, more = self._ring["count"][stream], self._span[-1] + 1
         values = np.pad(self._ring["values"][stream], ((0, 0), (0, more)), mode="edge")
         filled = np.pad(self._filled(stream), ((0, 0), (0, more)), constant_values=True)
@@ -204,7 +204,7 @@ class BeatWindower:
         return np.asarray(self._ring["time"][stream][:, None] - back)
 
     def _begin(self, streams: Int32, samples: Samples, row: Int64) -> None:
-        """Forget the samples of these streams; the first new one is thought to have been there for ever."""
+        """Reset the samples of these streams; the first new one is repeated as padding before it."""
         self._ring["count"][streams] = 0
         self._ring["values"][streams] = samples.value[row][:, None]
         self._ring["filled"][streams] = 255
@@ -215,12 +215,12 @@ class BeatWindower:
             self._rhythms[code].begin()
 
     def _advance(self, chunk: Chunk, *, ended: bool = False) -> tuple[Windows, Beats]:
-        """Find beats in the blocks that are complete now, and cut those whose last samples are there, or will never."""
+        """Find beats in complete blocks, and cut those whose last samples have arrived, or never will."""
         found = self._find(chunk)
         whole = (found.peak + self._span[-1] < chunk.ready[found.row]) | ended
         self._wait(chunk.stream, found.take(~whole))
         found = found.take(whole)
-        known = -(-found.known // self._block) * self._block  # nothing is looked at before its block is complete
+        known = -(-found.known // self._block) * self._block  # samples are read block by block
         known = np.minimum(known, chunk.ready[found.row])
         return self._cut(chunk, found), Beats(found.interval, (known - 1 - found.peak) / self._rate)
 
@@ -252,7 +252,7 @@ class BeatWindower:
         self._ring["waiting"][stream[found.row], turn] = np.stack(found[1:], axis=1)
 
     def _cut(self, chunk: Chunk, found: Found) -> Windows:
-        """The windows of beats whose samples are all there."""
+        """The windows of beats whose samples have all arrived."""
         row = found.row[:, None]
         column = (found.peak - chunk.origin[found.row])[:, None]
         left = column + self._left
@@ -263,7 +263,7 @@ class BeatWindower:
         drawn = np.repeat(step[:, None], self._drawn, axis=1)
         values = np.concatenate([signal, drawn], axis=1)[:, :, None].astype(np.float32)
         imputed = chunk.filled[row, column + self._span].mean(axis=1, dtype=np.float32)
-        end = chunk.time[found.row, np.maximum(found.peak, 0) - chunk.origin[found.row]]  # nothing is before its first
+        end = chunk.time[found.row, np.maximum(found.peak, 0) - chunk.origin[found.row]]  # not before the first sample
         return Windows(chunk.stream[found.row], end - round(BEFORE * 1e9), end, values, imputed)
 
 
