@@ -12,7 +12,7 @@ training makes models; replay judges the past again. In the order of the flow:
         windowing/  grid to windows: sliding, tumbling, messages, heartbeats
         scoring/    windows to verdicts by a recipe: detector and companions, calibration, combination, limit
         thresholds/ scores to limits: rolling, static
-        health/     whether the streams themselves are well
+        health/     faults of the streams themselves: out of range, frozen, silent
         alerting/   anomalies and health to facts about alerts
         state/      the state of every stream, in columns and as bytes
     worker/         the process: poll, process, commit, own partitions; the pace of commits

@@ -21,7 +21,7 @@ One stream, six windows of 10 ns; 2 anomalies of 3 windows open an alert, 2 norm
 >>> windows = Windows(none, end - 10, end, np.zeros((6, 1, 1), np.float32), np.zeros(6, np.float32))
 >>> alerter.step(windows, ratio, np.arange(6), changes).tolist()
 [False, False, True, True, True, True]
->>> [(fact.at, fact.kind.value, fact.severity.value) for fact in alerter.facts(changes)]
+>>> [(fact.at, fact.kind.value, fact.severity.value) for fact in changes.facts]
 [(30, 'opened', 'warning'), (40, 'worsened', 'critical'), (60, 'cleared', 'critical')]
 """
 

@@ -2,11 +2,11 @@
 
 A stream is frozen when all its readings of the last `after` were equal in every channel, and the family has not
 paused meanwhile: since the stream's last change, or since the family's last pause of `after` without any change, there
-have been changes of others for `after`. A plant that is switched off is a family that pauses: it freezes nobody. Nor
-does one stream alone.
+have been changes of others for `after`. A plant that is switched off is a family that pauses: none of its
+streams is frozen. Neither is a stream without others.
 
 Times are event times, and streams are taken in their order of arrival: any cut into batches gives the same alerts.
-Readings with missing values, those of the future and those older than the stream's newest one are passed over, and
+Readings with missing values, those of the future and those older than the stream's newest one are skipped, and
 a pause of the stream of more than `pause` begins a new run of equal readings.
 """
 
@@ -55,7 +55,7 @@ class Frozen:
         self.grow = self.columns.grow
 
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
-        """Put back what `dump` gave; the family is where the stream that was saved last knew it to be."""
+        """Put back what `dump` gave; the family's last change is the newest that any of them saved."""
         self.columns.load(codes, rows)
         if len(rows) and rows["moved"].max() > self._moved:
             newest = int(rows["moved"].argmax())
@@ -141,7 +141,7 @@ class Frozen:
             facts.opened(self._episode(code, int(alerts["frozen_opened"][code])))
 
     def resolve(self, code: int, at: int, facts: HealthFacts) -> None:
-        """It measures again, or nobody cares any more."""
+        """Clear the alert: the value changes again, or detection was switched off."""
         at = max(at, int(self._alerts["frozen_opened"][code]))
         episode = self._episode(code, at)
         facts.cleared(episode, at, episode.ratio)

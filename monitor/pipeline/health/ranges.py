@@ -1,4 +1,4 @@
-"""Values that cannot be true: counted, taken out before the grid, and an alert while they come.
+"""Values out of their valid range: counted, taken out before the grid, and an alert while they come.
 
 An alert opens with the first reading out of range and resolves after `resolve_after` readings in a row, in range, that
 have a value of the channel that was out of range last. Everything goes by a stream's order of arrival, so that any cut

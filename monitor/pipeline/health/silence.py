@@ -1,20 +1,21 @@
-"""Streams that bring nothing any more, although everything that was sent has been read.
+"""Silent streams: no reading for a given time, although everything that was sent has been read.
 
-Only the live worker asks, and only of partitions that the broker has just said are read to their end: `look`. A
-stream's silence is counted from its newest reading, or from when that end was first reached without a break since. Any
-reading of a stream ends its silence.
+Only the live worker checks, and only partitions that the broker has just confirmed to be read to their end: `look`. The
+silence of a stream is counted from its newest reading, or from when that end was first reached without an interruption
+since. Any reading of a stream ends its silence.
 
-Where a whole family falls silent at once, the cause is likely one thing between it and here: one gateway alert is
-raised instead of many. To tell the two apart, nobody is called silent while all others have been quiet for half the
-time already. The alert is over with the first reading of any of them, and then the others' time begins anew.
+Where a whole family falls silent at once, the cause is likely one thing between it and the worker: one gateway alert is
+raised instead of many. To distinguish the two, no stream is called silent while all others have been quiet for half the
+time already. The gateway alert resolves with the first reading of any of its streams; the others' time then restarts.
 
-Whoever gets some of these streams from another worker, or gives some away, cannot know of the others any more: the
-alert is called in question. It stands where those that are here are found to be silent together again; else it ends,
-and they are called silent one by one.
+A worker that receives or hands over some of these streams in a rebalance does not see all of them any more: the gateway
+alert is unconfirmed. It stands if the streams that are here now fall silent together again; else it resolves, and each
+silent stream gets an alert.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -25,12 +26,18 @@ from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import NEVER, Int32, Int64
 from monitor.records.streams import StreamIndex
 
-GATEWAY_STREAMS = 3  # fewer streams that fall silent together are no proof of a common cause
+GATEWAY_STREAMS = 3  # fewer that fall silent together do not prove a common cause
 
 SET_BACK_NS = 60 * 10**9  # what arrived so long after it was proven to be read: the wall clock was set back since
 
-_OWN, _COVERED, _KEEPER = 0, 1, 2  # whose alert it is: its own, the gateway's, and that is kept in its state
-_IN_QUESTION = 3  # the gateway's, kept here as well, but nobody knows whether it still holds
+
+class Cover(IntEnum):
+    """Which alert covers a silent stream. The numbers are part of the saved state."""
+
+    STREAM = 0  # an alert for the stream alone
+    GATEWAY = 1  # the family's gateway alert
+    GATEWAY_OWNER = 2  # the same, and this stream's state holds it
+    UNCONFIRMED = 3  # as GATEWAY_OWNER, decided before a rebalance
 
 
 class Quiet(NamedTuple):
@@ -47,7 +54,7 @@ class Silence:
     SPEC: ClassVar[dict[str, Spec]] = {
         "silent_opened": (np.int64, (), NEVER),  # NEVER = not silent
         "silent_started": (np.int64, (), NEVER),  # time of the newest reading before it
-        "silent_cover": (np.uint8, (), _OWN),
+        "silent_cover": (np.uint8, (), Cover.STREAM),
     }
 
     def __init__(self, after: int, index: StreamIndex, columns: Columns) -> None:
@@ -56,44 +63,44 @@ class Silence:
         self.needed = False  # some stream is silent
 
     def heard(self, stream: Int32, now: int, facts: HealthFacts) -> None:
-        """Readings of these streams have arrived; `now` is the wall clock, or what stands for it."""
+        """Readings of these streams have arrived; `now` is the wall clock, ns."""
         self.arrived["at"][stream] = now
         if not self.needed:
             return
         columns = self._columns
         for code in np.unique(stream[columns["silent_opened"][stream] != NEVER]).tolist():
-            if columns["silent_cover"][code] == _OWN:
+            if columns["silent_cover"][code] == Cover.STREAM:
                 self._resolve(code, SILENT, now, facts)
-        covered = np.flatnonzero(columns["silent_cover"] != _OWN)
+        covered = np.flatnonzero(columns["silent_cover"] != Cover.STREAM)
         for code in covered.tolist():
-            if columns["silent_cover"][code] != _COVERED:
+            if columns["silent_cover"][code] != Cover.GATEWAY:
                 self._resolve(code, GATEWAY, now, facts)
-        columns["silent_opened"][covered], columns["silent_cover"][covered] = NEVER, _OWN
+        columns["silent_opened"][covered], columns["silent_cover"][covered] = NEVER, Cover.STREAM
         if len(covered):
-            self.arrived["at"][:] = now  # also of those that the alert was in question for
+            self.arrived["at"][:] = now  # also of streams of an unconfirmed alert
         facts.touched |= set(covered.tolist()) - set(stream.tolist())
         self.needed = bool((columns["silent_opened"] != NEVER).any())
 
     def times(self, quiet: Quiet) -> Int64:
-        """For how long each stream has brought nothing, ns; what arrived by a clock that was set back, arrived now."""
+        """How long each stream has been silent, ns. An arrival by a clock that was set back since counts as now."""
         arrived = self.arrived["at"][quiet.stream]
         arrived = np.where((quiet.now > 0) & (arrived - quiet.now > SET_BACK_NS), quiet.now, arrived)
         self.arrived["at"][quiet.stream] = arrived
         return np.asarray(quiet.now - np.maximum(quiet.since, arrived))
 
-    def question(self, codes: NDArray[np.integer] | None = None) -> None:
-        """The gateway alert of these streams, or of all, is from before their owners changed: look at them again."""
+    def recheck_after_rebalance(self, codes: NDArray[np.integer] | None = None) -> None:
+        """The gateway alert of these streams, or of all, was decided before a rebalance: decide again."""
         opened, cover = self._columns["silent_opened"], self._columns["silent_cover"]
         chosen = np.arange(len(cover)) if codes is None else codes
-        covered = chosen[cover[chosen] == _COVERED]
-        opened[covered], cover[covered] = NEVER, _OWN
-        cover[chosen[cover[chosen] == _KEEPER]] = _IN_QUESTION
+        covered = chosen[cover[chosen] == Cover.GATEWAY]
+        opened[covered], cover[covered] = NEVER, Cover.STREAM
+        cover[chosen[cover[chosen] == Cover.GATEWAY_OWNER]] = Cover.UNCONFIRMED
         self.needed |= bool((opened[chosen] != NEVER).any())
 
     def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts) -> None:
-        """Find those that are silent among all streams of this worker; `clock` (n,) is their newest reading's time."""
+        """Find silent streams among all of this worker; `clock` (n,) is their newest reading's time."""
         silence, cover = self.times(quiet), self._columns["silent_cover"]
-        awake = (self._columns["silent_opened"][quiet.stream] == NEVER) | (cover[quiet.stream] == _IN_QUESTION)
+        awake = (self._columns["silent_opened"][quiet.stream] == NEVER) | (cover[quiet.stream] == Cover.UNCONFIRMED)
         due = awake & (silence >= self.after)
         rest = silence[awake & ~due]
         if not due.any() or (len(rest) and (rest >= self.after // 2).all()):
@@ -102,39 +109,39 @@ class Silence:
         started = np.where(started == NEVER, now, np.minimum(started, now))
         self.needed = True
         facts.touched |= set(codes.tolist())
-        kept = bool((cover == _KEEPER).any())  # then these came here after the others had fallen silent
+        kept = bool((cover == Cover.GATEWAY_OWNER).any())  # then these were assigned after the others had fallen silent
         together = len(rest) == 0 and (kept or len(codes) >= GATEWAY_STREAMS)
-        self._answer(codes, int(now.max()), facts, holds=together and not kept)
-        new = cover[codes] != _KEEPER
+        self._confirm(codes, int(now.max()), facts, holds=together and not kept)
+        new = cover[codes] != Cover.GATEWAY_OWNER
         if together:
             self._cover(codes[new], int(now.max()), started[new], facts)
         else:
-            self._call(codes, now, started, facts)
+            self._alert_each(codes, now, started, facts)
 
-    def _answer(self, codes: Int32, now: int, facts: HealthFacts, *, holds: bool) -> None:
-        """Gateway alerts in question of silent streams: one stands if that `holds`, and the others are over."""
+    def _confirm(self, codes: Int32, now: int, facts: HealthFacts, *, holds: bool) -> None:
+        """Confirm one unconfirmed gateway alert of silent streams if it `holds`, and resolve the others."""
         cover = self._columns["silent_cover"]
-        asked = codes[cover[codes] == _IN_QUESTION]
+        unconfirmed = codes[cover[codes] == Cover.UNCONFIRMED]
         if holds:
-            cover[asked[:1]] = _KEEPER
-        for code in asked[holds:].tolist():
+            cover[unconfirmed[:1]] = Cover.GATEWAY_OWNER
+        for code in unconfirmed[holds:].tolist():
             self._resolve(code, GATEWAY, now, facts)
 
     def _cover(self, codes: Int32, now: int, started: Int64, facts: HealthFacts) -> None:
         """One alert for all of these: the one that is open, or a new one."""
         columns = self._columns
-        kept = bool((columns["silent_cover"] == _KEEPER).any())
+        kept = bool((columns["silent_cover"] == Cover.GATEWAY_OWNER).any())
         columns["silent_opened"][codes], columns["silent_started"][codes] = now, started
-        columns["silent_cover"][codes] = _COVERED
+        columns["silent_cover"][codes] = Cover.GATEWAY
         if not kept:
-            columns["silent_cover"][codes[0]], columns["silent_started"][codes[0]] = _KEEPER, started.max()
+            columns["silent_cover"][codes[0]], columns["silent_started"][codes[0]] = Cover.GATEWAY_OWNER, started.max()
             facts.opened(self._episode(int(codes[0]), GATEWAY, now))
 
-    def _call(self, codes: Int32, now: Int64, started: Int64, facts: HealthFacts) -> None:
-        """An alert for each of these."""
+    def _alert_each(self, codes: Int32, now: Int64, started: Int64, facts: HealthFacts) -> None:
+        """Open an alert for each of these."""
         columns = self._columns
         columns["silent_opened"][codes], columns["silent_started"][codes] = now, started
-        columns["silent_cover"][codes] = _OWN
+        columns["silent_cover"][codes] = Cover.STREAM
         for code, at in zip(codes.tolist(), now.tolist(), strict=True):
             facts.opened(self._episode(code, SILENT, at))
 
@@ -142,7 +149,7 @@ class Silence:
         now = max(now, int(self._columns["silent_opened"][code]))
         episode = self._episode(code, kind, now)
         facts.cleared(episode, now, episode.ratio)
-        self._columns["silent_opened"][code], self._columns["silent_cover"][code] = NEVER, _OWN
+        self._columns["silent_opened"][code], self._columns["silent_cover"][code] = NEVER, Cover.STREAM
 
     def _episode(self, code: int, kind: str, last: int) -> Episode:
         opened, started = (int(self._columns[name][code]) for name in ("silent_opened", "silent_started"))

@@ -36,7 +36,7 @@ class Health:
         width = family.shape.width if after else 0
         self._frozen = Frozen(after, pause, width, index, self.columns)
         self._watches_frozen = bool(after)
-        self._thaws = False  # a frozen alert is open from when that was watched
+        self._leftover_frozen = False  # a frozen alert is open, but detection was switched off since
 
     @property
     def sections(self) -> dict[str, Section]:
@@ -49,23 +49,23 @@ class Health:
         return HealthFacts(self._run, self._name)
 
     def arrive(self, readings: Readings, now: int | None, facts: HealthFacts) -> Readings:
-        """Look at readings in order of arrival; returns them without the values that cannot be true."""
+        """Check readings in order of arrival; returns them without values that are out of range."""
         if not len(readings):
             return readings
         if now is not None:
             self.silence.heard(readings.stream, now, facts)
-        if not (self._ranges.needed or self._watches_frozen or self._thaws):
+        if not (self._ranges.needed or self._watches_frozen or self._leftover_frozen):
             return readings
         future = None if now is None else readings.time > now + self._skew
         readings = self._ranges.screen(readings, future, facts)
         if self._watches_frozen:
             self._frozen.watch(readings, future, facts)
-        elif self._thaws:
-            self._thaw(readings, facts)
+        elif self._leftover_frozen:
+            self._resolve_frozen(readings, facts)
         return readings
 
     def count_gaps(self, gridded: Gridded) -> None:
-        """Count how often streams had to begin anew."""
+        """Count how often the windows of streams restarted."""
         if gridded.restart.any():
             np.add.at(self.columns["gaps"], gridded.stream[gridded.restart], 1)
 
@@ -82,22 +82,22 @@ class Health:
         """Put back what `dump` gave."""
         self.columns.load(codes, rows)
         self._ranges.needed |= bool((rows["range_opened"] != NEVER).any())
-        self._thaws |= bool((rows["frozen_opened"] != NEVER).any())
-        self.silence.question(codes)
+        self._leftover_frozen |= bool((rows["frozen_opened"] != NEVER).any())
+        self.silence.recheck_after_rebalance(codes)
 
     def clear(self, codes: NDArray[np.integer]) -> None:
         """Make these rows new."""
         for part in (self.columns, self._frozen, self.silence.arrived):
             part.clear(codes)
-        self.silence.question()
+        self.silence.recheck_after_rebalance()
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` streams."""
         for part in (self.columns, self._frozen, self.silence.arrived):
             part.grow(rows)
 
-    def _thaw(self, readings: Readings, facts: HealthFacts) -> None:
-        """Frozen sensors are not looked for any more: end what is left of that."""
+    def _resolve_frozen(self, readings: Readings, facts: HealthFacts) -> None:
+        """Resolve open frozen alerts after detection was switched off."""
         opened = self.columns["frozen_opened"][readings.stream] != NEVER
         rows = np.flatnonzero(opened)
         codes, first = np.unique(readings.stream[rows], return_index=True)

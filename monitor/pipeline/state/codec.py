@@ -3,9 +3,9 @@
 Layout: magic "WK", version uint16, then for each part its name (4 bytes, hashed), its signature (8 bytes), its size
 (uint32) and its row. All streams of a family have the same layout, so a batch is encoded and decoded as one array.
 
-A part is found by its name, wherever it stands: a part added between two others begins new and costs no other its
+A part is found by its name, wherever it stands: a part added between two others starts empty and no other loses its
 state. The signature is a hash of the settings that give the part its meaning and of the row's layout: after a change
-of either this part begins new, unless the saved layout is one of its earlier ones. A part is never decoded with
+of either this part starts empty, unless the saved layout is one of its earlier ones. A part is never decoded with
 another part's layout. Versions 1 and 2 had no names; their parts came in the order of `_UNNAMED`.
 """
 
