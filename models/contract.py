@@ -122,7 +122,7 @@ class Estimator(Protocol):
 class Engine(Protocol):
     """Computes the outputs of a trained detector. Made by `(body, chunk)` from the artefact's `model.onnx`.
 
-    A detector whose score needs gradients would name an engine of its own here, by torch and in the extra `train`.
+    A detector whose score needs gradients would name another engine here, by torch and in the extra `train`.
     """
 
     def fits(self, shape: tuple[int, int], outputs: Collection[str]) -> bool:

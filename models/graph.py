@@ -41,7 +41,7 @@ class Graph:
     def serialise(self, inputs: Mapping[str, list[Any]], outputs: Mapping[str, tuple[str, list[Any]]]) -> bytes:
         """The file's bytes: inputs with their shapes, outputs by name with the value they show and its shape.
 
-        Each output shows a value of its own, which takes its name.
+        Each output shows a different value, which takes its name.
         """
         names = {value: name for name, (value, _) in outputs.items()}
         for node in self._nodes:

@@ -1,4 +1,4 @@
-"""Every kind of detector and every engine, by name. A new kind is a file of its own and a line here.
+"""Every kind of detector and every engine, by name. A new kind is a new file and a line here.
 
 Modules are named, not imported: importing `models` stays cheap, and settings are checked without torch.
 """

@@ -27,7 +27,7 @@ class Runtime:
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # rows keep their bits, and cores their owners
         try:
             self._session: Any = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the library raises a dozen classes of its own, without a common root
+        except Exception as error:  # the library raises a dozen classes without a common root
             raise ArtefactError(f"ONNX Runtime cannot use the graph: {error}; retrain the model") from error
         self.chunk = chunk
 

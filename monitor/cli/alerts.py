@@ -46,7 +46,7 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     state: Annotated[AlertState | None, typer.Option(help="Only those in this state.")] = None,
     family: Annotated[str | None, typer.Option(help="Only those of this family.")] = None,
     stream: Annotated[str | None, typer.Option(help="Only those of this stream.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show at most, newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List alerts, newest first."""

@@ -19,7 +19,7 @@ LOG = "watchkeeper.log"
 
 def demo(
     *,
-    folder: Annotated[Path, typer.Option(help="Where it works; emptied first, if it is the demo's own.")] = Path(
+    folder: Annotated[Path, typer.Option(help="Working folder; emptied first if an earlier demo made it.")] = Path(
         "demo"
     ),
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another plant.")] = 0,

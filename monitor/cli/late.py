@@ -44,7 +44,7 @@ def list_(
     run: Annotated[str, typer.Option(help="live, or the name of a replay.")] = LIVE,
     family: Annotated[str | None, typer.Option(help="Only those of this family.")] = None,
     stream: Annotated[str | None, typer.Option(help="Only those of this stream.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show at most, newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List late readings, the newest arrivals first; families keep 10,000 of them, and count all."""

@@ -26,7 +26,7 @@ def publish(  # noqa: PLR0913 (one argument per option)
         typer.Option(help="Name of the stream, the Kafka key; by default, each file is the stream it is named for."),
     ] = "",
     key_column: Annotated[str | None, typer.Option(help="Column with the names of several streams.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of CSV files; found in the first line by default.")] = None,
     bootstrap_servers: SERVERS = "localhost:9092",
     speed: SPEED = "max",
     pace_group: GROUP = None,

@@ -54,7 +54,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
         str, typer.Option(help="Name of the stream; by default, each file is the stream it is named for.")
     ] = "",
     key_column: Annotated[str | None, typer.Option(help="The file's column with the names of several streams.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of CSV files; found in the first line by default.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Delete an earlier replay of that name first.")] = False,
     notify: Annotated[bool, typer.Option("--notify", help="Send notifications, as the live run does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,

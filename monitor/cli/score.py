@@ -46,7 +46,7 @@ def score(  # noqa: PLR0913 (one argument per option)
     values: Annotated[str, typer.Option("--value", "--values", help="Value column, or several: a,b,c.")] = "",
     when: Annotated[str | None, typer.Option("--time", help="Column with ISO 8601 or epoch times.")] = None,
     rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of a CSV file; seen from its first line by default.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of CSV files; found in the first line by default.")] = None,
     output: Annotated[
         Path | None, typer.Option(help="CSV or Parquet, by its extension  [default: FILE.scored.csv].")
     ] = None,
@@ -67,7 +67,7 @@ def score(  # noqa: PLR0913 (one argument per option)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds train equal models  [default: 0].")] = None,
     config: Annotated[Path | None, typer.Option(help="Take all of that from a family of this TOML file.")] = None,
-    family: Annotated[str | None, typer.Option(help="Which family; needless where there is only one.")] = None,
+    family: Annotated[str | None, typer.Option(help="The family; may be left out where there is only one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:

@@ -35,7 +35,7 @@ def simulate(  # noqa: PLR0913 (one argument per option)
     start: Annotated[str, typer.Option(help="Time of the first reading, ISO 8601.")] = "2026-01-01T00:00:00Z",
     speed: SPEED = "max",
     seed: Annotated[int, typer.Option(help="Equal seeds give equal plants.")] = 0,
-    faults: Annotated[bool, typer.Option(help="Whether anything goes wrong.")] = True,
+    faults: Annotated[bool, typer.Option(help="Simulate faults.")] = True,
     clean: Annotated[float, typer.Option(help="Share of the time before the first fault.")] = 0.5,
     truth: Annotated[Path | None, typer.Option(help="Write every fault to this .csv or .json file.")] = None,
     pace_group: GROUP = None,

@@ -39,7 +39,7 @@ def list_(
     url: Url = None,
     run: Run = LIVE,
     family: FamilyName = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show at most.")] = 100,
     as_json: Json = False,
 ) -> None:
     """List streams by family and name."""

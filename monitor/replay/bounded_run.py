@@ -42,7 +42,7 @@ def begin(store: Store, run: str, families: Iterable[str], *, replace: bool = Fa
     name is taken and not to be replaced.
     """
     if not run.strip() or run.strip().casefold() == LIVE:
-        raise SettingsError(f"--name {run!r}: a replay needs a name of its own, which is neither empty nor {LIVE!r}")
+        raise SettingsError(f"--name {run!r}: a replay needs a name that is neither empty nor {LIVE!r}")
     for family in families:
         if store.registry.champion(family) is None:
             raise ModelError(

@@ -46,7 +46,7 @@ class KafkaSource:
         )
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.store.Source`."""
+        """See `monitor.ports.source.Source`."""
         messages, ends = self._read(timeout if not self._held else 0)
         messages, self._held = self._held + messages, []
         readings, dead, positions = decode(messages, self._decoders)
@@ -63,7 +63,7 @@ class KafkaSource:
         )
 
     def commit(self, positions: Mapping[batches.TopicPartition, int]) -> None:
-        """See `monitor.ports.store.Source`."""
+        """See `monitor.ports.source.Source`."""
         offsets = [TopicPartition(*p, offset) for p, offset in positions.items() if p in self._assigned]
         if self._closed or not offsets:
             return
@@ -71,7 +71,7 @@ class KafkaSource:
             self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def hold(self, seconds: float) -> None:
-        """See `monitor.ports.store.Source`. Partitions may come and go meanwhile."""
+        """See `monitor.ports.source.Source`. Partitions may come and go meanwhile."""
         deadline = time.monotonic() + seconds
         self._holding = True
         self._consumer.pause(_partitions(self._assigned))
@@ -173,7 +173,7 @@ class KafkaRange:
             raise
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.store.Source`."""
+        """See `monitor.ports.source.Source`."""
         if not self._end:
             return Poll({}, at_end=True, finished=True)
         messages, ends = self._reader.read(timeout)

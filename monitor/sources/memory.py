@@ -44,7 +44,7 @@ class ListSource:
         self._position: dict[TopicPartition, int] | None = None
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.store.Source`. Never waits."""
+        """See `monitor.ports.source.Source`. Never waits."""
         if self._position is None:
             self.give(list(self._logs))
         readings: dict[str, Readings] = {}

@@ -20,7 +20,7 @@ from monitor.store.text import storable
 
 
 def open_alert_commands(url: str, announce: Announce) -> SqlAlertCommands:
-    """Open the store at `url` for commands, with connections of its own. Raises StoreError."""
+    """Open the store at `url` for commands, with separate connections. Raises StoreError."""
     return SqlAlertCommands(open_database(url), announce)
 
 

@@ -51,7 +51,7 @@ def locked(connection: Connection, alerts: Iterable[UUID]) -> dict[UUID, Alert]:
 
 
 def recorded(connection: Connection, alerts: Sequence[UUID]) -> Recorded:
-    """Transitions of alerts that are locked: a query of its own, which sees what was committed while it waited."""
+    """Transitions of alerts that are locked: a second query, which sees what was committed while it waited."""
     t = schema.transitions.c
     found: Recorded = {}
     for some in _pieces(alerts):

@@ -39,12 +39,12 @@ class SqlStore:
         self._in_doubt: tuple[Commit, str] | None = None  # and its transaction, while COMMIT was not answered
 
     def start_run(self, run: str, *, replace: bool = False) -> None:
-        """Make sure that nothing is stored of a replay's name; `replace` deletes what there is.
+        """Make sure that no row of a replay's name exists; `replace` deletes all; see `Store`.
 
         Raises StoreError when the name is taken, and for the live run, which is never replaced.
         """
         if run == LIVE:
-            raise StoreError(f"{self._database.label}: run {LIVE} cannot be started anew; give the replay another name")
+            raise StoreError(f"{self._database.label}: run {LIVE} cannot be replaced; give the replay another name")
         with self._database.writing() as connection:
             if not _exists(connection, run):
                 return
@@ -101,7 +101,7 @@ class SqlStore:
     def commit(self, commit: Commit) -> None:
         """Write everything in one transaction; see `Store`.
 
-        When the connection is lost while PostgreSQL commits, nobody here knows whether it did. The next call with the
+        When the connection is lost while PostgreSQL commits, the outcome is unknown here. The next call with the
         same object asks the server first, so that trying again never writes twice.
         """
         if self._took_effect(commit):

@@ -2,7 +2,7 @@
 
 Score of a window: how far its newest reading lies from the window's median, in robust standard deviations
 (1.4826 x median absolute deviation), the largest over the channels. The limit is fixed at `LIMIT`: far out, since a
-stream nobody has seen before must not start with false alarms.
+new stream must not start with false alarms.
 """
 
 from __future__ import annotations
