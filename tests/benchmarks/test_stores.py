@@ -38,7 +38,7 @@ WINDOWS = 20  # of each stream in a commit
 GOALS = (0.6, 0.8, 0.9)
 HOP = 10 * 10**9
 COLUMNS = ("stream_id", "end_ns", "start_ns", "score", '"limit"', "ratio", "imputed", "state", "model")
-TYPES = ("int8", "int8", "int8", "float4", "float4", "float4", "float4", "int2", "int2")
+TYPES = ("int8", "int8", "int8", "float4", "float4", "float4", "float4", "int2", "int4")
 Row = tuple[int | float, ...]
 T = TypeVar("T")
 
