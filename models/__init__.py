@@ -8,7 +8,7 @@
 >>> detector = models.create("mahalanobis", length=24, channels=1).fit(windows[:190])
 >>> today = windows[195:].copy()
 >>> today[3, 12] += 4                                          # a fault at noon
->>> (detector.score(today) > detector.training_scores.limit()).tolist()
+>>> (detector.score(today) > detector.training_scores.limit(n_std=6)).tolist()
 [False, False, False, True, False]
 >>> int(detector.explain(today)[3, :, 0].argmax())             # where it was
 12
@@ -56,11 +56,12 @@ __all__ = [
 ]
 
 
-def create(kind: str, *, length: int, channels: int, seed: int = 0, **config: Any) -> Detector:
+def create(kind: str, *, length: int, channels: int, seed: int = 0, scale: bool = True, **config: Any) -> Detector:
     """A new detector, ready to `fit`, for windows (n, length, channels).
 
     `config` may hold any option of the kind, and of training where it has epochs. The same seed trains the same
-    detector. Raises ConfigError for an unknown kind or option, or a value that makes no sense, and DependencyError
+    detector. `scale` False is for windows that are scaled already: each channel spreads over about one unit around 0.
+    Raises ConfigError for an unknown kind or option, or a value that makes no sense, and DependencyError
     where the libraries that training needs are not installed.
     """
     if length < 1 or channels < 1:
@@ -73,7 +74,7 @@ def create(kind: str, *, length: int, channels: int, seed: int = 0, **config: An
         raise DependencyError(
             f"training needs {error.name}, which is not installed; pip install 'watchkeeper[train]'"
         ) from None
-    return Detector(kind, capabilities, (length, channels), estimator, seed)
+    return Detector(kind, capabilities, (length, channels), estimator, seed=seed, scale=scale)
 
 
 def check(kind: str, options: Mapping[str, Any]) -> None:

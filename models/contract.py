@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # importing `models` is cheap
 
     Float32 = NDArray[np.float32]
 
+HELD_OUT = 0.2
+"""The newest share of the windows, which is not learned from: it says when to stop and which scores are normal."""
+
 INPUT = "windows"
 SCORE, RECONSTRUCTION, CONTRIBUTION = OUTPUTS = ("score", "reconstruction", "contribution")
 """What an engine takes and gives: windows (n, length, channels) in their own units; scores (n,), and of detectors that

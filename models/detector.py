@@ -56,13 +56,14 @@ class Detector:
     """
 
     def __init__(
-        self, kind: str, capabilities: Capabilities, shape: tuple[int, int], estimator: Estimator, seed: int
-    ) -> None:
+        self, kind: str, capabilities: Capabilities, shape: tuple[int, int], estimator: Estimator, *, seed: int,
+        scale: bool = True,
+    ) -> None:  # fmt: skip
         self.kind = kind
         self.capabilities = capabilities
         self.length, self.channels = shape
         self.seed = seed
-        self._estimator = estimator
+        self._estimator, self._scale = estimator, scale
         self._trained: _Trained | None = None
 
     @property
@@ -84,7 +85,7 @@ class Detector:
         given = as_windows(windows, self.length, self.channels)
         whole = complete(given)
         learn, held_out = split(whole, self._estimator.validation)
-        scaler = Scaler.robust(learn)
+        scaler = Scaler.robust(learn) if self._scale else Scaler.none(self.channels)
         fitted = self._estimator.fit(scaler.forward(learn), scaler.forward(held_out), progress=progress)
         graph = _export(fitted, scaler, self.length)
         runtime = Runtime(graph)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from monitor.config.families import Family
 from monitor.config.formats import REGISTRY
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from monitor.sources.decode import Decoder
     from monitor.sources.formats.registry import Registry
     from monitor.store.queries import Reader
-    from monitor.training.fit import Summary, Trainable
+    from monitor.training.fit import NormalScores, Trainable
     from monitor.training.model_library import ModelLibrary
     from monitor.training.model_manager import Champions
     from monitor.worker.runner import Runner
@@ -217,21 +217,24 @@ def check_detectors(settings: Settings) -> None:
 
 
 def detector(family: Family) -> Trainable:
-    """An untrained detector of the family's kind and shape."""
+    """An untrained detector of the family's kind and shape; it scales windows that streams' profiles do not."""
     import models
 
-    scaling = family.detector
+    shape, how = family.shape, family.detector
+    scale = family.scale == "none"
     made = models.create(
-        scaling.kind, length=family.shape.length, channels=family.shape.channels, seed=scaling.seed, **scaling.options
+        how.kind, length=shape.length, channels=shape.channels, seed=how.seed, scale=scale, **how.options
     )
     return cast("Trainable", made)
 
 
-def summary(scores: Any) -> Summary:
-    """The normal ones among held-out scores."""
+def normal_scores() -> NormalScores:
+    """Where limits begin: from the clean ones among the scores of windows that were not learned from."""
     from models.artefacts.scores import ScoreSummary
+    from models.contract import HELD_OUT
+    from monitor.training.fit import NormalScores
 
-    return ScoreSummary.of(scores)
+    return NormalScores(HELD_OUT, ScoreSummary.of)
 
 
 def load_detector(folder: Path) -> Scorer:
@@ -283,7 +286,7 @@ def worker(
             notifying.start()
             stack.callback(notifying.stop)
         train = None if config is None else partial(subprocesses.start, config, stack)
-        champions = Champions(results, library(settings, results), run, summary, train)
+        champions = Champions(results, library(settings, results), run, normal_scores(), train)
         models = champions if replay is None else Pinned(champions)
         connect = partial(kafka_source, settings) if replay is None else replay.connect
         options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end)

@@ -30,4 +30,4 @@ def install_champion(store: Store, family: str, folder: Path) -> ModelRow:
 def train_champion(settings: Settings, store: Store, name: str, history: Iterable[Named]) -> ModelRow:
     """Train a model of the settings' family, as `watchkeeper train` does."""
     family, library = settings.families[name], bootstrap.library(settings, store)
-    return train_family(library, name, family, history, lambda: bootstrap.detector(family), bootstrap.summary)
+    return train_family(library, name, family, history, lambda: bootstrap.detector(family), bootstrap.normal_scores())

@@ -67,6 +67,11 @@ class Scaler:
         scale = np.where(spread > floor, spread, still)
         return cls(centre.astype(np.float32), scale.astype(np.float32))
 
+    @classmethod
+    def none(cls, channels: int) -> Scaler:
+        """Leaves windows as they are."""
+        return cls(np.zeros(channels, np.float32), np.ones(channels, np.float32))
+
     def fits(self, channels: int) -> bool:
         """Whether it has a number for each channel, and could have been learned."""
         sound = all(row.shape == (channels,) and np.isfinite(row).all() for row in (self.centre, self.scale))

@@ -42,7 +42,7 @@ class ScoreSummary:
         quantiles = dict(zip(LEVELS, map(float, values), strict=True))
         return cls(float(clean.mean()), float(clean.std()), quantiles, len(clean), len(scores))
 
-    def limit(self, n_std: float = 3.0) -> float:
+    def limit(self, n_std: float) -> float:
         """mean + n_std standard deviations: above it a window is anomalous. Never 0: score / limit is finite."""
         return max(self.mean + n_std * self.std, TINY)
 

@@ -9,11 +9,17 @@ from models.errors import ConfigError
 
 @dataclass(frozen=True)
 class LSTMConfig:
-    """Units of encoder and decoder, and the size of the latent vector between them."""
+    """Units of encoder and decoder, and the size of the latent vector between them.
 
-    hidden: int = 32
-    latent: int = 8
+    0 follows `models.networks.lstm.default_sizes`; where only `hidden` is given, `latent` is a quarter of it.
+    """
+
+    hidden: int = 0
+    latent: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.latent) < 1:
-            raise ConfigError(f"lstm: hidden = {self.hidden}, latent = {self.latent}; both must be at least 1")
+        if min(self.hidden, self.latent) < 0:
+            raise ConfigError(
+                f"lstm: hidden = {self.hidden}, latent = {self.latent}; both must be at least 1, "
+                "or 0 for a size that follows the window"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.contract import HELD_OUT
 from models.errors import ConfigError
 
 
@@ -15,7 +16,7 @@ class TrainingConfig:
     batch_size: int = 64
     learning_rate: float = 2e-3
     patience: int = 20  # epochs without a better validation loss before a run stops
-    validation: float = 0.2
+    validation: float = HELD_OUT
     keep: float = 0.6
     reach: float = 3.0
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.artefacts.scores import clean_mode
-from models.contract import Outputs
+from models.contract import HELD_OUT, Outputs
 from models.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ Float64 = NDArray[np.float64]
 class MahalanobisConfig:
     """`validation` is the share held out at the end; `keep` 1.0 learns from every window alike."""
 
-    validation: float = 0.2
+    validation: float = HELD_OUT
     keep: float = 0.6
 
     def __post_init__(self) -> None:

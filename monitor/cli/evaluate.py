@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from monitor.config.families import Threshold
 from monitor.errors import MonitorError
 from monitor.replay.labelled_windows import LabelledWindows, read_labelled
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from models.evaluation.report import Evaluation
 
 CLASSIC_N_STD = 1.0
-DEFAULT_N_STD = 3.0
 CLASSIC_OPTIONS: dict[str, Any] = {"keep": 1.0}  # learn from every window alike
 
 
@@ -39,7 +39,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
     detector: Annotated[str, typer.Option(help="Kind of detector, such as dense.")] = "dense",
     train_share: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of normal windows to train on.")] = 0.8,
     n_std: Annotated[
-        float | None, typer.Option(help="Limit = mean + n_std standard deviations (3, classic 1).")
+        float | None, typer.Option(help=f"Limit = mean + n_std standard deviations ({Threshold().n_std:g}, classic 1).")
     ] = None,
     classic: Annotated[
         bool, typer.Option("--classic", help="Plain training; limit = mean + 1 std of the training errors.")
@@ -100,7 +100,7 @@ def measure(split: Split, kind: str, n_std: float | None, *, classic: bool, seed
         errors = detector.score(split.train).astype(np.float64) ** 2
         limit = float(np.sqrt(errors.mean() + (CLASSIC_N_STD if n_std is None else n_std) * errors.std()))
     else:
-        limit = detector.training_scores.limit(DEFAULT_N_STD if n_std is None else n_std)
+        limit = detector.training_scores.limit(Threshold().n_std if n_std is None else n_std)
     scores = detector.score(split.test)
     return Evaluation(detector, split.test, split.normal, scores, limit, judge(scores, split.normal, limit))
 

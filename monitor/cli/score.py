@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
-from monitor.config.families import Family
+from monitor.config.families import Family, Threshold
 from monitor.config.settings import load, parse
 from monitor.errors import SettingsError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from by default
 WINDOW = 12
 BEAT = 128  # points of a heartbeat
-N_STD = 7.0
 HISTORY = 5000
 OPTIONS = {  # the option behind a key of the family
     "channels": "--values",
@@ -63,7 +62,7 @@ def score(  # noqa: PLR0913 (one argument per option)
     ] = None,
     detector: Annotated[str | None, typer.Option(help="Kind of detector, such as lstm  [default: dense].")] = None,
     n_std: Annotated[
-        float | None, typer.Option(help=f"Limit: mean + this many standard deviations  [default: {N_STD:g}].")
+        float | None, typer.Option(help=f"Limit: mean + so many standard deviations  [default: {Threshold().n_std:g}].")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds train equal models  [default: 0].")] = None,
     config: Annotated[Path | None, typer.Option(help="Take all of that from a family of this TOML file.")] = None,
@@ -117,7 +116,7 @@ def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Fami
         "align": {"lateness": 0},
         "train": {"after": sys.maxsize},  # --train-rows says it here
         "detector": {"kind": _kind(tuned["detector"]), "seed": tuned["seed"] or 0},
-        "threshold": {"n_std": N_STD if tuned["n-std"] is None else tuned["n-std"], "history": HISTORY},
+        "threshold": {"history": HISTORY} | ({} if tuned["n-std"] is None else {"n_std": tuned["n-std"]}),
     }
     if window == "beat":  # beats follow one another too fast for a limit that moves: faults would raise it
         raw["threshold"]["kind"] = "static"
@@ -223,7 +222,7 @@ def _score(
         with ScoredWriter(target, columns) as writer, _bar(file, total, quiet=quiet) as advance:
             if family.window.rules.found:
                 write_beats = beat_writer(writer, advance)
-                return score_beats(source, first, fresh(), create, bootstrap.summary, write_beats), family
+                return score_beats(source, first, fresh(), create, bootstrap.normal_scores(), write_beats), family
 
             def write(rows: Any, found: score_rows.Columns) -> None:
                 writer.write(rows.rename(columns={columns.time: TIMESTAMP}), found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,8 @@ def _train(settings: Settings, name: str, history: Iterable[fit.Named], store: S
 
     family, library = settings.families[name], bootstrap.library(settings, store)
     try:
-        return train_family(library, name, family, history, lambda: bootstrap.detector(family), bootstrap.summary)
+        create, normal = partial(bootstrap.detector, family), bootstrap.normal_scores()
+        return train_family(library, name, family, history, create, normal)
     except models.ModelsError as error:
         raise ModelError(f"families.{name}: {error}") from error
 

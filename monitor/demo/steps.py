@@ -55,7 +55,7 @@ def train(settings: Settings, name: str, store: Store) -> ModelRow:
     finally:
         source.close()
     library = bootstrap.library(settings, store)
-    return train_family(library, name, family, history, lambda: bootstrap.detector(family), bootstrap.summary)
+    return train_family(library, name, family, history, lambda: bootstrap.detector(family), bootstrap.normal_scores())
 
 
 def watch(settings: Settings, simulator: Publishing, expected: int, look: Callable[[Totals], None]) -> Totals:

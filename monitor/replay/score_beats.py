@@ -26,13 +26,13 @@ def score_beats(
     first: Poll,
     pipeline: Pipeline,
     create: Callable[[], fit.Trainable],
-    summarise: fit.Summarise,
+    normal: fit.NormalScores,
     write: Write,
 ) -> Summary:
     """Find and judge the beats of a file's one stream; `first` holds the training rows, and is not the last poll.
 
-    `create` makes an untrained detector, and `summarise` finds the normal ones among the scores of the newest fifth of
-    the training beats: five minutes of a sick heart hold many that are not.
+    `create` makes an untrained detector, and `normal` says which scores of the training rows the limit starts from:
+    five minutes of a sick heart hold many beats that are not normal.
 
     `write` is called with the row and the time (ns) of each R-peak and its columns: `rr`, seconds since the beat
     before; `latency`, seconds from the R-peak to the sample with which it was found (a beat is judged 0.45 s after its
@@ -51,7 +51,7 @@ def score_beats(
             if pipeline.scorer is None:
                 history += [(pipeline.index.name(code), block) for code, block in step.outcome.history]
         if pipeline.scorer is None:
-            pipeline.adopt(MODEL, *_learn(pipeline, history, create, summarise, summary.rows))
+            pipeline.adopt(MODEL, *_learn(pipeline, history, create, normal, summary.rows))
     return summary
 
 
@@ -87,11 +87,11 @@ def _learn(
     pipeline: Pipeline,
     history: list[fit.Named],
     create: Callable[[], fit.Trainable],
-    summarise: fit.Summarise,
+    normal: fit.NormalScores,
     beats: int,
 ) -> tuple[fit.Trainable, dict[str, Profile]]:
     try:
-        return fit.train(pipeline.family, history, create, summarise)
+        return fit.train(pipeline.family, history, create, normal)
     except ModelError:
         raise ModelError(
             f"the training rows hold {beats} heartbeats, and learning takes {FEWEST_WINDOWS} of them "

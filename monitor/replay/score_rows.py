@@ -156,7 +156,7 @@ def learn(
     `dead` are the training rows that cannot be read.
     """
     try:
-        detector, profiles = fit.train(pipeline.family, history, create, AllScores.of, judged=1.0)
+        detector, profiles = fit.train(pipeline.family, history, create, fit.NormalScores(1.0, AllScores.of))
     except ModelError:
         whole = sum(int((~np.isnan(block.values)).all(axis=1).sum()) for _, block in history)
         unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""

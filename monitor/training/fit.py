@@ -26,7 +26,6 @@ from monitor.ports.store import HistoryBlock
 from monitor.records.batches import Float32, Int64
 
 MOST_WINDOWS = 20_000  # more of them cost time and teach little: neighbours share almost all readings
-HELD_OUT = 0.2
 
 Named = tuple[str, HistoryBlock]
 
@@ -62,7 +61,12 @@ class Summary(Protocol):
         ...
 
 
-Summarise = Callable[[Float32], Summary]
+@dataclass(frozen=True, slots=True)
+class NormalScores:
+    """Where a limit begins: `of` finds the normal ones among the scores of a stream's newest share `share`."""
+
+    share: float
+    of: Callable[[Float32], Summary]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +110,10 @@ def train(
     family: Family,
     history: Iterable[Named],
     create: Callable[[], Trainable],
-    summarise: Summarise,
-    *,
-    judged: float = HELD_OUT,
+    normal: NormalScores,
 ) -> tuple[Trainable, dict[str, Profile]]:
     """Fit a new detector to the history of a family's streams, and profile each of them.
 
-    `summarise` finds the normal ones among the scores of the newest share `judged`; the past is never clean.
     Raises ModelError when no stream has enough windows.
     """
     samples = [_sample(name, blocks, family) for name, blocks in _by_stream(history)]
@@ -127,14 +128,14 @@ def train(
     values = np.concatenate([sample.values[::stride] for sample in samples])
     detector = create()
     detector.fit(values[np.argsort(end, kind="stable")])
-    return detector, {sample.name: _profile(sample, detector, summarise, judged) for sample in samples}
+    return detector, {sample.name: _profile(sample, detector, normal) for sample in samples}
 
 
-def enrol(family: Family, history: Iterable[Named], scorer: Scorer, summarise: Summarise) -> dict[str, Profile]:
+def enrol(family: Family, history: Iterable[Named], scorer: Scorer, normal: NormalScores) -> dict[str, Profile]:
     """Profiles for streams that join a family whose model is already trained."""
     samples = [_sample(name, blocks, family) for name, blocks in _by_stream(history)]
     enough = [sample for sample in samples if len(sample.end) >= FEWEST_WINDOWS]
-    profiles = {sample.name: _profile(sample, scorer, summarise) for sample in enough}
+    profiles = {sample.name: _profile(sample, scorer, normal) for sample in enough}
     return {name: profile for name, profile in profiles.items() if profile.sound}
 
 
@@ -160,8 +161,8 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     return _Sample(name, time, center, scale, windows[whole], end[whole])
 
 
-def _profile(sample: _Sample, scorer: Scorer, summarise: Summarise, judged: float = HELD_OUT) -> Profile:
-    newest = sample.values[-max(FEWEST_WINDOWS, int(judged * len(sample.values))) :]
-    normal = summarise(scorer.score(newest))
+def _profile(sample: _Sample, scorer: Scorer, normal: NormalScores) -> Profile:
+    newest = sample.values[-max(FEWEST_WINDOWS, int(normal.share * len(sample.values))) :]
+    found = normal.of(scorer.score(newest))
     span = (int(sample.time[0]), int(sample.time[-1]), len(sample.time))
-    return Profile(sample.center, sample.scale, normal.mean, normal.std, normal.count, *span)
+    return Profile(sample.center, sample.scale, found.mean, found.std, found.count, *span)

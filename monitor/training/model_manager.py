@@ -16,7 +16,6 @@ from monitor.ports.models import ModelRow
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import Store
 from monitor.training import fit
-from monitor.training.fit import Summarise
 from monitor.training.model_library import ModelLibrary
 
 log = structlog.get_logger()
@@ -65,10 +64,10 @@ class Champions:
         store: Store,
         library: ModelLibrary,
         run: str,
-        summarise: Summarise,
+        normal: fit.NormalScores,
         start: Callable[[str], Job] | None = None,
     ) -> None:
-        self._store, self._library, self._run, self._summarise, self._start = store, library, run, summarise, start
+        self._store, self._library, self._run, self._normal, self._start = store, library, run, normal, start
         self._families: dict[str, _Family] = {}
         self._look = 0.0
         self._unpacked: list[tuple[int, int]] = []  # streams (ids) to pack, and how many readings to keep of each
@@ -166,7 +165,7 @@ class Champions:
         kept = self._store.history(self._run, pipeline.name, list(family.waiting.values()))
         history = fit.first(kept, pipeline.family)
         try:
-            profiles = fit.enrol(pipeline.family, history, scorer, self._summarise)
+            profiles = fit.enrol(pipeline.family, history, scorer, self._normal)
         except ModelError as error:
             family.not_before = time.monotonic() + AGAIN_S
             log.warning("enrolment_failed", family=pipeline.name, error=str(error), again_in_s=AGAIN_S)

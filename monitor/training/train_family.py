@@ -16,9 +16,9 @@ def train_family(
     family: Family,
     history: Iterable[fit.Named],
     create: Callable[[], fit.Trainable],
-    summarise: fit.Summarise,
+    normal: fit.NormalScores,
 ) -> ModelRow:
     """Fit a detector to the history of family `name`, record it and make it the champion. Raises ModelError."""
-    row = library.keep(name, family, *fit.train(family, history, create, summarise))
+    row = library.keep(name, family, *fit.train(family, history, create, normal))
     library.registry.promote(name, row.id, "trained")
     return row

@@ -88,7 +88,7 @@ def trained(folder: Path, chosen: Family, streams: int) -> Path:
     at = np.arange(3000)
     values = (np.sin(at / RATE) + rng.normal(0, NOISE, len(at))).astype(np.float32)[:, None]
     history = [("machine-0", HistoryBlock(0, times(chosen, at) - 10**15, values))]
-    detector, profiles = fit.train(chosen, history, lambda: bootstrap.detector(chosen), bootstrap.summary)
+    detector, profiles = fit.train(chosen, history, lambda: bootstrap.detector(chosen), bootstrap.normal_scores())
     every = dict.fromkeys(names(streams), profiles["machine-0"])
     return model_folder.write(folder, chosen, detector, every)
 

@@ -109,7 +109,7 @@ class Lane:
         pipeline = bootstrap.pipeline(plant.FAMILY, FAMILY)
         polls = partial(log.polls, bootstrap.decoder(FAMILY, pipeline.index))
         library = ModelLibrary(store.registry, model.parent, bootstrap.load_detector)
-        champions = Champions(store, library, LIVE, bootstrap.summary)
+        champions = Champions(store, library, LIVE, bootstrap.normal_scores())
         self._commits = interval < math.inf
         self._clock = Stopwatch()
         self.runner = Runner(

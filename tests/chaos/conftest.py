@@ -39,7 +39,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         values = np.sin(step / 5 + stream) + rng.normal(0, 0.05, len(step))
         block = HistoryBlock(stream, (START_S - 1000 + step) * 10**9, values.astype(np.float32)[:, None])
         history.append((f"m-{stream}", block))
-    detector, profiles = fit.train(family, history, lambda: bootstrap.detector(family), bootstrap.summary)
+    detector, profiles = fit.train(family, history, lambda: bootstrap.detector(family), bootstrap.normal_scores())
     return model_folder.write(tmp_path_factory.mktemp("models"), family, detector, profiles)
 
 

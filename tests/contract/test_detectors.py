@@ -161,7 +161,7 @@ def test_reconstructs_clean_windows(fitted: Fitted) -> None:
 def test_clean_windows_stay_below_the_default_limit(fitted: Fitted) -> None:
     scores = fitted.detector.score(waves(200, fitted.channels, seed=5))
 
-    assert (scores > fitted.detector.training_scores.limit()).mean() < 0.1
+    assert (scores > fitted.detector.training_scores.limit(n_std=6)).mean() < 0.1
 
 
 @only(lambda can: can.explains)
@@ -249,7 +249,7 @@ def test_a_constant_channel_does_not_blow_up(kind: str) -> None:
     windows[0, :, 1] = 20.5
 
     assert np.isfinite(detector.score(windows)).all()
-    assert 0 < detector.training_scores.limit() < np.inf
+    assert 0 < detector.training_scores.limit(n_std=6) < np.inf
 
 
 def test_asked_before_it_learned(kind: str) -> None:
@@ -286,7 +286,7 @@ def test_windows_unlike_any_score_above_the_limit(fitted: Fitted) -> None:
     usual = waves(50, fitted.channels, seed=15)
     centre, size = usual.mean(axis=(0, 1)), np.ptp(usual, axis=(0, 1))
     noise = np.random.default_rng(16).normal(0, 1, usual.shape).astype(np.float32)
-    limit = fitted.detector.training_scores.limit()
+    limit = fitted.detector.training_scores.limit(n_std=6)
 
     for far in (centre + 10 * (usual - centre), np.zeros_like(usual) + centre + 3 * size, centre + size * noise):
         assert (fitted.detector.score(far) > limit).mean() > 0.95
@@ -297,7 +297,7 @@ def test_fewer_windows_than_cells(kind: str) -> None:
     detector = models.create(kind, length=LENGTH, channels=2, **small(kind, epochs=2)).fit(windows)
 
     assert np.isfinite(detector.score(windows)).all()
-    assert 0 < detector.training_scores.limit() < np.inf
+    assert 0 < detector.training_scores.limit(n_std=6) < np.inf
 
 
 def test_windows_that_never_change(kind: str) -> None:

@@ -85,7 +85,7 @@ def test_premature_beats_raise_alerts_before_and_after_there_is_a_model() -> Non
         states |= set(outcome.scores.state.tolist())
         if first == 150 * int(RATE):
             detector, profiles = fit.train(
-                pipeline.family, blocks, lambda: bootstrap.detector(pipeline.family), bootstrap.summary
+                pipeline.family, blocks, lambda: bootstrap.detector(pipeline.family), bootstrap.normal_scores()
             )
             pipeline.adopt("0123456789abcdef", detector, profiles)
 

@@ -99,7 +99,7 @@ def live(settings: Settings) -> None:
     ]
     store = bootstrap.store(settings)
     connect = partial(ListSource, {("pumps", 0): messages}, decoders, batch=37, finite=True)
-    champions = Champions(store, bootstrap.library(settings, store), LIVE, bootstrap.summary)
+    champions = Champions(store, bootstrap.library(settings, store), LIVE, bootstrap.normal_scores())
     plan = WorkerOptions(commit_interval=0.01, live=False, announce=bootstrap.announce(settings))
     Runner(connect, store, pipelines, champions, plan).run()
     store.close()

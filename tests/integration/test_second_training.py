@@ -63,7 +63,7 @@ def work(settings: Settings, path: Path, log: list[Record]) -> tuple[Store, Cham
 
     store, pipelines = bootstrap.store(settings), bootstrap.pipelines(settings)
     decoders = bootstrap.decoders(settings, {name: made.index for name, made in pipelines.items()})
-    champions = Champions(store, bootstrap.library(settings, store), LIVE, bootstrap.summary, start)
+    champions = Champions(store, bootstrap.library(settings, store), LIVE, bootstrap.normal_scores(), start)
     connect = partial(ListSource, {("pumps", 0): log}, decoders, batch=10)
     Runner(connect, store, pipelines, champions, WorkerOptions(commit_interval=0.0, until_end=True)).run()
     return store, champions

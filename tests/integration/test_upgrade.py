@@ -66,7 +66,7 @@ def go_on(settings: Settings) -> None:
         indexes = {name: pipeline.index for name, pipeline in pipelines.items()}
         return ListSource(logs, bootstrap.decoders(settings, indexes), listener, batch=37)
 
-    models = Champions(store, bootstrap.library(settings, store), LIVE, bootstrap.summary)
+    models = Champions(store, bootstrap.library(settings, store), LIVE, bootstrap.normal_scores())
     options = WorkerOptions(commit_interval=0.0, until_end=True, announce=bootstrap.announce(settings))
     totals = Runner(connect, store, pipelines, models, options).run()
     store.close()

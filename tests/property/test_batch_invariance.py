@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ CASES = [
     ("dense", 100, 4, {}),
     ("lstm", 12, 2, {"hidden": 16, "latent": 4}),
     ("lstm", 5, 1, {"hidden": 3, "latent": 1}),
+    ("lstm", 35, 2, {}),  # three readings a step, the first step filled up
     ("mahalanobis", 140, 1, {}),
     ("mahalanobis", 7, 3, {}),
     ("mahalanobis", 1, 1, {}),
@@ -39,7 +40,7 @@ MANY = 10_000
 def detector(request: pytest.FixtureRequest) -> Detector:
     kind, length, channels, config = request.param
     windows = np.random.default_rng(0).normal(size=(64, length, channels))
-    epochs = {"epochs": 1} if models.DETECTORS[kind].capabilities.epochs else {}
+    epochs: dict[str, Any] = {"epochs": 1} if models.DETECTORS[kind].capabilities.epochs else {}
     return models.create(kind, length=length, channels=channels, **epochs, **config).fit(windows)
 
 

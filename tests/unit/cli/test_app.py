@@ -240,7 +240,7 @@ def test_run_until_the_end_fails_where_training_failed_or_a_model_was_refused(
 
     store = MemoryStore()
     library = ModelLibrary(store.registry, tmp_path, bootstrap.load_detector)
-    champions = Champions(store, library, "live", bootstrap.summary)
+    champions = Champions(store, library, "live", bootstrap.normal_scores())
     champions.failed["motors"] = 70
     champions.refused["pumps"] = Refused("ab12", "model ab12 is damaged", 0.0)
     config = tmp_path / "c.toml"

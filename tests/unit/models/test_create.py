@@ -69,7 +69,7 @@ def test_architectures_never_import_one_another(kind: str) -> None:
         ("dense", {"reach": math.inf}, "a number"),
         ("dense", {"length": 3}, "unknown option"),
         ("lstm", {"hidden": "a"}, "a whole number"),
-        ("lstm", {"latent": 0}, "at least 1"),
+        ("lstm", {"latent": -1}, "at least 1"),
         ("mahalanobis", {"epochs": 3}, "unknown option"),
         ("mahalanobis", {"kep": 0.3}, "did you mean keep"),
         ("mahalanobis", {"keep": 0.0}, "keep above 0"),
@@ -85,7 +85,7 @@ def test_mistakes_are_explained(kind: str, options: dict[str, Any], message: str
 
 
 @pytest.mark.parametrize("shape", [{"length": 0, "channels": 1}, {"length": 1, "channels": 0}])
-def test_a_window_needs_a_size(shape: dict[str, int]) -> None:
+def test_a_window_needs_a_size(shape: dict[str, Any]) -> None:
     with pytest.raises(models.ConfigError, match="at least 1"):
         models.create("dense", **shape)
 

@@ -42,8 +42,11 @@ class Plain:
     count: int
 
 
-def summarise(scores: Float32) -> Plain:
+def plain(scores: Float32) -> Plain:
     return Plain(float(scores.mean()), float(scores.std()), len(scores))
+
+
+NORMAL = fit.NormalScores(0.2, plain)
 
 
 def family(**changes: object) -> Family:
@@ -59,7 +62,7 @@ def test_no_training_window_spans_a_gap() -> None:
     detector = Recording()
     history = [("a", block(0, list(range(40)))), ("a", block(100, list(range(100, 140))))]
 
-    fit.train(family(scale="none"), history, lambda: detector, summarise)
+    fit.train(family(scale="none"), history, lambda: detector, NORMAL)
 
     steps = np.diff(detector.seen[0][:, :, 0], axis=1)
     assert len(detector.seen[0]) == 2 * 37
@@ -74,7 +77,7 @@ def test_every_stream_is_scaled_by_its_own_profile_and_pooled_in_time_order() ->
         ("cold", block(50, (10 + rng.normal(size=200)).tolist())),
     ]
 
-    _, profiles = fit.train(family(), history, lambda: detector, summarise)
+    _, profiles = fit.train(family(), history, lambda: detector, NORMAL)
 
     assert abs(float(detector.seen[0].mean())) < 0.2
     assert abs(float(detector.seen[0].std()) - 1) < 0.2
@@ -84,13 +87,13 @@ def test_every_stream_is_scaled_by_its_own_profile_and_pooled_in_time_order() ->
 
 def test_too_little_history_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(ModelError, match=r"32 complete windows of 4 readings; collect more"):
-        fit.train(family(), [("a", block(0, [1.0] * 20))], Recording, summarise)
+        fit.train(family(), [("a", block(0, [1.0] * 20))], Recording, NORMAL)
 
 
 def test_enrolling_leaves_out_streams_with_too_little_history() -> None:
     history = [("short", block(0, [1.0] * 10)), ("long", block(0, np.arange(60.0).tolist()))]
 
-    assert fit.enrol(family(), history, DistanceScorer(), summarise).keys() == {"long"}
+    assert fit.enrol(family(), history, DistanceScorer(), NORMAL).keys() == {"long"}
 
 
 def test_a_constant_channel_gets_a_scale_of_its_level() -> None:

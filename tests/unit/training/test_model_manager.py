@@ -22,7 +22,7 @@ from monitor.testing.in_memory import DistanceScorer
 from monitor.training import model_manager
 from monitor.training.model_library import ModelLibrary
 from monitor.training.model_manager import Champions
-from tests.unit.training.test_fit import Recording, summarise
+from tests.unit.training.test_fit import NORMAL, Recording
 
 
 class FakeJob:
@@ -58,7 +58,7 @@ def library_of(store: MemoryStore, folder: Path) -> ModelLibrary:
 
 
 def champions_of(store: MemoryStore, folder: Path, job: FakeJob) -> Champions:
-    return Champions(store, library_of(store, folder), "live", summarise, lambda family: job)
+    return Champions(store, library_of(store, folder), "live", NORMAL, lambda family: job)
 
 
 def put_model(store: MemoryStore, folder: Path, names: list[str]) -> ModelRow:
@@ -94,7 +94,7 @@ def test_a_failed_training_is_not_repeated_at_once(tmp_path: Path) -> None:
         return job
 
     store = MemoryStore()
-    serving = Champions(store, library_of(store, tmp_path), "live", summarise, start)
+    serving = Champions(store, library_of(store, tmp_path), "live", NORMAL, start)
     serving.request(made, {"a": 1})
     job.code = 5
     serving.refresh({"pumps": made})
@@ -110,7 +110,7 @@ def test_a_training_that_cannot_be_started_is_no_end(tmp_path: Path) -> None:
         raise BlockingIOError("no more processes")
 
     store, made = MemoryStore(), pipeline(wait=True)
-    serving = Champions(store, library_of(store, tmp_path), "live", summarise, start)
+    serving = Champions(store, library_of(store, tmp_path), "live", NORMAL, start)
 
     serving.request(made, {"a": 1})
 
@@ -277,7 +277,7 @@ def test_an_enrolment_that_fails_is_no_end(tmp_path: Path) -> None:
     store, made = MemoryStore(), pipeline()
     put_model(store, tmp_path, ["a"])
     library = ModelLibrary(store.registry, tmp_path, lambda path: Broken())
-    serving = Champions(store, library, "live", summarise)
+    serving = Champions(store, library, "live", NORMAL)
     serving.refresh({"pumps": made})
     late = store.open_streams("live", "pumps", ["late"])[0].id
     for _, block in feed(made, ["late"]):

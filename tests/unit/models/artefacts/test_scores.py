@@ -28,18 +28,18 @@ def test_faults_in_the_history_do_not_move_the_limit(faults: float) -> None:
     clean = lognormal(400)
     dirty = np.concatenate([clean, np.full(int(faults / (1 - faults) * 400), 30, np.float32)])
 
-    assert ScoreSummary.of(dirty).limit() == pytest.approx(ScoreSummary.of(clean).limit(), rel=0.05)
+    assert ScoreSummary.of(dirty).limit(6) == pytest.approx(ScoreSummary.of(clean).limit(6), rel=0.05)
 
 
 def test_limit_is_mean_and_standard_deviations() -> None:
     summary = ScoreSummary(mean=2.0, std=0.5, quantiles={}, count=1, total=1)
 
-    assert summary.limit() == 3.5
+    assert summary.limit(3) == 3.5
     assert summary.limit(1) == 2.5
 
 
 def test_limit_is_never_zero() -> None:
-    assert ScoreSummary.of(np.zeros(5, np.float32)).limit() > 0
+    assert ScoreSummary.of(np.zeros(5, np.float32)).limit(6) > 0
 
 
 def test_one_score_is_enough() -> None:

@@ -61,7 +61,7 @@ def test_report_is_pictures_and_one_page_without_links(tmp_path: Path) -> None:
     normal = np.arange(40) < 30
     windows[30:] *= 5
     scores = detector.score(windows)
-    limit = detector.training_scores.limit()
+    limit = detector.training_scores.limit(n_std=6)
     judged = report.Evaluation(detector, windows, normal, scores, limit, evaluate(scores, normal, limit))
 
     files = report.write(judged, tmp_path / "report")
