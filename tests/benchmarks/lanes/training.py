@@ -48,7 +48,8 @@ def epoch(kind: str, windows: str, rounds: str) -> dict[str, Any]:
 def _plain_epochs(net: Autoencoder, windows: Tensor, config: TrainingConfig) -> None:
     optimizer = torch.optim.Adam(net.parameters(), config.learning_rate)
     for _ in range(EPOCHS):
-        for batch in windows.split(config.batch_size):
+        for start in range(0, len(windows), config.batch_size):
+            batch = windows[start : start + config.batch_size]
             optimizer.zero_grad()
             loss = mse_loss(net(batch), batch)
             torch.autograd.backward(loss)
