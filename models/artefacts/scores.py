@@ -10,18 +10,15 @@ Faults that hide in the history, far above the clean mode, are left out:
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-CORE = 0.6  # share of the smallest scores that is taken to be clean
-REACH = 4.0  # how many spreads above its centre the clean mode goes
-ONE_BELOW = 0.16  # this quantile of a normal distribution is one standard deviation below its median
+from models.artefacts.clean import TINY, clean_mode
+
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
-TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -54,17 +51,3 @@ class ScoreSummary:
     def from_dict(cls, fields: dict[str, Any]) -> ScoreSummary:
         """The summary that `to_dict` described; JSON turned the levels into text."""
         return cls(**{**fields, "quantiles": {float(level): value for level, value in fields["quantiles"].items()}})
-
-
-def clean_mode(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The scores of the main mode, sorted; those of faults that hide in the history, far above it, are left out.
-
-    Scores are near log-normal. Starting from the smallest 60 %, centre and spread of the log scores are estimated
-    (the spread below the centre only, where no fault is), everything within 4 spreads joins, until nothing changes.
-    """
-    logs = np.log(np.maximum(np.sort(scores), TINY))
-    size, before = math.ceil(CORE * len(logs)), 0
-    while size != before:
-        centre, below = np.quantile(logs[:size], (0.5, ONE_BELOW))
-        before, size = size, max(size, int(np.searchsorted(logs, centre + REACH * (centre - below), side="right")))
-    return np.sort(scores)[:size]

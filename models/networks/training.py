@@ -20,15 +20,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.artefacts.clean import clean_edge
 from models.contract import History
 from models.networks.base import Autoencoder
 from models.networks.training_options import TrainingConfig
 
 EVALUATION_BATCH = 1024
-TINY = 1e-30  # log of a loss of zero
-ONE_BELOW = 0.16  # this quantile of a normal distribution is one standard deviation below its median
-SMALLEST_GAP = 0.1  # of log losses: a tenth more is no fault, however alike the other windows are
-ROUNDING = 1e-5  # a loss may come out this much larger when computed in another batch
 
 Advance = Callable[[float], None]
 
@@ -73,21 +70,6 @@ class Trim:
         return losses[losses <= edge * self.reach].mean()
 
 
-def clean_edge(losses: Tensor, config: TrainingConfig) -> float:
-    """The loss above which windows are faults that the trimmed run did not learn: where the first gap begins.
-
-    The search starts where the trimmed run stopped looking. A gap is a step of the log loss wider than half of their
-    spread, which is taken below the centre, where no fault is. Without a gap everything is clean.
-    """
-    logs = losses.double().clamp_min(TINY).log().sort().values
-    core = logs[: math.ceil(config.keep * len(logs))]
-    spread = core.quantile(0.5) - core.quantile(ONE_BELOW)
-    start = int((logs <= core[-1] + math.log(config.reach)).sum())
-    gaps = (logs[start:] - logs[start - 1 : -1] > torch.clamp(spread / 2, min=SMALLEST_GAP)).nonzero()
-    last = start + int(gaps[0]) - 1 if len(gaps) else len(logs) - 1
-    return math.exp(float(logs[last])) * (1 + ROUNDING)
-
-
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch inside the block; the caller's random state is untouched afterwards."""
@@ -101,7 +83,8 @@ def _refit(
 ) -> History:
     """The second run, on the clean windows of both parts; histories joined."""
     losses, held_out_losses = _losses(net, windows), _losses(net, held_out)
-    edge = clean_edge(torch.cat([losses, held_out_losses]), config)
+    all_losses = torch.cat([losses, held_out_losses]).double().cpu().numpy()
+    edge = clean_edge(all_losses, config.keep, config.reach)
     clean, held_out_clean = windows[losses <= edge], held_out[held_out_losses <= edge]
     second = _run(net, clean, held_out_clean if len(held_out_clean) else held_out, config, Trim(), advance)
     start = len(first.train)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.artefacts.scores import clean_mode
+from models.artefacts.clean import clean_mode
 from models.contract import HELD_OUT, Outputs
 from models.errors import ConfigError
 

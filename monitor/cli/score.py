@@ -27,6 +27,8 @@ SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from by default
 WINDOW = 12
 BEAT = 128  # points of a heartbeat
 HISTORY = 5000
+BEAT_THRESHOLD = {"kind": "static", "n_std": 7.0}  # docs/configuration.md, Heartbeats; decision 18 says why
+N_STD = f"[default: {Threshold().n_std:g}; {BEAT_THRESHOLD['n_std']:g} for beats]"
 OPTIONS = {  # the option behind a key of the family
     "channels": "--values",
     "detector": "--detector",
@@ -61,9 +63,7 @@ def score(  # noqa: PLR0913 (one argument per option)
         str | None, typer.Option(help=f'Readings, a duration, or "beat" for an ECG  [default: {WINDOW}].')
     ] = None,
     detector: Annotated[str | None, typer.Option(help="Kind of detector, such as lstm  [default: dense].")] = None,
-    n_std: Annotated[
-        float | None, typer.Option(help=f"Limit: mean + so many standard deviations  [default: {Threshold().n_std:g}].")
-    ] = None,
+    n_std: Annotated[float | None, typer.Option(help=f"Limit: mean + n_std standard deviations  {N_STD}.")] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds train equal models  [default: 0].")] = None,
     config: Annotated[Path | None, typer.Option(help="Take all of that from a family of this TOML file.")] = None,
     family: Annotated[str | None, typer.Option(help="The family; may be left out where there is only one.")] = None,
@@ -116,10 +116,10 @@ def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Fami
         "align": {"lateness": 0},
         "train": {"after": sys.maxsize},  # --train-rows says it here
         "detector": {"kind": _kind(tuned["detector"]), "seed": tuned["seed"] or 0},
-        "threshold": {"history": HISTORY} | ({} if tuned["n-std"] is None else {"n_std": tuned["n-std"]}),
+        "threshold": {"history": HISTORY} | (BEAT_THRESHOLD if window == "beat" else {}),
     }
-    if window == "beat":  # beats follow one another too fast for a limit that moves: faults would raise it
-        raw["threshold"]["kind"] = "static"
+    if tuned["n-std"] is not None:
+        raw["threshold"]["n_std"] = tuned["n-std"]
     try:
         return parse({"families": {"file": raw}}).families["file"]
     except SettingsError as error:

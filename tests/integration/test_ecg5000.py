@@ -1,4 +1,8 @@
-"""Real heartbeats: ECG5000, trained on 80 % of the normal beats, tested on the others and on every abnormal one."""
+"""Real heartbeats: ECG5000, trained on 80 % of the normal beats, tested on the others and on every abnormal one.
+
+Every training is the shipped default, to its end: 2,326 beats, with the sizes, epochs and limit of a family that says
+nothing of them. Dense takes three seeds, the LSTM one (about 40 s on a free core).
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.evaluation.metrics import Metrics
+from models.evaluation.metrics import Metrics, evaluate
+from models.evaluation.report import Evaluation
 from monitor.cli.evaluate import measure, split_normal
 from monitor.replay.labelled_windows import read_labelled
 
 SEEDS = (0, 1, 2)
-pytestmark = pytest.mark.timeout(1800)  # six trainings: a minute on a free core, many on a crowded machine
+pytestmark = pytest.mark.timeout(1800)  # seven trainings: two minutes on a free core, many on a crowded machine
 
 
 @pytest.fixture(scope="module")
@@ -26,25 +31,40 @@ def beats() -> Path:
     return path
 
 
-def average(beats: Path, *, classic: bool) -> Metrics:
-    """Mean over seeds, each with a split and a training of its own."""
+def runs(beats: Path, kind: str, seeds: tuple[int, ...], *, classic: bool = False) -> list[Evaluation]:
+    """One for each seed, which has a split and a training of its own."""
     labelled = read_labelled(beats)
-    runs = [
-        measure(split_normal(labelled, normal=1, train_share=0.8, seed=seed), "dense", None, classic=classic, seed=seed)
-        for seed in SEEDS
-    ]
-    return Metrics(*np.mean([astuple(run.metrics) for run in runs], axis=0).tolist())
+    splits = [(seed, split_normal(labelled, normal=1, train_share=0.8, seed=seed)) for seed in seeds]
+    return [measure(split, kind, None, classic=classic, seed=seed) for seed, split in splits]
 
 
-def test_default_recipe(beats: Path) -> None:
-    found = average(beats, classic=False)
+def average(metrics: list[Metrics]) -> Metrics:
+    return Metrics(*np.mean([astuple(found) for found in metrics], axis=0).tolist())
 
-    assert found.accuracy >= 0.97, found
-    assert found.roc_auc >= 0.985, found
+
+def at(run: Evaluation, n_std: float) -> Metrics:
+    """What another limit would have made of the same scores."""
+    return evaluate(run.scores, run.normal, run.detector.training_scores.limit(n_std))
+
+
+def test_dense(beats: Path) -> None:
+    found = runs(beats, "dense", SEEDS)
+    by_default, lower = average([run.metrics for run in found]), average([at(run, 3) for run in found])
+
+    assert by_default.roc_auc >= 0.985, by_default
+    assert by_default.accuracy >= 0.96, by_default  # the limit of six standard deviations prefers few false alarms
+    assert lower.accuracy >= 0.98, lower
+
+
+def test_lstm(beats: Path) -> None:
+    (run,) = runs(beats, "lstm", SEEDS[:1])
+
+    assert run.metrics.roc_auc >= 0.985, run.metrics
+    assert run.metrics.accuracy >= 0.96, run.metrics
 
 
 def test_classic_recipe_reaches_the_published_numbers(beats: Path) -> None:
-    found = average(beats, classic=True)
+    found = average([run.metrics for run in runs(beats, "dense", SEEDS, classic=True)])
 
     assert found.accuracy >= 0.944, found
     assert found.precision >= 0.992, found

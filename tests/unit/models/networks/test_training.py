@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import models
 from models.graph import Graph
 from models.networks.base import Autoencoder, Optimizers, Reduce
-from models.networks.training import Trim, clean_edge, train
+from models.networks.training import Trim, train
 from models.networks.training_options import TrainingConfig
 
 
@@ -100,19 +100,6 @@ def test_trim_keeps_the_smallest_and_what_is_not_far_above() -> None:
     assert Trim(keep=0.4, reach=1.0)(losses).item() == pytest.approx(1.5)
     assert Trim(keep=0.4, reach=2.0)(losses).item() == pytest.approx((1 + 2 + 2.5 + 3.9) / 4)
     assert Trim(keep=1.0, reach=1.0)(losses).item() == pytest.approx(losses.mean().item())
-
-
-def test_without_a_gap_everything_is_clean() -> None:
-    losses = torch.from_numpy(np.exp(np.linspace(-3, 3, 200)))
-
-    assert (losses <= clean_edge(losses, TrainingConfig())).all()
-
-
-def test_the_first_gap_ends_the_clean_windows() -> None:
-    usual = np.exp(np.linspace(-1, 1, 100))
-    losses = torch.from_numpy(np.concatenate([usual, [30.0, 31.0, 200.0]]))
-
-    assert int((losses <= clean_edge(losses, TrainingConfig())).sum()) == 100
 
 
 def test_the_callers_random_state_is_left_alone() -> None:

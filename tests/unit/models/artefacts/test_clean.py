@@ -1,0 +1,45 @@
+"""Which windows of the past are clean: those of the main mode, and those below the first gap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.artefacts.clean import clean_edge, clean_mode
+
+KEEP, REACH = 0.6, 3.0
+
+
+def lognormal(count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.exp(np.random.default_rng(0).normal(0, 0.3, count))
+
+
+def test_the_mode_of_clean_scores_is_nearly_all_of_them() -> None:
+    assert len(clean_mode(lognormal(500))) >= 495
+
+
+@pytest.mark.parametrize("faults", [0.05, 0.2, 0.35])
+def test_faults_are_neither_in_the_mode_nor_below_the_edge(faults: float) -> None:
+    clean = lognormal(400)
+    dirty = np.concatenate([clean, np.full(int(faults / (1 - faults) * 400), 30.0)])
+
+    assert clean_mode(dirty).max() < 30
+    assert clean.max() <= clean_edge(dirty, KEEP, REACH) < 30
+
+
+def test_without_a_gap_everything_is_below_the_edge() -> None:
+    losses = np.exp(np.linspace(-3, 3, 200))
+
+    assert (losses <= clean_edge(losses, KEEP, REACH)).all()
+
+
+def test_the_first_gap_is_the_edge() -> None:
+    losses = np.concatenate([np.exp(np.linspace(-1, 1, 100)), [30.0, 31.0, 200.0]])
+
+    assert (losses <= clean_edge(losses, KEEP, REACH)).sum() == 100
+
+
+def test_constant_and_single_values_are_clean() -> None:
+    for values in (np.zeros(5), np.ones(1)):
+        assert len(clean_mode(values)) == len(values)
+        assert (values <= clean_edge(values, KEEP, REACH)).all()
