@@ -61,7 +61,7 @@ class MemoryKeeper:
         return Kept(
             dict(s.alerts), _by_alert(s.transitions.values()),
             {row.delivery.transition: row.delivery.payload for row in s.outbox.values()},
-            {command.id: refused for command, refused in s.commands},
+            {command.id: refused for command, refused in s.commands.values()},
         )  # fmt: skip
 
     def close(self) -> None:

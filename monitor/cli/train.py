@@ -20,9 +20,8 @@ from monitor.ports.models import ModelRow
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE
 from monitor.training import fit
+from monitor.training.model_manager import PACKED_AT_ONCE
 from monitor.training.train_family import train_family
-
-PACKED_AT_ONCE = 20  # streams in one transaction: few, as workers wait for its end
 
 
 def train(

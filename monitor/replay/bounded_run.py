@@ -71,11 +71,13 @@ class Pinned:
 
     def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
         """Fetch the models, the first time. Raises ModelError where one cannot be loaded."""
-        if not self._fetched:
-            self._fetched = True
-            self._models.refresh(pipelines)
-            if self._models.refused:
-                raise ModelError("\n".join(refused.error for refused in self._models.refused.values()))
+        if self._fetched:
+            self._models.refresh({})  # no other models, but what was kept of enrolled streams is packed
+            return
+        self._fetched = True
+        self._models.refresh(pipelines)
+        if self._models.refused:
+            raise ModelError("\n".join(refused.error for refused in self._models.refused.values()))
 
     def trains(self, family: str) -> bool:
         """Never."""

@@ -1,4 +1,4 @@
-"""Commands of people as rows: merged with the stored alert in one transaction, and read back by workers."""
+"""Commands of people as rows: merged with the stored alert in one transaction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SqlAlertCommands:
         """Merge a command with the stored alert; see `AlertCommands`."""
         command = replace(command, by=storable(command.by), note=storable(command.note))
         with self._database.writing() as connection:
-            _queue(connection)
+            queue(connection)
             stored = alert_rows.locked(connection, [command.alert]).get(command.alert)
             if stored is None:
                 raise SettingsError(f"{self._database.label}: there is no alert {command.alert}")
@@ -77,14 +77,19 @@ def decisions(connection: Connection, run: str, family: str, since: int) -> list
     ]  # fmt: skip
 
 
-def _queue(connection: Connection) -> None:
-    """One command at a time: positions become visible in their order. SQLite has one writer anyway."""
+def queue(connection: Connection) -> None:
+    """One command at a time: positions become visible in their order. SQLite has one writer anyway.
+
+    Whatever else locks commands and alerts does this first, so that no two transactions wait for each other.
+    """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("LOCK TABLE commands IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _next(connection: Connection) -> int:
-    return int(connection.execute(select(func.coalesce(func.max(schema.commands.c.position), 0) + 1)).scalar_one())
+    """A position behind all others, by the clock also behind those that went with a deleted run."""
+    newest = connection.execute(select(func.coalesce(func.max(schema.commands.c.position), 0))).scalar_one()
+    return max(int(newest) + 1, time.time_ns())
 
 
 def _row(answered: Answered, position: int) -> dict[str, UUID | str | int | None]:

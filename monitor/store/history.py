@@ -52,7 +52,8 @@ def pack(connection: Connection, stream_ids: Sequence[int], most: int) -> None:
     if scattered:
         deleted = connection.execute(delete(h).where(h.c.stream_id.in_(scattered)).returning(h))
         rows = sorted(deleted, key=lambda row: (row.first_ns, row.id))
-        connection.execute(h.insert(), [row_of(block) for block in merged(map(block_of, rows), most)])
+        if rows:  # else another process has packed or dropped them meanwhile
+            connection.execute(h.insert(), [row_of(block) for block in merged(map(block_of, rows), most)])
 
 
 def merged(blocks: Iterable[HistoryBlock], most: int) -> list[HistoryBlock]:

@@ -39,7 +39,7 @@ class MemoryStore:
         self.alerts: dict[UUID, Alert] = {}
         self.transitions: dict[UUID, Transition] = {}
         self.evidence: dict[UUID, Evidence] = {}
-        self.commands: list[tuple[Command, str]] = []  # with why it was refused, "" = carried out
+        self.commands: dict[int, tuple[Command, str]] = {}  # by position; with why it was refused, "" = carried out
         self.outbox: dict[int, Waiting] = {}
         self.dead: dict[tuple[str, str, int, int], DeadLetter] = {}  # by run, topic, partition, offset
         self.gaps: list[tuple[str, Gap]] = []  # with their run
@@ -66,7 +66,7 @@ class MemoryStore:
         self.outbox = {id_: row for id_, row in self.outbox.items() if row.delivery.alert not in alerts}
         self.transitions = {id_: row for id_, row in self.transitions.items() if row.alert not in alerts}
         self.evidence = {id_: row for id_, row in self.evidence.items() if id_ not in alerts}
-        self.commands = [row for row in self.commands if row[0].alert not in alerts]
+        self.commands = {place: row for place, row in self.commands.items() if row[0].alert not in alerts}
         self.alerts = {id_: row for id_, row in self.alerts.items() if id_ not in alerts}
         self.positions = {key: row for key, row in self.positions.items() if key[0] != run}
         self.streams = {key: row for key, row in self.streams.items() if key[0] != run}
@@ -175,7 +175,7 @@ class MemoryStore:
     def decisions(self, run: str, family: str, since: int = 0) -> list[Decision]:
         """Commands of people that were carried out; see `Store`."""
         with self.lock:
-            behind = [(place, *row) for place, row in enumerate(self.commands, 1) if place > since]
+            behind = [(place, *row) for place, row in self.commands.items() if place > since]
             about = [(place, command, self.alerts[command.alert]) for place, command, refused in behind if not refused]
         return [
             Decision(
@@ -185,6 +185,10 @@ class MemoryStore:
             for place, command, alert in about
             if (alert.run, alert.family) == (run, family)
         ]  # fmt: skip
+
+    def keep_command(self, command: Command, refused: str) -> None:
+        """Keep a command behind all others. The caller holds `lock`."""
+        self.commands[self._next_id()] = (command, refused)
 
     def _enqueue(self, transition: Transition, channel: str, payload: str) -> None:
         delivery = Delivery(

@@ -87,14 +87,15 @@ class MemoryAlertCommands:
             alert = store.alerts.get(command.alert)
             if alert is None:
                 raise SettingsError(f"there is no alert {command.alert}")
-            for earlier, refused in store.commands:
+            for earlier, refused in store.commands.values():
                 if earlier.id == command.id:
                     return Answer(alert, refused)
             merged = merge(alert, commands=[command], recorded=store.recorded({alert.id}).get(alert.id))
             if merged.changes:
                 store.save([merged], self._announce)
-            store.commands += merged.commands
-            return Answer(merged.alert, merged.commands[0].refused)
+            (answered,) = merged.commands
+            store.keep_command(*answered)
+            return Answer(merged.alert, answered.refused)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -187,6 +187,7 @@ def _exists(connection: Connection, run: str) -> bool:
 
 def _delete_run(connection: Connection, run: str) -> None:
     """Transitions, evidence, commands and outbox go with their alerts, history with its streams."""
+    alert_commands.queue(connection)
     ids = select(schema.streams.c.id).where(schema.streams.c.run == run)
     for table in (schema.scores, schema.rollups):
         connection.execute(delete(table).where(table.c.stream_id.in_(ids)))

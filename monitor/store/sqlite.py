@@ -7,6 +7,7 @@ the newest commits may be gone, together with their Kafka offsets, so the worker
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Sequence
 from itertools import repeat
@@ -120,11 +121,18 @@ class Sqlite:
     def explain(self, error: BaseException) -> str:
         """What the driver's error means and what to do."""
         text = str(root_cause(error)).splitlines()[0]
-        return next((f"{meaning} ({text})" for sign, meaning in _MEANINGS if sign in text.lower()), text)
+        signs = f"readonly {text}" if "unable to open" in text and _is_read_only(self.engine.url) else text.lower()
+        return next((f"{meaning} ({text})" for sign, meaning in _MEANINGS if sign in signs), text)
 
     def transient(self, error: BaseException) -> bool:
         """A lock goes away by itself; a full or broken disk does not."""
         return "locked" in str(root_cause(error)).lower()
+
+
+def _is_read_only(url: URL) -> bool:
+    """Whether the file lies in a folder that cannot be written: without its log it cannot even be opened there."""
+    path = os.path.abspath(url.database or "")
+    return os.path.exists(path) and not os.access(os.path.dirname(path), os.W_OK)
 
 
 def _interleaved(columns: Sequence[Sequence[Any]]) -> list[Any]:

@@ -77,10 +77,10 @@ def identity(body: bytes) -> str:
 
 
 def holds(folder: Path, model: str) -> bool:
-    """Whether the folder is there and holds exactly this model."""
+    """Whether the folder is there, can be read, and holds exactly this model."""
     try:
         return folder.is_dir() and identity(pack(folder)) == model
-    except ModelError:
+    except (ModelError, OSError):
         return False
 
 
@@ -91,6 +91,9 @@ def pack(folder: Path) -> bytes:
         bodies = {name: paths[name].read_bytes() for name in sorted(paths) if "/." not in f"/{name}"}
     except OSError as error:
         raise ModelError(f"the model in {folder} cannot be read: {error}") from error
+    for name in bodies:
+        if not _NAME.fullmatch(name):
+            raise ModelError(f"the model in {folder} holds {name!r}, which is no file of a model; remove it")
     header = json.dumps([[name, len(body)] for name, body in bodies.items()]).encode()
     return b"".join((_MAGIC, len(header).to_bytes(4, "big"), header, *bodies.values()))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from monitor.config.families import Family
-from monitor.errors import ModelError
+from monitor.errors import ModelError, MonitorError
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.models import ModelRegistry, ModelRow
 from monitor.ports.scorer import Scorer
@@ -59,14 +59,16 @@ class ModelLibrary:
     def load(self, row: ModelRow, family: Family) -> Loaded:
         """Make a model ready to score. Raises ModelError whatever is wrong with it, and StoreError."""
         name = f"model {row.id[:16]} of family {row.family}"
-        folder = self.folder(row)
         try:
             _check_fit(row, family)
+            folder = self.folder(row)
             scorer, profiles = self._read(folder / model_folder.DETECTOR), load_profiles(folder)
-        except ModelError:
+        except MonitorError:
             raise
+        except OSError as error:  # for example a folder of another user
+            raise ModelError(f"{name} cannot be read: {error}; mend the permissions, or train it again") from error
         except Exception as error:  # what a damaged artefact makes of the libraries that read it has no common root
-            raise ModelError(f"{name} in {folder} cannot be loaded: {error!r}; train it again") from error
+            raise ModelError(f"{name} in {self._folder} cannot be loaded: {error!r}; train it again") from error
         if any(profile.center.shape != (len(family.channels),) for profile in profiles.values()):
             raise ModelError(f"the stream profiles of {name} are not for {len(family.channels)} channels")
         return Loaded(NamedScorer(scorer, name), profiles)

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 LOOK_S = 5.0  # how often the registry is asked for another champion
 AGAIN_S = 300.0  # after a training, a model or an enrolment that failed
-PACKED_AT_ONCE = 20  # streams: a fraction of a second
+PACKED_AT_ONCE = 20  # streams in one transaction: a fraction of a second, for which workers wait
 LOG_S = 15.0  # how often a running training is logged
 
 

@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
-POLL_S = 1.0  # the longest poll
+from monitor.pipeline.loop import POLL_S
+
 COMMIT_POLL_S = 0.005  # the shortest one, while a commit is due and the one before it is still in flight
 MODEL_CHECK_S = 5.0  # between checks for new models while readings never pause
 BACKLOG_PAUSE_FACTOR = 4  # after a commit that took t seconds, wait 4 t: commits take at most a fifth of the time

@@ -214,6 +214,21 @@ def test_commands_go_with_their_run(keeper: AlertKeeper) -> None:
     assert keeper.kept().commands == {UUID(int=0): ""}
 
 
+def test_decisions_after_a_deleted_replay_are_behind_all_before(keeper: AlertKeeper) -> None:
+    """A reader that remembers how far it has read misses none, although positions went with the replay."""
+    store, commands, replayed = keeper.store(), keeper.commands(), alert("again")
+    report(keeper, fact(OPENED))
+    store.commit(Commit("again", facts=[fact(replayed)]))
+    commands.give(command(OPENED, ACK, 1))
+    commands.give(command(replayed, ACK, 2))
+    (read,) = store.decisions("again", "machines")
+    store.start_run("again", replace=True)
+
+    commands.give(command(OPENED, UNACK, 3))
+
+    assert [d.command.kind for d in store.decisions("live", "machines", read.position)] == [UNACK]
+
+
 def test_people_and_workers_at_once(keeper: AlertKeeper) -> None:
     """Nothing is lost or doubled, and transitions are numbered without holes."""
     of = [alert(stream=f"m-{i}") for i in range(4)]

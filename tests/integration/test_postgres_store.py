@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from sqlalchemy.engine import make_url
 
 from monitor.errors import FencedError, StoreError
-from monitor.ports.store import Commit, Position
+from monitor.ports.store import Commit, HistoryBlock, Position
 from monitor.records.batches import DeadLetter
+from monitor.store import history
 from monitor.store.migrations import upgrade
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
@@ -190,3 +192,28 @@ def test_text_that_postgresql_refuses_is_kept_all_the_same(store: SqlStore) -> N
         row = connection.exec_driver_sql("SELECT error, key, body FROM dead_letters").one()
     assert tuple(map(bytes, row[1:])) == (b"\x00", b"\xff")
     assert row[0] == "at \\x00"
+
+
+def test_readings_that_two_processes_pack_at_once_are_packed_once(url: str, store: SqlStore) -> None:
+    """The one that comes second finds nothing left to pack; it must not fail for that."""
+    stream = store.open_streams("live", "machines", ["m-1"])[0].id
+    blocks = [HistoryBlock(stream, np.array([at, at + 1]), np.ones((2, 1), np.float32)) for at in (0, 2)]
+    store.commit(Commit("live", history=blocks))
+    other, failures = open_store(url), list[BaseException]()
+
+    def second() -> None:
+        try:
+            other.pack_history([stream], 100)
+        except StoreError as error:
+            failures.append(error)
+
+    with store._database.writing() as connection:
+        history.pack(connection, [stream], 100)
+        packer = threading.Thread(target=second)
+        packer.start()
+        time.sleep(0.5)  # it waits for the rows by now
+    packer.join(30)
+    other.close()
+
+    assert failures == []
+    assert [len(block.time) for _, block in store.history("live", "machines")] == [4]

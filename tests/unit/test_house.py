@@ -146,12 +146,11 @@ def test_log_events_have_one_style() -> None:
 AVOIDED = re.compile(
     r"\b(nobody|somebody|whoever|anew|looked after|what there is|on (its|their) way|of (its|their) own|told)\b", re.I
 )
-STILL_USED = {"models/networks/lstm.py"}  # being rewritten (seam)
 
 
 @pytest.mark.parametrize("path", [*FILES, *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=name_of)
 def test_words_are_plain(path: Path) -> None:
-    if name_of(path) in STILL_USED or path.name == "CHANGELOG.md":
+    if path.name == "CHANGELOG.md":
         return
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
 

@@ -42,13 +42,12 @@ class DetectorPath:
         self.profiles.columns["model"][codes] = b""
 
     def resume(self, codes: Codes) -> Bool:
-        """After their states were loaded: forget profiles of another model; returns which streams had no present one.
+        """After their states were loaded: withdraw those enrolled in another model; returns which are not in this one.
 
-        A stream that still waits for a model keeps the count of its readings.
+        The count of readings that were kept of a stream stays: they are in the store, whichever model comes next.
         """
-        model = self.profiles.columns["model"]
-        other: Bool = np.asarray(model[codes] != self._mark)
-        self.profiles.columns.clear(codes[other & (model[codes] != b"")])
+        other: Bool = np.asarray(self.profiles.columns["model"][codes] != self._mark)
+        self.withdraw(codes[other])
         return other
 
     def enrolled(self, stream: Int32) -> Bool:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 
 from monitor.errors import ModelError, SettingsError, StoreError
 from monitor.ports.models import ModelRow
 from monitor.records.batches import Poll, Readings
-from monitor.replay.bounded_run import Between, Pinned, begin
+from monitor.replay.bounded_run import Between, begin
 from monitor.replay.score_rows import anomaly_score, common_interval
 from monitor.store.memory import MemoryStore
-from monitor.training.model_manager import Refused
 from tests.champions import make_champion
 
 SECOND = 10**9
@@ -89,24 +86,3 @@ def test_a_time_range_takes_its_start_and_leaves_its_end(start: int | None, end:
     poll = Between(Listed([1, 2, 3]), start, end).poll(0)
     assert poll.readings["f"].time.tolist() == kept
     assert poll.records == 3
-
-
-def test_a_replay_keeps_the_models_it_began_with() -> None:
-    class Counting:
-        holding = False
-        refreshed = 0
-        refused: ClassVar[dict[str, Refused]] = {}
-
-        def refresh(self, pipelines: object) -> None:
-            self.refreshed += 1
-
-        def request(self, pipeline: object, stream_ids: object) -> None: ...
-
-        def trains(self, family: str) -> bool:
-            return False
-
-    models = Counting()
-    pinned = Pinned(models)
-    pinned.refresh({})
-    pinned.refresh({})
-    assert models.refreshed == 1

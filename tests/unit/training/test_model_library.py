@@ -170,6 +170,26 @@ def test_a_scorer_that_fails_names_its_model(registry: MemoryModelRegistry, tmp_
         assert found.shape == (3, 4, 1)
 
 
+def test_a_folder_that_cannot_be_looked_at_is_a_model_error(registry: MemoryModelRegistry, tmp_path: Path) -> None:
+    """As one of another user; here its name is too long, which the system refuses to everybody alike."""
+    row, unreadable = kept(registry, tmp_path), Path("x" * 5000)
+
+    with pytest.raises(ModelError, match=row.id[:16]):
+        library(registry, unreadable).load(row, family())
+    with pytest.raises(ModelError, match="model 3333333333333333 of family pumps cannot be read"):
+        library(registry, tmp_path).load(
+            ModelRow(id="3" * 64, family="pumps", manifest="{}", path=str(unreadable)), family()
+        )
+    assert not model_folder.holds(unreadable, row.id)
+
+
+def test_what_cannot_be_unpacked_is_not_packed(tmp_path: Path) -> None:
+    (tmp_path / "a b.txt").write_text("left here by hand")
+
+    with pytest.raises(ModelError, match=r"'a b\.txt', which is no file of a model; remove it"):
+        model_folder.pack(tmp_path)
+
+
 class TestOfAnEarlierVersion:
     """Its rows hold an absolute path, and their id is that of the weights."""
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.pipeline.loop import POLL_S
 from monitor.worker.pacing import (
     ALERT_PAUSE_FACTOR,
     BACKLOG_PAUSE_FACTOR,
     COMMIT_POLL_S,
     MAX_COMMIT_S,
     MODEL_CHECK_S,
-    POLL_S,
     CommitPacer,
 )
 
