@@ -28,6 +28,7 @@ class Autoencoder(nn.Module, ABC):
     """
 
     layers: nn.Sequential
+    largest_gradient: float | None = None  # norm to which a step's gradient is cut; None takes it as it is
 
     def __init__(self, length: int, channels: int, config: Any) -> None:
         super().__init__()
@@ -79,5 +80,7 @@ class Autoencoder(nn.Module, ABC):
         loss = reduce(self.loss(x))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
+        if self.largest_gradient is not None:
+            nn.utils.clip_grad_norm_(self.parameters(), self.largest_gradient)
         optimizer.step()
         return loss.detach()

@@ -19,15 +19,18 @@ from models.networks.lstm_options import LSTMConfig
 
 MOST_STEPS = 16
 MOST_UNITS = 128
+LEAST_LATENT = 4
 VECTOR = 16  # float32 numbers in the widest register: units come in multiples
 
 
-def default_sizes(inputs: int) -> tuple[int, int]:
-    """Units and latent size for `inputs` = length x channels: a third of them, rounded up to a multiple of 16 and at
-    most 128, and a quarter of that: 140 -> 48, 12.
-    """
-    hidden = min(MOST_UNITS, VECTOR * -(-inputs // (3 * VECTOR)))
-    return hidden, hidden // 4
+def default_units(inputs: int) -> int:
+    """A third of `inputs` = length x channels, rounded up to a multiple of 16, at most 128: 140 -> 48."""
+    return min(MOST_UNITS, VECTOR * -(-inputs // (3 * VECTOR)))
+
+
+def default_latent(hidden: int) -> int:
+    """A sixth of the units, at least 4: 48 -> 8."""
+    return max(LEAST_LATENT, hidden // 6)
 
 
 def readings_per_step(length: int) -> int:
@@ -43,9 +46,11 @@ class LSTM(Autoencoder):
     with copies of the first reading.
     """
 
+    largest_gradient = 1.0  # Pascanu et al. 2013, arXiv:1211.5063: one steep step undoes many epochs
+
     def __init__(self, length: int, channels: int, config: LSTMConfig) -> None:
-        hidden = config.hidden or default_sizes(length * channels)[0]
-        latent = config.latent or max(1, hidden // 4)
+        hidden = config.hidden or default_units(length * channels)
+        latent = config.latent or default_latent(hidden)
         super().__init__(length, channels, replace(config, hidden=hidden, latent=latent))
         per_step = readings_per_step(length)
         self.steps = -(-length // per_step)

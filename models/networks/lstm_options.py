@@ -11,7 +11,7 @@ from models.errors import ConfigError
 class LSTMConfig:
     """Units of encoder and decoder, and the size of the latent vector between them.
 
-    0 follows `models.networks.lstm.default_sizes`; where only `hidden` is given, `latent` is a quarter of it.
+    0 follows the window: `default_units` and `default_latent` in `models.networks.lstm`.
     """
 
     hidden: int = 0

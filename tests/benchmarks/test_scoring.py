@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from models.networks.lstm import default_sizes, readings_per_step
+from models.networks.lstm import default_latent, default_units, readings_per_step
 from tests.benchmarks import plant
 from tests.benchmarks.report import Figure, Report
 from tests.benchmarks.rig import Rig, lane
@@ -23,7 +23,8 @@ ROUNDS = scaled(5)
 DENSE_WINDOWS = scaled(32_768, 1024)
 LSTM_WINDOWS = scaled(2048, 64)
 STEPS = scaled(30_000, 400)
-UNITS = 64  # of the LSTM measured, in its state and its latent vector; the default is 48 and 12
+UNITS = 64  # of the LSTM measured, in its state and its latent vector
+UNITS_BY_DEFAULT = default_units(plant.LENGTH)
 
 DENSE_FLOP = 2 * 2 * (140 * 32 + 32 * 16 + 16 * 8)
 
@@ -44,7 +45,13 @@ DEFAULT_LSTM = {"kind": "lstm", "options": {"epochs": 1}}
     [
         ("dense", {"options": plant.EPOCHS}, DENSE_FLOP, DENSE_WINDOWS, (0.4, 0.5, 0.65)),
         (f"LSTM of {UNITS} units", LSTM, lstm_flop(UNITS, UNITS), LSTM_WINDOWS, (0.6, 0.7, 1.0)),
-        ("LSTM as it comes (48 units)", DEFAULT_LSTM, lstm_flop(*default_sizes(plant.LENGTH)), LSTM_WINDOWS, ()),
+        (
+            f"LSTM as it comes ({UNITS_BY_DEFAULT} units)",
+            DEFAULT_LSTM,
+            lstm_flop(UNITS_BY_DEFAULT, default_latent(UNITS_BY_DEFAULT)),
+            LSTM_WINDOWS,
+            (),
+        ),
     ],
 )
 def test_against_the_core(

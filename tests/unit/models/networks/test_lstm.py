@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.networks.lstm import LSTM, MOST_STEPS, default_sizes, readings_per_step
+from models.networks.lstm import LSTM, MOST_STEPS, default_latent, default_units, readings_per_step
 from models.networks.lstm_options import LSTMConfig
 
 
 @pytest.mark.parametrize(
-    ("inputs", "sizes"), [(1, (16, 4)), (12, (16, 4)), (70, (32, 8)), (140, (48, 12)), (4000, (128, 32))]
+    ("inputs", "sizes"), [(1, (16, 4)), (12, (16, 4)), (70, (32, 5)), (140, (48, 8)), (4000, (128, 21))]
 )
 def test_sizes_follow_the_window(inputs: int, sizes: tuple[int, int]) -> None:
-    assert default_sizes(inputs) == sizes
+    assert (default_units(inputs), default_latent(default_units(inputs))) == sizes
 
 
 def test_sizes_that_are_given_are_taken() -> None:
     given = (LSTMConfig(hidden=20), LSTMConfig(hidden=20, latent=3), LSTMConfig(latent=3), LSTMConfig(hidden=2))
     found = [LSTM(140, 1, config).config for config in given]
 
-    assert [(config.hidden, config.latent) for config in found] == [(20, 5), (20, 3), (48, 3), (2, 1)]
+    assert [(config.hidden, config.latent) for config in found] == [(20, 4), (20, 3), (48, 3), (2, 4)]
 
 
 @pytest.mark.parametrize("length", [1, 12, 16, 17, 70, 139, 140, 1000])
@@ -49,3 +49,19 @@ def test_each_reading_counts(length: int) -> None:
     assert rebuilt.shape == x.shape
     assert x.grad is not None
     assert (x.grad.abs() > 0).all()
+
+
+def test_no_step_is_steeper_than_a_gradient_of_one() -> None:
+    """A loss a million times as large moves the weights no further."""
+    before, after = [], []
+    for factor in (1.0, 1e6):
+        torch.manual_seed(0)
+        net = LSTM(16, 1, LSTMConfig())
+        optimizer = torch.optim.SGD(net.parameters(), 1.0)
+        before.append([weight.detach().clone() for weight in net.parameters()])
+        net.training_step(3 * torch.randn(8, 16, 1), [optimizer], lambda losses, factor=factor: factor * losses.sum())
+        after.append([weight.detach().clone() for weight in net.parameters()])
+
+    for old, new in zip(before, after, strict=True):
+        moved = torch.cat([(b - a).flatten() for a, b in zip(old, new, strict=True)]).norm()
+        assert moved.item() == pytest.approx(1.0, abs=1e-4)
