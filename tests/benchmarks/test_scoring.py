@@ -37,6 +37,7 @@ def lstm_flop(hidden: int, latent: int) -> int:
 
 
 LSTM = {"kind": "lstm", "options": {"epochs": 1, "hidden": UNITS, "latent": UNITS}}
+DEFAULT_FLOP = lstm_flop(UNITS_BY_DEFAULT, default_latent(UNITS_BY_DEFAULT))
 DEFAULT_LSTM = {"kind": "lstm", "options": {"epochs": 1}}
 
 
@@ -48,7 +49,7 @@ DEFAULT_LSTM = {"kind": "lstm", "options": {"epochs": 1}}
         (
             f"LSTM as it comes ({UNITS_BY_DEFAULT} units)",
             DEFAULT_LSTM,
-            lstm_flop(UNITS_BY_DEFAULT, default_latent(UNITS_BY_DEFAULT)),
+            DEFAULT_FLOP,
             LSTM_WINDOWS,
             (),
         ),
