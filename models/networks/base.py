@@ -72,7 +72,7 @@ class Autoencoder(nn.Module, ABC):
 
     def optimizers(self, learning_rate: float) -> Optimizers:
         """The optimisers that `training_step` drives."""
-        return [torch.optim.Adam(self.parameters(), learning_rate, fused=True)]  # one call for all weights
+        return [torch.optim.Adam(self.parameters(), learning_rate)]
 
     def training_step(self, x: Tensor, optimizers: Optimizers, reduce: Reduce) -> Tensor:
         """Learn from one batch and return its loss. Models with several players override this, and nothing else."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.graph import Graph
-from models.networks.base import Autoencoder
+from models.networks.base import Autoencoder, Optimizers
 from models.networks.layers import array, linear, lstm
 from models.networks.lstm_options import LSTMConfig
 
@@ -69,6 +69,10 @@ class LSTM(Autoencoder):
         states, _ = self.decoder(latent.unsqueeze(1).expand(-1, self.steps, -1))  # (batch, steps, hidden)
         rebuilt: Tensor = self.output(states).flip(1)  # (batch, steps, readings per step * channels)
         return rebuilt.reshape(len(x), -1, self.channels)[:, self.filled :]
+
+    def optimizers(self, learning_rate: float) -> Optimizers:
+        """See `Autoencoder.optimizers`. One call updates all weights, which pays for cutting the gradient."""
+        return [torch.optim.Adam(self.parameters(), learning_rate, fused=True)]
 
     def export(self, graph: Graph, x: str) -> str:
         """See `Autoencoder.export`."""

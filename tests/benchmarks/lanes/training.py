@@ -19,7 +19,7 @@ from models.networks.training_options import TrainingConfig
 from tests.benchmarks.plant import LENGTH, NOISE, RATE
 from tests.benchmarks.report import ratios
 
-EPOCHS = 2  # in each of the product's two runs
+EPOCHS = 5  # in each of the product's two runs
 
 
 def epoch(kind: str, windows: str, rounds: str) -> dict[str, Any]:
