@@ -1,4 +1,4 @@
-"""Which windows of the past are clean: the one place that says so. The past holds faults that are not labelled.
+"""Which windows of the past are clean: the one place that says so. The past holds faults, without labels.
 
 Scores and losses of clean windows are near log-normal, and faults only make them larger. So centre and spread are
 taken from the smallest values, on a log scale, and the spread below the centre only. From there, two questions:
