@@ -188,13 +188,19 @@ def check(settings: Settings) -> None:
     """Make what `run` makes before it connects. Raises SettingsError with everything that keeps it from starting."""
     problems: list[str] = []
     indexes = {name: StreamIndex() for name in settings.families}
-    for make in (check_detectors, pipelines, partial(decoders, indexes=indexes)):
+    for make in (check_detectors, pipelines, partial(decoders, indexes=indexes), notifiers, check_kafka_options):
         try:
             make(settings)
         except SettingsError as error:
             problems += error.problems
     if problems:
         raise SettingsError("\n".join(problems), problems)
+
+
+def check_kafka_options(settings: Settings) -> None:
+    """Raise SettingsError for options that the Kafka client refuses. Connects to no broker."""
+    if settings.kafka.options:
+        resolve("monitor.sources.kafka_client:check_options")(settings.kafka)
 
 
 def check_detectors(settings: Settings) -> None:

@@ -11,6 +11,8 @@ from pydantic import Field, field_validator
 from monitor.config.durations import Duration
 from monitor.config.sections import Section
 
+POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
+
 
 class Kafka(Section):
     """The broker. `options` go to librdkafka as they are; `on_gap`: what to do when unread records are gone."""
@@ -20,6 +22,19 @@ class Kafka(Section):
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     embedded_port: int = Field(default=0, ge=0, le=65535)
     on_gap: Literal["fail", "record"] = "fail"
+
+    @property
+    def poll_interval(self) -> float:
+        """Seconds after which a group gives up a member that does not poll."""
+        return float(self.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
+
+    @field_validator("options")
+    @classmethod
+    def _whole_milliseconds(cls, options: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:
+        value = options.get("max.poll.interval.ms", POLL_INTERVAL_MS)
+        if isinstance(value, bool) or not re.fullmatch("[1-9][0-9]{0,7}", str(value)):
+            raise ValueError(f"max.poll.interval.ms = {value!r}: write whole milliseconds, from 1 to 86400000")
+        return options
 
 
 class Store(Section):

@@ -261,6 +261,12 @@ def admin_client(kafka: services.Kafka) -> AdminClient:
         raise SettingsError(f"kafka.options: {sentence(error)}") from None
 
 
+def check_options(kafka: services.Kafka) -> None:
+    """Raise SettingsError for options that librdkafka does not know or take; connects to no broker."""
+    nowhere = kafka.model_copy(update={"bootstrap_servers": ""})
+    Reader(nowhere, {"group.id": kafka.group, "log_level": 0}).consumer.close()
+
+
 def _options(kafka: services.Kafka, *, defaults: bool = True) -> dict[str, Any]:
     problems = [f"{name} cannot be set: {why}" for name, why in OWNED.items() if name in kafka.options]
     if problems:

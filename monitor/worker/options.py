@@ -9,8 +9,7 @@ from monitor.ports.store import Announce, silent
 from monitor.records.batches import LIVE
 from monitor.records.score_summaries import Policy
 
-POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
-REBALANCE_SHARE = 0.2  # the share of it that a rebalance may wait for SQL
+REBALANCE_SHARE = 0.2  # the share of Kafka's poll interval that a rebalance may wait for SQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,8 @@ class WorkerOptions:
     @classmethod
     def of(cls, settings: Settings, run: str, announce: Announce, *, until_end: bool = False) -> WorkerOptions:
         """Those that the settings ask for: the only place that reads them, for the live run and every replay."""
-        poll_interval = float(settings.kafka.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
         return cls(
             run=run, live=run == LIVE, until_end=until_end, announce=announce, scores=settings.store.scores,
-            commit_interval=settings.store.commit_interval / 1e9, rebalance_timeout=REBALANCE_SHARE * poll_interval,
+            commit_interval=settings.store.commit_interval / 1e9,
+            rebalance_timeout=REBALANCE_SHARE * settings.kafka.poll_interval,
         )  # fmt: skip

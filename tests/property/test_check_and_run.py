@@ -39,6 +39,22 @@ def examples() -> Iterator[tuple[str, str]]:
                 yield path.relative_to(ROOT).as_posix(), node.value
 
 
+SECRET = "whsec_" + "c2VjcmV0" * 4
+HOOK = '[notify.hook]\nkind = "webhook"\nurl = "https://example.org/hook"'
+SERVICES = [
+    ('[kafka]\noptions = { "bogus.option" = "1" }', "bogus.option"),
+    ('[kafka]\noptions = { "fetch.min.bytes" = -5 }', "fetch.min.bytes"),
+    ('[kafka]\noptions = { "enable.auto.commit" = true }', "cannot be set"),
+    *(
+        (f'[kafka]\noptions = {{ "max.poll.interval.ms" = {value} }}', "whole milliseconds")
+        for value in ('"abc"', '"5m"', "0", "-1", "true", "1.5")
+    ),
+    (f'{HOOK}\nsecret_env = ["NO_SUCH_SECRET"]', "NO_SUCH_SECRET"),
+    (f'{HOOK}\nsecret_file = ["no-such-file"]', "no-such-file"),
+    ('[kafka]\noptions = { "session.timeout.ms" = 6000, "max.poll.interval.ms" = "600000" }', ""),
+]
+
+
 def is_toml(text: str) -> bool:
     try:
         tomllib.loads(text)
@@ -83,8 +99,25 @@ def assemble(settings: Settings) -> None:
             assert len(made.counters(np.asarray(codes))) == 1
 
 
+@pytest.mark.parametrize(("text", "problem"), SERVICES)
+def test_check_and_run_agree_on_services(text: str, problem: str, tmp_path: Path) -> None:
+    """What Kafka's client and the notifiers refuse is found before anything is started."""
+    path = tmp_path / "config.toml"
+    path.write_text(f'{text}\n[families.f]\ntopic = "t"\ninterval = "1s"\nwindow = {{ length = 8 }}', encoding="utf-8")
+
+    problems = checked(path)
+
+    assert problems == started(path)
+    assert len(problems) == bool(problem)
+    assert problem in "".join(problems)
+
+
 @pytest.mark.parametrize(("where", "text"), SHOWN)
-def test_check_and_run_agree_on_every_example(where: str, text: str, tmp_path: Path) -> None:
+def test_check_and_run_agree_on_every_example(
+    where: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in re.findall(r'secret_env = \["(\w+)"\]', text):
+        monkeypatch.setenv(name, SECRET)
     path = tmp_path / "config.toml"
     path.write_text(text, encoding="utf-8")
 

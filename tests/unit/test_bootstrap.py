@@ -152,7 +152,7 @@ def settings_of_every_kind(tmp_path: Path, scores: str) -> Settings:
     """No value is a default."""
     raw = {
         **ONE_FAMILY,
-        "kafka": {"bootstrap_servers": "embedded", "options": {"max.poll.interval.ms": 40_000}},
+        "kafka": {"bootstrap_servers": "embedded", "options": {"max.poll.interval.ms": 60_000}},
         "store": {"url": f"sqlite:///{tmp_path}/plant.db", "scores": scores, "commit_interval": "7s"},
         "notify": {"console": {"kind": "log"}},
     }
@@ -186,7 +186,7 @@ def test_every_worker_obeys_the_same_settings(
 
     assert options == replace(
         WorkerOptions(), run="live" if replay is None else "r", live=replay is None, until_end=replay is None,
-        scores=scores, commit_interval=7.0, rebalance_timeout=8.0, announce=options.announce,
+        scores=scores, commit_interval=7.0, rebalance_timeout=12.0, announce=options.announce,
     )  # fmt: skip
     notifies = replay is None or replay.notify
     assert options.announce(transition, alert, None) == ([("console", "{}")] if notifies else [])
