@@ -285,15 +285,15 @@ def worker(
         results = store(settings)
         stack.callback(results.close)
         running = pipelines(settings, run)
+        train = None if config is None else partial(subprocesses.start, config, stack)
+        champions = Champions(results, library(settings, results), run, normal_scores(), train)
+        models = champions if replay is None else Pinned(champions)
         if replay is not None:
-            begin(results, run, running, replace=replay.replace)
+            begin(replay, results, running, models)
         notifying = dispatcher(settings)
         if notifying is not None:
             notifying.start()
             stack.callback(notifying.stop)
-        train = None if config is None else partial(subprocesses.start, config, stack)
-        champions = Champions(results, library(settings, results), run, normal_scores(), train)
-        models = champions if replay is None else Pinned(champions)
         connect = partial(kafka_source, settings) if replay is None else replay.connect
         options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end)
         stack.enter_context(tuned())

@@ -6,7 +6,7 @@ Nothing is trained, and a family without a model is an error rather than a repla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import Protocol
@@ -15,7 +15,7 @@ from monitor.errors import ModelError, SettingsError
 from monitor.pipeline.family import Pipeline
 from monitor.ports.source import Assignments, Source
 from monitor.ports.store import Store
-from monitor.records.batches import LIVE, Poll
+from monitor.records.batches import LIVE, Poll, TopicPartition
 from monitor.training.model_manager import Refused
 from monitor.worker.model_provider import Models
 
@@ -35,20 +35,36 @@ class Replay:
     notify: bool = False
 
 
-def begin(store: Store, run: str, families: Iterable[str], *, replace: bool = False) -> None:
-    """Check that the replay can be run, and free its name.
+def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], models: Models) -> None:
+    """Check that the replay can be run, then free its name: what an earlier one found is not lost to a mistake.
 
-    Raises SettingsError for the live run's name, ModelError for a family without a model, and StoreError where the
-    name is taken and not to be replaced.
+    Raises SettingsError for the live run's name, ModelError for a family whose model is missing or cannot be loaded,
+    SourceError where the source cannot be opened, and StoreError where the name is taken and not to be replaced.
     """
-    if not run.strip() or run.strip().casefold() == LIVE:
-        raise SettingsError(f"--name {run!r}: a replay needs a name that is neither empty nor {LIVE!r}")
-    for family in families:
+    if not replay.name.strip() or replay.name.strip().casefold() == LIVE:
+        raise SettingsError(f"--name {replay.name!r}: a replay needs a name that is neither empty nor {LIVE!r}")
+    for family in pipelines:
         if store.registry.champion(family) is None:
             raise ModelError(
                 f"family {family} has no model yet; run `watchkeeper train CONFIG --family {family}` first"
             )
-    store.start_run(run, replace=replace)
+    models.refresh(pipelines)
+    replay.connect(pipelines, NoAssignments()).close()
+    store.start_run(replay.name, replace=replay.replace)
+
+
+class NoAssignments:
+    """Takes no partition: for a source that is opened only to see that it can be."""
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Start at the beginning."""
+        return {}
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nothing to commit."""
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nothing to drop."""
 
 
 class Loading(Models, Protocol):

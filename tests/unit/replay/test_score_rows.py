@@ -5,13 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.errors import ModelError, SettingsError, StoreError
-from monitor.ports.models import ModelRow
 from monitor.records.batches import Poll, Readings
-from monitor.replay.bounded_run import Between, begin
+from monitor.replay.bounded_run import Between
 from monitor.replay.score_rows import anomaly_score, common_interval
-from monitor.store.memory import MemoryStore
-from tests.champions import make_champion
 
 SECOND = 10**9
 
@@ -40,24 +36,6 @@ def test_the_anomaly_score_rises_with_the_ratio_within_0_and_1() -> None:
     assert score.min() >= 0
     assert score.max() < 1
     assert np.isnan(anomaly_score(np.array([np.nan], np.float32))).all()
-
-
-@pytest.mark.parametrize("name", ["live", "LIVE", " ", ""])
-def test_a_replay_is_never_called_live(name: str) -> None:
-    with pytest.raises(SettingsError, match="--name"):
-        begin(MemoryStore(), name, [])
-
-
-def test_a_replay_needs_a_model_and_a_free_name() -> None:
-    store = MemoryStore()
-    with pytest.raises(ModelError, match="watchkeeper train"):
-        begin(store, "r", ["pumps"])
-    make_champion(store, ModelRow(id="0" * 64, family="pumps", manifest="{}"))
-    begin(store, "r", ["pumps"])
-    store.open_streams("r", "pumps", ["p-1"])
-    with pytest.raises(StoreError, match="exists already"):
-        begin(store, "r", ["pumps"])
-    begin(store, "r", ["pumps"], replace=True)
 
 
 class Listed:
