@@ -32,7 +32,7 @@ class Difference:
 
     `changed` of the `compared` windows have another score; `added` and `removed` ones are on one side only. Windows
     scored before there was a model are not compared. With `store.scores` other than "all" only anomalies have a row, so
-    a window is added where it has become one.
+    a window is added where it has become one, also one that cold start judged before.
     """
 
     stream: str
