@@ -17,7 +17,7 @@ from monitor.config.formats import REGISTRY
 from monitor.config.references import resolve
 from monitor.config.sections import nearest
 from monitor.config.settings import Settings
-from monitor.errors import ModelError, SettingsError
+from monitor.errors import ModelError, Problems, SettingsError
 from monitor.records.batches import LIVE
 from monitor.records.streams import StreamIndex
 
@@ -104,14 +104,11 @@ def decoders(settings: Settings, indexes: Mapping[str, StreamIndex]) -> dict[str
     families = {name: family for name, family in settings.families.items() if name in indexes}
     framed = any(family.format.kind in REGISTRY for family in families.values())
     registry = _registry(settings) if framed else None
-    made, problems = {}, []
+    made, problems = {}, Problems()
     for name, family in families.items():
-        try:
+        with problems.noting(f"families.{name}."):
             made[family.topic] = name, decoder(family, indexes[name], registry)
-        except SettingsError as error:
-            problems.append(f"families.{name}.{error}")
-    if problems:
-        raise SettingsError("\n".join(problems), problems)
+    problems.refuse()
     return made
 
 
@@ -126,9 +123,8 @@ def _registry(settings: Settings) -> Registry:
     try:
         from monitor.sources.formats.registry import open_registry
     except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"schema_registry: {error.name} is not installed; pip install 'watchkeeper[registry]'"
-        ) from None
+        missing = f"schema_registry: {error.name} is not installed; pip install 'watchkeeper[registry]'"
+        raise SettingsError(missing) from None
     return open_registry(settings.schema_registry)
 
 
@@ -157,7 +153,12 @@ def broker(settings: Settings) -> AbstractContextManager[Settings]:
 
 def notifiers(settings: Settings, environ: Mapping[str, str] = os.environ) -> dict[str, Notifier]:
     """Every configured channel. Raises SettingsError where one cannot work, for example without its secret."""
-    return {name: resolve(NOTIFIERS[how.kind])(how, environ) for name, how in settings.notify.items()}
+    made, problems = {}, Problems()
+    for name, how in settings.notify.items():
+        with problems.noting(f"notify.{name}: "):
+            made[name] = resolve(NOTIFIERS[how.kind])(how, environ)
+    problems.refuse()
+    return made
 
 
 def announce(settings: Settings, run: str | None = None) -> Announce:
@@ -176,25 +177,25 @@ def alert_commands(settings: Settings) -> AlertCommands:
 
 def dispatcher(settings: Settings) -> Dispatcher | None:
     """The thread that drains the outbox, over its own connection; None without a channel to notify."""
+    if not settings.notify:
+        return None
     from monitor.notify.dispatcher import Dispatcher
     from monitor.store.outbox import open_outbox
 
-    if not settings.notify:
-        return None
     return Dispatcher(open_outbox(settings.store.url), notifiers(settings))
 
 
-def check(settings: Settings) -> None:
-    """Make what `run` makes before it connects. Raises SettingsError with everything that keeps it from starting."""
-    problems: list[str] = []
-    indexes = {name: StreamIndex() for name in settings.families}
-    for make in (check_detectors, pipelines, partial(decoders, indexes=indexes), notifiers, check_kafka_options):
-        try:
+def check(settings: Settings, *, replay: bool = False) -> None:
+    """Make what `run` makes before it connects. Raises SettingsError with everything that keeps it from starting.
+
+    A `replay` may read a file, whatever the messages are: it opens its source before it begins.
+    """
+    reading = partial(decoders, indexes={name: StreamIndex() for name in settings.families}), check_kafka_options
+    problems = Problems()
+    for make in (check_detectors, pipelines, notifiers, *(() if replay else reading)):
+        with problems.noting():
             make(settings)
-        except SettingsError as error:
-            problems += error.problems
-    if problems:
-        raise SettingsError("\n".join(problems), problems)
+    problems.refuse()
 
 
 def check_kafka_options(settings: Settings) -> None:
@@ -207,19 +208,18 @@ def check_detectors(settings: Settings) -> None:
     """Raise SettingsError where a family's detector can never be made."""
     import models
 
-    problems = []
+    problems = Problems()
     for name, family in settings.families.items():
         where, kind, options = f"families.{name}.detector", family.detector.kind, family.detector.options
         if kind not in models.DETECTORS:
-            hint = nearest(kind, list(models.DETECTORS)) or f"; known: {', '.join(models.DETECTORS)}"
+            hint = nearest(kind, [*models.DETECTORS]) or f"; known: {', '.join(models.DETECTORS)}"
             problems.append(f"{where}.kind: {kind!r} is not known{hint}")
             continue
         try:
             models.check(kind, options)
         except models.ConfigError as error:
             problems.append(f"{where}.options: {error}")
-    if problems:
-        raise SettingsError("\n".join(problems), problems)
+    problems.refuse()
 
 
 def detector(family: Family) -> Trainable:
@@ -276,9 +276,9 @@ def worker(
     from monitor.worker.options import WorkerOptions
     from monitor.worker.runner import Runner
 
-    (check if replay is None else check_detectors)(settings)  # a replay may read a file, whatever the messages are
     if replay is not None and not replay.notify:
         settings = settings.model_copy(update={"notify": {}})
+    check(settings, replay=replay is not None)
     run = LIVE if replay is None else replay.name
     with ExitStack() as stack:
         settings = settings if replay is not None else stack.enter_context(broker(settings))

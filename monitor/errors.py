@@ -13,7 +13,8 @@ MonitorError
 A message says what happened, where, and what to do. The command line prints it without a traceback.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class MonitorError(Exception):
@@ -30,6 +31,23 @@ class SettingsError(MonitorError):
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.problems = tuple(problems) or (message,)
+
+
+class Problems(list[str]):
+    """Everything that is wrong with the settings, found in several places and reported at once."""
+
+    @contextmanager
+    def noting(self, where: str = "") -> Iterator[None]:
+        """Add the problems of a SettingsError, each behind `where`, instead of raising it."""
+        try:
+            yield
+        except SettingsError as error:
+            self += [where + problem for problem in error.problems]
+
+    def refuse(self) -> None:
+        """Raise SettingsError, unless none was found."""
+        if self:
+            raise SettingsError("\n".join(self), self)
 
 
 class RecordError(MonitorError):

@@ -28,6 +28,13 @@ class Kafka(Section):
         """Seconds after which a group gives up a member that does not poll."""
         return float(self.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
 
+    @field_validator("group")
+    @classmethod
+    def _named(cls, group: str) -> str:
+        if not group.strip() or not group.isprintable():  # librdkafka ends the process over an empty one
+            raise ValueError("name the consumer group, in printable characters")
+        return group
+
     @field_validator("options")
     @classmethod
     def _whole_milliseconds(cls, options: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import httpx
 import standardwebhooks
@@ -106,7 +107,8 @@ def _checked(settings: WebhookNotifier) -> httpx.URL:
     """The URL, if it can be posted to at all. What a name resolves to is checked at each post."""
     try:
         url = httpx.URL(settings.url)
-    except httpx.InvalidURL as error:
+        urlsplit(settings.url)  # refuses other mistakes: a bracket that is left open
+    except (httpx.InvalidURL, ValueError) as error:
         raise SettingsError(f"the webhook's url is not a URL: {error}") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise SettingsError("the webhook's url must start with http:// or https:// and name a host")

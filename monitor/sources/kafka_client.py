@@ -26,10 +26,13 @@ Decoders = Mapping[str, tuple[str, Decoder]]  # topic -> (family, how its messag
 OWNED = {  # what Watchkeeper's promises rest on
     "auto.offset.reset": "the start is the offset in SQL, or the oldest record",
     "bootstrap.servers": "set kafka.bootstrap_servers",
+    "default.topic.config": "give its options without a table",
     "enable.auto.commit": "offsets live in SQL, with the scores",
     "enable.auto.offset.store": "offsets live in SQL, with the scores",
     "enable.partition.eof": "stream health needs it",
+    "error_cb": "it is a Python function",
     "group.id": "set kafka.group",
+    "logger": "it is a Python object",
     "metadata.broker.list": "set kafka.bootstrap_servers",
     "partition.assignment.strategy": "state moves with single partitions (cooperative-sticky)",
     "test.mock.num.brokers": 'set kafka.bootstrap_servers = "embedded"',
@@ -264,7 +267,8 @@ def admin_client(kafka: services.Kafka) -> AdminClient:
 def check_options(kafka: services.Kafka) -> None:
     """Raise SettingsError for options that librdkafka does not know or take; connects to no broker."""
     nowhere = kafka.model_copy(update={"bootstrap_servers": ""})
-    Reader(nowhere, {"group.id": kafka.group, "log_level": 0}).consumer.close()
+    Reader(nowhere, {"group.id": kafka.group}).consumer.close()
+    admin_client(nowhere)
 
 
 def _options(kafka: services.Kafka, *, defaults: bool = True) -> dict[str, Any]:

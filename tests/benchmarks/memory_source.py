@@ -16,7 +16,7 @@ class MemorySource:
         self._running: Iterator[Poll] | None = None
 
     def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.store.Source`. Never waits."""
+        """See `monitor.ports.source.Source`. Never waits."""
         if self._running is None:
             self._running = self._polls(self._listener.assigned([self._place]).get(self._place, 0))
         return next(self._running, Poll({}, at_end=True, finished=True))

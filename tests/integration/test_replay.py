@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from monitor import bootstrap
 from monitor.cli.app import build
 from monitor.config.settings import Settings, load
-from monitor.errors import ModelError, SettingsError, SourceError, StoreError
+from monitor.errors import ModelError, MonitorError, SettingsError, SourceError, StoreError
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert
 from monitor.records.batches import LIVE, State
@@ -201,6 +201,47 @@ def test_a_name_is_used_once_or_replaced(plant: Path) -> None:
         replay(*options)
     assert replay(*options, "--replace") == first
     assert {name: len(found) for name, found in rows(plant).items()} == count
+
+
+def damage_models(folder: Path) -> None:
+    shutil.rmtree(folder / "artefacts", ignore_errors=True)
+    engine = create_engine(f"sqlite:///{folder}/plant.db")
+    with engine.begin() as connection:
+        connection.execute(text("update model_bodies set body = x'00'"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("cause", ["model", "file", "column", "broker", "secret"])
+def test_an_earlier_replay_is_kept_where_the_next_cannot_begin(
+    plant: Path, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    """Whatever keeps it from reading its first record: `--replace` has deleted nothing yet."""
+    config = plant / "plant.toml"
+    replay(config, "--name", "again", *file_options(plant))
+    monkeypatch.setattr("monitor.sources.kafka._WAIT", 0.5)  # seconds
+    options: tuple[object, ...] = file_options(plant)
+    error: type[MonitorError] = SourceError
+    match cause:
+        case "model":
+            damage_models(plant)
+            error = ModelError
+        case "file":
+            options = ("--file", plant / "gone.csv", "--time", "at")
+        case "column":
+            options = ("--file", plant / "p-1.csv", "--time", "when")
+            error = SettingsError
+        case "broker":
+            options = ()
+        case "secret":
+            hook = '[notify.hook]\nkind = "webhook"\nurl = "https://example.org/"\nsecret_env = ["NO_SUCH_SECRET"]\n'
+            config.write_text(config.read_text() + hook)
+            options, error = (*options, "--notify"), SettingsError
+    before = {name: found for name, found in rows(plant).items() if name != "model_changes"}
+
+    with pytest.raises(error):
+        replay(config, "--name", "again", *options, "--replace")
+
+    assert {name: found for name, found in rows(plant).items() if name != "model_changes"} == before
 
 
 def test_somebody_is_told_only_when_asked_for(plant: Path) -> None:

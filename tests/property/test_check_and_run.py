@@ -7,9 +7,11 @@ import io
 import json
 import re
 import tomllib
-from collections.abc import Iterator
-from contextlib import redirect_stdout, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout, suppress
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -23,9 +25,11 @@ from monitor import bootstrap
 from monitor.cli.check import check
 from monitor.config.settings import Settings, load, parse
 from monitor.errors import SettingsError
+from monitor.pipeline.family import Pipeline
 from monitor.pipeline.windowing.registry import WINDOWERS
 
 ROOT = Path(__file__).parents[2]
+FAMILY = {"topic": "t", "interval": "1s", "window": {"length": 8}}
 
 
 def examples() -> Iterator[tuple[str, str]]:
@@ -45,11 +49,20 @@ SERVICES = [
     ('[kafka]\noptions = { "bogus.option" = "1" }', "bogus.option"),
     ('[kafka]\noptions = { "fetch.min.bytes" = -5 }', "fetch.min.bytes"),
     ('[kafka]\noptions = { "enable.auto.commit" = true }', "cannot be set"),
+    ('[kafka]\noptions = { "log_level" = "loud" }', "log_level"),
+    ('[kafka]\noptions = { "session.timeout.ms" = 60000, "max.poll.interval.ms" = 50000 }', "must be >="),
+    *(
+        (f'[kafka]\noptions = {{ "{name}" = "x" }}', "cannot be set")
+        for name in ("error_cb", "logger", "default.topic.config")
+    ),
+    ('[kafka]\noptions = { "stats_cb" = "x" }', "stats_cb"),
+    ('[kafka]\ngroup = ""', "kafka.group: name the consumer group"),
+    ('[kafka]\ngroup = "\\u0000a"', "kafka.group: name the consumer group"),
     *(
         (f'[kafka]\noptions = {{ "max.poll.interval.ms" = {value} }}', "whole milliseconds")
         for value in ('"abc"', '"5m"', "0", "-1", "true", "1.5")
     ),
-    (f'{HOOK}\nsecret_env = ["NO_SUCH_SECRET"]', "NO_SUCH_SECRET"),
+    (f'{HOOK}\nsecret_env = ["NO_SUCH_SECRET"]', "notify.hook: the environment variable NO_SUCH_SECRET"),
     (f'{HOOK}\nsecret_file = ["no-such-file"]', "no-such-file"),
     ('[kafka]\noptions = { "session.timeout.ms" = 6000, "max.poll.interval.ms" = "600000" }', ""),
 ]
@@ -76,22 +89,49 @@ def checked(path: Path) -> tuple[str, ...]:
     return tuple(said.get("problems", ()))
 
 
+class Broker:
+    """In place of the embedded one, or of any: a port where none listens."""
+
+    def __init__(self) -> None:
+        self.started = False
+
+    def __call__(self, settings: Settings) -> AbstractContextManager[Settings]:
+        self.started = True
+        kafka = settings.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
+        return nullcontext(settings.model_copy(update={"kafka": kafka}))
+
+
+@cache
+def database() -> str:
+    """The URL of a SQLite file with all tables, for this process."""
+    url = f"sqlite:///{mkdtemp()}/plant.db"
+    bootstrap.store(parse({"families": {"f": FAMILY}, "store": {"url": url}})).close()
+    return url
+
+
 def started(path: Path) -> tuple[str, ...]:
-    """The problems of what `watchkeeper run` does before it connects, the store aside."""
+    """The problems of what `watchkeeper run` does up to its first poll; where there are any, it started no broker."""
+    broker = Broker()
     try:
         settings = load(path)
-        bootstrap.check(settings)
-        assemble(settings)
+        settings = settings.model_copy(
+            update={"store": settings.store.model_copy(update={"url": database()}), "models": path.parent / "models"}
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bootstrap, "broker", broker)
+            with bootstrap.worker(settings) as (runner, _):
+                runner.run(lambda: True)
+        save_and_load(bootstrap.pipelines(settings))
     except SettingsError as error:
+        assert not broker.started
         return error.problems
+    assert broker.started
     return ()
 
 
-def assemble(settings: Settings) -> None:
-    """Stages, decoders and one saved stream of every family."""
-    running = bootstrap.pipelines(settings)
-    bootstrap.decoders(settings, {name: made.index for name, made in running.items()})
-    for made in running.values():
+def save_and_load(pipelines: Mapping[str, Pipeline]) -> None:
+    """One stream of every family."""
+    for made in pipelines.values():
         codes = made.index.intern(["m-1"])
         if made.family.shape.numbers < 10_000:
             made.load(codes, [None])
@@ -103,7 +143,7 @@ def assemble(settings: Settings) -> None:
 def test_check_and_run_agree_on_services(text: str, problem: str, tmp_path: Path) -> None:
     """What Kafka's client and the notifiers refuse is found before anything is started."""
     path = tmp_path / "config.toml"
-    path.write_text(f'{text}\n[families.f]\ntopic = "t"\ninterval = "1s"\nwindow = {{ length = 8 }}', encoding="utf-8")
+    path.write_text(f"{text}\n[families]\n{_toml({'f': FAMILY})}", encoding="utf-8")
 
     problems = checked(path)
 
@@ -208,14 +248,50 @@ def families(draw: st.DrawFn) -> dict[str, Any]:
     return family
 
 
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "max.poll.interval.ms": st.sampled_from([300_000, "300000", "5m", 0, -1, 10, 99_999_999, True, 3e5]),
+        "session.timeout.ms": st.sampled_from([6000, "45000", "x", 0, 3_600_000]),
+        "fetch.min.bytes": st.sampled_from([1, -1, "1", 1.5, ""]),
+        "security.protocol": st.sampled_from(["plaintext", "ssl", "sasl_ssl", "tls"]),
+        "ssl.ca.location": st.just("no-such-file"),
+        "log_level": st.sampled_from([2, "loud"]),
+        **{name: st.just("x") for name in ("bogus", "error_cb", "stats_cb", "on_commit", "logger", "group.id", "acks")},
+    },
+)
+NOTIFIERS = st.one_of(
+    st.just({"kind": "log"}),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("webhook"),
+            "url": st.sampled_from(["https://example.org/a", "ftp://example.org", "http://127.0.0.1/", "http://[", ""]),
+        },
+        optional={
+            "secret_env": st.sampled_from([[], ["PATH_TO_NOWHERE"]]),
+            "secret_file": st.sampled_from([[], ["no-such-file"], [__file__]]),
+        },
+    ),
+)
+SERVICE = st.fixed_dictionaries(
+    {},
+    optional={
+        "kafka": st.fixed_dictionaries(
+            {}, optional={"options": OPTIONS, "group": st.sampled_from(["g", "", " ", "\0a", "ä"])}
+        ),
+        "notify": st.dictionaries(st.sampled_from(["a", "b"]), NOTIFIERS),
+    },
+)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("configurations")
 
 
-def agree(raw: dict[str, Any], path: Path) -> tuple[str, ...]:
+def agree(raw: dict[str, Any], path: Path, more: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """The problems on which both agree."""
-    text = json.dumps({"families": {"f": raw}, "schema_registry": {"url": "http://localhost:1"}})
+    text = json.dumps({"families": {"f": raw}, "schema_registry": {"url": "http://localhost:1"}} | dict(more or {}))
     path.write_text(_toml(json.loads(text)), encoding="utf-8")
     problems = checked(path)
     assert problems == started(path)
@@ -243,6 +319,12 @@ def test_check_and_run_agree_on_any_configuration(
     event("refused" if agree(raw, tmp_path_factory.getbasetemp() / "any.toml") else "accepted")
 
 
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(services=SERVICE)
+def test_check_and_run_agree_on_any_services(services: dict[str, Any], folder: Path) -> None:
+    event("refused" if agree(FAMILY, folder / "services.toml", services) else "accepted")
+
+
 @hypothesis_settings(max_examples=150, deadline=None)
 @given(raw=sound())
 def test_check_and_run_accept_what_fits(raw: dict[str, Any], folder: Path) -> None:
@@ -256,7 +338,7 @@ def test_messages_may_have_an_interval_and_a_training_span_as_a_time() -> None:
 
     settings = parse({"families": {"f": family}})
 
-    assemble(settings)
+    save_and_load(bootstrap.pipelines(settings))
     assert settings.families["f"].train_after == 8640
     assert settings.families["f"].grid.interval is None
 

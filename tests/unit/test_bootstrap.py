@@ -10,7 +10,7 @@ import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, NoReturn, cast, get_args
 
 import numpy as np
 import pytest
@@ -27,14 +27,15 @@ from monitor.errors import SettingsError
 from monitor.pipeline.scoring import cold_start
 from monitor.pipeline.scoring.recipes import registry
 from monitor.pipeline.windowing.registry import WINDOWERS
-from monitor.ports.models import ModelRow
-from monitor.ports.source import Source
+from monitor.ports.source import Assignments, Source
+from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert, Transition
 from monitor.records.score_summaries import Policy
 from monitor.replay.bounded_run import Replay
+from monitor.testing.in_memory import ListSource
 from monitor.worker import interpreter
 from monitor.worker.options import WorkerOptions
-from tests.champions import make_champion
+from tests.champions import train_champion
 
 ROOT = Path(bootstrap.__file__).parent
 HELPERS = {
@@ -150,8 +151,10 @@ def test_wrong_detectors_of_all_families_are_told_together() -> None:
 
 def settings_of_every_kind(tmp_path: Path, scores: str) -> Settings:
     """No value is a default."""
+    family = ONE_FAMILY["families"]["f"] | {"detector": {"kind": "mahalanobis"}}
     raw = {
-        **ONE_FAMILY,
+        "families": {"f": family},
+        "models": str(tmp_path / "models"),
         "kafka": {"bootstrap_servers": "embedded", "options": {"max.poll.interval.ms": 60_000}},
         "store": {"url": f"sqlite:///{tmp_path}/plant.db", "scores": scores, "commit_interval": "7s"},
         "notify": {"console": {"kind": "log"}},
@@ -160,17 +163,22 @@ def settings_of_every_kind(tmp_path: Path, scores: str) -> Settings:
 
 
 def add_model(settings: Settings) -> None:
+    values = np.random.default_rng(0).normal(50, 1, (300, 1)).astype(np.float32)
     store = bootstrap.store(settings)
-    make_champion(store, ModelRow(id="0" * 64, family="f", manifest="{}"))
+    train_champion(settings, store, "f", [("s", HistoryBlock(0, np.arange(300) * 10**9, values))])
     store.close()
 
 
-def no_source(running: object, listener: object) -> Source:
-    raise AssertionError("nothing is read here")
+def nothing(running: object, listener: Assignments) -> Source:
+    return ListSource({}, {}, listener)
+
+
+def no_broker(settings: Settings) -> NoReturn:
+    raise AssertionError("no broker is started here")
 
 
 @pytest.mark.parametrize("scores", ["anomalies", "rollup"])
-@pytest.mark.parametrize("replay", [None, Replay("r", no_source), Replay("r", no_source, notify=True)])
+@pytest.mark.parametrize("replay", [None, Replay("r", nothing), Replay("r", nothing, notify=True)])
 def test_every_worker_obeys_the_same_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: Policy, replay: Replay | None
 ) -> None:
@@ -196,8 +204,8 @@ def test_every_worker_obeys_the_same_settings(
 def test_a_replay_starts_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of_every_kind(tmp_path, "all")
     add_model(settings)
-    monkeypatch.setattr(bootstrap, "broker", no_source)
-    with bootstrap.worker(settings, replay=Replay("r", no_source)):
+    monkeypatch.setattr(bootstrap, "broker", no_broker)
+    with bootstrap.worker(settings, replay=Replay("r", nothing)):
         pass
 
 
