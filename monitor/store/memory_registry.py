@@ -29,7 +29,7 @@ class MemoryModelRegistry:
                 self.models[key] = model
                 self._become(key, Life.CANDIDATE, reason)
             if body is not None:
-                self.bodies.setdefault(key, body)
+                self.bodies[key] = body
 
     def promote(self, family: str, model: str, reason: str) -> None:
         """Make a model the champion and retire the one before; see `ModelRegistry`."""

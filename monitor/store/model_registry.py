@@ -35,7 +35,8 @@ class SqlModelRegistry:
                 ref = connection.execute(select(m.ref).where(m.family == model.family, m.id == model.id)).scalar_one()
             if body is not None:
                 keep = insert_into(connection, schema.model_bodies).values(model=ref, body=body)
-                connection.execute(keep.on_conflict_do_nothing())
+                mended = {"body": keep.excluded.body}  # what is there under this id is equal, or was damaged
+                connection.execute(keep.on_conflict_do_update(index_elements=["model"], set_=mended))
 
     def promote(self, family: str, model: str, reason: str) -> None:
         """Make a model the champion and retire the one before; see `ModelRegistry`."""

@@ -50,6 +50,15 @@ def lives(registry: ModelRegistry, family: str = "machines") -> list[tuple[str, 
     return [(change.model[:1], change.state.value, change.reason) for change in registry.life(family)]
 
 
+def test_a_model_that_is_trained_again_replaces_a_damaged_body(opened: Open) -> None:
+    """The same data, settings and seed give the same id: what is there under it may have been damaged since."""
+    registry = opened()
+    registry.add(A, b"damaged", "trained")
+    registry.add(A, b"sound", "trained again")
+
+    assert opened().body("machines", A.id) == b"sound"
+
+
 def test_a_life_from_candidate_to_retired_and_back(opened: Open) -> None:
     registry = opened()
     assert registry.champion("machines") is None
