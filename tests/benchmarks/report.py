@@ -112,7 +112,7 @@ INTRODUCTION = """# Benchmarks
 is made. Machines differ and are noisy, so nearly every figure is a ratio: two things are measured in turn, several
 rounds long, and the median of the rounds' ratios counts. The newest measurement of each figure is in the table.
 
-`make bench-peers` adds other stream processors on the same topic, each in a venv of its own under `.bench`, as their
+`make bench-peers` adds other stream processors on the same topic, each in a separate venv under `.bench`, as their
 documentation shows them; they keep windows and statistics only, while the product scores and commits every window.
 `BENCH_SCALE=0.02 make bench` runs everything in miniature, to see that it works, and keeps nothing.
 """
