@@ -275,6 +275,7 @@ def _fields(summary: Summary, family: Family) -> dict[str, Any]:
     return {
         "rows": summary.rows,
         "training_rows": summary.training_rows,
+        "garbage": summary.garbage,
         "interval": "none" if family.interval is None else format_duration(family.interval),
         "window": family.shape.length,
         "detector": family.detector.kind,
@@ -292,7 +293,8 @@ def _show(summary: Summary, family: Family, target: Path) -> None:
     console.print(
         f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}\n"
         f"interval {fields['interval']}, windows of {family.shape.length} readings, {family.detector.kind} detector\n"
-        + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items())),
+        + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items()))
+        + (f"\n{summary.garbage:,} garbage readings were not learned from" if summary.garbage else ""),
         soft_wrap=True, highlight=False, markup=False,
     )  # fmt: skip
     console.print(alerts_table(summary.alerts.values()) if summary.alerts else "No alert opened.")

@@ -51,7 +51,9 @@ def score_beats(
             if pipeline.scorer is None:
                 history += [(pipeline.index.name(code), block) for code, block in step.outcome.history]
         if pipeline.scorer is None:
-            pipeline.adopt(MODEL, *_learn(pipeline, history, create, normal, summary.rows))
+            detector, profiles = _learn(pipeline, history, create, normal, summary.rows)
+            summary.garbage = sum(profile.garbage for profile in profiles.values())
+            pipeline.adopt(MODEL, detector, profiles)
     return summary
 
 

@@ -52,6 +52,7 @@ class Summary:
 
     rows: int = 0
     training_rows: int = 0
+    garbage: int = 0  # training rows that were left out: they lie absurdly far from the others
     states: dict[str, int] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
 
@@ -106,7 +107,7 @@ def score_rows(
     columns = judge.learned(first)
     summary.add(columns, [])
     write(source.rows, columns)
-    learn(pipeline, history, create, first.dead)
+    summary.garbage = learn(pipeline, history, create, first.dead)
     _prime(pipeline, blocks)
     for poll, steps in loop.run(source, {pipeline.name: pipeline}):
         columns, alerts = judge.judge(poll, [step.outcome for step in steps])
@@ -150,10 +151,10 @@ def learn(
     history: list[fit.Named],
     create: Callable[[], fit.Trainable],
     dead: Sequence[DeadLetter],
-) -> None:
-    """Train a detector here and now and give it to the pipeline. Raises ModelError for too few readings.
+) -> int:
+    """Train a detector here and now and give it to the pipeline; returns how many readings were left out as garbage.
 
-    `dead` are the training rows that cannot be read.
+    `dead` are the training rows that cannot be read. Raises ModelError for too few readings.
     """
     try:
         detector, profiles = fit.train(pipeline.family, history, create, fit.NormalScores(1.0, AllScores.of))
@@ -166,6 +167,7 @@ def learn(
             "raise --train-rows, shorten --window, or give the right --interval"
         ) from None
     pipeline.adopt(MODEL, detector, profiles)
+    return sum(profile.garbage for profile in profiles.values())
 
 
 def check_room(first: Poll) -> None:

@@ -18,14 +18,15 @@ from monitor.config.families import FEWEST_WINDOWS, Family
 from monitor.errors import ModelError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
-from monitor.pipeline.scoring.stream_scaling import Profile, robust_scale
+from monitor.pipeline.scoring.stream_scaling import Profile, StreamScale, robust_scale
 from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
 from monitor.ports.source import Source
 from monitor.ports.store import HistoryBlock
-from monitor.records.batches import Float32, Int64
+from monitor.records.batches import Bool, Float32, Int64
 
 MOST_WINDOWS = 20_000  # more of them cost time and teach little: neighbours share almost all readings
+STIR = np.float32(1.5)  # scales: the last digit of a channel at rest may change for good
 
 Named = tuple[str, HistoryBlock]
 
@@ -71,14 +72,17 @@ class NormalScores:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One stream's training windows, scaled: values (n, length, channels), end (n,); `time` is of its readings."""
+    """One stream's training windows, scaled: values (n, length, channels), end (n,); `time` is of its readings.
+
+    Windows with garbage are left out, which was read `garbage` times.
+    """
 
     name: str
     time: Int64
-    center: Float32
-    scale: Float32
+    scale: StreamScale
     values: Float32
     end: Int64
+    garbage: int
 
 
 def gridded(pipeline: Pipeline, source: Source) -> Iterator[Named]:
@@ -128,7 +132,14 @@ def train(
     values = np.concatenate([sample.values[::stride] for sample in samples])
     detector = create()
     detector.fit(values[np.argsort(end, kind="stable")])
-    return detector, {sample.name: _profile(sample, detector, normal) for sample in samples}
+    profiles = {sample.name: _profile(sample, detector, normal) for sample in samples}
+    sound = {name: profile for name, profile in profiles.items() if profile.sound}
+    if not sound:
+        raise ModelError(
+            f"no stream of topic {family.topic} has a finite limit: its training readings are absurdly large; set "
+            "valid_range, or give other readings to learn from"
+        )
+    return detector, sound
 
 
 def enrol(family: Family, history: Iterable[Named], scorer: Scorer, normal: NormalScores) -> dict[str, Profile]:
@@ -150,19 +161,30 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     """Scaled windows of one stream; none of them spans a gap in time."""
     time = np.concatenate([block.time for block in blocks])
     values = np.concatenate([block.values for block in blocks])
-    channels = len(family.channels)
     windows, end, readings = windower(family).cut_history(values, time, MOST_WINDOWS)
-    if family.scale == "stream":
-        center, scale = robust_scale(readings)
-    else:
-        center, scale = np.zeros(channels, np.float32), np.ones(channels, np.float32)
-    windows = np.asarray((windows - center) / scale, dtype=np.float32)
+    usual = robust_scale(readings)
+    scale = usual if family.scale == "stream" else StreamScale.none(len(family.channels))
+    garbage = int(np.count_nonzero(~usual.plausible(readings)))
+    plausible = usual.plausible(windows).all(axis=1) if garbage else np.ones(len(windows), bool)
+    windows = np.asarray((windows[plausible] - scale.center) / scale.scale, dtype=np.float32)
     whole = np.isfinite(windows).all(axis=(1, 2))
-    return _Sample(name, time, center, scale, windows[whole], end[whole])
+    return _Sample(name, time, scale, windows[whole], end[plausible][whole], garbage)
 
 
 def _profile(sample: _Sample, scorer: Scorer, normal: NormalScores) -> Profile:
     newest = sample.values[-max(FEWEST_WINDOWS, int(normal.share * len(sample.values))) :]
     found = normal.of(scorer.score(newest))
-    span = (int(sample.time[0]), int(sample.time[-1]), len(sample.time))
-    return Profile(sample.center, sample.scale, found.mean, found.std, found.count, *span)
+    span = (int(sample.time[0]), int(sample.time[-1]), len(sample.time), sample.garbage)
+    scores = (found.mean, found.std, found.count)
+    return Profile(sample.scale.center, sample.scale.scale, *scores, *span, _least(sample.scale.rests, newest, scorer))
+
+
+def _least(rests: Bool, windows: Float32, scorer: Scorer) -> float:
+    """The score of windows in which everything at rest has moved by `STIR` scales: no less may be an anomaly.
+
+    Such a scale is a floor that no reading has taught, so the limit of a stream at rest has one too.
+    """
+    if not rests.any():
+        return 0.0
+    stirred = [float(np.median(scorer.score(windows + sign * STIR * rests.astype(np.float32)))) for sign in (-1, 1)]
+    return max(stirred)

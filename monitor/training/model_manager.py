@@ -12,6 +12,7 @@ import structlog
 
 from monitor.errors import ModelError
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.models import ModelRow
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import Store
@@ -113,6 +114,7 @@ class Champions:
         self.refused.pop(name, None)
         self._served(name, set(profiles))  # the training packs what it has read
         log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
+        _log_garbage(name, profiles)
 
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
         """Train the family's first model, or profile these streams for the one it has."""
@@ -173,6 +175,7 @@ class Champions:
         for name, profile in profiles.items():
             pipeline.enrol(pipeline.index.codes[name], profile)
         log.info("streams_enrolled", family=pipeline.name, streams=len(profiles))
+        _log_garbage(pipeline.name, profiles)
         served = self._served(pipeline.name, set(profiles))
         self._unpacked += [(id_, fit.span(pipeline.family)) for id_ in served]
         if family.waiting:  # too few whole windows in what was kept of them
@@ -206,3 +209,12 @@ def _log_running(name: str, family: _Family) -> None:
     if family.job is not None and now >= family.next_log:
         family.next_log = now + LOG_S
         log.info("training_running", family=name, seconds=round(now - family.began))
+
+
+def _log_garbage(family: str, profiles: Mapping[str, Profile]) -> None:
+    """Name the streams of which readings were not learned from, being absurdly far from all others."""
+    left_out = {name: profile.garbage for name, profile in profiles.items() if profile.garbage}
+    if left_out:
+        worst = max(left_out, key=left_out.__getitem__)
+        count = sum(left_out.values())
+        log.warning("garbage_not_learned", family=family, readings=count, streams=len(left_out), most_in=worst)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from monitor.errors import ModelError
@@ -20,14 +23,16 @@ def save_profiles(folder: Path, profiles: Mapping[str, Profile]) -> None:
     _check(profiles)
     rows = list(profiles.values())
     scores = np.array([(p.score_mean, p.score_std, p.score_count) for p in rows], np.float64).reshape(-1, 3)
-    spans = np.array([(p.first, p.last, p.readings) for p in rows], np.int64).reshape(-1, 3)
+    spans = np.array([(p.first, p.last, p.readings, p.garbage) for p in rows], np.int64).reshape(-1, 4)
     center, scale = np.stack([p.center for p in rows]), np.stack([p.scale for p in rows])
-    save_file({"center": center, "scale": scale, "scores": scores, "spans": spans}, folder / ARRAYS)
+    least = np.array([p.least for p in rows], np.float64)
+    arrays: dict[str, NDArray[Any]] = {"center": center, "scale": scale, "scores": scores}
+    save_file({**arrays, "spans": spans, "least": least}, folder / ARRAYS)
     (folder / NAMES).write_text(json.dumps(list(profiles), ensure_ascii=False), encoding="utf-8")
 
 
 def load_profiles(folder: Path) -> dict[str, Profile]:
-    """Read what `save_profiles` wrote, in this version or an earlier one, which kept no spans.
+    """Read what `save_profiles` wrote, in this version or an earlier one, which kept no spans, garbage or least limit.
 
     Raises ModelError where a file is missing or damaged, or a profile cannot be used.
     """
@@ -35,10 +40,11 @@ def load_profiles(folder: Path) -> dict[str, Profile]:
         names = json.loads((folder / NAMES).read_text(encoding="utf-8"))
         arrays = load_file(folder / ARRAYS)
         spans = arrays["spans"].tolist() if "spans" in arrays else [()] * len(names)
-        rows = zip(names, arrays["center"], arrays["scale"], arrays["scores"].tolist(), spans, strict=True)
+        least = arrays["least"].tolist() if "least" in arrays else [0.0] * len(names)
+        rows = zip(names, arrays["center"], arrays["scale"], arrays["scores"].tolist(), spans, least, strict=True)
         profiles = {
-            name: Profile(center, scale, mean, std, int(count), *span)
-            for name, center, scale, (mean, std, count), span in rows
+            name: replace(Profile(center, scale, mean, std, int(count), *span), least=lowest)
+            for name, center, scale, (mean, std, count), span, lowest in rows
         }
     except Exception as error:  # safetensors raises its own, unrelated errors
         raise ModelError(f"the stream profiles in {folder} cannot be read ({error}); train the family again") from error

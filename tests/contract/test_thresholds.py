@@ -28,9 +28,9 @@ def make(kind: str) -> Threshold:
     return made
 
 
-def seed(threshold: Threshold, streams: Int32 = BOTH) -> None:
+def seed(threshold: Threshold, streams: Int32 = BOTH, least: float = 0.0) -> None:
     ones = np.ones(len(streams))
-    threshold.seed(streams, ones, 0.25 * ones, np.full(len(streams), 500))
+    threshold.seed(streams, ones, 0.25 * ones, np.full(len(streams), 500), least * ones)
 
 
 def judge(threshold: Threshold, scores: Float64, end: Int64, step: int) -> list[float]:

@@ -124,6 +124,34 @@ def test_the_fault_opens_an_alert(scored: Path) -> None:
     assert (out["alert_opened"][ids == ""] == 0).all()
 
 
+@pytest.mark.parametrize("garbage", ["-3.4e38", "4294967295", "1e6"])
+def test_garbage_among_what_is_learned_hides_no_fault(tmp_path: Path, quick: list[str], garbage: str) -> None:
+    rows = table()
+    rows[100][1] = garbage
+
+    summary = score(write(tmp_path / "garbage.csv", rows), "--time", "timestamp", *quick)
+
+    after = read(tmp_path / "garbage.scored.csv")[TRAIN:]
+    assert summary["garbage"] == 1
+    assert len(summary["alerts"]) == 1
+    assert np.isfinite(after["limit"]).all()
+    assert after["limit"].max() < 5
+
+
+def test_the_last_digit_of_a_constant_opens_no_alert(tmp_path: Path, quick: list[str]) -> None:
+    rows = table()
+    for i, row in enumerate(rows):
+        row[1] = "50.1" if i > 400 or i % 90 == 60 else "50.0"
+    for row in rows[500:520]:
+        row[1] = "58.0"
+
+    summary = score(write(tmp_path / "constant.csv", rows), "--time", "timestamp", *quick)
+
+    opened = np.flatnonzero(read(tmp_path / "constant.scored.csv")["alert_opened"])
+    assert len(summary["alerts"]) == len(opened) == 1
+    assert 500 <= opened[0] < 505
+
+
 @pytest.mark.parametrize("rows", [TRAIN + 1, 403, 404, 521])
 def test_a_prefix_gives_the_prefix_of_the_output(scored: Path, tmp_path: Path, quick: list[str], rows: int) -> None:
     cut = write(tmp_path / "cut.csv", table()[:rows])

@@ -61,7 +61,7 @@ def test_limit_equals_recomputing_everything(
     for stream, seeded in enumerate(seeds):
         if seeded:
             one = np.array([stream], np.int32)
-            threshold.seed(one, np.array([5.0]), np.array([2.0]), np.array([40]))
+            threshold.seed(one, np.array([5.0]), np.array([2.0]), np.array([40]), np.zeros(1))
             references[stream] = Reference(5.0, 2.0, 40)
     time = [0, 0]
     for stream, later, score in steps:
@@ -85,7 +85,7 @@ def test_learning_in_any_cut_gives_the_same_bits(values: list[float], cut: int) 
         threshold = RollingThreshold(N_STD, HISTORY)
         threshold.columns.grow(1)
         stream = np.zeros(1, np.int32)
-        threshold.seed(stream, np.array([1.0]), np.array([1.0]), np.array([50]))
+        threshold.seed(stream, np.array([1.0]), np.array([1.0]), np.array([50]), np.zeros(1))
         threshold.limits(stream, np.array([0]))
         for part in parts:
             threshold.learn(np.zeros(len(part), np.int32), np.array(part, np.float64))

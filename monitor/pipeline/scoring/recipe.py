@@ -75,7 +75,7 @@ class Recipe:
         windows = family.shape.window
         self.sections = {
             "profile": self.detector.section,
-            "threshold": Section(threshold.columns, signature(*windows, family.threshold)),
+            "threshold": Section(threshold.columns, signature(*windows, family.threshold), threshold.EARLIER),
         }
         for companion, part in self._mixture.companions.items():
             meaning = signature(companion, *windows, family.shape.hop, family.grid)
@@ -95,7 +95,7 @@ class Recipe:
         self.detector.enrol(code, profile)
         one = np.array([code], np.int32)
         mean, std = np.array([profile.score_mean]), np.array([profile.score_std])
-        self._threshold.seed(one, mean, std, np.array([profile.score_count]))
+        self._threshold.seed(one, mean, std, np.array([profile.score_count]), np.array([profile.least]))
 
     def resume(self, codes: Int32, lost: Mapping[str, Codes], index: StreamIndex) -> None:
         """After the states of streams were loaded: enrol those of another model, or of a lost limit, once more."""
@@ -130,7 +130,7 @@ class Recipe:
             self._threshold.learn(stream[normal], score[rows][normal].astype(np.float64))
         state = np.where(ratio > 1, State.ANOMALY, State.OK)
         state = np.where(enrolled, state, State.BOOTSTRAP)
-        state = np.where(poor, State.INSUFFICIENT, state).astype(np.uint8)
+        state = np.where(poor | ~np.isfinite(limit), State.INSUFFICIENT, state).astype(np.uint8)
         scores = Scores(windows.stream, windows.start, windows.end, score, limit, ratio, windows.imputed, state)
         return Judged(scores, components)
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import segments
-from monitor.records.batches import NEVER, Float32, Int32
+from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32
 
 IQR_TO_STD = 1.349  # interquartile range of a normal distribution, in standard deviations
+GARBAGE = 1e4  # scales: further out lies what a broken register sends; what 1 % of the readings reach is within 100
+ABSURD = 1e3  # times its level: the same for a channel at rest, which has no scale
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What is known of one stream: centre and scale (channels,), and its normal scores.
 
-    It was learned from `readings` readings, from `first` to `last`, ns.
+    It was learned from `readings` readings, from `first` to `last`, ns, without `garbage` of them. `least` is what its
+    limit never falls below, in the unit of the score.
     """
 
     center: Float32
@@ -33,28 +37,66 @@ class Profile:
     first: int = NEVER
     last: int = NEVER
     readings: int = 0
+    garbage: int = 0
+    least: float = 0.0
 
     @property
     def sound(self) -> bool:
         """Whether windows can be scaled by it and limits begin from it: finite, and no scale of 0."""
-        numbers = (*self.center.tolist(), *self.scale.tolist(), self.score_mean, self.score_std)
+        numbers = (*self.center.tolist(), *self.scale.tolist(), self.score_mean, self.score_std, self.least)
         return all(map(math.isfinite, numbers)) and bool((self.scale > 0).all()) and self.score_std >= 0
 
 
-def robust_scale(readings: Float32) -> tuple[Float32, Float32]:
-    """Centre and scale per channel of (n, channels): median and IQR / 1.349, no smaller than a tenth of the std.
+class StreamScale(NamedTuple):
+    """Centre and scale of one stream, (channels,) each; `rests`: the channel hardly moved, and its scale is a floor."""
 
-    A channel that never moved gets a scale of 1 % of its level (at least 1e-6), so that the first small change
-    counts as large but not as infinite. NaN readings are left out; a channel that has no others gets NaN.
+    center: Float32
+    scale: Float32
+    rests: Bool
+
+    @classmethod
+    def none(cls, channels: int) -> StreamScale:
+        """Leaves readings as they are."""
+        return cls(np.zeros(channels, np.float32), np.ones(channels, np.float32), np.zeros(channels, bool))
+
+    def plausible(self, readings: Float32) -> Bool:
+        """Which of (..., channels) readings are no garbage: no channel lies further out than `GARBAGE` scales."""
+        return np.asarray(~(np.abs(readings.astype(np.float64) - self.center) > GARBAGE * self.scale).any(axis=-1))
+
+
+def robust_scale(readings: Float32) -> StreamScale:
+    """Centre and scale per channel of (n, channels), from quantiles alone: no single reading can lift them.
+
+    The scale is IQR / 1.349, no smaller than a tenth of the std of the readings with the lowest and highest 1 % pulled
+    in. Floors keep the last digit from counting as a fault: a channel that rested but for single readings has at least
+    the smallest step it ever took (at most 10 % of its level), and one that never moved 1 % of its level (at least
+    1e-6). NaN readings are left out; a channel that has no others gets NaN.
     """
-    wide = readings.astype(np.float64)
-    empty = np.isnan(wide).all(axis=0)
-    wide = np.where(empty, 0.0, wide)
-    low, center, high = np.where(empty, np.nan, np.nanpercentile(wide, [25, 50, 75], axis=0))
-    spread = np.maximum((high - low) / IQR_TO_STD, 0.1 * np.nanstd(wide, axis=0))
-    floor = np.maximum(1e-2 * np.abs(center), 1e-6)
-    scale = np.where(spread > 1e-4 * floor, spread, floor)
-    return center.astype(np.float32), scale.astype(np.float32)
+    channels = [_scale_of(channel[~np.isnan(channel)]) for channel in readings.astype(np.float64).T]
+    center, scale, rests = (np.array(column) for column in zip(*channels, strict=True))
+    return StreamScale(center.astype(np.float32), scale.astype(np.float32), rests.astype(bool))
+
+
+def _scale_of(values: Float64) -> tuple[float, float, bool]:
+    """Centre, scale and whether it rests, of one channel's readings (n,)."""
+    if not len(values):
+        return math.nan, math.nan, False
+    low, center, high = np.percentile(values, [25, 50, 75]).tolist()
+    spread = max((high - low) / IQR_TO_STD, 0.1 * _usual_std(values, center))
+    level = 1e-2 * abs(center)
+    if high == low and spread > 0:
+        floor = min(float(np.abs(values[values != center] - center).min()), 10 * level)
+        return center, max(spread, floor), spread < floor
+    still = max(level, 1e-6)
+    return (center, spread, False) if spread > 1e-4 * still else (center, still, True)
+
+
+def _usual_std(values: Float64, center: float) -> float:
+    """Standard deviation with the rarest values pulled in; where only those differ, of all but absurd ones."""
+    low, high = np.percentile(values, 1, method="higher"), np.percentile(values, 99, method="lower")
+    if low < high:
+        return float(np.clip(values, low, high).std())
+    return float(values[np.abs(values - center) <= ABSURD * max(abs(center), 1.0)].std())
 
 
 class Profiles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Threshold(Protocol):
     """
 
     columns: Columns
+    EARLIER: ClassVar[tuple[np.dtype[np.void], ...]]  # layouts of saved states that lack columns
 
     @classmethod
     def of(cls, rule: Rule) -> Threshold:
@@ -41,8 +42,8 @@ class Threshold(Protocol):
         """Learn from normal windows, given in time order, all in the bucket their stream is in."""
         ...
 
-    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
-        """Reset to the mean and standard deviation of `count` training scores."""
+    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64, least: Float64) -> None:
+        """Reset to the mean and standard deviation of `count` training scores; no limit falls below `least`."""
         ...
 
 

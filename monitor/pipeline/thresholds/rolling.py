@@ -13,7 +13,8 @@ The limit is constant within a bucket, here of 100 windows; the scores learned i
 >>> stream = np.array([0], np.int32)
 >>> threshold = RollingThreshold(n_std=3, history=2400, by_time=False)
 >>> threshold.columns.grow(1)
->>> threshold.seed(stream, mean=np.array([1.0]), std=np.array([0.5]), count=np.array([100]))
+>>> threshold.seed(stream, mean=np.array([1.0]), std=np.array([0.5]), count=np.array([100]),
+...     least=np.array([0.0]))
 >>> threshold.limits(stream, bucket=np.array([0]))
 array([2.5])
 >>> threshold.learn(np.repeat(stream, 100), score=np.tile([1.0, 3.0], 50))
@@ -25,10 +26,12 @@ array([5.])
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from monitor.config.families import Threshold as Rule
-from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.pipeline.thresholds.base import FLOOR
 from monitor.records.batches import NEVER, Float64, Int32, Int64
 
@@ -38,26 +41,30 @@ FEWEST = 30
 SEED_MOST = 1000
 
 
+_HISTORY: dict[str, Spec] = {
+    "limit": (np.float64, (), np.nan),
+    "bucket": (np.int64, (), NEVER),  # the one the stream is in
+    "place": (np.int32, (), 0),  # of the open bucket in the ring
+    "windows": (np.int64, (), 0),
+    "mean": (np.float64, (), 0.0),  # of the seed; reference of all sums
+    "std": (np.float64, (), 0.0),
+    "weight": (np.int32, (), 0),  # scores the seed stands for
+    "count": (np.int32, (PLACES,), 0),
+    "sum": (np.float64, (PLACES,), 0.0),
+    "squares": (np.float64, (PLACES,), 0.0),
+}
+_SPEC: dict[str, Spec] = {**_HISTORY, "least": (np.float32, (), 0.0)}
+
+
 class RollingThreshold:
     """`history` is a time in ns, or a number of windows where `by_time` is false."""
+
+    EARLIER: ClassVar[tuple[np.dtype[np.void], ...]] = (layout(_HISTORY),)
 
     def __init__(self, n_std: float, history: int, *, by_time: bool = True) -> None:
         self._n_std, self._by_time = n_std, by_time
         self._width = max(1, history // BUCKETS)
-        self.columns = Columns(
-            {
-                "limit": (np.float64, (), np.nan),
-                "bucket": (np.int64, (), NEVER),  # the one the stream is in
-                "place": (np.int32, (), 0),  # of the open bucket in the ring
-                "windows": (np.int64, (), 0),
-                "mean": (np.float64, (), 0.0),  # of the seed; reference of all sums
-                "std": (np.float64, (), 0.0),
-                "weight": (np.int32, (), 0),  # scores the seed stands for
-                "count": (np.int32, (PLACES,), 0),
-                "sum": (np.float64, (PLACES,), 0.0),
-                "squares": (np.float64, (PLACES,), 0.0),
-            }
-        )
+        self.columns = Columns(_SPEC)
 
     @classmethod
     def of(cls, rule: Rule) -> RollingThreshold:
@@ -90,7 +97,7 @@ class RollingThreshold:
         np.add.at(columns["sum"], (stream, place), away)
         np.add.at(columns["squares"], (stream, place), away * away)
 
-    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
+    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64, least: Float64) -> None:
         """Forget the history and begin from the training scores."""
         windows = self.columns["windows"][stream]
         self.columns.clear(stream)
@@ -98,6 +105,7 @@ class RollingThreshold:
         self.columns["mean"][stream] = mean
         self.columns["std"][stream] = std
         self.columns["weight"][stream] = np.minimum(count, SEED_MOST)
+        self.columns["least"][stream] = least
 
     def _enter(self, stream: Int32, bucket: Int64) -> None:
         """Open a new bucket in place of the oldest, unless the open one is still empty, and set the limit for it."""
@@ -120,5 +128,5 @@ class RollingThreshold:
         squares = columns["squares"][stream].sum(axis=1) + weight * columns["std"][stream] ** 2
         std = np.sqrt(np.maximum(squares / known - shift**2, 0))
         mean = columns["mean"][stream] + shift
-        limit = mean + self._n_std * np.maximum(std, FLOOR * np.abs(mean))
+        limit = np.maximum(mean + self._n_std * np.maximum(std, FLOOR * np.abs(mean)), columns["least"][stream])
         return np.where(total >= FEWEST, limit, columns["limit"][stream])

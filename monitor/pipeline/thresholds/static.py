@@ -5,12 +5,14 @@
 >>> threshold.columns.grow(1)
 >>> threshold.limits(stream, bucket=np.array([0]))  # not known before training
 array([nan])
->>> threshold.seed(stream, mean=np.array([1.0]), std=np.array([0.5]), count=np.array([200]))
+>>> threshold.seed(stream, mean=np.array([1.0]), std=np.array([0.5]), count=np.array([200]), least=np.array([0.0]))
 >>> threshold.limits(stream, bucket=np.array([0]))
 array([2.5])
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +24,8 @@ from monitor.records.batches import Float64, Int32, Int64
 
 class StaticThreshold:
     """Limit in the unit of the score; NaN until seeded."""
+
+    EARLIER: ClassVar[tuple[np.dtype[np.void], ...]] = ()
 
     def __init__(self, n_std: float) -> None:
         self._n_std = n_std
@@ -43,6 +47,7 @@ class StaticThreshold:
     def learn(self, stream: Int32, score: Float64) -> None:
         """No-op: a static limit does not adapt."""
 
-    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64) -> None:
+    def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64, least: Float64) -> None:
         """Fix the limit."""
-        self.columns["limit"][stream] = mean + self._n_std * np.maximum(std, FLOOR * np.abs(mean))
+        limit = mean + self._n_std * np.maximum(std, FLOOR * np.abs(mean))
+        self.columns["limit"][stream] = np.maximum(limit, least)

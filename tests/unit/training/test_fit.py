@@ -12,9 +12,10 @@ import pytest
 
 from monitor.config.families import Family
 from monitor.errors import ModelError
-from monitor.pipeline.scoring.stream_scaling import robust_scale
+from monitor.pipeline.scoring.stream_scaling import Profile, robust_scale
+from monitor.ports.scorer import Scorer
 from monitor.ports.store import HistoryBlock
-from monitor.records.batches import Float32
+from monitor.records.batches import Float32, Float64
 from monitor.testing.in_memory import DistanceScorer
 from monitor.training import fit
 
@@ -33,6 +34,13 @@ class Recording(DistanceScorer):
     def save(self, path: Path, *, channel_names: Sequence[str], span: tuple[int, int]) -> None:
         path.mkdir(parents=True)
         (path / "manifest.json").write_text(json.dumps({"channel_names": list(channel_names), "span": span}))
+
+
+class Spread(Recording):
+    """Scores the root mean square of a window around 0."""
+
+    def score(self, windows: Float32) -> Float32:
+        return np.asarray(np.sqrt(np.square(windows).mean(axis=(1, 2))))
 
 
 @dataclass
@@ -97,7 +105,57 @@ def test_enrolling_leaves_out_streams_with_too_little_history() -> None:
 
 
 def test_a_constant_channel_gets_a_scale_of_its_level() -> None:
-    center, scale = robust_scale(np.column_stack([np.full(50, 200.0), np.zeros(50)]).astype(np.float32))
+    center, scale, rests = robust_scale(np.column_stack([np.full(50, 200.0), np.zeros(50)]).astype(np.float32))
 
     np.testing.assert_allclose(center, [200, 0])
     np.testing.assert_allclose(scale, [2, 1e-6], rtol=1e-6)
+    assert rests.all()
+
+
+@pytest.mark.parametrize("garbage", [-3.4e38, 3.4e38, 4294967295.0, 2147483647.0, -1e6, 65535.0, np.inf])
+@pytest.mark.parametrize("usual", [20 + np.random.default_rng(1).normal(size=2000), np.tile([7.0], 2000)])
+def test_one_garbage_reading_changes_no_scale_and_is_not_learned_from(garbage: float, usual: Float64) -> None:
+    spoilt = usual.copy()
+    spoilt[100] = garbage
+    clean, dirty = (robust_scale(values.astype(np.float32)[:, None]) for values in (usual, spoilt))
+    detector = Recording()
+
+    _, profiles = fit.train(family(), [("a", block(0, spoilt.tolist()))], lambda: detector, NORMAL)
+
+    assert dirty.scale[0] == pytest.approx(clean.scale[0], rel=0.02)
+    assert (profiles["a"].garbage, len(detector.seen[0])) == (1, 2000 - 3 - 4)  # the 4 windows that hold it are gone
+    assert np.abs(detector.seen[0]).max() < 10
+
+
+def test_a_state_that_is_rare_but_normal_is_learned_from() -> None:
+    values = np.where(np.arange(2000) % 200 < 3, 5000.0, 2.0) + np.random.default_rng(0).normal(size=2000)
+    detector = Recording()
+
+    fit.train(family(), [("a", block(0, values.tolist()))], lambda: detector, NORMAL)
+
+    assert len(detector.seen[0]) == 1997
+
+
+@pytest.mark.parametrize("level", [20.0, 1013.2, 7.0])
+def test_the_last_digit_of_a_channel_at_rest_is_no_fault_but_a_real_change_is(level: float) -> None:
+    """The digit moved now and then while it was learned from, or never."""
+    for flickers in (np.zeros(600), np.arange(600) % 40 == 7):
+        values = level + 0.1 * flickers
+        scorer, profiles = fit.train(family(), [("a", block(0, values.tolist()))], Spread, NORMAL)
+        profile = profiles["a"]
+
+        def score(value: float, scorer: Scorer = scorer, profile: Profile = profile) -> float:
+            return float(
+                scorer.score(np.full((1, 4, 1), (value - profile.center[0]) / profile.scale[0], np.float32))[0]
+            )
+
+        assert score(level + 0.1) <= profile.least
+        assert score(level * 1.5) > 2 * profile.least
+
+
+def test_a_channel_that_moves_leaves_its_limit_without_a_floor() -> None:
+    values = 20 + np.random.default_rng(0).normal(size=600)
+
+    _, profiles = fit.train(family(), [("a", block(0, values.tolist()))], Recording, NORMAL)
+
+    assert profiles["a"].least == 0
