@@ -8,6 +8,7 @@ MonitorError
 │   └── FencedError another worker owns the partition now
 ├── NotifyError     a notification could not be delivered
 ├── ModelError      an artefact is missing, damaged or does not fit
+│   └── MisfitError it was trained for other windows than the settings say now
 └── ShapeError      arrays of the wrong shape: a mistake in code
 
 A message says what happened, where, and what to do. The command line prints it without a traceback.
@@ -93,6 +94,10 @@ class ModelError(MonitorError):
     """An artefact is missing, damaged, refused, or made for other windows."""
 
     exit_code = 5
+
+
+class MisfitError(ModelError):
+    """A sound artefact that was trained for windows of another length or other channels: a new training replaces it."""
 
 
 class ShapeError(MonitorError):

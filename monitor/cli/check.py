@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import bootstrap
-from monitor.config.durations import Span, format_duration
+from monitor.config.durations import format_duration
 from monitor.config.families import Family
 from monitor.config.services import WebhookNotifier
 from monitor.config.settings import Settings, load
@@ -73,7 +73,7 @@ def _family(family: Family) -> dict[str, str]:
         "window": window,
         "hop": hop,
         "recipe": f"{recipe.name}, version {recipe.version}",
-        "detector": f"{family.detector.kind}, trained after {_span(family.train.after)}",
+        "detector": f"{family.detector.kind}, trained after {_steps(family.train_after, family.interval)}",
         "limit": f"{threshold.kind}: {limit}",
         "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",
         "alert resolves": f"after {alerts.resolve_after} windows below {alerts.resolve_below:g} of it",
@@ -105,10 +105,6 @@ def _steps(count: int, interval: int | None) -> str:
     """A number of readings, and the time they span on a grid."""
     readings = f"{count:,} reading{'s'[: count != 1]}"
     return readings if interval is None else f"{readings} = {format_duration(count * interval)}"
-
-
-def _span(span: Span) -> str:
-    return str(span) if span.count is None else f"{span.count:,} readings"
 
 
 def _every(nanoseconds: int) -> str:

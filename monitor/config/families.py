@@ -17,6 +17,8 @@ from monitor.config.windows import Window
 from monitor.errors import SettingsError
 
 FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
+FEWEST_READINGS, MOST_READINGS = 2000, 86_400  # that training waits for by default
+DAY = 24 * 3600 * 10**9
 MOST_NUMBERS = 2**22  # in a window, or in the readings of a stream that wait for earlier ones: 16 MiB
 
 
@@ -41,10 +43,12 @@ class Detector(Section):
 class Train(Section):
     """When a stream has been seen for `after`, it gets a model of its family; training takes that span.
 
-    `wait` holds reading back while the first model is trained: for catching up with the past at full speed.
+    By default that is a day, so that the first evening is no anomaly, but `FEWEST_READINGS` at least and
+    `MOST_READINGS` at most; without a grid it is `FEWEST_READINGS`. `wait` holds reading back while the first model is
+    trained: for catching up with the past at full speed.
     """
 
-    after: Spanned = Span(count=2000)
+    after: Spanned | None = None
     wait: bool = False
 
 
@@ -53,7 +57,7 @@ class Threshold(Section):
 
     kind: Literal["rolling", "static"] = "rolling"
     n_std: float = Field(default=6.0, gt=0)
-    history: Spanned = Span(time=24 * 3600 * 10**9)
+    history: Spanned = Span(time=DAY)
 
 
 class Alerts(Section):
@@ -111,7 +115,11 @@ class Family(Section):
     @property
     def train_after(self) -> int:
         """Readings a stream is seen for before it gets a model, which is trained on as many. Raises SettingsError."""
-        return self.train.after.steps(self.interval, "train.after")
+        if self.train.after is not None:
+            return self.train.after.steps(self.interval, "train.after")
+        rules, day = self.window.rules, 0 if self.interval is None else DAY // self.interval
+        usual = min(day, MOST_READINGS) if rules.consecutive else 0
+        return max(usual, FEWEST_READINGS, rules.fewest_readings(self.shape.length, FEWEST_WINDOWS))
 
     @property
     def rate(self) -> float:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from monitor.config.families import Family
-from monitor.errors import ModelError, MonitorError
+from monitor.errors import MisfitError, ModelError, MonitorError
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.models import ModelRegistry, ModelRow
 from monitor.ports.scorer import Scorer
@@ -57,10 +57,10 @@ class ModelLibrary:
         return row
 
     def load(self, row: ModelRow, family: Family) -> Loaded:
-        """Make a model ready to score. Raises ModelError whatever is wrong with it, and StoreError."""
+        """Make a model ready to score. Raises ModelError (MisfitError where it is sound), and StoreError."""
         name = f"model {row.id[:16]} of family {row.family}"
         try:
-            _check_fit(row, family)
+            check_fit(row, family)
             folder = self.folder(row)
             scorer, profiles = self._read(folder / model_folder.DETECTOR), load_profiles(folder)
         except MonitorError:
@@ -117,13 +117,24 @@ class ModelLibrary:
         return folder
 
 
-def _check_fit(row: ModelRow, family: Family) -> None:
-    """Raise ModelError for a model that was trained for other windows, before it fails at the first one."""
+def other_detector(row: ModelRow, family: Family) -> str:
+    """How the settings ask for another detector than the model is, in words; empty where they do not."""
+    manifest, detector = json.loads(row.manifest), family.detector
+    options = json.loads(json.dumps(detector.options))
+    had = {"detector.kind": manifest.get("kind")}
+    had |= {f"detector.options.{key}": manifest.get("config", {}).get(key) for key in options}
+    wanted = {"detector.kind": detector.kind} | {f"detector.options.{key}": value for key, value in options.items()}
+    changed = [key for key, value in had.items() if value is not None and value != wanted[key]]
+    return "; ".join(f"trained with {key} = {had[key]}, but the settings say {wanted[key]}" for key in changed)
+
+
+def check_fit(row: ModelRow, family: Family) -> None:
+    """Raise MisfitError for a model that was trained for other windows, before it fails at the first one."""
     manifest = json.loads(row.manifest)
     wanted = {"length": family.shape.length, "channels": len(family.channels), "channel_names": list(family.channels)}
     for key, value in wanted.items():
         if manifest.get(key) and manifest[key] != value:  # an earlier version left the names out
-            raise ModelError(
+            raise MisfitError(
                 f"model {row.id[:16]} of family {row.family} was trained for {key} = {manifest[key]}, but the settings "
                 f"say {value}; train the family again, or restore the settings"
             )

@@ -10,14 +10,14 @@ from typing import Protocol
 
 import structlog
 
-from monitor.errors import ModelError
+from monitor.errors import MisfitError, ModelError
 from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.models import ModelRow
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import Store
 from monitor.training import fit
-from monitor.training.model_library import ModelLibrary
+from monitor.training.model_library import ModelLibrary, other_detector
 
 log = structlog.get_logger()
 
@@ -58,6 +58,9 @@ class Champions:
 
     A champion that cannot be loaded changes nothing: the family is scored as before, by its old model or by the
     cold-start statistic. That is logged and noted in the model's life once, and tried again every few minutes.
+    One that was trained for other windows, as the settings have changed since, is replaced: cold start covers the
+    family until a new one is trained. A worker that still scores by a model that fits leaves that to the others. One
+    of another detector than the settings ask for scores until its replacement is trained.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Champions:
         self.holding = False
         self.failed: dict[str, int] = {}  # families without a model as training failed: the exit code of the last try
         self.refused: dict[str, Refused] = {}  # by family
+        self._misfits: dict[str, str] = {}  # by family: the champion (id) that a new training is to replace
 
     def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
         """Adopt what has been promoted since, here or by another process; at most every few seconds."""
@@ -86,7 +90,8 @@ class Champions:
             row = self._library.registry.champion(name)
             if row is None or row.id == pipeline.model:
                 self.refused.pop(name, None)
-            elif not self._rests(row):
+                self._replace(pipeline, row)
+            elif not self._rests(row) and self._misfits.get(name) != row.id:
                 self._adopt(pipeline, row)
         self._pack_some()
 
@@ -100,6 +105,10 @@ class Champions:
         try:
             scorer, profiles = self._library.load(row, pipeline.family)
         except ModelError as error:
+            if isinstance(error, MisfitError) and self._start is not None and pipeline.scorer is None:
+                self._misfits[name] = row.id
+                log.warning("model_no_longer_fits", family=name, scored_by="cold start until trained", error=str(error))
+                return
             before = self.refused.get(name)
             self.refused[name] = Refused(row.id, str(error), time.monotonic() + AGAIN_S)
             if before is None or before.model != row.id:
@@ -122,7 +131,12 @@ class Champions:
         family.waiting.update(stream_ids)
         if pipeline.scorer is not None:
             self._enrol(pipeline, pipeline.scorer, family)
-        elif self._start is not None and self.trains(pipeline.name):
+        else:
+            self._train(pipeline, family)
+
+    def _train(self, pipeline: Pipeline, family: _Family) -> None:
+        """Start a training, unless one is running or has failed a short time ago."""
+        if self._start is not None and self.trains(pipeline.name):
             family.began = time.monotonic()
             try:
                 family.job = self._start(pipeline.name)
@@ -132,7 +146,14 @@ class Champions:
                 return
             log.info("training_started", family=pipeline.name, streams=len(family.waiting))
             family.next_log = family.began + LOG_S
-            self.holding = pipeline.family.train.wait
+            self.holding = pipeline.family.train.wait and pipeline.scorer is None
+
+    def _replace(self, pipeline: Pipeline, row: ModelRow | None) -> None:
+        """Train again where the settings ask for another detector than the champion is; it scores meanwhile."""
+        other = "" if row is None else other_detector(row, pipeline.family)
+        if other and self._start is not None and self.trains(pipeline.name):
+            log.warning("model_of_another_detector", family=pipeline.name, model=pipeline.model[:16], error=other)
+            self._train(pipeline, self._families.setdefault(pipeline.name, _Family()))
 
     def trains(self, family: str) -> bool:
         """See `monitor.worker.model_provider.Models`; not for a while after a training that failed, nor in a replay."""
@@ -151,9 +172,10 @@ class Champions:
                 _log_running(name, family)
                 continue
             ended, family.job = True, None
-            if code and pipelines[name].scorer is None:  # else it has failed after the promotion
-                self.failed[name] = code
+            if code:
                 family.not_before = time.monotonic() + AGAIN_S
+            if code and pipelines[name].scorer is None:  # else the champion scores on
+                self.failed[name] = code
                 log.error("training_failed", family=name, exit_code=code, again_in_s=AGAIN_S)
         busy = [pipelines[name] for name, family in self._families.items() if family.job is not None]
         self.holding = any(pipeline.family.train.wait and pipeline.scorer is None for pipeline in busy)

@@ -280,3 +280,18 @@ def test_training_that_could_never_work_is_refused() -> None:
 
     with pytest.raises(SettingsError, match=r"families.f.train.after: 120 readings are too few .* takes 131 at least"):
         parse({"families": {"f": family}})
+
+
+@pytest.mark.parametrize(
+    ("family", "readings"),
+    [
+        ({"interval": "10s"}, 8640),
+        ({"interval": "5m"}, 2000),  # a week
+        ({"interval": "100ms"}, 86_400),
+        ({"interval": "none"}, 2000),
+        ({"interval": "10s", "train": {"after": 500}}, 500),
+        ({"interval": "10s", "train": {"after": "2h"}}, 720),
+    ],
+)
+def test_training_waits_for_a_day_by_default(family: dict[str, object], readings: int) -> None:
+    assert Family.model_validate({"topic": "t", "window": {"length": 12}, **family}).train_after == readings

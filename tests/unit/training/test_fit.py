@@ -27,13 +27,15 @@ class Recording(DistanceScorer):
     """A detector that keeps what it was trained on."""
 
     seen: list[Float32] = field(default_factory=list)
+    kind: str = ""
 
     def fit(self, windows: Float32) -> None:
         self.seen.append(windows)
 
     def save(self, path: Path, *, channel_names: Sequence[str], span: tuple[int, int]) -> None:
         path.mkdir(parents=True)
-        (path / "manifest.json").write_text(json.dumps({"channel_names": list(channel_names), "span": span}))
+        manifest = {"channel_names": list(channel_names), "span": span} | ({"kind": self.kind} if self.kind else {})
+        (path / "manifest.json").write_text(json.dumps(manifest))
 
 
 class Spread(Recording):

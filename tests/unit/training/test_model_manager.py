@@ -45,12 +45,16 @@ def pipeline(*, wait: bool = False) -> Pipeline:
 
 
 def feed(made: Pipeline, names: list[str], count: int = 50) -> list[tuple[int, HistoryBlock]]:
+    return made.process(readings(made, names, count)).history
+
+
+def readings(made: Pipeline, names: list[str], count: int = 50) -> Readings:
     codes = made.index.intern(names)
     stream = np.repeat(codes, count)
     time = np.tile(np.arange(count), len(names)) * 10**9
     values: Float32 = np.random.default_rng(0).normal(size=(len(stream), 1)).astype(np.float32)
     none = np.zeros(len(stream), np.int32)
-    return made.process(Readings(stream, time, values, none, none.astype(np.int64))).history
+    return Readings(stream, time, values, none, none.astype(np.int64))
 
 
 def library_of(store: MemoryStore, folder: Path) -> ModelLibrary:
@@ -61,10 +65,14 @@ def champions_of(store: MemoryStore, folder: Path, job: FakeJob) -> Champions:
     return Champions(store, library_of(store, folder), "live", NORMAL, lambda family: job)
 
 
-def put_model(store: MemoryStore, folder: Path, names: list[str]) -> ModelRow:
+def put_model(
+    store: MemoryStore, folder: Path, names: list[str], channels: tuple[str, ...] = ("value",), kind: str = ""
+) -> ModelRow:
     one = np.ones(1, np.float32)
     profiles = {name: Profile(0 * one, one, 1.0, 0.5, 60) for name in names}
-    row = library_of(store, folder).keep("pumps", pipeline().family, Recording(), profiles)
+    row = library_of(store, folder).keep(
+        "pumps", pipeline().family.model_copy(update={"channels": channels}), Recording(kind=kind), profiles
+    )
     store.registry.promote("pumps", row.id, "test")
     return row
 
@@ -129,6 +137,79 @@ def test_a_model_from_elsewhere_makes_up_for_a_failed_training(tmp_path: Path, m
     serving.refresh({"pumps": made})
 
     assert serving.failed == {}
+
+
+def test_a_model_for_other_windows_is_covered_by_cold_start_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_manager, "LOOK_S", 0.0)
+    store, job, made = MemoryStore(), FakeJob(), pipeline(wait=True)
+    misfit = put_model(store, tmp_path, ["a"], channels=("other",))
+    serving = champions_of(store, tmp_path, job)
+
+    with capture_logs() as lines:
+        serving.refresh({"pumps": made})
+        serving.refresh({"pumps": made})
+    assert made.scorer is None
+    assert serving.trains("pumps")
+    assert made.rows_until_ready(readings(made, ["a"])) == 40  # reading waits for the new one
+    feed(made, ["a"])
+    serving.request(made, {"a": 1})
+    assert serving.holding
+    row = put_model(store, tmp_path, ["a"])
+    job.code = 0
+    serving.refresh({"pumps": made})
+
+    assert [line["event"] for line in lines] == ["model_no_longer_fits"]
+    assert misfit.id[:16] in lines[0]["error"]
+    assert made.model == row.id
+    assert (serving.failed, serving.refused) == ({}, {})
+
+
+def test_a_model_for_other_windows_is_refused_where_one_that_fits_still_scores(tmp_path: Path) -> None:
+    """Two workers of different settings must not replace each other's models in turn."""
+    store, made = MemoryStore(), pipeline()
+    first = put_model(store, tmp_path, ["a"])
+    serving = champions_of(store, tmp_path, FakeJob())
+    serving.refresh({"pumps": made})
+    put_model(store, tmp_path, ["a"], channels=("other",))
+    serving._look = 0.0
+
+    serving.refresh({"pumps": made})
+
+    assert made.model == first.id
+    assert serving.refused.keys() == {"pumps"}
+    assert not serving.trains("pumps")
+
+
+def test_a_model_of_another_detector_scores_until_its_replacement_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_manager, "LOOK_S", 0.0)
+    started: list[str] = []
+    store, job, made = MemoryStore(), FakeJob(), pipeline()
+
+    def start(family: str) -> FakeJob:
+        started.append(family)
+        return job
+
+    serving = Champions(store, library_of(store, tmp_path), "live", NORMAL, start)
+    before = put_model(store, tmp_path, ["a"], kind="lstm")
+    with capture_logs() as lines:
+        serving.refresh({"pumps": made})
+        serving.refresh({"pumps": made})
+        serving.refresh({"pumps": made})
+    assert (made.model, started, serving.holding) == (before.id, ["pumps"], False)
+    assert "detector.kind = lstm, but the settings say dense" in next(
+        line["error"] for line in lines if line["event"] == "model_of_another_detector"
+    )
+
+    row = put_model(store, tmp_path, ["a"], kind="dense")
+    job.code = 0
+    serving.refresh({"pumps": made})
+    serving.refresh({"pumps": made})
+
+    assert (made.model, started) == (row.id, ["pumps"])
 
 
 def test_a_running_training_is_logged_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
