@@ -71,6 +71,13 @@ def test_the_examples_in_docstrings_run(name: str) -> None:
     assert results.failed == 0
 
 
+def test_the_examples_of_the_python_page_run() -> None:
+    page = Path(__file__).parents[2] / "docs" / "python.md"
+    results = doctest.testfile(str(page), module_relative=False)
+    assert results.attempted > 20
+    assert results.failed == 0
+
+
 def test_what_a_stranger_reads_first_has_an_example() -> None:
     assert set(EXAMPLES) >= WITH_ONE
 
