@@ -22,7 +22,7 @@ _MISSING = {
 class Section(BaseModel):
     """A table of the file: frozen, and strict about names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
 
 
 def explain(error: ValidationError, root: type[Section], variables: Mapping[KeyPath, str]) -> list[str]:

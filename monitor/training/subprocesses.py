@@ -11,8 +11,11 @@ STOP_S = 10  # for a training that is terminated
 
 
 def start(config: Path, stack: ExitStack, family: str) -> subprocess.Popen[bytes]:
-    """Train a family with the command that a person would use; it ends with `stack` at the latest."""
-    command = [sys.executable, "-m", "monitor", "train", str(config), "--family", family, "--quiet"]
+    """Train a family with the command that a person would use; it ends with `stack` at the latest.
+
+    -P: no module is imported from the folder that the worker was started in, whatever lies there.
+    """
+    command = [sys.executable, "-P", "-m", "monitor", "train", str(config), "--family", family, "--quiet"]
     job = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
     stack.callback(_end, job)
     return job

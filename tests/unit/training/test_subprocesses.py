@@ -1,0 +1,38 @@
+"""The training that a worker starts is Watchkeeper's, whatever lies in the folder the worker was started in."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from monitor.training import subprocesses
+
+
+@pytest.mark.parametrize(
+    "name", ["typer.py", "monitor/__init__.py", "models/__init__.py", "numpy.py", "sitecustomize.py"]
+)
+def test_no_code_of_the_working_folder_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    planted, ran = tmp_path / name, tmp_path / "ran"
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_text(f"open({str(ran)!r}, 'w').close()")
+    (tmp_path / "plain.toml").write_text("families = {}")
+    monkeypatch.chdir(tmp_path)
+
+    with ExitStack() as stack:
+        job = subprocesses.start(tmp_path / "plain.toml", stack, "pumps")
+        assert job.wait(timeout=60) == 2  # the settings cannot be used; they were read
+
+    assert not ran.exists()
+
+
+def test_a_plain_folder_called_models_keeps_no_training_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "plain.toml").write_text("families = {}")
+    monkeypatch.chdir(tmp_path)
+
+    with ExitStack() as stack:
+        assert subprocesses.start(tmp_path / "plain.toml", stack, "pumps").wait(timeout=60) == 2
