@@ -17,6 +17,7 @@ import pytest
 
 from models import DETECTORS
 from monitor import bootstrap
+from monitor.bootstrap import assembly
 from monitor.config.families import Threshold
 from monitor.config.formats import Kind
 from monitor.config.references import resolve
@@ -37,7 +38,7 @@ from monitor.worker import interpreter
 from monitor.worker.options import WorkerOptions
 from tests.champions import train_champion
 
-ROOT = Path(bootstrap.__file__).parent
+ROOT = Path(bootstrap.__file__).parents[1]
 HELPERS = {
     "pipeline/thresholds": {"base"},
     "pipeline/scoring/recipes": {"registry"},
@@ -182,7 +183,7 @@ def no_broker(settings: Settings) -> NoReturn:
 def test_every_worker_obeys_the_same_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: Policy, replay: Replay | None
 ) -> None:
-    monkeypatch.setattr(bootstrap, "broker", nullcontext)
+    monkeypatch.setattr(assembly, "broker", nullcontext)
     settings = settings_of_every_kind(tmp_path, scores)
     add_model(settings)
     transition, alert = cast("Transition", None), cast("Alert", None)
@@ -204,7 +205,7 @@ def test_every_worker_obeys_the_same_settings(
 def test_a_replay_starts_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of_every_kind(tmp_path, "all")
     add_model(settings)
-    monkeypatch.setattr(bootstrap, "broker", no_broker)
+    monkeypatch.setattr(assembly, "broker", no_broker)
     with bootstrap.worker(settings, replay=Replay("r", nothing)):
         pass
 
@@ -224,7 +225,7 @@ def test_only_bootstrap_puts_a_worker_together() -> None:
         for path in ROOT.rglob("*.py")
         if re.search(r"\b(Runner|WorkerOptions|Pinned)\(", path.read_text(encoding="utf-8"))
     }
-    assert made == {"bootstrap.py"}
+    assert made == {"bootstrap/assembly.py"}
 
 
 def test_only_the_loop_and_the_worker_poll_a_source() -> None:
@@ -243,6 +244,7 @@ def test_a_worker_starts_without_heavy_imports(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from monitor import bootstrap
+from monitor.bootstrap import assembly
 from monitor.config.references import resolve
 from monitor.config.settings import parse
 from tests.champions import make_champion

@@ -1,4 +1,4 @@
-"""The composition root: the only place that picks implementations and puts a worker together. No I/O at import.
+"""The registries, and a function for each part of a worker. No I/O at import.
 
 Registries map the names of the configuration to "module:class"; adding one is a new file and a line here.
 """
@@ -6,16 +6,14 @@ Registries map the names of the configuration to "module:class"; adding one is a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import partial
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from monitor.config.families import Family
 from monitor.config.formats import REGISTRY
 from monitor.config.references import resolve
-from monitor.config.sections import nearest
 from monitor.config.settings import Settings
 from monitor.errors import ModelError, Problems, SettingsError
 from monitor.records.batches import LIVE
@@ -31,14 +29,11 @@ if TYPE_CHECKING:
     from monitor.ports.scorer import Scorer
     from monitor.ports.source import Assignments, Source
     from monitor.ports.store import Announce, Store
-    from monitor.replay.bounded_run import Replay
     from monitor.sources.decode import Decoder
     from monitor.sources.formats.registry import Registry
     from monitor.store.queries import Reader
     from monitor.training.fit import NormalScores, Trainable
     from monitor.training.model_library import ModelLibrary
-    from monitor.training.model_manager import Champions
-    from monitor.worker.runner import Runner
 
 THRESHOLDS = {
     "rolling": "monitor.pipeline.thresholds.rolling:RollingThreshold",
@@ -185,43 +180,6 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
     return Dispatcher(open_outbox(settings.store.url), notifiers(settings))
 
 
-def check(settings: Settings, *, replay: bool = False) -> None:
-    """Make what `run` makes before it connects. Raises SettingsError with everything that keeps it from starting.
-
-    A `replay` may read a file, whatever the messages are: it opens its source before it begins.
-    """
-    reading = partial(decoders, indexes={name: StreamIndex() for name in settings.families}), check_kafka_options
-    problems = Problems()
-    for make in (check_detectors, pipelines, notifiers, *(() if replay else reading)):
-        with problems.noting():
-            make(settings)
-    problems.refuse()
-
-
-def check_kafka_options(settings: Settings) -> None:
-    """Raise SettingsError for options that the Kafka client refuses. Connects to no broker."""
-    if settings.kafka.options:
-        resolve("monitor.sources.kafka_client:check_options")(settings.kafka)
-
-
-def check_detectors(settings: Settings) -> None:
-    """Raise SettingsError where a family's detector can never be made."""
-    import models
-
-    problems = Problems()
-    for name, family in settings.families.items():
-        where, kind, options = f"families.{name}.detector", family.detector.kind, family.detector.options
-        if kind not in models.DETECTORS:
-            hint = nearest(kind, [*models.DETECTORS]) or f"; known: {', '.join(models.DETECTORS)}"
-            problems.append(f"{where}.kind: {kind!r} is not known{hint}")
-            continue
-        try:
-            models.check(kind, options)
-        except models.ConfigError as error:
-            problems.append(f"{where}.options: {error}")
-    problems.refuse()
-
-
 def detector(family: Family) -> Trainable:
     """An untrained detector of the family's kind and shape; it scales windows that streams' profiles do not."""
     import models
@@ -258,43 +216,3 @@ def library(settings: Settings, store: Store) -> ModelLibrary:
     from monitor.training.model_library import ModelLibrary
 
     return ModelLibrary(store.registry, settings.models, load_detector)
-
-
-@contextmanager
-def worker(
-    settings: Settings, config: Path | None = None, *, until_end: bool = False, replay: Replay | None = None
-) -> Iterator[tuple[Runner, Champions]]:
-    """A worker with its models and its dispatcher, live or bounded: the only place that puts one together.
-
-    With `config`, the file that the settings come from, a family without a model is trained, in another process.
-    `until_end` ends the live worker when it has read everything; `replay` makes it a bounded run of another name.
-    """
-    from monitor.replay.bounded_run import Pinned, begin
-    from monitor.training import subprocesses
-    from monitor.training.model_manager import Champions
-    from monitor.worker.interpreter import tuned
-    from monitor.worker.options import WorkerOptions
-    from monitor.worker.runner import Runner
-
-    if replay is not None and not replay.notify:
-        settings = settings.model_copy(update={"notify": {}})
-    check(settings, replay=replay is not None)
-    run = LIVE if replay is None else replay.name
-    with ExitStack() as stack:
-        settings = settings if replay is not None else stack.enter_context(broker(settings))
-        results = store(settings)
-        stack.callback(results.close)
-        running = pipelines(settings, run)
-        train = None if config is None else partial(subprocesses.start, config, stack)
-        champions = Champions(results, library(settings, results), run, normal_scores(), train)
-        models = champions if replay is None else Pinned(champions)
-        if replay is not None:
-            begin(replay, results, running, models)
-        notifying = dispatcher(settings)
-        if notifying is not None:
-            notifying.start()
-            stack.callback(notifying.stop)
-        connect = partial(kafka_source, settings) if replay is None else replay.connect
-        options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end)
-        stack.enter_context(tuned())
-        yield Runner(partial(connect, running), results, running, models, options), champions

@@ -1,0 +1,68 @@
+"""A worker put together from its parts, live or bounded: the only place that does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monitor.bootstrap.checks import check
+from monitor.bootstrap.parts import (
+    announce,
+    broker,
+    dispatcher,
+    kafka_source,
+    library,
+    normal_scores,
+    pipelines,
+    store,
+)
+from monitor.config.settings import Settings
+from monitor.records.batches import LIVE
+
+if TYPE_CHECKING:
+    from monitor.replay.bounded_run import Replay
+    from monitor.training.model_manager import Champions
+    from monitor.worker.runner import Runner
+
+
+@contextmanager
+def worker(
+    settings: Settings, config: Path | None = None, *, until_end: bool = False, replay: Replay | None = None
+) -> Iterator[tuple[Runner, Champions]]:
+    """A worker with its models and its dispatcher, live or bounded: the only place that puts one together.
+
+    With `config`, the file that the settings come from, a family without a model is trained, in another process.
+    `until_end` ends the live worker when it has read everything; `replay` makes it a bounded run of another name.
+    """
+    from monitor.replay.bounded_run import Pinned, begin
+    from monitor.training import subprocesses
+    from monitor.training.model_manager import Champions
+    from monitor.worker.interpreter import tuned
+    from monitor.worker.options import WorkerOptions
+    from monitor.worker.runner import Runner
+
+    if replay is not None and not replay.notify:
+        settings = settings.model_copy(update={"notify": {}})
+    check(settings, replay=replay is not None)
+    run = LIVE if replay is None else replay.name
+    with ExitStack() as stack:
+        settings = settings if replay is not None else stack.enter_context(broker(settings))
+        results = store(settings)
+        stack.callback(results.close)
+        running = pipelines(settings, run)
+        train = None if config is None else partial(subprocesses.start, config, stack)
+        champions = Champions(results, library(settings, results), run, normal_scores(), train)
+        models = champions if replay is None else Pinned(champions)
+        if replay is not None:
+            begin(replay, results, running, models)
+        notifying = dispatcher(settings)
+        if notifying is not None:
+            notifying.start()
+            stack.callback(notifying.stop)
+        connect = partial(kafka_source, settings) if replay is None else replay.connect
+        options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end)
+        stack.enter_context(tuned())
+        yield Runner(partial(connect, running), results, running, models, options), champions

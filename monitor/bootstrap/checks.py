@@ -1,0 +1,49 @@
+"""What keeps a worker from starting, found before it connects to anything."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from monitor.bootstrap.parts import decoders, notifiers, pipelines
+from monitor.config.references import resolve
+from monitor.config.sections import nearest
+from monitor.config.settings import Settings
+from monitor.errors import Problems
+from monitor.records.streams import StreamIndex
+
+
+def check(settings: Settings, *, replay: bool = False) -> None:
+    """Make what `run` makes before it connects. Raises SettingsError with everything that keeps it from starting.
+
+    A `replay` may read a file, whatever the messages are: it opens its source before it begins.
+    """
+    reading = partial(decoders, indexes={name: StreamIndex() for name in settings.families}), check_kafka_options
+    problems = Problems()
+    for make in (check_detectors, pipelines, notifiers, *(() if replay else reading)):
+        with problems.noting():
+            make(settings)
+    problems.refuse()
+
+
+def check_kafka_options(settings: Settings) -> None:
+    """Raise SettingsError for options that the Kafka client refuses. Connects to no broker."""
+    if settings.kafka.options:
+        resolve("monitor.sources.kafka_client:check_options")(settings.kafka)
+
+
+def check_detectors(settings: Settings) -> None:
+    """Raise SettingsError where a family's detector can never be made."""
+    import models
+
+    problems = Problems()
+    for name, family in settings.families.items():
+        where, kind, options = f"families.{name}.detector", family.detector.kind, family.detector.options
+        if kind not in models.DETECTORS:
+            hint = nearest(kind, [*models.DETECTORS]) or f"; known: {', '.join(models.DETECTORS)}"
+            problems.append(f"{where}.kind: {kind!r} is not known{hint}")
+            continue
+        try:
+            models.check(kind, options)
+        except models.ConfigError as error:
+            problems.append(f"{where}.options: {error}")
+    problems.refuse()
