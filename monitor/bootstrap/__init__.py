@@ -2,12 +2,15 @@
 
 - `parts`: the registries, and a function for each part;
 - `checks`: what keeps a worker from starting;
+- `connections`: what a worker will connect to, tried before it does;
 - `assembly`: the worker.
 """
 
-from monitor.bootstrap.assembly import worker
+from monitor.bootstrap.assembly import Worker, worker
 from monitor.bootstrap.checks import check, check_detectors, check_kafka_options
+from monitor.bootstrap.connections import Finding, connections
 from monitor.bootstrap.parts import (
+    BROKER_S,
     DECODERS,
     NOTIFIERS,
     THRESHOLDS,
@@ -18,8 +21,10 @@ from monitor.bootstrap.parts import (
     decoders,
     detector,
     dispatcher,
+    heartbeat,
     kafka_range,
     kafka_source,
+    kafka_source_now,
     library,
     load_detector,
     normal_scores,
@@ -28,26 +33,33 @@ from monitor.bootstrap.parts import (
     pipelines,
     reader,
     recipe,
+    schema_registry,
     store,
     threshold,
 )
 
 __all__ = [
+    "BROKER_S",
     "DECODERS",
     "NOTIFIERS",
     "THRESHOLDS",
+    "Finding",
+    "Worker",
     "alert_commands",
     "announce",
     "broker",
     "check",
     "check_detectors",
     "check_kafka_options",
+    "connections",
     "decoder",
     "decoders",
     "detector",
     "dispatcher",
+    "heartbeat",
     "kafka_range",
     "kafka_source",
+    "kafka_source_now",
     "library",
     "load_detector",
     "normal_scores",
@@ -56,6 +68,7 @@ __all__ = [
     "pipelines",
     "reader",
     "recipe",
+    "schema_registry",
     "store",
     "threshold",
     "worker",

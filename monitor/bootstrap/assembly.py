@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.bootstrap.checks import check
 from monitor.bootstrap.parts import (
     announce,
     broker,
     dispatcher,
+    heartbeat,
     kafka_source,
+    kafka_source_now,
     library,
     normal_scores,
     pipelines,
@@ -23,15 +25,26 @@ from monitor.config.settings import Settings
 from monitor.records.batches import LIVE
 
 if TYPE_CHECKING:
+    from monitor.notify.dispatcher import Dispatcher
     from monitor.replay.bounded_run import Replay
     from monitor.training.model_manager import Champions
+    from monitor.worker.heartbeat import HeartbeatThread
     from monitor.worker.runner import Runner
+
+
+class Worker(NamedTuple):
+    """A worker that is ready to run. `dispatcher` is None without a channel to notify, `heartbeat` in a replay."""
+
+    runner: Runner
+    champions: Champions
+    dispatcher: Dispatcher | None
+    heartbeat: HeartbeatThread | None
 
 
 @contextmanager
 def worker(
     settings: Settings, config: Path | None = None, *, until_end: bool = False, replay: Replay | None = None
-) -> Iterator[tuple[Runner, Champions]]:
+) -> Iterator[Worker]:
     """A worker with its models and its dispatcher, live or bounded: the only place that puts one together.
 
     With `config`, the file that the settings come from, a family without a model is trained, in another process.
@@ -62,7 +75,25 @@ def worker(
         if notifying is not None:
             notifying.start()
             stack.callback(notifying.stop)
-        connect = partial(kafka_source, settings) if replay is None else replay.connect
+        live = partial(kafka_source_now if until_end else kafka_source, settings)
+        connect = live if replay is None else replay.connect
         options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end)
+        runner = Runner(partial(connect, running), results, running, models, options)
+        beating = None if replay is not None else stack.enter_context(_beating(settings, runner, champions))
         stack.enter_context(tuned())
-        yield Runner(partial(connect, running), results, running, models, options), champions
+        yield Worker(runner, champions, notifying, beating)
+
+
+@contextmanager
+def _beating(settings: Settings, runner: Runner, champions: Champions) -> Iterator[HeartbeatThread]:
+    """The heartbeats of a worker; the last one says why it ended."""
+    beating = heartbeat(settings, runner.progress, champions)
+    beating.start()
+    error = ""
+    try:
+        yield beating
+    except BaseException as failure:
+        error = str(failure) or type(failure).__name__
+        raise
+    finally:
+        beating.stop(error)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from monitor.store.queries import Reader
     from monitor.training.fit import NormalScores, Trainable
     from monitor.training.model_library import ModelLibrary
+    from monitor.training.model_manager import Champions
+    from monitor.worker.heartbeat import HeartbeatThread
+    from monitor.worker.progress import Progress
 
 THRESHOLDS = {
     "rolling": "monitor.pipeline.thresholds.rolling:RollingThreshold",
@@ -54,6 +57,8 @@ NOTIFIERS = {
     "webhook": "monitor.notify.webhook:Webhook",
     "log": "monitor.notify.log:Log",
 }
+
+BROKER_S = 30.0  # for a broker to answer a run that ends
 
 
 def threshold(family: Family) -> Threshold:
@@ -98,7 +103,7 @@ def decoders(settings: Settings, indexes: Mapping[str, StreamIndex]) -> dict[str
     """By topic: the family's name and what reads its messages. Raises SettingsError."""
     families = {name: family for name, family in settings.families.items() if name in indexes}
     framed = any(family.format.kind in REGISTRY for family in families.values())
-    registry = _registry(settings) if framed else None
+    registry = schema_registry(settings) if framed else None
     made, problems = {}, Problems()
     for name, family in families.items():
         with problems.noting(f"families.{name}."):
@@ -114,7 +119,8 @@ def decoder(family: Family, index: StreamIndex, registry: Registry | None = None
     return cast("Decoder", resolve(DECODERS[kind])(*needs))
 
 
-def _registry(settings: Settings) -> Registry:
+def schema_registry(settings: Settings) -> Registry:
+    """A client of the schema registry; asks nothing yet. Raises SettingsError."""
     try:
         from monitor.sources.formats.registry import open_registry
     except ModuleNotFoundError as error:
@@ -128,6 +134,14 @@ def kafka_source(settings: Settings, running: Mapping[str, Pipeline], listener: 
     from monitor.sources.kafka import KafkaSource
 
     return KafkaSource(settings.kafka, decoders(settings, {n: p.index for n, p in running.items()}), listener)
+
+
+def kafka_source_now(settings: Settings, running: Mapping[str, Pipeline], listener: Assignments) -> Source:
+    """As `kafka_source`, for a run that ends: SourceError where a topic is missing or no broker answers in time."""
+    from monitor.sources.kafka_topics import require_topics
+
+    require_topics(settings.kafka, [settings.families[name].topic for name in running], BROKER_S)
+    return kafka_source(settings, running, listener)
 
 
 def kafka_range(settings: Settings, running: Mapping[str, Pipeline], start: int | None, end: int | None) -> Source:
@@ -178,6 +192,17 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
     from monitor.store.outbox import open_outbox
 
     return Dispatcher(open_outbox(settings.store.url), notifiers(settings))
+
+
+def heartbeat(settings: Settings, progress: Progress, champions: Champions) -> HeartbeatThread:
+    """The thread that reports the live worker's state, over connections to SQL and Kafka that nothing else uses."""
+    from monitor.sources.kafka_lag import KafkaLag
+    from monitor.store.workers import open_heartbeats
+    from monitor.worker.heartbeat import HeartbeatThread, new_report
+
+    report = new_report(LIVE, {name: family.topic for name, family in settings.families.items()})
+    heartbeats, read_lag = open_heartbeats(settings.store.url), KafkaLag(settings.kafka)
+    return HeartbeatThread(report, progress, heartbeats, read_lag, lambda: champions.training)
 
 
 def detector(family: Family) -> Trainable:

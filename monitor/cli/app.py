@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "alerts": ("monitor.cli.alerts:app", "List alerts and show the evidence behind them."),
     "late": ("monitor.cli.late:app", "List readings that came too late, and score them after all."),
     "streams": ("monitor.cli.streams:app", "List streams and show how they are doing."),
+    "status": ("monitor.cli.status:status", "Show workers, lag and notifications, and what is not served."),
     "db": ("monitor.cli.db:app", "Create the database schema or bring it up to date."),
     "check": ("monitor.cli.check:check", "Explain a configuration file, or every problem in it."),
 }

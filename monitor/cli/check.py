@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import bootstrap
+from monitor.cli.rendering.escape import visible
 from monitor.config.durations import format_duration
 from monitor.config.families import Family
 from monitor.config.services import WebhookNotifier
@@ -25,9 +27,13 @@ _FIXED = 1024  # bytes of clock, limit history and alert state of one stream, ab
 
 def check(
     config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    *,
+    connect: Annotated[
+        bool, typer.Option(help="Also try broker, topics, permissions, webhook hosts, database and models.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Explain a configuration file, or every problem in it at once."""
+    """Explain a configuration file, or every problem in it at once. With --connect, try what it connects to."""
     try:
         settings = load(config)
         bootstrap.check(settings)
@@ -37,10 +43,25 @@ def check(
         typer.echo(json.dumps({"valid": False, "problems": error.problems}, indent=2, ensure_ascii=False))
         raise typer.Exit(error.exit_code) from None
     summary = summarise(settings)
+    findings = _try(settings, show=not as_json) if connect else []
     if as_json:
-        typer.echo(json.dumps({"valid": True, **summary}, indent=2, ensure_ascii=False))
-    else:
+        tried = {"connections": [{**asdict(finding), "ok": finding.ok} for finding in findings]} if connect else {}
+        typer.echo(json.dumps({"valid": True, **summary, **tried}, indent=2, ensure_ascii=False))
+    elif not connect:
         _show(config, summary)
+    if failed := [finding for finding in findings if not finding.ok]:
+        raise typer.Exit(failed[0].exit_code)
+
+
+def _try(settings: Settings, *, show: bool) -> list[bootstrap.Finding]:
+    """Try what a worker connects to; each line is shown when it is known."""
+    console, findings = Console(soft_wrap=True), []
+    for finding in bootstrap.connections(settings):
+        findings.append(finding)
+        if show:
+            mark, style = ("ok     ", "green") if finding.ok else ("failed ", "bold red")
+            console.print(Text.assemble((mark, style), visible(f"{finding.what}: {finding.says}")))
+    return findings
 
 
 def summarise(settings: Settings) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def rescore(
         return Between(range_(running, listener), start, end)
 
     past = Replay(name, connect, replace=replace)
-    with stopping() as stop, bootstrap.worker(chosen, replay=past) as (runner, _):
+    with stopping() as stop, bootstrap.worker(chosen, replay=past) as (runner, *_):
         runner.run(stop.is_set)
     reader = bootstrap.reader(settings)
     try:

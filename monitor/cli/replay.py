@@ -17,7 +17,7 @@ from rich.console import Console
 from monitor import bootstrap
 from monitor.cli.parameters.times import time_option
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
-from monitor.cli.run_process import stopping, totals_table
+from monitor.cli.run_process import drain, refuse_undelivered, stopping, totals_table
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from monitor.observability import logs
@@ -73,8 +73,9 @@ def replay(  # noqa: PLR0913 (one argument per option)
         columns = _columns(settings, values, time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter)
         connect = _file(file, columns, first, last)
     past = Replay(name, connect, replace=replace, notify=notify)
-    with stopping() as stop, bootstrap.worker(settings, replay=past) as (runner, _), _bar(name) as watch:
-        totals = runner.run(stop.is_set, watch)
+    with stopping() as stop, bootstrap.worker(settings, replay=past) as worker, _bar(name) as watch:
+        totals = worker.runner.run(stop.is_set, watch)
+        backlog = drain(worker.dispatcher, stop)
         complete = not stop.is_set()
     if complete and not totals.records:
         typer.echo(
@@ -83,6 +84,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
             err=True,
         )
     _report(name, totals, _alerts(settings, name), complete=complete, as_json=as_json)
+    refuse_undelivered(backlog)
 
 
 def _chosen(settings: Settings, config: Path, family: str | None, file: Path | None) -> Settings:

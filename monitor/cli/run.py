@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import structlog
 import typer
 
 from monitor import bootstrap
-from monitor.cli.run_process import print_totals, stopping
-from monitor.config.settings import load
-from monitor.errors import ModelError
+from monitor.cli.run_process import drain, print_totals, refuse_undelivered, stopping
+from monitor.config.settings import Settings, load
+from monitor.errors import ModelError, SourceError
 from monitor.observability import logs
+from monitor.ports.notifier import Backlog
+from monitor.records.totals import Totals
+from monitor.training.model_manager import Champions
+
+_WAIT = (
+    "the past arrives faster than a model trains: a simple statistic judges it until there is one; to judge it by a "
+    "model, set families.{family}.train.wait = true, or run `watchkeeper train` first"
+)
 
 log = structlog.get_logger()
 
@@ -29,19 +40,61 @@ def run(
     """Watch the configured streams until stopped (SIGINT, SIGTERM): finish the batch, commit, leave the group."""
     settings = load(config)
     logs.configure(json=as_json or not sys.stderr.isatty())
-    with stopping() as stop, bootstrap.worker(settings, config, until_end=until_end) as (runner, champions):
-        totals = runner.run(stop.is_set)
+    with stopping() as stop, bootstrap.worker(settings, config, until_end=until_end) as worker:
+        by_statistic = _say_without_models(settings, worker) if until_end else []
+        totals = worker.runner.run(partial(_over, stop, worker) if until_end else stop.is_set)
+        backlog = drain(worker.dispatcher, stop) if until_end else Backlog()
+        away = worker.heartbeat.broker_away if worker.heartbeat is not None else 0.0
+    _print(totals, worker.champions, by_statistic, backlog, as_json=as_json)
+    if until_end:
+        _refuse(config, worker.champions, backlog, away if not stop.is_set() else 0.0)
+
+
+def _over(stop: Event, worker: bootstrap.Worker) -> bool:
+    """Whether a run that ends is to end now: it is stopped, or no broker has answered for too long."""
+    return stop.is_set() or (worker.heartbeat is not None and worker.heartbeat.broker_away > bootstrap.BROKER_S)
+
+
+def _say_without_models(settings: Settings, worker: bootstrap.Worker) -> list[str]:
+    """Families whose past would be judged by the cold-start statistic, as reading does not wait for their training."""
+    known = worker.champions.known(settings.families)
+    families = [name for name, family in settings.families.items() if name not in known and not family.train.wait]
+    for name in families:
+        log.warning("backfill_without_model", family=name, hint=_WAIT.format(family=name))
+    return families
+
+
+def _print(
+    totals: Totals, champions: Champions, by_statistic: Sequence[str], backlog: Backlog, *, as_json: bool
+) -> None:
     if as_json:
         refused = {family: model.error for family, model in champions.refused.items()}
-        typer.echo(json.dumps({**asdict(totals), "failed_trainings": champions.failed, "refused_models": refused}))
-    else:
-        failed = ", ".join(f"{family} (exit code {code})" for family, code in champions.failed.items())
-        notes = {"failed trainings": failed, "refused models": ", ".join(champions.refused)}
-        print_totals("Watched", totals, {name: text for name, text in notes.items() if text})
+        more = {"failed_trainings": champions.failed, "refused_models": refused}
+        more |= {"judged_by_statistic": by_statistic, "notifications_waiting": backlog.waiting}
+        typer.echo(json.dumps({**asdict(totals), **more}))
+        return
+    failed = ", ".join(f"{family} (exit code {code})" for family, code in champions.failed.items())
+    notes = {
+        "failed trainings": failed,
+        "refused models": ", ".join(champions.refused),
+        "judged by a simple statistic until a model came": ", ".join(by_statistic),
+        "notifications that wait": str(backlog.waiting or ""),
+    }
+    print_totals("Watched", totals, {name: text for name, text in notes.items() if text})
+
+
+def _refuse(config: Path, champions: Champions, backlog: Backlog, away: float) -> None:
+    """Raise what a run that ends has not done."""
+    if away > bootstrap.BROKER_S:
+        raise SourceError(
+            f"no Kafka broker has answered for {away:.0f} s, so this run ends before the end of the topics; what was "
+            "read is committed, and the next run goes on there"
+        )
     problems = [_no_model(config, family, code) for family, code in champions.failed.items()]
     problems += [f"families.{family} goes on without it: {model.error}" for family, model in champions.refused.items()]
-    if until_end and problems:
+    if problems:
         raise ModelError("\n".join(problems))
+    refuse_undelivered(backlog)
 
 
 def _no_model(config: Path, family: str, code: int) -> str:

@@ -1,4 +1,4 @@
-"""What commands that run a worker share: stop on a signal, and print the totals."""
+"""What commands that run a worker share: stop on a signal, deliver what waits at the end, and print the totals."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from threading import Event
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from monitor.errors import NotifyError
+from monitor.ports.notifier import Backlog
 from monitor.records.totals import Totals
 
+if TYPE_CHECKING:
+    from monitor.notify.dispatcher import Dispatcher
+
+DRAIN_S = 30.0  # for notifications that wait when a run ends
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -33,6 +40,22 @@ def stopping() -> Iterator[Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def drain(dispatcher: Dispatcher | None, stop: Event) -> Backlog:
+    """Deliver the notifications of a run that ends, for `DRAIN_S` at most; what waits then. Not where it is stopped."""
+    return Backlog() if dispatcher is None or stop.is_set() else dispatcher.drain(DRAIN_S)
+
+
+def refuse_undelivered(backlog: Backlog) -> None:
+    """Raise NotifyError where notifications wait."""
+    if not backlog.waiting:
+        return
+    why = f"; the newest failure: {backlog.error}" if backlog.error else ""
+    raise NotifyError(
+        f"{backlog.waiting:,} notification{'s'[: backlog.waiting != 1]} could not be delivered within {DRAIN_S:g} s"
+        f"{why}. They are kept, and the next `watchkeeper run` with this database delivers them"
+    )
 
 
 def totals_table(title: str, totals: Totals) -> Table:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.cli.rendering.spans import in_words
 from monitor.errors import SettingsError
 from monitor.notify.payload import iso
 from monitor.records.batches import LIVE
@@ -16,6 +17,7 @@ from monitor.records.counters import COUNTERS
 
 if TYPE_CHECKING:
     from monitor.cli.rendering.alert_table import FittedTable
+    from monitor.store.service import Service
     from monitor.store.stream_reports import StreamReport
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -23,7 +25,8 @@ Run = Annotated[str, typer.Option(help="live, or the name of a replay.")]
 FamilyName = Annotated[str | None, typer.Option(help="Only those of this family.")]
 
 _COLUMNS = {name: name.replace("_", " ") for name in COUNTERS if name != "accepted"}  # counters and their headings
-_EXPENDABLE = (*reversed(_COLUMNS.values()), "lateness", "family", "rate")
+_EXPENDABLE = (*reversed(_COLUMNS.values()), "lateness", "family", "rate", "stored")
+_NOT_READ = ("lost", "failed", "stuck")  # what has become of the worker that would read it, unasked
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -43,7 +46,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List streams by family and name."""
-    found = _read(store_url(config, url), run, family, None, limit + 1)
+    found, service = _read(store_url(config, url), run, family, None, limit + 1)
     if len(found) > limit:
         found.pop()
         typer.echo(f"There are more than these {limit} streams; --limit N shows more.", err=True)
@@ -51,6 +54,8 @@ def list_(
         typer.echo(json.dumps([as_dict(report) for report in found], indent=2, ensure_ascii=False))
     else:
         _print(_table(found) if found else f"No streams in run {run}.")
+    if run == LIVE:
+        _say_not_served(service)
 
 
 @app.command()
@@ -63,7 +68,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one stream."""
-    found = _read(store_url(config, url), run, family, name, None)
+    found, service = _read(store_url(config, url), run, family, name, None)
     if not found:
         raise SettingsError(f"run {run} has no stream called {name!r}; `watchkeeper streams list` shows all")
     if len(found) > 1:
@@ -73,6 +78,8 @@ def show(
         typer.echo(json.dumps(as_dict(found[0]), indent=2, ensure_ascii=False))
     else:
         _print(_facts(found[0]))
+    if run == LIVE:
+        _say_not_served(service)
 
 
 def readiness(report: StreamReport) -> str:
@@ -98,39 +105,41 @@ def eta(report: StreamReport) -> float | None:
     return missing * report.interval / 1e9 if report.interval else None
 
 
-def in_words(seconds: float) -> str:
-    """A length of time in its two largest units: 3 h 18 min."""
-    left, parts = round(seconds), list[str]()
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, size)
-        if count or (parts and len(parts) < 2):
-            parts.append(f"{count} {unit}")
-    return " ".join([part for part in parts[:2] if not part.startswith("0 ")] or ["0 s"])
-
-
 def as_dict(report: StreamReport) -> dict[str, Any]:
     """A stream for JSON: times in UTC, lengths of time in seconds."""
     times = {name: None if value is None else iso(value) for name, value in _times(report).items()}
     more = {"state": _state(report), "lateness_s": _lateness(report), "readiness": readiness(report)}
     interval = None if report.interval is None else report.interval / 1e9
-    elsewhere = ("interval", "counts", "has_model", *times)
+    elsewhere = ("interval", "counts", "has_model", "owner", "age", *times)
     fields = {name: value for name, value in asdict(report).items() if name not in elsewhere} | dict(report.counts)
     known = {"rate": report.rate or None, "ready": report.has_model, "eta_s": eta(report), "interval_s": interval}
-    return fields | times | more | known
+    age = {"owner": report.owner or None, "stored_age_s": None if report.age is None else report.age / 1e9}
+    return fields | times | more | known | age
 
 
-def _read(url: str, run: str, family: str | None, name: str | None, limit: int | None) -> list[StreamReport]:
+def _read(
+    url: str, run: str, family: str | None, name: str | None, limit: int | None
+) -> tuple[list[StreamReport], Service]:
     from monitor.store.queries import open_reader
 
     reader = open_reader(url)
     try:
-        found = reader.stream_reports(run, family=family, name=name, limit=limit)
+        found, service = reader.stream_reports(run, family=family, name=name, limit=limit), reader.service(run)
         runs = [] if found else [known.run for known in reader.list_runs()]
     finally:
         reader.close()
     if not found and run not in (LIVE, *runs):
         raise SettingsError(f"--run: no run is called {run}; there are: {', '.join(runs) or 'none yet'}")
-    return found
+    return found, service
+
+
+def _say_not_served(service: Service) -> None:
+    """On standard error: what no living worker reads, and since when; nothing where all is well."""
+    from monitor.cli.rendering.escape import visible
+    from monitor.cli.rendering.service_text import problems
+
+    for text in problems(service):
+        typer.echo(f"Not served: {visible(text)}", err=True)
 
 
 def _print(what: object) -> None:
@@ -144,7 +153,8 @@ def _times(report: StreamReport) -> dict[str, int | None]:
 
 
 def _state(report: StreamReport) -> str:
-    return ", ".join(report.alerts) or "ok"
+    unread = ("not read",) if report.owner in _NOT_READ else ()
+    return ", ".join((*report.alerts, *unread)) or "ok"
 
 
 def _lateness(report: StreamReport) -> float | None:
@@ -182,6 +192,7 @@ def _columns(report: StreamReport) -> dict[str, str]:
         "family": report.family,
         "stream": report.name,
         "last seen (UTC)": "never" if report.last_time is None else utc(report.last_time),
+        "stored": "" if report.age is None else f"{in_words(report.age / 1e9)} ago",
         "rate": f"{report.rate:.3g}/s" if report.rate else "",
         "lateness": "" if late is None else in_words(late),
         **{heading: f"{report.counts[name]:,}" for name, heading in _COLUMNS.items()},

@@ -64,7 +64,7 @@ def watch(settings: Settings, simulator: Publishing, expected: int, look: Callab
     It ends early, with fewer messages, when none has come for a minute.
     """
     stalled = _Stalled()
-    with bootstrap.worker(settings) as (runner, _):
+    with bootstrap.worker(settings) as (runner, *_):
 
         def stop() -> bool:
             read = runner.totals.records
@@ -81,7 +81,7 @@ def watch(settings: Settings, simulator: Publishing, expected: int, look: Callab
 def replay(settings: Settings, run: str) -> Totals:
     """Watch everything that is in Kafka once more, under another run name."""
     past = Replay(run, lambda running, _: bootstrap.kafka_range(settings, running, None, None))
-    with bootstrap.worker(settings, replay=past) as (runner, _):
+    with bootstrap.worker(settings, replay=past) as (runner, *_):
         return runner.run()
 
 

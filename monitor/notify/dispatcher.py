@@ -16,7 +16,7 @@ import structlog
 
 from monitor.errors import NotifyError, StoreError
 from monitor.notify.retry_schedule import wait
-from monitor.ports.notifier import Notifier, Outbox
+from monitor.ports.notifier import Backlog, Notifier, Outbox
 from monitor.records.alerts import Delivery
 
 _TURN = 100  # messages, after which paused channels are checked again
@@ -69,6 +69,7 @@ class Dispatcher:
         self._chance = chance
         self._channels = {name: _Channel() for name in notifiers}
         self._stopping = threading.Event()
+        self._quiet = threading.Event()  # a look at the outbox has found nothing due
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -88,6 +89,20 @@ class Dispatcher:
             return
         self._thread = None
         self._stopping.clear()
+
+    def drain(self, seconds: float) -> Backlog:
+        """Block until nothing is left that can be delivered within so many seconds; returns what waits then.
+
+        It must have been started. Raises StoreError.
+        """
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._quiet.clear()
+            self._quiet.wait(left)
+            found = self._outbox.backlog()
+            if found.next_at is None or found.next_at > self._clock() + _nanoseconds(left):
+                break
+        return self._outbox.backlog()
 
     def run_once(self, now: int) -> int:
         """Try what is due at `now` (ns) and return how many messages were tried. Raises StoreError.
@@ -109,6 +124,8 @@ class Dispatcher:
         while not self._stopping.is_set():
             try:
                 pause = 0.0 if self.run_once(self._clock()) else _IDLE
+                if pause:
+                    self._quiet.set()
             except StoreError as error:  # its message says everything
                 log.warning("dispatcher_failed", error=str(error), retry_in_s=_BROKEN)
                 pause = _BROKEN

@@ -100,14 +100,22 @@ class _GuardedBackend(httpcore.NetworkBackend):
 
     def _addresses(self, host: str, port: int) -> Sequence[str]:
         try:
-            addresses = self._resolver(host, port)
+            return permitted(host, port, self._allowed, self._resolver)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from None
-        if same_host(host) not in self._allowed:
-            refused = [address for address in addresses if not is_public(address)]
-            if refused:
-                raise NotifyError(refusal(host, refused[0]))
-        return addresses
+
+
+def permitted(host: str, port: int, allow_hosts: Collection[str], resolver: Resolver = resolve) -> Sequence[str]:
+    """Every address of `host`, where all may be called.
+
+    Raises NotifyError where one is not public and the host not allowed, OSError or UnicodeError where it has none.
+    """
+    addresses = resolver(host, port)
+    if same_host(host) not in map(same_host, allow_hosts):
+        refused = [address for address in addresses if not is_public(address)]
+        if refused:
+            raise NotifyError(refusal(host, refused[0]))
+    return addresses
 
 
 def refusal(host: str, address: str) -> str:

@@ -6,9 +6,25 @@ Called by the dispatcher only, on a thread with an SQL connection that scoring d
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Protocol
 
 from monitor.records.alerts import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What has not been delivered: how many wait, since when the oldest does, and when the next one is due.
+
+    `given_up` counts what will not be tried again; `error` is the newest failure of what waits, "" = none. Times are
+    wall clock, ns, and None where nothing waits.
+    """
+
+    waiting: int = 0
+    oldest: int | None = None
+    next_at: int | None = None
+    given_up: int = 0
+    error: str = ""
 
 
 class Outbox(Protocol):
@@ -33,6 +49,10 @@ class Outbox(Protocol):
 
     def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
         """Record the attempt and offer the row again from `retry_at` on, or never when it is None. Times in ns."""
+        ...
+
+    def backlog(self) -> Backlog:
+        """What waits and what was given up; called when a worker ends, and to show it."""
         ...
 
 

@@ -59,7 +59,7 @@ _REFUSED = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
 }
 _LOG_REPEAT_S = 30.0  # seconds until the same error is logged again
-_MOCK = "mockCluster"  # how the embedded cluster's id begins
+MOCK = "mockCluster"  # how the embedded cluster's id begins
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -235,7 +235,7 @@ def ensure_topic(kafka: services.Kafka, topic: str, partitions: int = 1) -> int:
     admin = admin_client(kafka)
     try:
         known = admin.list_topics(timeout=10)
-        if topic not in known.topics and not str(known.cluster_id).startswith(_MOCK):
+        if topic not in known.topics and not str(known.cluster_id).startswith(MOCK):
             admin.create_topics([NewTopic(topic, partitions, -1)])[topic].result(30)
         return _settled(lambda: admin.list_topics(topic, timeout=10).topics[topic])
     except KafkaException as error:

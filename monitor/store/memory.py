@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from uuid import UUID
 
@@ -195,7 +196,7 @@ class MemoryStore:
             id=self._next_id(), transition=transition.id, alert=transition.alert,
             channel=channel, payload=payload, attempts=0,
         )  # fmt: skip
-        self.outbox[delivery.id] = Waiting(delivery)
+        self.outbox[delivery.id] = Waiting(delivery, time.time_ns())
 
     def note_settings(self, run: str, family: str, settings: str) -> list[str]:
         """Keep the settings in force; returns what changed; see `Store`."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from monitor.alerts.lifecycle import merge
 from monitor.errors import SettingsError
 from monitor.ports.alert_commands import Answer
+from monitor.ports.notifier import Backlog
 from monitor.ports.store import Announce, silent
 from monitor.records.alerts import Command, Delivery
 
@@ -22,6 +23,7 @@ class Waiting:
     """An outbox row."""
 
     delivery: Delivery
+    created: int = 0
     next_at: int = 0
     delivered_at: int | None = None
     gave_up_at: int | None = None
@@ -66,6 +68,18 @@ class MemoryOutbox:
                 row.gave_up_at = at
             else:
                 row.next_at = retry_at
+
+    def backlog(self) -> Backlog:
+        """What waits and what was given up; see `Outbox`."""
+        with self._store.lock:
+            rows = self._store.outbox
+            waiting = {number for number, row in rows.items() if row.pending}
+            errors = [error for number, _, error in self.attempts if number in waiting and error is not None]
+            return Backlog(
+                len(waiting), min((rows[number].created for number in waiting), default=None),
+                min((rows[number].next_at for number in waiting), default=None),
+                sum(row.gave_up_at is not None for row in rows.values()), errors[-1] if errors else "",
+            )  # fmt: skip
 
     def _record(self, delivery: Delivery, at: int, error: str | None) -> Waiting:
         self.attempts.append((delivery.id, at, error))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 from sqlalchemy.sql.expression import FromClause
 
+from monitor.ports.notifier import Backlog
 from monitor.records.alerts import Delivery
 from monitor.store import schema
 from monitor.store.engine import Database
@@ -67,9 +68,25 @@ class SqlOutbox:
             later = {"gave_up_at": at} if retry_at is None else {"next_at": retry_at}
             connection.execute(waiting.values(**later))
 
+    def backlog(self) -> Backlog:
+        """What waits and what was given up; see `Outbox`."""
+        with self._database.reading() as connection:
+            return backlog(connection)
+
     def close(self) -> None:
         """Give connections back."""
         self._database.close()
+
+
+def backlog(connection: Connection) -> Backlog:
+    """What waits and what was given up; see `Outbox`."""
+    o, t = schema.outbox.c, schema.attempts.c
+    waiting = select(func.count(), func.min(o.created), func.min(o.next_at)).where(_pending(schema.outbox))
+    count, oldest, next_at = connection.execute(waiting).one()
+    given_up = connection.execute(select(func.count()).where(o.gave_up_at.is_not(None))).scalar_one()
+    failed = select(t.error).join(schema.outbox, o.id == t.outbox).where(_pending(schema.outbox), t.error.is_not(None))
+    error = connection.execute(failed.order_by(t.id.desc()).limit(1)).scalar() if count else None
+    return Backlog(count, oldest, next_at, given_up, error or "")
 
 
 def _pending(outbox: FromClause) -> ColumnElement[bool]:

@@ -15,10 +15,11 @@ from monitor.ports.models import ModelRow
 from monitor.records.alerts import Alert, AlertState, Evidence, Transition
 from monitor.records.batches import NEVER, Float32, Scores
 from monitor.records.score_summaries import Rollup
-from monitor.store import alert_rows, evidence_facts, late, rollups, schema, stream_reports
+from monitor.store import alert_rows, evidence_facts, late, rollups, schema, service, stream_reports
 from monitor.store.engine import Database
 from monitor.store.late import LateRecord, LateSummary
 from monitor.store.open import open_database
+from monitor.store.service import Service
 from monitor.store.stream_reports import StreamReport
 
 _FOREVER = 2**63 - 1
@@ -153,6 +154,11 @@ class Reader:
         """How the streams of a run are doing, by family and name."""
         with self._database.reading() as connection:
             return stream_reports.read(connection, run, family, name, limit)
+
+    def service(self, run: str) -> Service:
+        """A run's workers, what each of them owns, and the outbox."""
+        with self._database.reading() as connection:
+            return service.read(connection, run)
 
     def dead_letter_counts(self, run: str) -> dict[str, int]:
         """Records that could not be read, by reason."""

@@ -317,3 +317,20 @@ changes = Table(
     Column("at", BigInteger, nullable=False),  # wall clock
     PrimaryKeyConstraint("run", "family", "number"),
 )
+
+# One row for each worker process, rewritten every ten seconds; deleted a day after it ended or was heard last.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),  # wall clock of the worker
+    Column("beat", BigInteger, nullable=False),  # wall clock of the database server, on SQLite of the worker
+    Column("committed", BigInteger),  # wall clock of the worker, of its newest commit
+    Column("ended", BigInteger),  # as `beat`; NULL: it has not said that it stops
+    Column("error", Text, nullable=False),  # why it ended; "": it was asked to
+    Column("report", Text, nullable=False),  # JSON, see monitor/records/workers.py
+)

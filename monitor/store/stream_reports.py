@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 
 from monitor.records.batches import NEVER
 from monitor.records.counters import COUNTERS
-from monitor.store import schema
+from monitor.records.workers import State
+from monitor.store import schema, service
+from monitor.store.service import Service
+
+Owner = State | Literal[""]
 
 _COLUMNS = ("family", "name", "partition", "last_time", "updated", "rate", "seen", *COUNTERS)
 
@@ -39,6 +43,8 @@ class StreamReport:
     model: str
     needed: int
     interval: int | None  # ns
+    owner: Owner = ""  # the worker that took its partition last: what it is now, "" = not known
+    age: int | None = None  # ns since its newest commit
 
 
 def read(
@@ -50,9 +56,18 @@ def read(
     for column, wanted in ((t.family, family), (t.name, name)):
         query = query if wanted is None else query.where(column == wanted)
     rows = connection.execute(query).mappings().all()
+    served = service.read(connection, run)
     alerts, models = _open_alerts(connection, run), _champions(connection)
     plans = {each: _plan(connection, run, each) for each in {row["family"] for row in rows}}
-    return [_report(dict(row), alerts, models.get(row["family"], ""), plans[row["family"]]) for row in rows]
+    reports = [_report(dict(row), alerts, models.get(row["family"], ""), plans[row["family"]]) for row in rows]
+    topics = {each: _topic(connection, run, each) for each in plans}
+    return [
+        replace(
+            report, owner=_owner(served, topics[report.family], report.partition),
+            age=None if report.updated is None else max(0, served.now - report.updated),
+        )
+        for report in reports
+    ]  # fmt: skip
 
 
 def _report(row: dict[str, Any], alerts: dict[tuple[str, str], set[str]], model: str, plan: Any) -> StreamReport:
@@ -61,7 +76,20 @@ def _report(row: dict[str, Any], alerts: dict[tuple[str, str], set[str]], model:
         row["last_time"] = None
     counts, seen, (needed, interval) = {name: row.pop(name) for name in COUNTERS}, row.pop("seen"), plan
     training = {"training_readings": max(seen, 0), "has_model": seen < 0, "model": model, "needed": needed}
-    return StreamReport(**row, **training, counts=counts, alerts=tuple(sorted(kinds)), interval=interval)
+    return StreamReport(
+        **row, **training, counts=counts, alerts=tuple(sorted(kinds)), interval=interval, owner="", age=None
+    )
+
+
+def _owner(served: Service, topic: str, partition: int | None) -> Owner:
+    owner = None if partition is None else served.owners.get((topic, partition))
+    return "" if owner is None else owner.state
+
+
+def _topic(connection: Connection, run: str, family: str) -> str:
+    """Of a family, as the newest settings of the run say; "" = not known."""
+    settings = _settings(connection, run, family)
+    return str(settings.get("topic", "")) if settings else ""
 
 
 def _open_alerts(connection: Connection, run: str) -> dict[tuple[str, str], set[str]]:
@@ -81,13 +109,17 @@ def _champions(connection: Connection) -> dict[str, str]:
 
 def _plan(connection: Connection, run: str, family: str) -> tuple[int, int | None]:
     """Readings needed before training, and their interval, as the newest settings of the run say; 0 = not known."""
-    c = schema.changes.c
-    query = select(c.settings).where(c.run == run, c.family == family).order_by(c.number.desc()).limit(1)
-    text = connection.execute(query).scalar()
-    if text is None:
+    settings = _settings(connection, run, family)
+    if settings is None:
         return 0, None
-    settings = json.loads(text)
     after, interval = settings["train"]["after"], settings["interval"]
     if after["count"] is not None:
         return after["count"], interval
     return (after["time"] // interval if interval else 0), interval
+
+
+def _settings(connection: Connection, run: str, family: str) -> dict[str, Any] | None:
+    c = schema.changes.c
+    query = select(c.settings).where(c.run == run, c.family == family).order_by(c.number.desc()).limit(1)
+    text = connection.execute(query).scalar()
+    return None if text is None else json.loads(text)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
-from monitor.errors import MisfitError, ModelError
+from monitor.errors import MisfitError, ModelError, MonitorError
 from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.models import ModelRow
@@ -80,6 +80,15 @@ class Champions:
         self.refused: dict[str, Refused] = {}  # by family
         self._misfits: dict[str, str] = {}  # by family: the champion (id) that a new training is to replace
 
+    def known(self, families: Iterable[str]) -> list[str]:
+        """Those that have a champion. Raises StoreError."""
+        return [name for name in families if self._library.registry.champion(name) is not None]
+
+    @property
+    def training(self) -> list[str]:
+        """Families for which a training runs. Any thread may ask."""
+        return sorted(name for name, family in list(self._families.items()) if family.job is not None)
+
     def refresh(self, pipelines: Mapping[str, Pipeline]) -> None:
         """Adopt what has been promoted since, here or by another process; at most every few seconds."""
         finished = self._finished(pipelines)
@@ -116,7 +125,7 @@ class Champions:
                 log.error(  # noqa: TRY400 (the message says it all)
                     "model_refused", family=name, model=row.id[:16], scored_by=scored_by, error=str(error)
                 )
-                self._library.registry.note(name, row.id, f"not loaded on {platform.node()}: {error}")
+                self._note(row, str(error))
             return
         pipeline.adopt(row.id, scorer, profiles)
         self.failed.pop(name, None)
@@ -124,6 +133,13 @@ class Champions:
         self._served(name, set(profiles))  # the training packs what it has read
         log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
         _log_garbage(name, profiles)
+
+    def _note(self, row: ModelRow, error: str) -> None:
+        """Add to the model's life that it was not loaded; the log has said so already."""
+        try:
+            self._library.registry.note(row.family, row.id, f"not loaded on {platform.node()}: {error}")
+        except MonitorError as trouble:
+            log.warning("model_note_not_written", family=row.family, model=row.id[:16], error=str(trouble))
 
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
         """Train the family's first model, or profile these streams for the one it has."""

@@ -45,6 +45,10 @@ class Partitions:
         """Epoch of every fenced partition that has no offset, neither in the store nor in the next commit."""
         return {p: self.epochs[p] for p in self._unread - self.next.keys()}
 
+    def owned(self) -> dict[TopicPartition, tuple[int, int | None]]:
+        """Epoch and next offset to process of every partition; None where nothing was read yet."""
+        return {p: (epoch, self.next.get(p, self._durable.get(p))) for p, epoch in self.epochs.items()}
+
     def moved(self) -> dict[TopicPartition, tuple[int, int]]:
         """(epoch, next offset) of every partition read since the last `committed`."""
         return {p: (self.epochs[p], offset) for p, offset in self.next.items() if p in self.epochs}

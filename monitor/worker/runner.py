@@ -28,19 +28,19 @@ from monitor.worker.model_provider import Models
 from monitor.worker.options import WorkerOptions
 from monitor.worker.pacing import CommitPacer
 from monitor.worker.poll_split import split
+from monitor.worker.progress import Progress
 from monitor.worker.scoring_retries import ScoringRetries
 from monitor.worker.waits import at_most, in_group
 
 log = structlog.get_logger()
 
 MODEL_WAIT_S = 0.2  # between looks whether a training has ended that reading waits for
-STOP_CHECK_S = 0.1  # between looks whether the worker is to stop, while it waits to resume
 
 
 class Runner:
     """One worker. `connect` opens the source, and again each time the worker has stepped down.
 
-    `clock` gives monotonic seconds, for the pace of commits and model checks.
+    `clock` gives monotonic seconds, for the pace of commits, model checks and retries. `progress` is for other threads.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Runner:
         self._pacer = CommitPacer(self._builder, self._committer, options.commit_interval, clock)
         self._loading = False  # the state of a poll's streams is being loaded: none of it is processed yet
         self._rest: Poll | None = None  # of a poll that was split: processed in the next turn
-        self._scoring_retries = ScoringRetries()
-        self._resume_at: float | None = None  # after a model has failed
+        self._scoring_retries = ScoringRetries(clock)
+        self.progress = Progress(clock)
         self._stop: Callable[[], bool] = lambda: False
 
     @property
@@ -83,6 +83,7 @@ class Runner:
         try:
             while not stop():
                 over = self._try_turn(source)
+                self.progress.turned(self._builder.partitions)
                 if self._committer.fenced:
                     source.close()
                     self._step_down()
@@ -93,6 +94,7 @@ class Runner:
                 if watch is not None:
                     watch(self.totals)
             self._commit(source, wait=True)
+            self.progress.publish(self._builder.partitions)
         finally:
             source.close()
             whole = self._committer.abandon() and not self._builder.dirty
@@ -146,20 +148,17 @@ class Runner:
         try:
             return self._turn(source)
         except ModelError as error:
-            now = time.monotonic()
-            if not self._options.live or (delay := self._scoring_retries.delay(now)) is None:
+            if not self._options.live or (delay := self._scoring_retries.failed()) is None:
                 raise
             log.error("scoring_failed", error=str(error), retry_in_s=delay)  # noqa: TRY400 (the message says it all)
-            self._resume_at, self._committer.fenced = now + delay, True
+            self._committer.fenced = True
             return False
 
     def _await_models(self) -> None:
         """After a model has failed: wait, out of the group, then ask for another champion before reading again."""
-        if self._resume_at is None:
+        if not self._scoring_retries.pending:
             return
-        while time.monotonic() < self._resume_at and not self._stop():
-            time.sleep(STOP_CHECK_S)
-        self._resume_at = None
+        self._scoring_retries.wait(self._stop)
         try:
             self._models.refresh(self._pipelines)
         except StoreError as error:
@@ -252,6 +251,7 @@ class Runner:
         self._committer.drain(in_group(source))
         if not self._committer.fenced and (durable := self._committer.take_durable()) is not None:
             self._pacer.commit_durable()
+            self.progress.commit_durable()
             source.commit(durable)
 
     def _step_down(self) -> None:
@@ -279,6 +279,7 @@ class Runner:
             self._models.refresh(self._pipelines)
             while self._models.holding and not self._stop() and not self._committer.fenced:
                 source.hold(MODEL_WAIT_S)
+                self.progress.turned(self._builder.partitions)
                 self._models.refresh(self._pipelines)
         except StoreError as error:
             if not error.transient:

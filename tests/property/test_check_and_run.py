@@ -119,7 +119,7 @@ def started(path: Path) -> tuple[str, ...]:
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(bootstrap, "broker", broker)
-            with bootstrap.worker(settings) as (runner, _):
+            with bootstrap.worker(settings) as (runner, *_):
                 runner.run(lambda: True)
         save_and_load(bootstrap.pipelines(settings))
     except SettingsError as error:

@@ -189,7 +189,7 @@ def test_every_worker_obeys_the_same_settings(
     transition, alert = cast("Transition", None), cast("Alert", None)
     monkeypatch.setattr("monitor.notify.announcement.payload", lambda *_: "{}")
 
-    with bootstrap.worker(settings, until_end=replay is None, replay=replay) as (runner, _):
+    with bootstrap.worker(settings, until_end=replay is None, replay=replay) as (runner, *_):
         options = runner._options
         sending = [thread for thread in threading.enumerate() if thread.name == "dispatcher"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 import httpx2
@@ -42,6 +42,12 @@ class Registry:
         found: dict[str, Schema] = {}
         self._collect(schema, form, found, _DEEPEST)
         return list(found.items())
+
+    def check(self) -> str:
+        """Ask for a schema, whether there is one or not: that it answers. Raises SourceError."""
+        with suppress(UnknownSchemaError):
+            self.schema(1)
+        return "it answers"
 
     def _collect(self, schema: Schema, form: str | None, found: dict[str, Schema], depth: int) -> None:
         for reference in schema.references or ():

@@ -20,7 +20,7 @@ def work(config: Path, stop: Callable[[int], bool], watch: Callable[[int], None]
     from monitor.observability import logs
 
     logs.configure(json=True)
-    with worker(load(config), config, until_end=False) as (runner, _):
+    with worker(load(config), config, until_end=False) as (runner, *_):
         totals = runner.run(lambda: stop(runner.totals.records), lambda totals: watch(totals.records))
         watch(totals.records)
     return asdict(totals)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monitor.cli import streams as command
+from monitor.cli.rendering.spans import in_words
 from monitor.config.families import Family
 from monitor.errors import SettingsError
 from monitor.ports.models import ModelRow
@@ -118,4 +119,4 @@ def test_names_that_are_none_or_too_many(store: SqlStore, url: str) -> None:
     [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (11_880, "3 h 18 min"), (200_000, "2 d 7 h")],
 )
 def test_lengths_of_time_in_words(seconds: float, text: str) -> None:
-    assert command.in_words(seconds) == text
+    assert in_words(seconds) == text

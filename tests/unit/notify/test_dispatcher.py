@@ -14,7 +14,7 @@ import structlog
 from monitor.errors import NotifyError, StoreError
 from monitor.notify.dispatcher import Dispatcher
 from monitor.notify.retry_schedule import TRIES
-from monitor.ports.notifier import Notifier
+from monitor.ports.notifier import Backlog, Notifier
 from monitor.records.alerts import Delivery
 from monitor.testing.in_memory import ListNotifier
 
@@ -37,6 +37,11 @@ class Queue:
             if number not in self.done and number not in self.given_up and row.channel not in skip:
                 heads.setdefault((row.alert, row.channel), row)
         return [row for row in heads.values() if self.due_at[row.id] <= now][:limit]
+
+    def backlog(self) -> Backlog:
+        left = [number for number in self.rows if number not in self.done and number not in self.given_up]
+        next_at = min((self.due_at[number] for number in left), default=None)
+        return Backlog(len(left), next_at, next_at, len(self.given_up))
 
     def delivered(self, delivery: Delivery, at: int) -> None:
         self.done.append(delivery.id)

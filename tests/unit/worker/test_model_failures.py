@@ -213,7 +213,28 @@ def test_a_replay_ends_at_the_first_failure(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_failures_far_apart_are_each_the_first() -> None:
-    retries = scoring_retries.ScoringRetries()
+    now = [0.0]
+    retries = scoring_retries.ScoringRetries(lambda: now[0])
+    delays = []
+    for now[0] in (0.0, 1.0, 2.0, 3.0, 3.0 + scoring_retries.FORGOTTEN_S + 1):
+        delays.append(retries.failed())
 
-    assert [retries.delay(at) for at in (0.0, 1.0, 2.0, 3.0)] == [0.0, 0.0, 0.0, None]
-    assert retries.delay(3.0 + scoring_retries.FORGOTTEN_S + 1) == 0.0
+    assert delays == [0.0, 0.0, 0.0, None, 0.0]
+
+
+def test_the_wait_for_a_retry_goes_by_the_clock_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring_retries, "DELAYS_S", (5.0,))
+    now, slept = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += 1.0
+
+    retries = scoring_retries.ScoringRetries(lambda: now[0], sleep)
+    retries.wait(lambda: False)
+    assert (retries.failed(), retries.pending, slept) == (5.0, True, [])
+    retries.wait(lambda: False)
+    assert (now[0], len(slept), retries.pending) == (5.0, 5, False)
+    retries.failed()
+    retries.wait(lambda: True)
+    assert len(slept) == 5
