@@ -8,7 +8,7 @@
 
 from monitor.bootstrap.assembly import Worker, worker
 from monitor.bootstrap.checks import check, check_detectors, check_kafka_options
-from monitor.bootstrap.connections import Finding, connections
+from monitor.bootstrap.connections import Finding, try_connections
 from monitor.bootstrap.parts import (
     BROKER_S,
     DECODERS,
@@ -51,7 +51,6 @@ __all__ = [
     "check",
     "check_detectors",
     "check_kafka_options",
-    "connections",
     "decoder",
     "decoders",
     "detector",
@@ -71,5 +70,6 @@ __all__ = [
     "schema_registry",
     "store",
     "threshold",
+    "try_connections",
     "worker",
 ]

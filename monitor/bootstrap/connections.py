@@ -40,7 +40,7 @@ class Finding:
 Probe = Callable[[], str]  # what was seen; raises MonitorError
 
 
-def connections(settings: Settings) -> Iterator[Finding]:
+def try_connections(settings: Settings) -> Iterator[Finding]:
     """Try everything that the settings connect to, a finding each."""
     broker: Finding | None = None
     for what, probe in _kafka(settings):

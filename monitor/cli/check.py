@@ -56,7 +56,7 @@ def check(
 def _try(settings: Settings, *, show: bool) -> list[bootstrap.Finding]:
     """Try what a worker connects to; each line is shown when it is known."""
     console, findings = Console(soft_wrap=True), []
-    for finding in bootstrap.connections(settings):
+    for finding in bootstrap.try_connections(settings):
         findings.append(finding)
         if show:
             mark, style = ("ok     ", "green") if finding.ok else ("failed ", "bold red")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +19,7 @@ from monitor.pipeline.family import Outcome, Pipeline
 from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.thresholds.static import StaticThreshold
 from monitor.ports.models import ModelRow
-from monitor.ports.notifier import Outbox
+from monitor.ports.notifier import Backlog, Outbox
 from monitor.ports.store import Commit, HistoryBlock, Position, Store
 from monitor.records.alerts import Alert, FactKind, Transition
 from monitor.records.batches import DeadLetter, Gap, Readings, Scores, State
@@ -348,6 +349,25 @@ def test_outbox_keeps_the_order_within_an_alert(keeper: Memory | Sql) -> None:
     assert [(delivery.payload, delivery.attempts) for delivery in retried] == [("a 0", 1)]
     outbox.failed(retried[0], at=101, error="410", retry_at=None)
     assert [delivery.payload for delivery in outbox.due(now=102, limit=10)] == ["a 1"]
+
+
+def test_the_backlog_of_an_outbox_is_what_waits_and_what_was_given_up(keeper: Memory | Sql) -> None:
+    outbox = keeper.outbox()
+    assert outbox.backlog() == Backlog()
+    before = time.time_ns()
+    queue(keeper.store(), "a", "b", "c")
+    found = outbox.backlog()
+    assert (found.waiting, found.given_up, found.error) == (3, 0, "")
+    assert found.oldest is not None
+    assert before <= found.oldest <= time.time_ns()
+    a, b, c = outbox.due(now=1, limit=10)
+    assert outbox.backlog().next_at == 1 + LEASE
+    outbox.delivered(a, at=2)
+    outbox.failed(b, at=2, error="503", retry_at=500)
+    outbox.failed(c, at=3, error="410", retry_at=None)
+
+    found = outbox.backlog()
+    assert (found.waiting, found.next_at, found.given_up, found.error) == (1, 500, 1, "503")
 
 
 def test_outbox_rows_are_leased(keeper: Memory | Sql) -> None:

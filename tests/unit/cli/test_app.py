@@ -9,15 +9,19 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
 import pytest
 import typer
+from structlog.testing import capture_logs
 
 from models.errors import ArtefactError
 from monitor import bootstrap
 from monitor.cli import app, run
 from monitor.cli.run_process import print_totals
-from monitor.errors import FencedError, ModelError, MonitorError, SettingsError, SourceError, StoreError
+from monitor.errors import FencedError, ModelError, MonitorError, NotifyError, SettingsError, SourceError, StoreError
+from monitor.observability import logs
+from monitor.ports.notifier import Backlog
 from monitor.records.totals import Totals
 from monitor.store.memory import MemoryStore
 from monitor.training.model_library import ModelLibrary
@@ -230,22 +234,49 @@ def test_check_as_json_lists_problems_of_detector_options(tmp_path: Path) -> Non
     assert problem.startswith("families.motors.detector.options: ")
 
 
+class Done:
+    """A runner that has read everything."""
+
+    def run(self, stop: Callable[[], bool]) -> Totals:
+        self.stopped = stop()
+        return Totals(records=3)
+
+
+class Beating:
+    """Heartbeats of a worker whose broker has been away for so long."""
+
+    def __init__(self, away: float = 0.0) -> None:
+        self.broker_away = away
+
+
+class Draining:
+    """A dispatcher that leaves so much behind."""
+
+    def __init__(self, *left: Backlog) -> None:
+        self.left = list(left)
+
+    def drain(self, seconds: float) -> Backlog:
+        return self.left.pop()
+
+
+def ended_worker(folder: Path, beating: Beating | None = None, draining: Draining | None = None) -> bootstrap.Worker:
+    store = MemoryStore()
+    library = ModelLibrary(store.registry, folder, bootstrap.load_detector)
+    champions = Champions(store, library, "live", bootstrap.normal_scores())
+    parts: list[Any] = [Done(), champions, draining, Beating() if beating is None else beating]
+    return bootstrap.Worker(*parts)
+
+
 @pytest.mark.parametrize("until_end", [True, False])
 def test_run_until_the_end_fails_where_training_failed_or_a_model_was_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], until_end: bool
 ) -> None:
-    class Done:
-        def run(self, stop: object) -> Totals:
-            return Totals(records=3)
-
-    store = MemoryStore()
-    library = ModelLibrary(store.registry, tmp_path, bootstrap.load_detector)
-    champions = Champions(store, library, "live", bootstrap.normal_scores())
-    champions.failed["motors"] = 70
-    champions.refused["pumps"] = Refused("ab12", "model ab12 is damaged", 0.0)
+    done = ended_worker(tmp_path)
+    done.champions.failed["motors"] = 70
+    done.champions.refused["pumps"] = Refused("ab12", "model ab12 is damaged", 0.0)
     config = tmp_path / "c.toml"
     config.write_text(CONFIG)
-    monkeypatch.setattr(bootstrap, "worker", lambda *_, **__: nullcontext((Done(), champions)))
+    monkeypatch.setattr(bootstrap, "worker", lambda *_, **__: nullcontext(done))
 
     with (
         pytest.raises(
@@ -259,6 +290,57 @@ def test_run_until_the_end_fails_where_training_failed_or_a_model_was_refused(
     summary = json.loads(capsys.readouterr().out)
     assert summary["failed_trainings"] == {"motors": 70}
     assert summary["refused_models"] == {"pumps": "model ab12 is damaged"}
+
+
+@pytest.mark.parametrize("until_end", [True, False])
+def test_run_until_the_end_says_how_many_notifications_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], until_end: bool
+) -> None:
+    draining = Draining(Backlog(2, 1, 1, 0, "HTTP 503"))
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG)
+    monkeypatch.setattr(bootstrap, "worker", lambda *_, **__: nullcontext(ended_worker(tmp_path, draining=draining)))
+
+    with (
+        pytest.raises(NotifyError, match=r"2 notifications could not be delivered within 30 s.*HTTP 503.*are kept")
+        if until_end
+        else nullcontext()
+    ) as refused:
+        run.run(config, until_end=until_end, as_json=True)
+
+    assert json.loads(capsys.readouterr().out)["notifications_waiting"] == 2 * until_end
+    assert refused is None or refused.type.exit_code == 6
+
+
+def test_run_until_the_end_ends_where_the_broker_stays_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG)
+    for away, over in ((bootstrap.BROKER_S - 1, False), (bootstrap.BROKER_S + 1, True)):
+        worker = ended_worker(tmp_path, Beating(away))
+        monkeypatch.setattr(bootstrap, "worker", lambda *_, worker=worker, **__: nullcontext(worker))
+        with pytest.raises(SourceError, match="no Kafka broker has answered for 31 s") if over else nullcontext():
+            run.run(config, until_end=True, as_json=True)
+        assert cast("Done", worker.runner).stopped == over
+        run.run(config, until_end=False, as_json=True)
+        assert cast("Done", worker.runner).stopped is False
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_backfill_that_does_not_wait_for_its_model_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wait: bool
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG + ("train.wait = true\n" if wait else ""))
+    monkeypatch.setattr(bootstrap, "worker", lambda *_, **__: nullcontext(ended_worker(tmp_path)))
+    monkeypatch.setattr(logs, "configure", lambda **_: None)
+
+    with capture_logs() as lines:
+        run.run(config, until_end=True, as_json=True)
+
+    assert json.loads(capsys.readouterr().out)["judged_by_statistic"] == ([] if wait else ["motors"])
+    hints = [line["hint"] for line in lines if line["event"] == "backfill_without_model"]
+    assert len(hints) == (not wait)
+    assert all("families.motors.train.wait = true" in hint for hint in hints)
 
 
 def test_the_closing_table_of_run_shows_more_rows(capsys: pytest.CaptureFixture[str]) -> None:

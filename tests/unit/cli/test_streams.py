@@ -21,6 +21,7 @@ from monitor.records.alerts import Fact, FactKind
 from monitor.store.sql import SqlStore, open_store
 from tests.champions import make_champion
 from tests.store_rows import alert, counts, fact, state
+from tests.workers import serve
 
 DAY = 1_700_000_000 * 10**9
 
@@ -111,7 +112,40 @@ def test_names_that_are_none_or_too_many(store: SqlStore, url: str) -> None:
     with pytest.raises(SettingsError, match="no run is called july; there are: live"):
         run(url, "list", "--run", "july")
     result = CliRunner().invoke(command.app, ["list", "--url", url, "--limit", "1"])
-    assert result.stderr == "There are more than these 1 streams; --limit N shows more.\n"
+    assert result.stderr.startswith("There are more than these 1 streams; --limit N shows more.\n")
+
+
+@pytest.mark.parametrize(
+    ("what", "owner", "shown"),
+    [
+        ("beats", "living", "ok"),
+        ("died", "lost", "not read"),
+        ("ended", "ended", "ok"),
+        ("failed", "failed", "not read"),
+    ],
+)
+def test_a_stream_whose_worker_is_lost_is_not_ok(store: SqlStore, url: str, what: str, owner: str, shown: str) -> None:
+    fill(store, "m-1")
+    fill(store, "m-2", partition=1)
+    serve(url, store, "t", 0, what)
+
+    result = CliRunner().invoke(command.app, ["list", "--url", url, "--json"])
+
+    first, second = json.loads(result.stdout)
+    assert (first["owner"], first["state"], second["owner"], second["state"]) == (owner, shown, None, "ok")
+    assert first["stored_age_s"] >= 0
+    assert ("Not served: topic t, partition 0: no living worker owns it" in result.stderr) == (what != "beats")
+    assert ("no worker is running" in result.stderr) == (what != "beats")
+    assert shown in run(url, "show", "m-1")
+
+
+def test_a_replay_is_never_said_to_be_unread(store: SqlStore, url: str) -> None:
+    stream = store.open_streams("again", "machines", ["m-1"])[0]
+    store.commit(Commit("again", streams=[state(stream.id, b"", DAY)]))
+
+    result = CliRunner().invoke(command.app, ["list", "--url", url, "--run", "again"])
+
+    assert ("ok" in result.stdout, result.stderr) == (True, "")
 
 
 @pytest.mark.parametrize(

@@ -303,3 +303,55 @@ def test_it_can_be_used_before_start_and_after_stop() -> None:
 
     assert dispatcher.run_once(0) == 1
     assert queue.done == [1, 2]
+
+
+def test_drain_waits_for_what_is_due_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.notify.dispatcher._IDLE", 0.01)
+
+    class Slow(ListNotifier):
+        def send(self, delivery: Delivery) -> None:
+            time.sleep(0.05)
+            super().send(delivery)
+
+    queue, ops = Queue(row(1), row(2), row(3, alert=2)), Slow()
+    dispatcher = Dispatcher(queue, {"ops": ops})
+    dispatcher.start()
+    began = time.monotonic()
+
+    left = dispatcher.drain(20)
+
+    assert (left.waiting, len(ops.received)) == (0, 3)
+    assert time.monotonic() - began < 10
+    dispatcher.stop()
+
+
+def test_drain_does_not_wait_for_a_retry_that_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.notify.dispatcher._IDLE", 0.01)
+    queue = Queue(row(1), row(2))
+    dispatcher = Dispatcher(queue, {"ops": ListNotifier(failing(1, retry_after=3600.0))})
+    dispatcher.start()
+    began = time.monotonic()
+
+    left = dispatcher.drain(20)  # the second one waits behind the first
+
+    assert left.waiting == 2
+    assert len(queue.attempts) == 1
+    dispatcher.stop()
+    assert time.monotonic() - began < 21
+
+
+def test_drain_ends_in_time_where_a_receiver_does_not_answer() -> None:
+    release = threading.Event()
+
+    class Stuck:
+        def send(self, delivery: Delivery) -> None:
+            release.wait(10)
+
+    dispatcher = Dispatcher(Queue(row(1)), {"ops": Stuck()})
+    dispatcher.start()
+    began = time.monotonic()
+
+    assert dispatcher.drain(0.2).waiting == 1
+    assert time.monotonic() - began < 5
+    release.set()
+    dispatcher.stop()
