@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from monitor import bootstrap
 from monitor.config.families import Family
+from monitor.errors import ModelError, MonitorError, StoreError
 from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.models import ModelRow
@@ -333,6 +334,40 @@ def test_without_an_old_model_the_family_stays_under_the_cold_start_statistic(tm
     assert [line["scored_by"] for line in lines if line["event"] == "model_refused"] == ["cold start"]
     assert not serving.trains("pumps")  # the champion may serve other machines well: it is not replaced from here
     assert not serving.holding
+
+
+@pytest.mark.parametrize("error", [ModelError("no model is called so"), StoreError("locked", transient=True)])
+def test_a_refusal_that_cannot_be_noted_is_no_failure_of_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MonitorError
+) -> None:
+    store, made = MemoryStore(), pipeline()
+    row = put_model(store, tmp_path, ["a"])
+    shutil.rmtree(tmp_path / row.id)
+    store.registry.bodies.clear()
+
+    def note(family: str, model: str, reason: str) -> None:
+        raise error
+
+    monkeypatch.setattr(store.registry, "note", note)
+    serving = champions_of(store, tmp_path, FakeJob())
+
+    with capture_logs() as lines:
+        serving.refresh({"pumps": made})
+
+    assert list(serving.refused) == ["pumps"]
+    assert [line["event"] for line in lines] == ["model_refused", "model_note_not_written"]
+
+
+def test_trainings_under_way_are_named(tmp_path: Path) -> None:
+    job, made = FakeJob(), pipeline()
+    serving = champions_of(MemoryStore(), tmp_path, job)
+    named = [serving.training]
+    serving.request(made, {"a": 1})
+    named.append(serving.training)
+    job.code = 5
+    serving.refresh({"pumps": made})
+
+    assert [*named, serving.training] == [[], ["pumps"], []]
 
 
 def test_a_refused_champion_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -553,3 +553,28 @@ def test_a_poll_that_is_too_much_is_taken_in_pieces(undisturbed: dict[str, objec
         assert worker._pipelines["f"].most == 3
         worker.run()
     assert world.facts() == undisturbed
+
+
+def test_progress_is_published_for_other_threads() -> None:
+    world = World()
+    runner = world.runner()
+    seen = []
+
+    runner.run(watch=lambda _: seen.append(dict(runner.progress.owned)))
+
+    assert seen[0].keys() == {P0, P1}
+    assert runner.progress.owned == {P0: (1, 40), P1: (1, 40)}
+    assert runner.progress.committed is not None
+    assert runner.progress.changed.is_set()
+    assert runner.progress.idle < 60
+
+
+def test_partitions_that_are_taken_away_are_no_longer_published() -> None:
+    world = World()
+    world.meanwhile = lambda source: source.take([P1])
+    world.store.errors["commit"] = [away()]
+    runner = world.runner(patience=5.0)
+
+    runner.run()
+
+    assert runner.progress.owned == {P0: (1, 40)}
