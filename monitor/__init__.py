@@ -23,7 +23,7 @@ training makes models; replay judges the past again. In the order of the flow:
     replay/         the past, judged again: files, ranges, late readings
     observability/  structured logs
     simulator/ demo/ testing/   made-up plants, the guided tour, in-memory twins
-    bootstrap/      the only place that picks implementations (parts), refuses settings (checks), assembles a worker
+    bootstrap/      the only place that picks implementations: parts, checks, connections, assembly of a worker
     cli/            one file per command
     errors          one tree of errors, each with its exit code
 

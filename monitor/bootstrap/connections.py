@@ -15,7 +15,7 @@ from monitor.bootstrap.parts import library, notifiers, schema_registry
 from monitor.config.formats import REGISTRY
 from monitor.config.services import WebhookNotifier
 from monitor.config.settings import Settings
-from monitor.errors import MonitorError, NotifyError, SettingsError, StoreError
+from monitor.errors import MisfitError, MonitorError, NotifyError, SettingsError, StoreError
 
 PATIENCE_S = 15.0  # for one line
 
@@ -24,17 +24,18 @@ PATIENCE_S = 15.0  # for one line
 class Finding:
     """One line: what was tried, whether it works, and what was seen or what to do.
 
-    `exit_code` is that of the error with which `run` would end, 0 where it works.
+    `exit_code` is that of the error with which `run` would end, 0 where it would go on; with `warns` not as it should.
     """
 
     what: str
     says: str
     exit_code: int = 0
+    warns: bool = False
 
     @property
     def ok(self) -> bool:
-        """It works."""
-        return self.exit_code == 0
+        """It works as it should."""
+        return self.exit_code == 0 and not self.warns
 
 
 Probe = Callable[[], str]  # what was seen; raises MonitorError
@@ -67,6 +68,10 @@ def _tried(what: str, probe: Probe) -> Finding:
     Thread(target=run, name="probe", daemon=True).start()
     try:
         return Finding(what, answer.result(PATIENCE_S))
+    except MisfitError as error:
+        return Finding(
+            what, f"{error}; `run` trains another one, and a simple statistic covers it until then", warns=True
+        )
     except MonitorError as error:
         return Finding(what, str(error), error.exit_code)
     except TimeoutError:

@@ -49,7 +49,7 @@ def check(
         typer.echo(json.dumps({"valid": True, **summary, **tried}, indent=2, ensure_ascii=False))
     elif not connect:
         _show(config, summary)
-    if failed := [finding for finding in findings if not finding.ok]:
+    if failed := [finding for finding in findings if finding.exit_code]:
         raise typer.Exit(failed[0].exit_code)
 
 
@@ -59,7 +59,8 @@ def _try(settings: Settings, *, show: bool) -> list[bootstrap.Finding]:
     for finding in bootstrap.try_connections(settings):
         findings.append(finding)
         if show:
-            mark, style = ("ok     ", "green") if finding.ok else ("failed ", "bold red")
+            mark, style = ("failed ", "bold red") if finding.exit_code else ("ok     ", "green")
+            mark, style = ("warning ", "yellow") if finding.warns else (mark, style)
             console.print(Text.assemble((mark, style), visible(f"{finding.what}: {finding.says}")))
     return findings
 

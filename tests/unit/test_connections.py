@@ -152,7 +152,7 @@ def test_a_database_of_an_older_version(tmp_path: Path, monkeypatch: pytest.Monk
     assert "watchkeeper db upgrade" in findings[f"database {of.store.url}"].says
 
 
-def test_a_model_of_another_shape(tmp_path: Path) -> None:
+def test_a_model_of_another_shape_is_a_warning_as_run_replaces_it(tmp_path: Path) -> None:
     of = settings(tmp_path)
     store = bootstrap.store(of)
     make_champion(store, ModelRow(id="ab" * 32, family="f", manifest=json.dumps({"length": 9})))
@@ -160,8 +160,17 @@ def test_a_model_of_another_shape(tmp_path: Path) -> None:
 
     finding = found(of)["model of families.f"]
 
-    assert finding.exit_code == 5
+    assert (finding.exit_code, finding.warns, finding.ok) == (0, True, False)
     assert "was trained for length = 9, but the settings say 8" in finding.says
+
+
+def test_a_model_that_is_damaged(tmp_path: Path) -> None:
+    of = settings(tmp_path)
+    store = bootstrap.store(of)
+    make_champion(store, ModelRow(id="ab" * 32, family="f", manifest="{}"))
+    store.close()
+
+    assert found(of)["model of families.f"].exit_code == 5
 
 
 def test_the_command_ends_with_the_code_of_the_first_failure(tmp_path: Path) -> None:
