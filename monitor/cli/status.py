@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor.cli.parameters.database import CONFIG_FILE, Config, Url, store_url, utc
+from monitor.cli.parameters.database import Config, Url, store_url, topics, utc
 from monitor.cli.rendering.service_text import ago, as_dict, problems, warnings
-from monitor.config.settings import load
 from monitor.records.batches import LIVE
 
 if TYPE_CHECKING:
@@ -35,8 +34,7 @@ def status(
         service = reader.service(LIVE)
     finally:
         reader.close()
-    topics = None if url is not None else [f.topic for f in load(config or CONFIG_FILE).families.values()]
-    not_served = problems(service, topics)
+    not_served = problems(service, topics(config, url))
     if as_json:
         typer.echo(json.dumps(as_dict(service, LIVE, not_served), indent=2, ensure_ascii=False))
     else:

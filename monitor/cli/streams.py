@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.cli.parameters.database import Config, Url, store_url, topics, utc
 from monitor.cli.rendering.spans import in_words
 from monitor.errors import SettingsError
 from monitor.notify.payload import iso
@@ -26,7 +27,7 @@ FamilyName = Annotated[str | None, typer.Option(help="Only those of this family.
 
 _COLUMNS = {name: name.replace("_", " ") for name in COUNTERS if name != "accepted"}  # counters and their headings
 _EXPENDABLE = (*reversed(_COLUMNS.values()), "lateness", "family", "rate", "stored")
-_NOT_READ = ("lost", "failed", "stuck")  # what has become of the worker that would read it, unasked
+_NOT_READ = ("lost", "failed", "stuck", "cut off")  # what has become of the worker that would read it, unasked
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -55,7 +56,7 @@ def list_(
     else:
         _print(_table(found) if found else f"No streams in run {run}.")
     if run == LIVE:
-        _say_not_served(service)
+        _say_not_served(service, config, url)
 
 
 @app.command()
@@ -79,7 +80,7 @@ def show(
     else:
         _print(_facts(found[0]))
     if run == LIVE:
-        _say_not_served(service)
+        _say_not_served(service, config, url)
 
 
 def readiness(report: StreamReport) -> str:
@@ -133,12 +134,13 @@ def _read(
     return found, service
 
 
-def _say_not_served(service: Service) -> None:
+def _say_not_served(service: Service, config: Path | None, url: str | None) -> None:
     """On standard error: what no living worker reads, and since when; nothing where all is well."""
     from monitor.cli.rendering.escape import visible
     from monitor.cli.rendering.service_text import problems
 
-    for text in problems(service):
+    found = problems(service)
+    for text in problems(service, topics(config, url)) if found else []:
         typer.echo(f"Not served: {visible(text)}", err=True)
 
 

@@ -12,7 +12,7 @@ BEAT_S = 10.0  # between two reports of a worker
 DEAD_AFTER = 30 * 10**9  # ns without a report: three were due
 STUCK_AFTER = 120 * 10**9  # ns in which a living worker has neither read nor waited for a training
 
-State = Literal["living", "stuck", "lost", "ended", "failed"]
+State = Literal["living", "stuck", "cut off", "lost", "ended", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,9 @@ class Heartbeat:
         """What it is, for a person."""
         if self.ended is not None:
             return "failed" if self.error else "ended"
-        return "lost" if not self.alive else "stuck" if self.stuck else "living"
+        if not self.alive:
+            return "lost"
+        return "cut off" if self.report.broker_away is not None else "stuck" if self.stuck else "living"
 
     def since(self, at: int | None) -> int | None:
         """ns since a time of the report."""

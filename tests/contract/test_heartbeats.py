@@ -76,7 +76,7 @@ def test_others_of_the_run_are_seen_in_the_order_of_their_start(opened: tuple[He
 
     mine, other = heartbeats.beat(REPORT)
 
-    assert (mine.report.id, mine.state, other.report.id, other.state) == ("a1", "living", "b2", "lost")
+    assert (mine.report.id, mine.alive, other.report.id, other.state) == ("a1", True, "b2", "lost")
     assert other.age >= DEAD_AFTER
 
 
@@ -111,7 +111,7 @@ def test_the_end_of_an_unknown_worker_changes_nothing(opened: tuple[Heartbeats, 
     heartbeats.beat(REPORT)
     heartbeats.end("never seen", "")
 
-    assert [each.state for each in heartbeats.beat(REPORT)] == ["living"]
+    assert [each.alive for each in heartbeats.beat(REPORT)] == [True]
 
 
 def test_the_lag_of_a_worker_is_that_of_its_partitions() -> None:
@@ -122,5 +122,8 @@ def test_the_lag_of_a_worker_is_that_of_its_partitions() -> None:
 
 
 def test_a_worker_whose_loop_stands_still_is_stuck() -> None:
-    assert Heartbeat(replace(REPORT, idle=HOUR), 0).state == "stuck"
-    assert Heartbeat(replace(REPORT, idle=HOUR), DEAD_AFTER).state == "lost"
+    still = replace(REPORT, idle=HOUR, broker_away=None)
+    assert Heartbeat(still, 0).state == "stuck"
+    assert Heartbeat(still, DEAD_AFTER).state == "lost"
+    assert Heartbeat(replace(still, idle=0), 0).state == "living"
+    assert Heartbeat(REPORT, 0).state == "cut off"

@@ -26,6 +26,11 @@ def store_url(config: Path | None, url: str | None) -> str:
     return load(config or CONFIG_FILE).store.url
 
 
+def topics(config: Path | None, url: str | None) -> list[str] | None:
+    """Those of the configuration; None where the database itself is given."""
+    return None if url is not None else [family.topic for family in load(config or CONFIG_FILE).families.values()]
+
+
 def utc(time: int) -> str:
     """A time in ns as people read it, to the second: 2014-02-03 04:05:06."""
     return f"{datetime.fromtimestamp(time // 10**9, UTC):%Y-%m-%d %H:%M:%S}"

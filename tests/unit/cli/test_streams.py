@@ -21,7 +21,7 @@ from monitor.records.alerts import Fact, FactKind
 from monitor.store.sql import SqlStore, open_store
 from tests.champions import make_champion
 from tests.store_rows import alert, counts, fact, state
-from tests.workers import serve
+from tests.workers import NOW, serve
 
 DAY = 1_700_000_000 * 10**9
 
@@ -122,21 +122,39 @@ def test_names_that_are_none_or_too_many(store: SqlStore, url: str) -> None:
         ("died", "lost", "not read"),
         ("ended", "ended", "ok"),
         ("failed", "failed", "not read"),
+        ("cut off", "cut off", "not read"),
     ],
 )
 def test_a_stream_whose_worker_is_lost_is_not_ok(store: SqlStore, url: str, what: str, owner: str, shown: str) -> None:
     fill(store, "m-1")
     fill(store, "m-2", partition=1)
-    serve(url, store, "t", 0, what)
+    serve(url, store, "t", 0, what, broker_away=NOW if what == "cut off" else None)
 
     result = CliRunner().invoke(command.app, ["list", "--url", url, "--json"])
 
     first, second = json.loads(result.stdout)
     assert (first["owner"], first["state"], second["owner"], second["state"]) == (owner, shown, None, "ok")
     assert first["stored_age_s"] >= 0
-    assert ("Not served: topic t, partition 0: no living worker owns it" in result.stderr) == (what != "beats")
-    assert ("no worker is running" in result.stderr) == (what != "beats")
+    living = what in ("beats", "cut off")
+    assert ("Not served: topic t, partition 0: no living worker owns it" in result.stderr) == (not living)
+    assert ("no worker is running" in result.stderr) == (not living)
+    assert ("no broker has answered it" in result.stderr) == (what == "cut off")
     assert shown in run(url, "show", "m-1")
+
+
+def test_a_topic_that_is_no_longer_configured_is_not_missed(store: SqlStore, url: str, tmp_path: Path) -> None:
+    serve(url, store, "t", 0)
+    serve(url, store, "old", 1, "ended")
+    config = tmp_path / "c.toml"
+    config.write_text(f'[store]\nurl = "{url}"\n[families.a]\ntopic = "t"\ninterval = "10s"\nwindow.length = 8\n')
+
+    said = [
+        CliRunner().invoke(command.app, ["list", *where]).stderr
+        for where in (["--url", url], ["--config", str(config)])
+    ]
+
+    assert ["topic old" in text for text in said] == [True, False]
+    assert said[1] == ""
 
 
 def test_a_replay_is_never_said_to_be_unread(store: SqlStore, url: str) -> None:
