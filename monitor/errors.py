@@ -16,6 +16,9 @@ A message says what happened, where, and what to do. The command line prints it 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
+
+NOT_ALL_JUDGED: Final = 6  # exit code of a command that finished, but could not read or judge part of its input
 
 
 class MonitorError(Exception):
