@@ -109,7 +109,7 @@ def _observe(alert: Alert | None, fact: Fact) -> Alert:
             id=fact.alert, run=fact.run, family=fact.family, stream=fact.stream, kind=fact.alert_kind,
             state=AlertState.OPEN if cleared is None else AlertState.RESOLVED, severity=fact.severity,
             opened_at=fact.opened_at, started_at=fact.started_at, last_at=fact.last_at, resolved_at=cleared,
-            peak_ratio=fact.peak_ratio, peak_at=fact.peak_at, windows=fact.windows,
+            peak_ratio=fact.peak_ratio, peak_at=fact.peak_at, windows=fact.windows, cause=fact.cause,
         )  # fmt: skip
     peak, peak_at = max((alert.peak_ratio, -alert.peak_at), (fact.peak_ratio, -fact.peak_at))  # the first of equals
     known = [at for at in (alert.resolved_at, cleared) if at is not None]
@@ -122,6 +122,7 @@ def _observe(alert: Alert | None, fact: Fact) -> Alert:
         peak_ratio=peak,
         peak_at=-peak_at,
         windows=max(alert.windows, fact.windows),
+        cause=max((alert.last_at, alert.cause), (fact.last_at, fact.cause))[1],  # the newest
     )
 
 

@@ -147,6 +147,8 @@ def _print_detail(console: Console, detail: AlertDetail) -> None:
         f"{alert.state}, {alert.severity}: peak {alert.peak_ratio:.2f} x the limit at {utc(alert.peak_at)}",
         f"began {utc(alert.started_at)}, opened {utc(alert.opened_at)}, last {utc(alert.last_at)}{end} (UTC)",
     ]
+    if alert.cause:
+        facts.insert(1, _plain(alert.cause))
     if alert.acknowledged_at is not None:
         facts.append(f"acknowledged by {_plain(alert.acknowledged_by or 'a person, with SQL')}")
     elif alert.resolved_at is not None:

@@ -12,7 +12,9 @@ from monitor.config.services import LogNotifier
 from monitor.errors import NotifyError
 from monitor.records.alerts import AlertState, Delivery
 
-_FIELDS = ("alert_id", "run", "family", "stream", "kind", "state", "severity", "ratio", "peak_ratio", "started_at")
+_FIELDS = (
+    "alert_id", "run", "family", "stream", "kind", "cause", "state", "severity", "ratio", "peak_ratio", "started_at",
+)  # fmt: skip
 
 
 class Log:

@@ -8,6 +8,7 @@ data        alert_id transition_id number run family stream kind state severity 
             kind          "anomaly", or of the stream itself: "out-of-range", "frozen", "silent"; "gateway": all streams
                           of the family are silent, and `stream` is empty
             ratio         score / limit of the window that caused the change, 1.0 = at the limit; null of a person's
+            cause         what is wrong with the stream, as a sentence; "" of an anomaly
             peak_ratio peak_at windows
             opened_at started_at last_at resolved_at
             acknowledged_at (wall clock) acknowledged_by
@@ -52,6 +53,7 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None) -> 
             "family": _cut(alert.family),
             "stream": _cut(alert.stream),
             "kind": _cut(alert.kind),
+            "cause": _cut(alert.cause),
             "state": transition.state,
             "severity": transition.severity,
             "ratio": transition.ratio,

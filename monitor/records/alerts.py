@@ -53,8 +53,8 @@ Cause = FactKind | CommandKind
 class Alert:
     """A run of anomalies of one stream, as a person sees it. Times are event times in ns, except `acknowledged_at`.
 
-    Workers own severity, times, peak and windows, people `acknowledged_*` and `note`; both move the state. A resolved
-    alert without `acknowledged_at` was never acknowledged.
+    Workers own severity, times, peak, windows and cause, people `acknowledged_*` and `note`; both move the state. A
+    resolved alert without `acknowledged_at` was never acknowledged.
     """
 
     id: UUID
@@ -71,6 +71,7 @@ class Alert:
     peak_ratio: float
     peak_at: int
     windows: int = 1  # anomalous windows so far
+    cause: str = ""  # of an alert about the stream itself: what is wrong, as a sentence
     acknowledged_at: int | None = None  # wall clock, ns
     acknowledged_by: str = ""
     note: str = ""  # the newest one
@@ -86,6 +87,7 @@ class Fact:
     """What a worker found out about an alert, in the past tense. Times are event times, ns.
 
     The numbers are those of the whole alert up to this fact: severity, newest anomaly, peak and windows only rise.
+    `cause` is a sentence for a person, as it was known at `last_at`; every fact of an alert that has one carries it.
     """
 
     kind: FactKind
@@ -103,6 +105,7 @@ class Fact:
     peak_ratio: float
     peak_at: int
     windows: int
+    cause: str = ""
 
     @property
     def id(self) -> UUID:

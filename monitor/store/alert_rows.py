@@ -19,11 +19,12 @@ from monitor.ports.store import Announce, Commit
 from monitor.records.alerts import Alert, AlertState, CommandKind, Evidence, FactKind, Severity, Transition
 from monitor.store import evidence_facts, schema
 from monitor.store.conflicts import insert_into
+from monitor.store.text import storable
 
 _IDS_AT_ONCE = 5_000  # parameters of a query: SQLite takes 32,766, PostgreSQL 65,535
 _MUTABLE = (
-    "state", "severity", "last_at", "resolved_at", "peak_ratio", "peak_at", "windows", "acknowledged_at",
-    "acknowledged_by", "note",
+    "state", "severity", "last_at", "resolved_at", "peak_ratio", "peak_at", "windows", "cause",
+    "acknowledged_at", "acknowledged_by", "note",
 )  # fmt: skip
 
 Row = dict[str, Any]
@@ -86,7 +87,7 @@ def alert(row: Any) -> Alert:
         id=row.id, run=row.run, family=row.family, stream=row.stream, kind=row.kind,
         state=AlertState(row.state), severity=Severity(row.severity), opened_at=row.opened_at,
         started_at=row.started_at, last_at=row.last_at, resolved_at=row.resolved_at,
-        peak_ratio=_float(row.peak_ratio), peak_at=row.peak_at, windows=row.windows,
+        peak_ratio=_float(row.peak_ratio), peak_at=row.peak_at, windows=row.windows, cause=row.cause,
         acknowledged_at=row.acknowledged_at, acknowledged_by=row.acknowledged_by or "", note=row.note or "",
     )  # fmt: skip
 
@@ -111,6 +112,7 @@ def _alert_row(of: Alert) -> Row:
         "state": of.state.value, "severity": of.severity.value, "opened_at": of.opened_at,
         "started_at": of.started_at, "last_at": of.last_at, "resolved_at": of.resolved_at,
         "peak_ratio": _number(of.peak_ratio), "peak_at": of.peak_at, "windows": of.windows,
+        "cause": storable(of.cause),
         "acknowledged_at": of.acknowledged_at, "acknowledged_by": of.acknowledged_by or None, "note": of.note or None,
     }  # fmt: skip
 

@@ -172,6 +172,7 @@ alerts = Table(
     Column("peak_ratio", Double),
     Column("peak_at", BigInteger, nullable=False),
     Column("windows", Integer, nullable=False),
+    Column("cause", Text, nullable=False, server_default=text("''")),  # a sentence; of what is not an anomaly
     Column("acknowledged_at", BigInteger),  # wall clock; NULL in a resolved alert: it was never acknowledged
     Column("acknowledged_by", Text),
     Column("note", Text),  # the newest one

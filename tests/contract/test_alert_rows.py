@@ -71,6 +71,18 @@ def test_facts_become_a_row_with_its_transitions(keeper: AlertKeeper) -> None:
     assert list(keeper.kept().outbox) == ids
 
 
+def test_the_newest_cause_stays_whatever_comes_again(keeper: AlertKeeper) -> None:
+    first = replace(OPENED, cause="12 gaps: seems to send every 60 s\x00")
+    newer = replace(first, last_at=130, windows=7, cause="18 gaps: seems to send every 60 s")
+    report(keeper, fact(first))
+    assert keeper.kept().alerts[OPENED.id].cause.startswith("12 gaps: seems to send every 60 s")
+    report(keeper, fact(newer, FactKind.CONTINUED, 130), fact(first))
+    report(keeper, fact(first))
+    assert keeper.kept().alerts[OPENED.id].cause == newer.cause
+    keeper.commands().give(command(OPENED))
+    assert keeper.kept().alerts[OPENED.id].cause == newer.cause
+
+
 @pytest.mark.parametrize("again", [[fact(OPENED)], [WORSENED, CONTINUED], [fact(OPENED), WORSENED, cleared(WORSE)]])
 def test_facts_that_come_again_change_nothing(keeper: AlertKeeper, again: list[Fact]) -> None:
     report(keeper, fact(OPENED), WORSENED, CONTINUED, cleared(WORSE))

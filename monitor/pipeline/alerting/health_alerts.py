@@ -13,7 +13,8 @@ OUT_OF_RANGE, FROZEN, SILENT, GATEWAY = "out-of-range", "frozen", "silent", "gat
 class Episode:
     """A health alert as far as it is known. `ratio` is the worst so far: 1.0 = at what the settings allow.
 
-    `stream` is empty where all streams of a family are meant. Times are those of `Alert`; `count` bad readings.
+    `stream` is empty where all streams of a family are meant. Times are those of `Alert`; `count` bad readings; `cause`
+    says what is wrong, as a sentence for a person.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class Episode:
     ratio: float
     peak_at: int
     count: int = 0
+    cause: str = ""
 
 
 class HealthFacts:
@@ -66,5 +68,6 @@ class HealthFacts:
             peak_ratio=episode.ratio,
             peak_at=episode.peak_at,
             windows=episode.count,
+            cause=episode.cause,
         )
         self.facts.append(fact)

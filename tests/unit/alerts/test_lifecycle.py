@@ -68,3 +68,11 @@ def test_facts_of_many_alerts_are_merged_alert_by_alert() -> None:
         [fact(OPENED), fact(other), cleared(OPENED)], {other.id: other}, {other.id: {fact(other).id: 0}}
     )
     assert [(each.alert.stream, len(each.changes)) for each in merged] == [("m-1", 2), ("m-2", 0)]
+
+
+def test_the_newest_cause_wins_in_any_order() -> None:
+    first = fact(replace(OPENED, cause="1 gap"))
+    newer = fact(replace(OPENED, last_at=130, cause="2 gaps"), FactKind.CONTINUED, 130)
+    for order in ((first, newer), (newer, first)):
+        row = merge(None, order[:1]).alert
+        assert merge(row, order[1:]).alert.cause == "2 gaps"

@@ -61,6 +61,7 @@ def test_the_message_in_full() -> None:
             "family": "temperature",
             "stream": "m-17",
             "kind": "anomaly",
+            "cause": "",
             "state": "open",
             "severity": "critical",
             "ratio": 2.5,
@@ -95,6 +96,12 @@ def test_the_message_in_full() -> None:
 def test_the_type_follows_the_cause(cause: FactKind | CommandKind, kind: str) -> None:
     """Also where the alert was acknowledged before it worsened: that is no acknowledgement."""
     assert kind == decoded(transition=replace(OPENED, cause=cause, state=AlertState.ACKNOWLEDGED))["type"]
+
+
+def test_an_alert_about_the_stream_itself_says_what_is_wrong() -> None:
+    frozen = replace(ALERT, kind="frozen", cause="same value for 20 min")
+
+    assert decoded(frozen)["data"]["cause"] == "same value for 20 min"
 
 
 def test_an_acknowledged_alert_says_by_whom() -> None:
@@ -192,7 +199,7 @@ def test_any_time_can_be_read_back(time: int) -> None:
 
 @given(st.text(min_size=1, alphabet=st.characters()).map(lambda text: text * 2000))
 def test_no_text_makes_the_message_too_long_or_unreadable(text: str) -> None:
-    alert = replace(ALERT, run=text, family=text, stream=text, kind=text)
+    alert = replace(ALERT, run=text, family=text, stream=text, kind=text, cause=text)
     change = replace(OPENED, actor=text, note=text)
 
     message = payload(alert, change, make_evidence([[0.4, 0.3], [0.2, 0.1]], (text, text)))
