@@ -13,6 +13,7 @@ from monitor.config.families import Family
 from monitor.errors import SettingsError
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings
 from monitor.records.streams import StreamIndex
+from monitor.sources.missing_fields import no_text
 from monitor.sources.timestamps import to_ns
 
 MAX_NAME = 512  # characters of a stream name; SQL indexes it
@@ -72,6 +73,7 @@ class Assembly:
     def __init__(self, records: Records) -> None:
         self.records = records
         self.faults: Faults = {}
+        self.keys: dict[int, Key] | None = None  # of the bodies, by record, where these name the streams
 
     def blame(self, rows: Int64, fault: Fault) -> None:
         """These records cannot be read, unless that is known already."""
@@ -113,18 +115,23 @@ class Assembly:
         if not self.faults:
             return readings, []
         good: Bool = ~np.isin(rows, list(self.faults))
-        return readings.take(good), [self._dead_letter(row, fault) for row, fault in sorted(self.faults.items())]
+        stamps = () if records.stamps is None else records.stamps()
+        faults = sorted(self.faults.items())
+        return readings.take(good), [self._dead_letter(row, fault, stamps) for row, fault in faults]
 
     def known(self, time: Int64, rows: Int64) -> Int64:
         """The same times, after blaming the records that have none."""
         self.blame(rows[time == NEVER], BAD_TIME)
         return time
 
-    def _dead_letter(self, row: int, fault: Fault) -> DeadLetter:
+    def _dead_letter(self, row: int, fault: Fault, stamps: Sequence[int]) -> DeadLetter:
         records = self.records
+        name = _stream_name(records.keys[row] if self.keys is None else self.keys.get(row))
         return DeadLetter(
             topic=records.topic, partition=int(records.partition[row]), offset=int(records.offset[row]),
-            reason=fault.reason, error=fault.error, key=records.keys[row], body=records.values[row],
+            reason=fault.reason, error=fault.error, stream="" if isinstance(name, Fault) else name,
+            time=stamps[row] * 10**6 if stamps and stamps[row] >= 0 else None,
+            key=records.keys[row], body=records.values[row],
         )  # fmt: skip
 
 
@@ -134,6 +141,8 @@ def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | N
     Each name is looked at once per batch. Streams are named only by records that are read: call it last.
     """
     faults = assembly.faults
+    if keys is not None and faults:
+        assembly.keys = (assembly.keys or {}) | dict(zip(rows.tolist(), keys, strict=True))
     if keys is None:
         kafka = assembly.records.keys
         keys = kafka if np.array_equal(rows, np.arange(len(kafka))) else [kafka[row] for row in rows.tolist()]
@@ -180,7 +189,9 @@ def _stream_name(key: Key) -> str | Fault:
     try:
         name = key.decode() if isinstance(key, bytes) else "" if key is None else str(key)
     except UnicodeDecodeError:
-        return Fault("utf8", "the key is not UTF-8")
+        return Fault("utf8", no_text(key) if isinstance(key, bytes) else "the key is not UTF-8")
+    if isinstance(key, bytes) and "\x00" in name:
+        return Fault("bad-key", no_text(key))
     return name_fault(name) or name
 
 

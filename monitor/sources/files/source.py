@@ -13,7 +13,7 @@ import pandas as pd
 
 from monitor.errors import SettingsError
 from monitor.ports.source import Assignments
-from monitor.records.batches import Bool, DeadLetter, Float32, Int64, Poll, Readings, TopicPartition
+from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Int64, Poll, Readings, TopicPartition
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import name_fault
 from monitor.sources.files import cells
@@ -143,7 +143,7 @@ class FileSource:
             partition=np.zeros(len(kept), dtype=np.int32),
             offset=first + kept,
         )
-        return readings, self._dead(first, frame, reasons)
+        return readings, self._dead(first, frame, reasons, (names, time))
 
     def _times(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> Int64:
         if self._columns.time is None:
@@ -176,8 +176,10 @@ class FileSource:
                 reasons.setdefault(row, ("bad-value", f"{name} = {text!r} is no finite number"))
         return values
 
-    def _dead(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[DeadLetter]:
-        rows = sorted(reasons)
+    def _dead(
+        self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]], known: tuple[list[str], Int64]
+    ) -> list[DeadLetter]:
+        rows, (names, time) = sorted(reasons), known
         bodies = zip(*(cells.as_text(frame[name].iloc[rows]) for name in frame), strict=True)
         return [
             DeadLetter(
@@ -186,6 +188,8 @@ class FileSource:
                 offset=first + row,
                 reason=reasons[row][0],
                 error=f"{self._files.place(first + row)}: {reasons[row][1]}",
+                stream="" if name_fault(names[row]) else names[row],
+                time=None if time[row] == NEVER else int(time[row]),
                 body=",".join(body).encode("utf-8", "surrogateescape"),
             )
             for row, body in zip(rows, bodies, strict=True)

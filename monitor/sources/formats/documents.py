@@ -17,6 +17,7 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.decode import EMPTY, Assembly, Cell, Fault, Records, stream_codes, value_fields, wrong_length
 from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.registry import Registry, UnknownSchemaError
+from monitor.sources.missing_fields import missing
 from monitor.sources.timestamps import LAST
 
 _HEADER = 5  # bytes: 0, then the schema id
@@ -32,13 +33,21 @@ class Unreadable(Exception):  # noqa: N818 (it never leaves a decoder)
         self.fault = Fault(reason, error)
 
 
+class AbsentError(KeyError):
+    """A message has no field of that path; `document` is what it has, as dicts. It never leaves a decoder."""
+
+    def __init__(self, path: str, document: object) -> None:
+        super().__init__(path)
+        self.document = document
+
+
 class Moment(NamedTuple):
     """A time that the schema itself calls one: no unit is needed."""
 
     nanoseconds: int
 
 
-Document = Callable[[str], Any]  # the value at a dotted path of a decoded message, None = null; KeyError = absent
+Document = Callable[[str], Any]  # the value at a dotted path of a decoded message, None = null; raises AbsentError
 Reader = Callable[[bytes], Document]  # takes what follows the schema id; may raise anything
 _Time = int | float | str | Moment
 _Row = tuple[str | int | None, _Time, list[Cell]]  # key, time, values
@@ -157,8 +166,8 @@ def mapping(fields: Any) -> Document:
     def get(path: str) -> Any:
         item = fields
         for part in path.split("."):
-            if not isinstance(item, dict):
-                raise KeyError(path)
+            if not isinstance(item, dict) or part not in item:
+                raise AbsentError(path, fields)
             item = item[part]
         return item
 
@@ -168,8 +177,8 @@ def mapping(fields: Any) -> Document:
 def _field(document: Document, role: str, name: str, convert: Callable[[Any], _T]) -> _T:
     try:
         return convert(document(name))
-    except KeyError:
-        raise Unreadable(f"missing-{role}", f"the field {name} is missing") from None
+    except AbsentError as absent:
+        raise Unreadable(f"missing-{role}", missing(name, absent.document, ())) from None
     except (TypeError, ValueError, OverflowError, ArithmeticError) as wrong:
         raise Unreadable(f"bad-{role}", f"the field {name}: {_short(wrong)}") from None
 

@@ -56,7 +56,7 @@ class JsonBatchDecoder:
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
         """See `monitor.sources.decode.Decoder`."""
         assembly = Assembly(records)
-        messages, rows = self._bodies.parse(assembly)
+        messages, rows = self._bodies.parse(assembly, self._format)
         messages, rows, counts = self._counted(assembly, messages, rows)
         if self._time:
             start = assembly.times(list(map(self._time[0], messages)), rows, self._format.time_unit)

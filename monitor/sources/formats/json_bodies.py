@@ -17,6 +17,7 @@ from monitor.records.batches import Int64
 from monitor.sources.decode import Assembly, Fault, Key
 from monitor.sources.formats.duplicates import DuplicateKeys
 from monitor.sources.formats.json_numbers import in_words, number, plain, with_text
+from monitor.sources.missing_fields import missing
 
 Place = tuple[str, str, Any]  # role ("key", "time", "value", ...), name, type
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -72,14 +73,14 @@ class JsonBodies:
         columns = [list(map(get, messages)) for get in gets]
         return columns[0] if layout.key_fields == (layout.key,) else list(map(layout.name, zip(*columns, strict=True)))
 
-    def parse(self, assembly: Assembly) -> tuple[list[Any], Int64]:
+    def parse(self, assembly: Assembly, layout: Format) -> tuple[list[Any], Int64]:
         """Messages and the record each came from; all at once, and one by one only to find the bad ones."""
         bodies = assembly.records.values
         rows = np.arange(len(bodies))
         try:
             found = list(map(self._decode, bodies))
         except (*UNREADABLE, TypeError):
-            found, rows = self._parse_one_by_one(assembly)
+            found, rows = self._parse_one_by_one(assembly, layout)
         objects = list(map(len, found)) if self._many else None
         chosen = bodies if len(rows) == len(bodies) else [bodies[row] for row in rows.tolist()]
         assembly.blame(rows[self._duplicates.find(cast("Sequence[bytes]", chosen), objects)], REPEATED)
@@ -88,7 +89,7 @@ class JsonBodies:
         assembly.blame(rows[np.array(objects, dtype=np.int64) == 0], _NO_ITEMS)
         return list(chain.from_iterable(found)), np.repeat(rows, objects)
 
-    def _parse_one_by_one(self, assembly: Assembly) -> tuple[list[Any], Int64]:
+    def _parse_one_by_one(self, assembly: Assembly, layout: Format) -> tuple[list[Any], Int64]:
         found, rows = [], []
         for row, body in assembly.bodies():
             try:
@@ -96,6 +97,8 @@ class JsonBodies:
                 rows.append(row)
             except UNREADABLE as error:
                 assembly.faults[row] = self._explain(body, error)
+                if layout.key_fields and (key := self._key_of(body, layout)):
+                    assembly.keys = (assembly.keys or {}) | {row: key}
         return found, np.array(rows, dtype=np.int64)
 
     def _read(self, body: bytes) -> Any:
@@ -123,6 +126,15 @@ class JsonBodies:
         faults = (self._explain_object(item) for item in items)
         return next((fault for fault in faults if fault is not None), Fault("json", str(error)))
 
+    def _key_of(self, body: bytes, layout: Format) -> Key:
+        """The name of the stream that a body which cannot be read belongs to, where it says that at least."""
+        document = parse_json(body)
+        item: Any = None if isinstance(document, Fault) else document.value
+        if self._many and isinstance(item, list) and item:
+            item = item[0]
+        parts = [value_at(item, field.name) for field in self._fields if field.role == "key"]
+        return layout.name(parts) if all(isinstance(part, str | int) for part in parts) else None
+
     def _explain_object(self, document: Any) -> Fault | None:
         if not isinstance(document, dict):
             what = "an item of the array is" if self._many else "the body is JSON, but"
@@ -131,13 +143,21 @@ class JsonBodies:
             item: Any = document
             for part in field.name.split("."):
                 if not isinstance(item, dict) or part not in item:
-                    return Fault(f"missing-{field.role}", f"the field {field.name} is missing")
+                    read = [each.name for each in self._fields]
+                    return Fault(f"missing-{field.role}", missing(field.name, document, read))
                 item = item[part]
             try:
                 msgspec.convert(item, field.kind)
             except (msgspec.ValidationError, OverflowError) as wrong:
                 return Fault(f"bad-{field.role}", f"the field {field.name}: {in_words(wrong)}")
         return None
+
+
+def value_at(document: Any, path: str) -> Any:
+    """The value at a dotted path of a JSON document; None where there is none."""
+    for part in path.split("."):
+        document = document.get(part) if isinstance(document, dict) else None
+    return document
 
 
 class Parsed(NamedTuple):

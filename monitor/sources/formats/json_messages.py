@@ -53,7 +53,7 @@ class JsonDecoder:
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
         """See `monitor.sources.decode.Decoder`."""
         assembly = Assembly(records)
-        messages, rows = self._bodies.parse(assembly)
+        messages, rows = self._bodies.parse(assembly, self._format)
         if self._time:
             time = assembly.times(list(map(self._time[0], messages)), rows, self._format.time_unit)
         else:

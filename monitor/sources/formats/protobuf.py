@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from monitor.sources.formats.documents import Document, DocumentDecoder, Moment, Reader, Unreadable
+from monitor.sources.formats.documents import AbsentError, Document, DocumentDecoder, Moment, Reader, Unreadable
 
 _FORM = "serialized"  # the registry then sends descriptors in base64, not the text of a .proto file
 _TIMESTAMP = "google.protobuf.Timestamp"
@@ -112,9 +112,9 @@ def _get(message: Any, path: str) -> Any:
     """The value at a dotted path; None where an optional field is not set."""
     item = message
     for part in path.split("."):
-        field = item.DESCRIPTOR.fields_by_name[part] if isinstance(item, Message) else None
+        field = item.DESCRIPTOR.fields_by_name.get(part) if isinstance(item, Message) else None
         if field is None:
-            raise KeyError(path)
+            raise AbsentError(path, dict.fromkeys(message.DESCRIPTOR.fields_by_name))
         if field.has_presence and not item.HasField(part):
             return None
         item = getattr(item, part)

@@ -184,7 +184,9 @@ def test_nested_fields_of_several_channels() -> None:
     assert readings.time.tolist() == [1700000000123456789]
     assert readings.values.tolist() == [[1, 2]]
     assert names == ["m"]
-    assert [(letter.reason, letter.error) for letter in dead] == [("missing-key", "the field meta.id is missing")]
+    assert [(letter.reason, letter.error) for letter in dead] == [
+        ("missing-key", "the field meta.id is missing; the body has meta; did you mean meta?")
+    ]
 
 
 def test_a_message_that_is_a_whole_window() -> None:
@@ -219,3 +221,54 @@ def test_a_message_that_is_a_whole_window() -> None:
 def test_formats_that_cannot_be(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         JsonDecoder(family(**changes), StreamIndex())
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"time": 1, "temp": 20.1}', "the field value is missing; the body has temp"),
+        (b'{"time": 1, "values": 2, "a": {"b": 1}}', "; the body has values, a.b; did you mean values?"),
+        (b'{"time": 1}', "the field value is missing; the body has no other field in its place"),
+        (b'{"ts": 1, "value": 2}', "the field time is missing; the body has ts"),
+    ],
+)
+def test_a_missing_field_is_told_with_those_that_the_body_has(body: bytes, says: str) -> None:
+    _, dead, _ = decode([body])
+
+    assert says in dead[0].error
+
+
+def test_a_sentence_about_a_missing_field_is_short_whatever_the_body_holds() -> None:
+    fields = ", ".join(f'"{"x" * 500}{number}": 1' for number in range(1000))
+
+    _, dead, _ = decode([f'{{"time": 1, {fields}}}'.encode()])
+
+    assert len(dead[0].error) < 600
+    assert " and more" in dead[0].error
+
+
+@pytest.mark.parametrize(
+    ("key", "reason", "says"),
+    [
+        ((42).to_bytes(8, "big"), "bad-key", "8 bytes (00 00 00 00 00 00 00 2a), perhaps the long 42"),
+        ((-7).to_bytes(4, "big", signed=True), "utf8", "4 bytes (ff ff ff f9), perhaps the int -7"),
+        (b"\xff" * 40, "utf8", f"40 bytes ({' '.join(['ff'] * 16)} …)"),
+    ],
+)
+def test_a_key_that_is_no_text_is_described(key: bytes, reason: str, says: str) -> None:
+    _, dead = JsonDecoder(family(), StreamIndex()).decode(records([b'{"time": 1, "value": 2}'], [key]))
+
+    assert dead[0].reason == reason
+    assert says in dead[0].error
+    assert dead[0].stream == ""
+
+
+def test_a_dead_letter_knows_its_stream_where_the_record_says_so() -> None:
+    bodies = [b'{"time": 1}', b"{", b'{"time": 1, "value": 1e300}']
+
+    _, dead = JsonDecoder(family(), StreamIndex()).decode(records(bodies, [b"a", b"b", b"c"]))
+    assert [letter.stream for letter in dead] == ["a", "b", "c"]
+
+    inside = [b'{"m": {"id": 3}}', b"{", b'{"m": {"id": 4}, "time": 1, "value": 1e300}', b'{"m": {"id": [1]}}']
+    _, dead = JsonDecoder(family(format={"key": "p{m.id}"}), StreamIndex()).decode(records(inside, [b"k"] * 4))
+    assert [letter.stream for letter in dead] == ["p3", "", "p4", ""]

@@ -1,0 +1,44 @@
+"""What a record has instead of what is missing: the fields of its body, and the bytes of a key that is no text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from monitor.config.sections import nearest
+
+_SHOWN = 8  # fields
+_KNOWN = 100  # fields that are compared with the missing one
+_LENGTH = 40  # characters of a field's name
+_BYTES = 16  # of a key
+_NUMBERS = {4: "int", 8: "long"}  # sizes of keys that producers write as whole numbers
+
+
+def missing(name: str, document: object, read: Sequence[str]) -> str:
+    """The sentence about a field that `document` does not have; `read` are the fields that are read of it."""
+    others = [field for field in islice(_fields(document), _KNOWN) if field not in read]
+    if not others:
+        return f"the field {name} is missing; the body has no other field in its place"
+    shown = [field if len(field) <= _LENGTH else field[: _LENGTH - 1] + "…" for field in others[:_SHOWN]]
+    more = " and more" if len(others) > _SHOWN else ""
+    return f"the field {name} is missing; the body has {', '.join(shown)}{more}{nearest(name, others)}"
+
+
+def no_text(key: bytes) -> str:
+    """What a key is that is no text: its bytes, and the number that they may be."""
+    cut = " …" if len(key) > _BYTES else ""
+    number = ""
+    if len(key) in _NUMBERS:
+        number = f", perhaps the {_NUMBERS[len(key)]} {int.from_bytes(key, 'big', signed=True)}"
+    return f"the key is no text but {len(key)} bytes ({key[:_BYTES].hex(' ')}{cut}){number}"
+
+
+def _fields(document: Any, within: str = "") -> Iterator[str]:
+    """The dotted names of what an object holds; an object inside counts by what it holds."""
+    if isinstance(document, dict):
+        for name, item in document.items():
+            if isinstance(item, dict) and item:
+                yield from _fields(item, f"{within}{name}.")
+            else:
+                yield f"{within}{name}"
