@@ -16,10 +16,14 @@ from monitor.records.score_summaries import Rollup
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Ownership of a partition: the fence (`epoch`) and where to go on, or None where nothing was read yet."""
+    """Ownership of a partition: the fence (`epoch`) and where to go on, or None where nothing was read yet.
+
+    `unreadable` is what was saved about records that could not be read lately (JSON), "" = nothing.
+    """
 
     epoch: int
     next_offset: int | None
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Commit:
     `facts` are merged with the stored alerts inside the transaction, in order of event time; `announce` renders the
     notifications of each transition from the merged row. Facts that are stored already change nothing.
     `positions` holds (epoch, next offset), `unread` the epoch of partitions that have no offset and are to get none.
+    `unreadable` replaces what is saved so of partitions in `positions`; of others it is kept.
     """
 
     run: str
@@ -98,6 +103,7 @@ class Commit:
     gaps: list[Gap] = field(default_factory=list)
     positions: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
     unread: dict[TopicPartition, int] = field(default_factory=dict)
+    unreadable: dict[TopicPartition, str] = field(default_factory=dict)
 
 
 class Store(Protocol):

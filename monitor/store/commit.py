@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, select
 
 from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Commit, ScoreBlock
-from monitor.records.batches import DeadLetter, Gap, Scores
+from monitor.records.batches import DeadLetter, Gap, Scores, TopicPartition
 from monitor.store import alert_rows, history, late, rollups, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
@@ -57,8 +57,11 @@ def _in_key_order(blocks: list[ScoreBlock]) -> Iterator[ScoreBlock]:
 def _pass_fence(connection: Connection, commit: Commit, now: int) -> None:
     """Move every partition on, in an order that all workers share so that they cannot block each other in a ring."""
     p = schema.positions.c
+    fences: dict[TopicPartition, tuple[int, Row]]
     fences = {key: (epoch, {"next_offset": offset}) for key, (epoch, offset) in commit.positions.items()}
     fences |= {key: (epoch, {}) for key, epoch in commit.unread.items()}
+    for key in commit.unreadable.keys() & commit.positions.keys():
+        fences[key][1]["unreadable"] = commit.unreadable[key]
     for (topic, partition), (epoch, moves) in sorted(fences.items()):
         moved = connection.execute(
             schema.positions.update()
@@ -99,7 +102,8 @@ def _dead_row(run: str, letter: DeadLetter, now: int) -> Row:
     body = letter.body
     return {
         "run": run, "topic": letter.topic, "partition": letter.partition, "offset": letter.offset,
-        "reason": storable(letter.reason), "error": storable(letter.error),
+        "reason": storable(letter.reason), "error": storable(letter.error), "stream": storable(letter.stream),
+        "time": letter.time,
         "key": None if letter.key is None else letter.key[:BODY_LIMIT],
         "body": None if body is None else body[:BODY_LIMIT], "size": len(body or b""), "recorded": now,
     }  # fmt: skip

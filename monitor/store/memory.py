@@ -81,7 +81,7 @@ class MemoryStore:
         with self.lock:
             for topic, partition in partitions:
                 old = self.positions.get((run, topic, partition), Position(0, None))
-                self.positions[run, topic, partition] = Position(old.epoch + 1, old.next_offset)
+                self.positions[run, topic, partition] = Position(old.epoch + 1, old.next_offset, old.unreadable)
             return {key: self.positions[run, *key] for key in partitions}
 
     def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
@@ -109,7 +109,8 @@ class MemoryStore:
         with self.lock:
             self._check(commit)
             for key, (epoch, offset) in commit.positions.items():
-                self.positions[commit.run, *key] = Position(epoch, offset)
+                unreadable = commit.unreadable.get(key, self.positions[commit.run, *key].unreadable)
+                self.positions[commit.run, *key] = Position(epoch, offset, unreadable)
             for block in commit.scores:
                 for i, id_ in enumerate(block.stream_id.tolist()):
                     self.scores[id_, int(block.scores.end[i])] = block.scores.take(np.array([i]))

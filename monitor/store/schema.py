@@ -152,6 +152,7 @@ positions = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("next_offset", BigInteger),
     Column("updated", BigInteger, nullable=False),  # wall clock
+    Column("unreadable", Text),  # JSON: which of the newest records could not be read, and the alerts about them
     PrimaryKeyConstraint("run", "topic", "partition"),
 )
 
@@ -274,7 +275,11 @@ dead_letters = Table(
     Column("body", LargeBinary),  # cut at 64 KiB
     Column("size", BigInteger, nullable=False),  # of the whole body, bytes
     Column("recorded", BigInteger, nullable=False),  # wall clock
+    Column("stream", Text, nullable=False, server_default=text("''")),  # "" where it is not known
+    Column("time", BigInteger),  # when the record was sent, or what it says; NULL where neither is known
+    Column("retried", BigInteger),  # wall clock; when it was sent again, to be read once more
     PrimaryKeyConstraint("run", "topic", "partition", "offset"),
+    Index(None, "run", "topic", "reason", "stream"),
 )
 
 # The newest `LATE_KEPT` of each run and family; older ones are deleted.

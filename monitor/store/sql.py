@@ -62,11 +62,11 @@ class SqlStore:
             p = schema.positions.c
             statement = insert.on_conflict_do_update(
                 index_elements=["run", "topic", "partition"], set_={"epoch": p.epoch + 1, "updated": time.time_ns()}
-            ).returning(p.epoch, p.next_offset)
+            ).returning(p.epoch, p.next_offset, p.unreadable)
             for topic, partition in sorted(partitions):
                 new = {"run": run, "topic": topic, "partition": partition, "epoch": 1, "updated": time.time_ns()}
-                epoch, offset = connection.execute(statement, new).one()
-                taken[topic, partition] = Position(epoch, offset)
+                epoch, offset, unreadable = connection.execute(statement, new).one()
+                taken[topic, partition] = Position(epoch, offset, unreadable or "")
         return taken
 
     def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:

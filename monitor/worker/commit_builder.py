@@ -8,14 +8,16 @@ import numpy as np
 
 from monitor.pipeline import loop
 from monitor.pipeline.family import Outcome, Pipeline
-from monitor.ports.store import Announce, Commit, HistoryBlock, ScoreBlock
+from monitor.ports.store import Announce, Commit, HistoryBlock, Position, ScoreBlock
 from monitor.records import score_summaries
-from monitor.records.alerts import FactKind
+from monitor.records.alerts import Fact, FactKind
 from monitor.records.batches import Int64, Poll, Readings, Scores, TopicPartition
 from monitor.records.late import LateBlock
 from monitor.records.totals import Totals
+from monitor.worker.dead_letter_log import DeadLetterLog
 from monitor.worker.partitions import Partitions
 from monitor.worker.streams import Streams
+from monitor.worker.unreadable import UnreadableRecords
 
 MAX_SIZE = 400_000  # windows, late readings and training readings in a commit: bounds its memory and time
 DEAD_LETTER_SIZE = 10  # counted for a dead letter, which holds a message body
@@ -32,6 +34,7 @@ class CommitBuilder:
         self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
         self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
         self._run, self._announce, self._pipelines, self._scores = run, announce, pipelines, scores
+        self._unreadable, self._dead_letters = UnreadableRecords(run, pipelines), DeadLetterLog()
         self._size, self._urgent = 0, False
         self._summed: list[tuple[Int64, Scores]] = []  # (stream ids, scores) to roll up
         self._commit = Commit(run, announce=announce)
@@ -63,6 +66,11 @@ class CommitBuilder:
         """An alert is pending: it opened, worsened or cleared, and its notification waits for this commit."""
         return self._urgent
 
+    def assign(self, positions: dict[TopicPartition, Position]) -> None:
+        """Add partitions of which the store has made this worker the owner."""
+        self.partitions.assign(positions)
+        self._unreadable.assign(positions)
+
     def process(self, poll: Poll, now: int | None) -> None:
         """Run a poll through the pipelines; the state of its streams is loaded. No I/O: it cannot fail half-way."""
         for family, readings in poll.readings.items():
@@ -71,7 +79,9 @@ class CommitBuilder:
             self.add(step.family, step.outcome, step.readings)
         self.totals.records += poll.records
         self.totals.dead += len(poll.dead)
+        self._dead_letters.note(poll.dead)
         self._commit.dead += poll.dead
+        self._report(self._unreadable.judge(poll, now))
         self._size += DEAD_LETTER_SIZE * len(poll.dead)
         self._commit.gaps += poll.gaps
         self.partitions.next.update(poll.positions)
@@ -84,7 +94,7 @@ class CommitBuilder:
                 self._summed.append((streams.ids[scores.stream], scores))
             kept = score_summaries.chosen(scores, self._scores)
             commit.scores.append(ScoreBlock(kept, streams.ids[kept.stream], streams.pipeline.model))
-        commit.facts += outcome.facts
+        self._report(outcome.facts)
         commit.evidence += outcome.evidence
         for code, block in outcome.history:
             commit.history.append(HistoryBlock(int(streams.ids[code]), block.time, block.values))
@@ -99,6 +109,7 @@ class CommitBuilder:
     def build(self) -> Commit:
         """The commit with positions and states as they are now; the same object until `reset`."""
         self._commit.positions, self._commit.unread = self.partitions.moved(), self.partitions.unread
+        self._commit.unreadable = self._unreadable.changes()
         self._commit.rollup = score_summaries.roll_up(self._summed) if self._summed else None
         self._commit.streams = [state for streams in self.streams.values() for state in streams.changes()]
         return self._commit
@@ -108,12 +119,14 @@ class CommitBuilder:
         self._commit, self.totals = Commit(self._run, announce=self._announce), Totals()
         self._summed, self._size, self._urgent = [], 0, False
         self.partitions.committed()
+        self._unreadable.committed()
         for streams in self.streams.values():
             streams.committed()
 
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
         """Unload partitions and their streams: another worker owns them."""
         self.partitions.drop(partitions)
+        self._unreadable.drop(partitions)
         for family, streams in self.streams.items():
             topic = streams.pipeline.family.topic
             numbers = [partition for name, partition in partitions if name == topic]
@@ -126,6 +139,7 @@ class CommitBuilder:
         for family, streams in self.streams.items():
             streams.drop()
             self.ready[family].clear()
+        self._unreadable.forget()
         self.partitions = Partitions()
         self.reset()
 
@@ -142,7 +156,11 @@ class CommitBuilder:
         totals.readings += readings
         totals.windows += len(outcome.scores)
         totals.anomalies += int(np.count_nonzero(outcome.scores.ratio > 1))
-        kinds = [fact.kind for fact in outcome.facts]
-        totals.opened += kinds.count(FactKind.OPENED)
-        totals.resolved += kinds.count(FactKind.CLEARED)
+
+    def _report(self, facts: list[Fact]) -> None:
+        """Add facts about alerts."""
+        self._commit.facts += facts
+        kinds = [fact.kind for fact in facts]
+        self.totals.opened += kinds.count(FactKind.OPENED)
+        self.totals.resolved += kinds.count(FactKind.CLEARED)
         self._urgent |= any(kind is not FactKind.CONTINUED for kind in kinds)

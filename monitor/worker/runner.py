@@ -117,7 +117,7 @@ class Runner:
         began = time.monotonic()
         take = partial(self._store.take, self._options.run, partitions)
         taken = self._committer.call(take, at_most(self._options.rebalance_timeout)) or {}
-        self._builder.partitions.assign(taken)
+        self._builder.assign(taken)
         log.info("partitions_assigned", partitions=_names(taken), took_s=round(time.monotonic() - began, 3))
         return {p: at.next_offset for p, at in taken.items() if at.next_offset is not None}
 

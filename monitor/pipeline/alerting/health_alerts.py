@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from monitor.records.alerts import Fact, FactKind, Severity, alert_id
 
 OUT_OF_RANGE, FROZEN, SILENT, GATEWAY = "out-of-range", "frozen", "silent", "gateway"
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
