@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "score": ("monitor.cli.score:score", "Score a CSV or Parquet file, one row per reading."),
     "evaluate": ("monitor.cli.evaluate:evaluate", "Measure a detector on labelled windows, with pictures."),
     "alerts": ("monitor.cli.alerts:app", "List alerts and show the evidence behind them."),
+    "dead": ("monitor.cli.dead:app", "List records that could not be read, and read them again."),
     "late": ("monitor.cli.late:app", "List readings that came too late, and score them after all."),
     "streams": ("monitor.cli.streams:app", "List streams and show how they are doing."),
     "status": ("monitor.cli.status:status", "Show workers, lag and notifications, and what is not served."),

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import structlog
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -260,6 +260,14 @@ def admin_client(kafka: services.Kafka) -> AdminClient:
     """A client for questions about topics, partitions and offsets. Raises SettingsError."""
     try:
         return AdminClient(_options(kafka, defaults=False))
+    except (KafkaException, TypeError, ValueError) as error:
+        raise SettingsError(f"kafka.options: {sentence(error)}") from None
+
+
+def producer(kafka: services.Kafka, extra: Mapping[str, Any]) -> Producer:
+    """A client that sends, with these options of librdkafka besides. Raises SettingsError."""
+    try:
+        return Producer(_options(kafka, defaults=False) | dict(extra))
     except (KafkaException, TypeError, ValueError) as error:
         raise SettingsError(f"kafka.options: {sentence(error)}") from None
 

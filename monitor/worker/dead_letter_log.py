@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from monitor.records.batches import DeadLetter
+from monitor.records.excerpts import excerpt
 
 REPEAT_S = 30.0  # seconds until the same kind is logged again
 EXAMPLE = 120  # characters of a body in a log line
@@ -54,14 +55,5 @@ class DeadLetterLog:
 def _facts(letter: DeadLetter) -> dict[str, object]:
     return {
         "topic": letter.topic, "reason": letter.reason, "error": letter.error, "stream": letter.stream,
-        "partition": letter.partition, "offset": letter.offset, "example": shown(letter.body, EXAMPLE),
+        "partition": letter.partition, "offset": letter.offset, "example": excerpt(letter.body, EXAMPLE),
     }  # fmt: skip
-
-
-def shown(data: bytes | None, most: int) -> str:
-    """Bytes of outside as text for a person: at most so many characters, and what is no printable text as \\x.."""
-    if data is None:
-        return ""
-    text = data[: 4 * most].decode("utf-8", "backslashreplace")
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-    return text if len(text) <= most and len(data) <= 4 * most else text[: most - 1] + "…"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from structlog.testing import capture_logs
 
 from monitor.records.batches import DeadLetter
-from monitor.worker.dead_letter_log import DeadLetterLog, shown
+from monitor.worker.dead_letter_log import DeadLetterLog
 
 
 def letter(offset: int, reason: str = "json", topic: str = "t", body: bytes = b"{\x1b[2J") -> DeadLetter:
@@ -42,19 +41,3 @@ def test_each_reason_and_each_topic_is_a_kind() -> None:
         lines.note([letter(1), letter(2, "utf8"), letter(3, topic="u"), letter(4, "utf8")])
     found = [(line["topic"], line["reason"], line["count"]) for line in logged]
     assert found == [("t", "json", 1), ("t", "utf8", 2), ("u", "json", 1)]
-
-
-@pytest.mark.parametrize(
-    ("data", "text"),
-    [
-        (None, ""),
-        (b'{"a": 1}', '{"a": 1}'),
-        ("Temp °C".encode(), "Temp °C"),
-        (b"a\nb\x00\xff", "a\\nb\\x00\\xff"),
-        (b"x" * 21, "x" * 19 + "…"),
-        (b"\xff" * 100_000, "\\xff" * 4 + "\\xf…"),
-        ("\u202eabc".encode(), "\\u202eabc"),
-    ],
-)
-def test_bytes_of_outside_are_shown_short_and_harmless(data: bytes | None, text: str) -> None:
-    assert shown(data, 20) == text
