@@ -18,6 +18,7 @@ from monitor.records.counters import COUNTERS
 
 if TYPE_CHECKING:
     from monitor.cli.rendering.alert_table import FittedTable
+    from monitor.cli.rendering.unreadable_lines import Unreadable
     from monitor.store.service import Service
     from monitor.store.stream_reports import StreamReport
 
@@ -51,12 +52,16 @@ def list_(
     if len(found) > limit:
         found.pop()
         typer.echo(f"There are more than these {limit} streams; --limit N shows more.", err=True)
+    unreadable = _unreadable(store_url(config, url), run, family)
     if as_json:
-        typer.echo(json.dumps([as_dict(report) for report in found], indent=2, ensure_ascii=False))
+        rows = unreadable.add_to([as_dict(report) for report in found])
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         _print(_table(found) if found else f"No streams in run {run}.")
     if run == LIVE:
         _say_not_served(service, config, url)
+        for line in unreadable.lines():
+            typer.echo(line)
 
 
 @app.command()
@@ -142,6 +147,12 @@ def _say_not_served(service: Service, config: Path | None, url: str | None) -> N
     found = problems(service)
     for text in problems(service, topics(config, url)) if found else []:
         typer.echo(f"Not served: {visible(text)}", err=True)
+
+
+def _unreadable(url: str, run: str, family: str | None) -> Unreadable:
+    from monitor.cli.rendering.unreadable_lines import Unreadable
+
+    return Unreadable(url, run, family)
 
 
 def _print(what: object) -> None:

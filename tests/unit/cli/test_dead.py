@@ -31,8 +31,13 @@ def store(url: str) -> SqlStore:
 
 
 def letter(offset: int, body: bytes = b'{"time": 1, "temp": 2}', **more: Any) -> DeadLetter:
-    known = {"reason": "missing-value", "error": "the field value is missing", "stream": "m-1", "key": b"m-1"}
-    return DeadLetter(**({"topic": "plant", "partition": 0, "offset": offset, "body": body} | known | more))
+    known: dict[str, Any] = {
+        "reason": "missing-value",
+        "error": "the field value is missing",
+        "stream": "m-1",
+        "key": b"m-1",
+    }
+    return DeadLetter(partition=0, offset=offset, body=body, **({"topic": "plant"} | known | more))
 
 
 def keep(store: SqlStore, *letters: DeadLetter, run: str = "live") -> None:

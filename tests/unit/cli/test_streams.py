@@ -18,6 +18,7 @@ from monitor.errors import SettingsError
 from monitor.ports.models import ModelRow
 from monitor.ports.store import Commit
 from monitor.records.alerts import Fact, FactKind
+from monitor.records.batches import DeadLetter
 from monitor.store.sql import SqlStore, open_store
 from tests.champions import make_champion
 from tests.store_rows import alert, counts, fact, state
@@ -36,7 +37,7 @@ def store(url: str) -> SqlStore:
     made = open_store(url)
     family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 8}, "train": {"after": 2000}})
     made.note_settings("live", "machines", family.model_dump_json())
-    made.note_settings("live", "pumps", family.model_copy(update={"interval": None}).model_dump_json())
+    made.note_settings("live", "pumps", family.model_copy(update={"interval": None, "topic": "p"}).model_dump_json())
     return made
 
 
@@ -172,3 +173,27 @@ def test_a_replay_is_never_said_to_be_unread(store: SqlStore, url: str) -> None:
 )
 def test_lengths_of_time_in_words(seconds: float, text: str) -> None:
     assert in_words(seconds) == text
+
+
+def test_records_that_could_not_be_read_are_said_by_topic_and_stream(store: SqlStore, url: str) -> None:
+    def letter(offset: int, stream: str, topic: str = "t") -> DeadLetter:
+        error = "the field value is missing; the body has temp"
+        return DeadLetter(topic=topic, partition=0, offset=offset, reason="missing-value", error=error, stream=stream)
+
+    fill(store, "m-1")
+    assert "could not be read" not in run(url, "list")
+    store.commit(Commit("live", dead=[letter(n, "m-2") for n in range(7)] + [letter(8, "m-1"), letter(9, "")]))
+    store.commit(Commit("live", dead=[letter(0, "x", "unused")]))
+    text = run(url, "list")
+    assert "topic t: 9 records could not be read (m-2 7, m-1 1, without a known stream 1), the newest at" in text
+    assert "the body has temp; `watchkeeper dead list`" in text
+    rows = {row["name"]: row for row in json.loads(run(url, "list", "--json"))}
+    assert {name: row["unreadable"] for name, row in rows.items()} == {"m-1": 1, "m-2": 7, None: 1, "x": 1}
+    assert (rows["m-2"]["state"], rows["m-2"]["reason"], rows["m-1"]["state"]) == ("unreadable", "missing-value", "ok")
+    assert "topic unused" not in run(url, "list", "--family", "machines")
+
+
+def test_a_family_of_which_nothing_was_read_is_not_just_without_streams(store: SqlStore, url: str) -> None:
+    dead = DeadLetter(topic="t", partition=0, offset=0, reason="json", error="broken")
+    store.commit(Commit("live", dead=[dead]))
+    assert "topic t: 1 records could not be read" in run(url, "list")
