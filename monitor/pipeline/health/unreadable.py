@@ -6,15 +6,15 @@ is resolved when they are less than a quarter. While the family's alert is open 
 streams. Records count in the order of their offsets, so that any cut into batches gives the same alerts, and each
 partition is judged by itself, so that it takes its share along to the worker that reads it next.
 
-Five records of a new partition, none of which can be read:
+Four records of a new partition, none of which can be read:
 
 >>> share = Share(FAMILY, "")
 >>> facts = HealthFacts("live", "machines")
->>> times, bad = np.arange(5) * 10, np.ones(5, bool)
+>>> times, bad = np.arange(4) * 10, np.ones(4, bool)
 >>> share.step(Arrivals(bad, times, lambda row: "no field value"), facts).tolist()
-[False, False, False, False, True]
+[False, False, False, True]
 >>> [(fact.kind.value, fact.at, fact.ratio, fact.cause) for fact in facts.facts]
-[('opened', 40, 2.0, '5 of the newest 5 records cannot be read: no field value')]
+[('opened', 30, 2.0, '4 of the newest 4 records cannot be read: no field value')]
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Rule(NamedTuple):
     least: int
 
 
-FAMILY, STREAM = Rule(40, 5), Rule(7, 4)
+FAMILY, STREAM = Rule(40, 4), Rule(7, 4)
 MOST_STREAMS = 200  # of a partition that are judged by themselves: names come from outside
 
 
@@ -79,7 +79,7 @@ class Share:
         self._rule, self._stream = rule, stream
         self._recent: Bool = np.zeros(rule.newest if stream else 0, bool)  # newest last; True = unreadable
         self.first = NEVER  # time of the first unreadable one since all of the newest could be read
-        self.closed = NEVER  # when the alert before was resolved: the next one opens later
+        self.closed, self._closed_row = NEVER, -1  # when the alert before was resolved: the next one opens later
         self.opened = self.started = self.last = self.peak_at = NEVER
         self.peak, self.count, self.cause = 0.0, 0, ""
 
@@ -91,7 +91,7 @@ class Share:
 
     def step(self, records: Arrivals, facts: HealthFacts) -> Bool:
         """Judge records one after the other; returns whether an alert is open at each of them, (n,)."""
-        batch, end = self._batch(records), len(records.bad)
+        batch, end, self._closed_row = self._batch(records), len(records.bad), -1
         opens = records.bad & (batch.counts >= self._rule.least) & (batch.ratio > 1)
         if records.covered is not None:
             opens &= ~records.covered
@@ -114,6 +114,7 @@ class Share:
             facts.continued(self._episode())
         if end:
             self.first = self._since(batch, end - 1)
+            self._forget_closed(batch, end - 1)
             self._recent = np.concatenate([self._recent, records.bad])[-self._rule.newest :]
         return open_now
 
@@ -137,6 +138,7 @@ class Share:
         return _Batch(records, counts, seen, 2 * counts / np.maximum(seen, 1))
 
     def _open(self, batch: _Batch, row: int) -> None:
+        self._forget_closed(batch, row)
         self.opened = self.last = self.peak_at = max(int(batch.records.time[row]), self.closed + 1)
         self.started = min(self._since(batch, row), self.opened)
         self.peak, self.count = float(batch.ratio[row]), int(batch.counts[row])
@@ -147,7 +149,8 @@ class Share:
         rows = begin + np.flatnonzero(batch.records.bad[begin:end])
         if not len(rows):
             return False
-        times = np.maximum.accumulate(np.maximum(batch.records.time[rows], self.last))
+        steps = np.arange(1, len(rows) + 1)  # records of one moment differ: the newest cause counts
+        times = np.maximum.accumulate(np.maximum(batch.records.time[rows], self.last + steps) - steps) + steps
         worst = int(batch.ratio[rows].argmax())
         if batch.ratio[rows[worst]] > self.peak:
             self.peak, self.peak_at = float(batch.ratio[rows[worst]]), int(times[worst])
@@ -157,7 +160,12 @@ class Share:
     def _clear(self, batch: _Batch, row: int, facts: HealthFacts) -> None:
         at = max(int(batch.records.time[row]), self.last)
         facts.cleared(self._episode(), at, float(batch.ratio[row]))
-        self.opened, self.closed = NEVER, at
+        self.opened, self.closed, self._closed_row = NEVER, at, row
+
+    def _forget_closed(self, batch: _Batch, row: int) -> None:
+        """The alert before is over for good once all of the newest records could be read, up to this one."""
+        if (batch.counts[self._closed_row + 1 : row + 1] == 0).any():
+            self.closed = NEVER
 
     def _since(self, batch: _Batch, row: int) -> int:
         """`first`, as of this record."""
@@ -183,7 +191,6 @@ class Partition:
     """What could not be read of one partition lately: the share of its family, and those of its streams."""
 
     def __init__(self) -> None:
-        self._time = 0  # of the newest record whose time is known, ns
         self._family = Share(FAMILY, "")
         self._streams: dict[str, Share] = {}
 
@@ -195,14 +202,14 @@ class Partition:
     def step(self, read: Readings, dead: Sequence[DeadLetter], names: Mapping[str, int], facts: HealthFacts) -> None:
         """Judge the records of a batch: readings of those that were read, and the others, each by rising offset.
 
-        `names` has the code of each stream that readings name. A record without a time has that of the one before.
+        `names` has the code of each stream that readings name. A record without a time counts as one of 1970.
         """
         rows = _firsts(read.offset)
         offset = np.concatenate([read.offset[rows], np.array([letter.offset for letter in dead], np.int64)])
-        when = [NEVER if letter.time is None else letter.time for letter in dead]
+        when = np.array([letter.time or 0 for letter in dead], np.int64)
         order = np.argsort(offset, kind="stable")
         offset, bad = offset[order], (np.arange(len(offset)) >= len(rows))[order]
-        time = _filled(np.concatenate([read.time[rows], np.array(when, np.int64)])[order], self._time)
+        time = np.concatenate([read.time[rows], when])[order]
         letters = {letter.offset: letter for letter in dead}
         covered = self._family.step(Arrivals(bad, time, partial(_why, letters, offset)), facts)
         of: dict[str, set[int]] = {name: set() for name in self._streams}
@@ -217,18 +224,16 @@ class Partition:
             records = Arrivals(bad[at], time[at], partial(_why, letters, offset[at]), covered[at])
             share.step(records, facts)
         self._streams = {name: share for name, share in self._streams.items() if not share.settled}
-        self._time = int(time[-1]) if len(time) else self._time
 
     def dump(self) -> dict[str, Any]:
         """What is saved."""
         streams = {name: share.dump() for name, share in self._streams.items()}
-        return {"time": self._time, "family": self._family.dump(), "streams": streams}
+        return {"family": self._family.dump(), "streams": streams}
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> Partition:
         """Resume from what was saved."""
         found = cls()
-        found._time = saved["time"]
         found._family.load(saved["family"])
         for name, share in saved["streams"].items():
             found._streams[name] = Share(STREAM, name)
@@ -251,10 +256,3 @@ def _why(letters: Mapping[int, DeadLetter], offset: Int64, row: int) -> str:
 def _firsts(offset: Int64) -> Int64:
     """The first reading of each record."""
     return np.flatnonzero(np.append(True, offset[1:] != offset[:-1])[: len(offset)])
-
-
-def _filled(time: Int64, before: int) -> Int64:
-    """Times, where one is not known that of the record before."""
-    known = np.where(time == NEVER, -1, np.arange(len(time)))
-    place = np.maximum.accumulate(known)
-    return np.where(place < 0, before, time[np.maximum(place, 0)])

@@ -180,6 +180,7 @@ class FileSource:
         self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]], known: tuple[list[str], Int64]
     ) -> list[DeadLetter]:
         rows, (names, time) = sorted(reasons), known
+        time = _filled(time)
         bodies = zip(*(cells.as_text(frame[name].iloc[rows]) for name in frame), strict=True)
         return [
             DeadLetter(
@@ -189,7 +190,7 @@ class FileSource:
                 reason=reasons[row][0],
                 error=f"{self._files.place(first + row)}: {reasons[row][1]}",
                 stream="" if name_fault(names[row]) else names[row],
-                time=None if time[row] == NEVER else int(time[row]),
+                time=int(time[row]),
                 body=",".join(body).encode("utf-8", "surrogateescape"),
             )
             for row, body in zip(rows, bodies, strict=True)
@@ -200,3 +201,11 @@ def _bad_cells(column: cells.Column, bad: Bool) -> list[tuple[int, str]]:
     """Row and text of every cell that cannot be read."""
     rows = np.flatnonzero(bad).tolist()
     return list(zip(rows, cells.as_text(column.iloc[rows]), strict=True)) if rows else []
+
+
+def _filled(time: Int64) -> Int64:
+    """Times; a row without one has that of the row before, or else of the first row that has one."""
+    known = np.flatnonzero(time != NEVER)
+    if not len(known):
+        return np.zeros_like(time)
+    return time[known[np.maximum(np.searchsorted(known, np.arange(len(time)), side="right") - 1, 0)]]
