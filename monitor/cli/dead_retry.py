@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +19,7 @@ import typer
 from monitor.config.settings import Settings, load
 from monitor.errors import NOT_ALL_JUDGED, SettingsError
 from monitor.records.batches import LIVE
+from monitor.records.dead_counts import DeadCounts
 from monitor.records.streams import StreamIndex
 
 if TYPE_CHECKING:
@@ -31,19 +30,8 @@ CUT = "cut"  # why a record cannot be tried: not all of it was kept
 NO_FAMILY = "no-family"
 
 
-@dataclass(slots=True)
-class Tried:
-    """What came of a retry: how many can be read now, and how many not, by reason, with an example of each."""
-
-    readable: int = 0
-    unreadable: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
-
-    def refuse(self, letter: DeadRecord, reason: str, error: str) -> None:
-        """One that still cannot be read."""
-        self.unreadable[reason] += 1
-        place = f"{letter.topic}, partition {letter.partition}, offset {letter.offset}"
-        self.examples.setdefault(reason, f"{place}: {error}")
+def _refuse(left: DeadCounts, letter: DeadRecord, reason: str, error: str) -> None:
+    left.note(reason, f"{letter.topic}, partition {letter.partition}, offset {letter.offset}: {error}")
 
 
 def retry(
@@ -62,7 +50,7 @@ def retry(
     from monitor.sources.kafka_resend import Resender
     from monitor.store.dead_letters import Chosen, open_dead_letters
 
-    settings, tried = load(config), Tried()
+    settings, left, readable = load(config), DeadCounts(), 0
     decoders = _decoders(settings)
     if settings.kafka.bootstrap_servers == "embedded" and not dry_run:
         raise SettingsError(
@@ -72,15 +60,15 @@ def retry(
     letters = open_dead_letters(settings.store.url)
     try:
         for page in letters.waiting(Chosen(run=LIVE, topic=topic, stream=stream, reason=reason)):
-            good = _readable(page, decoders, tried)
-            tried.readable += len(good)
+            good = _readable(page, decoders, left)
+            readable += len(good)
             if sender is not None and good:
                 sender.send(good)
                 letters.mark_retried(LIVE, good, time.time_ns())
     finally:
         letters.close()
-    _report(tried, dry_run=dry_run, as_json=as_json)
-    if tried.unreadable:
+    _report(readable, left, dry_run=dry_run, as_json=as_json)
+    if left.total:
         raise typer.Exit(NOT_ALL_JUDGED)
 
 
@@ -91,25 +79,25 @@ def _decoders(settings: Settings) -> dict[str, tuple[str, Decoder]]:
 
 
 def _readable(
-    page: Sequence[DeadRecord], decoders: Mapping[str, tuple[str, Decoder]], tried: Tried
+    page: Sequence[DeadRecord], decoders: Mapping[str, tuple[str, Decoder]], left: DeadCounts
 ) -> list[DeadRecord]:
-    """Those that can be read now; `tried` counts the others."""
+    """Those that can be read now; `left` counts the others."""
     good = []
     for topic in dict.fromkeys(letter.topic for letter in page):
         chosen = []
         for letter in (letter for letter in page if letter.topic == topic):
             if topic not in decoders:
-                tried.refuse(letter, NO_FAMILY, "no family of the configuration reads this topic")
+                _refuse(left, letter, NO_FAMILY, "no family of the configuration reads this topic")
             elif letter.cut:
-                tried.refuse(letter, CUT, f"only {len(letter.body or b''):,} of its {letter.size:,} bytes were kept")
+                _refuse(left, letter, CUT, f"only {len(letter.body or b''):,} of its {letter.size:,} bytes were kept")
             else:
                 chosen.append(letter)
         if chosen:
-            good += _decoded(chosen, decoders[topic][1], tried)
+            good += _decoded(chosen, decoders[topic][1], left)
     return good
 
 
-def _decoded(letters: Sequence[DeadRecord], decoder: Decoder, tried: Tried) -> list[DeadRecord]:
+def _decoded(letters: Sequence[DeadRecord], decoder: Decoder, left: DeadCounts) -> list[DeadRecord]:
     from monitor.sources.decode import Records
 
     stamps = [-1 if letter.time is None else letter.time // 10**6 for letter in letters]
@@ -125,19 +113,18 @@ def _decoded(letters: Sequence[DeadRecord], decoder: Decoder, tried: Tried) -> l
         if (fault := still.get((letter.partition, letter.offset))) is None:
             good.append(letter)
         else:
-            tried.refuse(letter, fault.reason, fault.error)
+            _refuse(left, letter, fault.reason, fault.error)
     return good
 
 
-def _report(tried: Tried, *, dry_run: bool, as_json: bool) -> None:
+def _report(readable: int, left: DeadCounts, *, dry_run: bool, as_json: bool) -> None:
     from monitor.cli.rendering.escape import visible
 
-    left = tried.unreadable.total()
     if as_json:
-        known = {"readable": tried.readable, "sent": 0 if dry_run else tried.readable, "unreadable": left}
-        typer.echo(json.dumps(known | {"reasons": dict(tried.unreadable), "examples": tried.examples}))
+        known = {"readable": readable, "sent": 0 if dry_run else readable, "unreadable": left.total}
+        typer.echo(json.dumps(known | {"reasons": dict(left.reasons), "examples": left.examples}))
         return
     done = "can be read now" if dry_run else "can be read now and were sent to their topic again"
-    typer.echo(f"{tried.readable:,} records {done}; {left:,} still cannot be read")
-    for reason, count in tried.unreadable.most_common():
-        typer.echo(f"  {count:,} {reason}, for example {visible(tried.examples[reason])}")
+    typer.echo(f"{readable:,} records {done}; {left.total:,} still cannot be read")
+    for line in left.lines():
+        typer.echo(f"  {visible(line)}")

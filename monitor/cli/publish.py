@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
+from monitor.cli.rendering.not_read import say_not_read
+from monitor.errors import NOT_ALL_JUDGED
 
 
 def publish(  # noqa: PLR0913 (one argument per option)
@@ -33,7 +35,10 @@ def publish(  # noqa: PLR0913 (one argument per option)
     max_lag: LAG = 2000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Publish a file of readings to Kafka: a JSON message per row, with its time and its value columns by name."""
+    """Publish a file of readings to Kafka: a JSON message per row, with its time and its value columns by name.
+
+    Rows that cannot be read are left out and said; where they are more than 3 %, or all, the exit code is 6.
+    """
     from monitor.simulator.publish import publish as publish_batches
     from monitor.simulator.recording import Recording
     from monitor.sources.files.source import FileColumns
@@ -51,12 +56,15 @@ def publish(  # noqa: PLR0913 (one argument per option)
             recording.batches(), {"bootstrap.servers": bootstrap_servers}, speed=factor, pace=pace, progress=progress
         )
     seconds = round(time.monotonic() - began, 3)
-    for letter in recording.dead[:3]:
-        typer.echo(f"not published: {letter.error}", err=True)
+    dead = recording.dead
+    say_not_read(dead, recording.rows, f"rows of {file.name}")
     if as_json:
-        typer.echo(json.dumps({"messages": sent, "unreadable": len(recording.dead), "seconds": seconds}))
+        facts = {"messages": sent, "unreadable": dead.total, "reasons": dict(dead.reasons), "seconds": seconds}
+        typer.echo(json.dumps(facts))
     else:
         typer.echo(
             f"{sent:,} rows of {file.name} published to {topic} at {bootstrap_servers} in {seconds} s; "
-            f"{len(recording.dead):,} could not be read"
+            f"{dead.total:,} could not be read"
         )
+    if dead.many(recording.rows) or not recording.rows:
+        raise typer.Exit(NOT_ALL_JUDGED)

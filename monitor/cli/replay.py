@@ -17,10 +17,12 @@ from rich.console import Console
 from monitor import bootstrap
 from monitor.cli.parameters.times import time_option
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
+from monitor.cli.rendering.not_read import say_not_read
 from monitor.cli.run_process import drain, refuse_undelivered, stopping, totals_table
 from monitor.config.settings import Settings, load
-from monitor.errors import SettingsError
+from monitor.errors import NOT_ALL_JUDGED, SettingsError
 from monitor.observability import logs
+from monitor.records.dead_counts import DeadCounts
 from monitor.records.totals import Totals
 from monitor.replay.bounded_run import Between, Connect, Replay
 
@@ -61,6 +63,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
 ) -> None:
     """Watch past readings again with today's models and settings: live results stay as they are, nothing is sent.
 
+    Records that cannot be read are said; where they are more than 3 %, the exit code is 6.
     On Kafka, --from and --to are compared with the records' Kafka timestamps, in a file with its own times.
     """
     settings = _chosen(load(config), config, family, file)
@@ -83,8 +86,13 @@ def replay(  # noqa: PLR0913 (one argument per option)
             "leave both out there)",
             err=True,
         )
+    dead = _unreadable(settings, name)
+    if dead.total:
+        say_not_read(dead, totals.records, "records" if file is None else f"rows of {file.name}")
     _report(name, totals, _alerts(settings, name), complete=complete, as_json=as_json)
     refuse_undelivered(backlog)
+    if complete and dead.many(totals.records):
+        raise typer.Exit(NOT_ALL_JUDGED)
 
 
 def _chosen(settings: Settings, config: Path, family: str | None, file: Path | None) -> Settings:
@@ -146,6 +154,18 @@ def _alerts(settings: Settings, run: str) -> list[Alert]:
         return reader.list_alerts(run, limit=EVERY)[::-1]
     finally:
         reader.close()
+
+
+def _unreadable(settings: Settings, run: str) -> DeadCounts:
+    from monitor.store.dead_letters import Chosen, open_dead_letters
+
+    letters, counts = open_dead_letters(settings.store.url), DeadCounts()
+    try:
+        for kind in letters.summaries(Chosen(run=run)):
+            counts.note(kind.reason, kind.example, kind.count)
+    finally:
+        letters.close()
+    return counts
 
 
 def _report(name: str, totals: Totals, alerts: list[Alert], *, complete: bool, as_json: bool) -> None:

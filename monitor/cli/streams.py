@@ -58,10 +58,10 @@ def list_(
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         _print(_table(found) if found else f"No streams in run {run}.")
-    if run == LIVE:
-        _say_not_served(service, config, url)
         for line in unreadable.lines():
             typer.echo(line)
+    if run == LIVE:
+        _say_not_served(service, config, url)
 
 
 @app.command()

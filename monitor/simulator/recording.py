@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from monitor.pipeline import loop
-from monitor.records.batches import DeadLetter
+from monitor.records.dead_counts import DeadCounts
 from monitor.records.streams import StreamIndex
 from monitor.simulator.plant import Batch
 from monitor.sources.files.source import FileColumns, FileSource
 
 
 class Recording:
-    """The readings of a file, in its order. `dead` collects the rows that cannot be read."""
+    """The readings of a file, in its order. `rows` counts its rows so far, `dead` those that cannot be read."""
 
     def __init__(self, path: Path, columns: FileColumns, topic: str) -> None:
-        self.dead: list[DeadLetter] = []
+        self.rows, self.dead = 0, DeadCounts()
         self._topic, self._fields = topic, columns.values
         self._index = StreamIndex()
         self._source = FileSource(path, columns, self._index)
@@ -24,7 +24,8 @@ class Recording:
     def batches(self) -> Iterator[Batch]:
         """Every reading, once."""
         for poll in loop.polls(self._source):
-            self.dead += poll.dead
+            self.rows += poll.records
+            self.dead.add(poll.dead)
             for readings in poll.readings.values():
                 if len(readings):
                     names = list(self._index.codes)

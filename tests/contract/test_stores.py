@@ -131,6 +131,17 @@ def test_commit_is_visible_and_resumed_from(keeper: Memory | Sql) -> None:
     assert later.open_streams("live", "machines", ["m-1"])[0].state == b"saved"
 
 
+def test_what_is_unreadable_is_saved_with_a_partition_and_kept_until_it_changes(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    ready(store)
+    store.commit(Commit("live", positions={TOPIC: (1, 5)}, unreadable={TOPIC: '{"a": 1}'}))
+    store.commit(Commit("live", positions={TOPIC: (1, 9)}))
+    assert keeper.store().take("live", [TOPIC]) == {TOPIC: Position(2, 9, '{"a": 1}')}
+    with pytest.raises(FencedError):
+        store.commit(Commit("live", positions={TOPIC: (1, 11)}, unreadable={TOPIC: "fenced"}))
+    assert keeper.store().take("live", [TOPIC]) == {TOPIC: Position(3, 9, '{"a": 1}')}
+
+
 def test_nothing_is_visible_of_a_commit_that_fails_and_it_can_be_tried_again(keeper: Memory | Sql) -> None:
     store = keeper.store()
     stream, _ = ready(store)

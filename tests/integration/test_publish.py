@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from monitor.cli.app import main
-from monitor.errors import SettingsError, SourceError
+from monitor.errors import NOT_ALL_JUDGED, SettingsError, SourceError
 from monitor.simulator.plant import MINUTE, SECOND, Batch, Plant
 from monitor.simulator.publish import Pace, encode, publish
 from monitor.simulator.truth import read_truth
@@ -206,8 +206,11 @@ def test_publish_command_sends_a_file_row_by_row(
     options = ["--topic", "pumps", "--key", "p1", "--time", "when", "--values", "a,b", "--json"]
     code, output, message = watchkeeper(capsys, "publish", str(file), "--bootstrap-servers", servers, *options)
 
-    assert code == 0
-    assert json.loads(output) | {"seconds": 0} == {"messages": 2, "unreadable": 1, "seconds": 0}
+    assert code == NOT_ALL_JUDGED
+    facts = {"messages": 2, "unreadable": 1, "reasons": {"bad-value": 1}, "seconds": 0}
+    assert json.loads(output) | {"seconds": 0} == facts
+    assert "1 of 3 rows of pump.csv could not be read:" in message
+    assert "1 bad-value, for example" in message
     assert "row 1: a = 'x' is no finite number" in message
     records = read(servers, "pumps", 2)
     assert [record.key for record in records] == ["p1", "p1"]
@@ -215,6 +218,30 @@ def test_publish_command_sends_a_file_row_by_row(
         {"time": "2020-01-01T00:00:00Z", "a": 1.5, "b": 2.0},
         {"time": "2020-01-01T00:00:20Z", "a": None, "b": 3.25},
     ]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "code", "says"),
+    [
+        (0, 5, NOT_ALL_JUDGED, "5 of 5 rows of m.csv could not be read"),
+        (0, 0, NOT_ALL_JUDGED, "there are no rows of m.csv"),
+        (98, 2, 0, "2 of 100 rows of m.csv could not be read"),
+        (95, 5, NOT_ALL_JUDGED, "5 of 100 rows"),
+        (5, 0, 0, ""),
+    ],
+)
+def test_publish_command_says_what_it_left_out(
+    servers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], good: int, bad: int, code: int, says: str
+) -> None:
+    file = tmp_path / "m.csv"
+    lines = [f"{at},{'1' if at < good else 'broken'}" for at in range(good + bad)]
+    file.write_text("\n".join(["at,value", *lines]) + "\n")
+    options = ["--topic", f"left-{good}-{bad}", "--time", "at", "--bootstrap-servers", servers]
+    left, output, message = watchkeeper(capsys, "publish", str(file), *options)
+
+    assert left == code
+    assert says in message
+    assert output.startswith(f"{good:,} rows of m.csv published")
 
 
 @pytest.mark.kafka

@@ -18,9 +18,9 @@ import structlog
 from sqlalchemy import create_engine, text
 
 from monitor import bootstrap
-from monitor.cli.app import build
+from monitor.cli.app import build, main
 from monitor.config.settings import Settings, load
-from monitor.errors import ModelError, MonitorError, SettingsError, SourceError, StoreError
+from monitor.errors import NOT_ALL_JUDGED, ModelError, MonitorError, SettingsError, SourceError, StoreError
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert
 from monitor.records.batches import LIVE, State
@@ -179,6 +179,38 @@ def test_a_replay_finds_what_the_live_run_found_and_touches_nothing(plant: Path)
     for name, live_rows in before.items():
         assert set(live_rows) <= set(after[name]), name
     assert after["outbox"] == before["outbox"] != []
+
+
+@pytest.mark.parametrize(("every", "code"), [(50, 0), (10, NOT_ALL_JUDGED), (1, NOT_ALL_JUDGED)])
+def test_rows_that_cannot_be_read_are_said(
+    plant: Path, capsys: pytest.CaptureFixture[str], every: int, code: int
+) -> None:
+    table = readings().astype({"value": str})
+    table.loc[::every, "value"] = "broken"
+    table.to_csv(plant / "broken.csv", index=False)
+    options = ("--file", plant / "broken.csv", "--time", "at", "--key", "p-1", "--json")
+    with pytest.raises(SystemExit) as left:
+        main(["replay", str(plant / "plant.toml"), "--name", "broken", *map(str, options)])
+    said = capsys.readouterr()
+
+    assert left.value.code == code
+    bad = ROWS // every
+    assert f"{bad} of {ROWS} rows of broken.csv could not be read:" in said.err
+    assert f"{bad} bad-value, for example" in said.err
+    summary = json.loads(said.out)
+    assert (summary["records"], summary["readings"], summary["dead"]) == (ROWS, ROWS - bad, bad)
+    families = [alert for alert in load_alerts(plant, "broken") if alert.kind == "unreadable"]
+    assert [(alert.family, alert.stream, str(alert.state)) for alert in families] == (
+        [("pumps", "", "open")] if every == 1 else []
+    )
+
+
+def load_alerts(plant: Path, run: str) -> list[Alert]:
+    reader = bootstrap.reader(load(plant / "plant.toml"))
+    try:
+        return reader.list_alerts(run)
+    finally:
+        reader.close()
 
 
 def test_a_folder_is_replayed_as_one_file_is(plant: Path) -> None:
