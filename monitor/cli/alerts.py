@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60  # of a sparkline
-EVERY = "(all streams)"  # of the family: what a gateway alert is about
+EVERY = "(all streams)"  # of the family: what a gateway alert is about, or one about its records
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

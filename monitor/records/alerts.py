@@ -70,7 +70,7 @@ class Alert:
     resolved_at: int | None = None
     peak_ratio: float
     peak_at: int
-    windows: int = 1  # anomalous windows so far
+    windows: int = 1  # anomalous windows so far; bad readings or records of an alert about the stream itself
     cause: str = ""  # of an alert about the stream itself: what is wrong, as a sentence
     acknowledged_at: int | None = None  # wall clock, ns
     acknowledged_by: str = ""
