@@ -5,9 +5,9 @@ type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.res
             acknowledgement is taken back or a note is added: `state` says what the alert is now
 timestamp   event time of the change
 data        alert_id transition_id number run family stream kind state severity actor note
-            kind          "anomaly", or of the stream itself: "out-of-range", "frozen", "silent", "unreadable"; "gateway":
-                          all streams of the family are silent, and `stream` is empty, as it is where most records of
-                          a family are unreadable; `windows` counts unreadable records
+            kind          "anomaly", or of the stream itself: "out-of-range", "frozen", "silent"; "unreadable": most
+                          records of a stream, or of a family, and `windows` counts them; "gateway": all streams of the
+                          family are silent; `stream` is empty where all of a family are meant
             ratio         score / limit of the window that caused the change, 1.0 = at the limit; null of a person's
             cause         what is wrong with the stream, as a sentence; "" of an anomaly
             peak_ratio peak_at windows
