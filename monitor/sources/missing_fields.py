@@ -17,7 +17,10 @@ _NUMBERS = {4: "int", 8: "long"}  # sizes of keys that producers write as whole 
 
 def missing(name: str, document: object, read: Sequence[str]) -> str:
     """The sentence about a field that `document` does not have; `read` are the fields that are read of it."""
-    others = [field for field in islice(_fields(document), _KNOWN) if field not in read]
+    fields = list(islice(_fields(document), _KNOWN))
+    if name in fields:
+        return f"the field {name} is missing; the body has it with dots inside a name"
+    others = [field for field in fields if field not in read]
     if not others:
         return f"the field {name} is missing; the body has no other field in its place"
     shown = [field if len(field) <= _LENGTH else field[: _LENGTH - 1] + "…" for field in others[:_SHOWN]]

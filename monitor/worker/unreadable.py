@@ -73,7 +73,7 @@ class UnreadableRecords:
         if not len(read) and not dead:
             return []
         if now is not None:  # no alert of the future, whatever a record says
-            read = replace(read, time=np.minimum(read.time, now))
+            read = replace(read, time=np.where(read.time > now, 0, read.time))
             dead = [replace(letter, time=now if letter.time is None else min(letter.time, now)) for letter in dead]
         facts = HealthFacts(self._run, family)
         state = self._partitions.setdefault(partition, Partition())

@@ -18,14 +18,18 @@ from sqlalchemy import Connection, create_engine, text
 from monitor import bootstrap
 from monitor.alerts.lifecycle import merge
 from monitor.config.settings import Settings
+from monitor.pipeline.alerting.health_alerts import UNREADABLE
 from monitor.records.alerts import Alert, Command, CommandKind, Evidence, Transition
+from monitor.records.batches import LIVE, Poll
 from monitor.records.counters import READINGS
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
 from monitor.training.profile_files import load_profiles
+from monitor.worker.unreadable import UnreadableRecords
 from tests.chaos.plant import Plant, Record
 
 Bits = tuple[int, ...]
+Sent = tuple[bytes, bytes, int]  # key, value, and Kafka's timestamp in ms
 
 
 @dataclass
@@ -51,7 +55,9 @@ def check(plant: Plant, settings: Settings, model: Path, given: Mapping[UUID, st
     log = read_log(plant.servers, plant.topic, plant.ends)
     for partition, kept in log.items():
         sent = [record for record in plant.sent if record.partition == partition]
-        assert kept == [(record.key, record.value) for record in sent], "the producer is to blame"
+        assert [record[:2] for record in kept] == [(record.key, record.value) for record in sent], (
+            "the producer is to blame"
+        )
     found, wanted = in_sql(url), undisturbed(log, settings, model, commands_in_sql(url))
     _every_record_once(plant.sent, found)
     assert found.counters == wanted.counters
@@ -69,34 +75,33 @@ def check(plant: Plant, settings: Settings, model: Path, given: Mapping[UUID, st
     return found
 
 
-def read_log(servers: str, topic: str, ends: dict[int, int]) -> dict[int, list[tuple[bytes, bytes]]]:
-    """Key and value of every record in the topic, by partition."""
+def read_log(servers: str, topic: str, ends: dict[int, int]) -> dict[int, list[Sent]]:
+    """Every record in the topic, by partition."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "ledger", "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
-    log: dict[int, list[tuple[bytes, bytes]]] = {partition: [] for partition in ends}
+    log: dict[int, list[Sent]] = {partition: [] for partition in ends}
     deadline = time.monotonic() + 120
     while any(len(log[partition]) < end for partition, end in ends.items()):
         assert time.monotonic() < deadline, {partition: len(kept) for partition, kept in log.items()}
         for message in consumer.consume(10_000, 1.0):
             assert message.error() is None, message.error()
-            log[int(message.partition() or 0)].append((message.key() or b"", message.value() or b""))
+            sent = (message.key() or b"", message.value() or b"", message.timestamp()[1])
+            log[int(message.partition() or 0)].append(sent)
     low_high = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30) for p in ends}
     consumer.close()
     assert low_high == {partition: (0, end) for partition, end in ends.items()}
     return log
 
 
-def undisturbed(
-    log: dict[int, list[tuple[bytes, bytes]]], settings: Settings, model: Path, commands: Sequence[Command]
-) -> Facts:
+def undisturbed(log: dict[int, list[Sent]], settings: Settings, model: Path, commands: Sequence[Command]) -> Facts:
     """What one pipeline makes of the same records, in one batch, and of the commands at their event times."""
     index = StreamIndex()
     (topic, (_, decoder)), *_ = bootstrap.decoders(settings, {"plant": index}).items()
     pipeline = bootstrap.pipeline("plant", settings.families["plant"], index=index)
     kept = [(p, offset, *record) for p, records in log.items() for offset, record in enumerate(records)]
-    partition, offset, keys, values = map(list, zip(*kept, strict=True))
+    partition, offset, keys, values, stamps = map(list, zip(*kept, strict=True))
     columns = (np.array(partition, np.int32), np.array(offset, np.int64))
-    readings, dead = decoder.decode(Records(topic, keys, values, *columns))
+    readings, dead = decoder.decode(Records(topic, keys, values, *columns, lambda: stamps))
     pipeline.adopt(model.name, bootstrap.load_detector(model / "detector"), load_profiles(model))
     outcome = pipeline.process(readings, time.time_ns())
     facts = Facts(dead=Counter((letter.partition, letter.offset) for letter in dead))
@@ -109,8 +114,11 @@ def undisturbed(
         numbers = (s.score[i], s.limit[i], s.ratio[i], s.imputed[i])
         facts.scores[index.name(int(s.stream[i])), int(s.end[i])] = (int(s.start[i]), int(s.state[i]), *_bits(numbers))
     facts.evidence = {item.alert.hex: _evidence(item) for item in outcome.evidence}
-    for id_ in dict.fromkeys(fact.alert for fact in outcome.facts):
-        about = [fact for fact in outcome.facts if fact.alert == id_]
+    poll = Poll({"plant": readings}, dead, {(topic, number): len(records) for number, records in log.items()})
+    reported = outcome.facts + UnreadableRecords(LIVE, {"plant": pipeline}).judge(poll, time.time_ns())
+    assert any(fact.alert_kind == UNREADABLE for fact in reported)
+    for id_ in dict.fromkeys(fact.alert for fact in reported):
+        about = [fact for fact in reported if fact.alert == id_]
         merged = merge(None, about, [command for command in commands if command.alert == id_])
         facts.alerts[id_.hex] = _alert(merged.alert)
         facts.transitions |= {change.id.hex: _transition(change) for change, _ in merged.changes}

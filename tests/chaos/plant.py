@@ -47,6 +47,9 @@ def _at(step: int, stream: int, partition: int, rng: np.random.Generator) -> Ite
         return Record(partition, key, json.dumps({"time": at, "value": round(float(value), 4)}).encode(), fate)
 
     yield message(now, "accepted")
+    if stream % 4 == 0 and step % 60 in range(30, 40):  # an alert: two of three cannot be read
+        yield Record(partition, key, BAD[step % len(BAD)], "dead")
+        yield Record(partition, key, BAD[(step + 1) % len(BAD)], "dead")
     chance = rng.random()
     if chance < 0.02:
         yield message(now, "duplicate")

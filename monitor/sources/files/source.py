@@ -155,7 +155,7 @@ class FileSource:
                 ("bad-time", f"{text!r} is neither ISO 8601 nor an epoch time") if text else ("missing-time", "no time")
             )
             reasons.setdefault(row, reason)
-        return time
+        return np.where(bad, NEVER, time)
 
     def _names(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[str]:
         if self._columns.key is None:

@@ -14,7 +14,7 @@ from monitor.errors import NOT_ALL_JUDGED, SettingsError
 from monitor.ports.store import Commit
 from monitor.records.batches import DeadLetter
 from monitor.store.commit import BODY_LIMIT
-from monitor.store.dead_letters import PAGE, Chosen, open_dead_letters
+from monitor.store.dead_letters import Chosen, open_dead_letters
 from monitor.store.sql import SqlStore, open_store
 
 SECOND = 10**9
@@ -122,16 +122,3 @@ def test_the_embedded_broker_cannot_be_sent_to(store: SqlStore, url: str, tmp_pa
     path.write_text('[kafka]\nbootstrap_servers = "embedded"\n' + path.read_text())
     with pytest.raises(SettingsError, match="the address that the worker printed"):
         call("retry", str(path))
-
-
-def test_pages_end_where_the_letters_ended_and_leave_out_those_sent_again(store: SqlStore, url: str) -> None:
-    keep(store, *(letter(offset) for offset in range(PAGE + 20)))
-    letters = open_dead_letters(url)
-    pages = letters.waiting(Chosen(stream="m-1"))
-    first = next(pages)
-    keep(store, letter(PAGE + 20), letter(3, topic="other"))
-    assert [len(first), *map(len, pages)] == [PAGE, 20]
-    letters.mark_retried("live", first[:5], 9)
-    assert sum(len(page) for page in letters.waiting(Chosen(topic="plant"))) == PAGE + 16
-    assert sum(summary.retried for summary in letters.summaries(Chosen())) == 5
-    letters.close()

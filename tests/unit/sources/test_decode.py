@@ -238,6 +238,12 @@ def test_a_missing_field_is_told_with_those_that_the_body_has(body: bytes, says:
     assert says in dead[0].error
 
 
+def test_a_field_whose_name_has_dots_inside_an_object_is_told_so() -> None:
+    _, dead, _ = decode([b'{"time": 1, "a": {"b.c": 5}}'], format={"values": ["a.b.c"]})
+
+    assert dead[0].error == "the field a.b.c is missing; the body has it with dots inside a name"
+
+
 def test_a_sentence_about_a_missing_field_is_short_whatever_the_body_holds() -> None:
     fields = ", ".join(f'"{"x" * 500}{number}": 1' for number in range(1000))
 
