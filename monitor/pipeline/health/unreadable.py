@@ -158,7 +158,7 @@ class Share:
         return True
 
     def _clear(self, batch: _Batch, row: int, facts: HealthFacts) -> None:
-        at = max(int(batch.records.time[row]), self.last)
+        at = max(int(batch.records.time[row]), self.last + 1)  # behind commands that counted from `last`
         facts.cleared(self._episode(), at, float(batch.ratio[row]))
         self.opened, self.closed, self._closed_row = NEVER, at, row
 
