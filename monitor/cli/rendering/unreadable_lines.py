@@ -21,11 +21,13 @@ class Unreadable:
         letters = open_dead_letters(url)
         try:
             found = letters.summaries(Chosen(run=run), _KINDS)
-            self._families = letters.families(run)
+            families = letters.families(run)
         finally:
             letters.close()
+        (only,) = families.values() if len(families) == 1 else ("",)  # a file is called otherwise than a topic
+        self._families = {each.topic: families.get(each.topic, only) for each in found}
         wanted = [each for each in found if each.count > each.retried]
-        self._found = [each for each in wanted if family in (None, self._families.get(each.topic))]
+        self._found = [each for each in wanted if family in (None, self._families[each.topic])]
 
     def lines(self) -> list[str]:
         """A line for each topic; none where everything was read."""
@@ -36,7 +38,7 @@ class Unreadable:
         counts: dict[tuple[str, str], int] = {}
         newest: dict[tuple[str, str], DeadSummary] = {}
         for each in sorted(self._found, key=lambda summary: summary.last):
-            stream = (self._families.get(each.topic, ""), each.stream)
+            stream = (self._families[each.topic], each.stream)
             counts[stream] = counts.get(stream, 0) + each.count - each.retried
             newest[stream] = each
         known = [row | {"unreadable": counts.pop((row["family"], row["name"]), 0)} for row in streams]

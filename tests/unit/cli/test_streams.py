@@ -197,3 +197,13 @@ def test_a_family_of_which_nothing_was_read_is_not_just_without_streams(store: S
     dead = DeadLetter(topic="t", partition=0, offset=0, reason="json", error="broken")
     store.commit(Commit("live", dead=[dead]))
     assert "topic t: 1 records could not be read" in run(url, "list")
+
+
+def test_what_a_replay_of_a_file_could_not_read_belongs_to_its_family(store: SqlStore, url: str) -> None:
+    family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 8}})
+    store.note_settings("past", "machines", family.model_dump_json())
+    dead = DeadLetter(topic="m.csv", partition=0, offset=4, reason="bad-value", error="no number", stream="m-1")
+    store.commit(Commit("past", dead=[dead]))
+    store.open_streams("past", "machines", ["m-1"])
+    (row,) = json.loads(run(url, "list", "--run", "past", "--family", "machines", "--json"))
+    assert (row["name"], row["unreadable"]) == ("m-1", 1)
