@@ -113,6 +113,8 @@ def _plan(connection: Connection, run: str, family: str) -> tuple[int, int | Non
     if settings is None:
         return 0, None
     after, interval = settings["train"]["after"], settings["interval"]
+    if after is None:  # the default follows from the window
+        return 0, interval
     if after["count"] is not None:
         return after["count"], interval
     return (after["time"] // interval if interval else 0), interval
