@@ -87,7 +87,7 @@ class NotifyError(MonitorError):
     `retry_after` is how many seconds the receiver asked to be left alone; `permanent` means that no try can succeed.
     """
 
-    exit_code = 6
+    exit_code = 7
 
     def __init__(self, message: str, *, retry_after: float | None = None, permanent: bool = False) -> None:
         super().__init__(message)

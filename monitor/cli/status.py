@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from monitor.records.workers import Heartbeat
     from monitor.store.service import Service
 
-NOT_SERVED = 7  # exit code
+NOT_SERVED = 8  # exit code
 
 
 def status(
@@ -26,7 +26,7 @@ def status(
     url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show workers, partitions, lag, trainings and notifications. Exit code 7: something is not served."""
+    """Show workers, partitions, lag, trainings and notifications. Exit code 8: something is not served."""
     from monitor.store.queries import open_reader
 
     reader = open_reader(store_url(config, url))

@@ -132,7 +132,7 @@ def test_workers_that_are_killed_are_seen_within_a_minute(site: Site) -> None:
     within(WITHIN_S, lambda: "worker_lost" in site.events(1) and "worker_replaced" in site.events(1))
     within(30, lambda: site.ask("status")[0] == 0)
     site.workers[1].kill()
-    within(WITHIN_S, lambda: site.ask("status")[0] == 7 and set(site.states().values()) == {"not read"})
+    within(WITHIN_S, lambda: site.ask("status")[0] == 8 and set(site.states().values()) == {"not read"})
 
     _, shown = site.ask("status")
     assert shown["problems"][0].startswith("no worker is running")
@@ -149,7 +149,7 @@ def test_a_clean_stop_is_no_loss(site: Site) -> None:
     assert worker.wait(30) == 0
 
     code, shown = site.ask("status")
-    assert code == 7
+    assert code == 8
     assert [each["state"] for each in shown["workers"]] == ["ended"]
     assert {(each["next_offset"], each["lag_records"]) for each in shown["partitions"]} == {(20, 0)}
     assert set(site.states().values()) == {"ok"}
@@ -162,7 +162,7 @@ def test_a_broker_that_is_away_is_seen_when_that_begins_and_ends(site: Site) -> 
     site.kafka.kill()
     try:
         within(WITHIN_S, lambda: any("no broker has answered" in text for text in site.ask("status")[1]["problems"]))
-        assert site.ask("status")[0] == 7
+        assert site.ask("status")[0] == 8
     finally:
         site.kafka.restart()
     within(WITHIN_S, lambda: site.ask("status")[0] == 0)
@@ -220,7 +220,7 @@ def test_a_run_that_ends_says_how_many_notifications_wait(
     ) as refused:
         command.run(site.config, until_end=True, as_json=True)
 
-    assert refused.value.exit_code == 6
+    assert refused.value.exit_code == 7
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["notifications_waiting"] == 4
 
 

@@ -309,7 +309,7 @@ def test_run_until_the_end_says_how_many_notifications_wait(
         run.run(config, until_end=until_end, as_json=True)
 
     assert json.loads(capsys.readouterr().out)["notifications_waiting"] == 2 * until_end
-    assert refused is None or refused.type.exit_code == 6
+    assert refused is None or refused.type.exit_code == 7
 
 
 def test_run_until_the_end_ends_where_the_broker_stays_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_all_is_served(store: SqlStore, url: str) -> None:
 def test_nothing_runs(store: SqlStore, url: str) -> None:
     code, shown = found(url)
 
-    assert code == command.NOT_SERVED == 7
+    assert code == command.NOT_SERVED == 8
     assert shown["problems"] == ["no worker is running: nothing is read, scored or reported"]
 
 
@@ -90,7 +90,7 @@ def test_what_no_living_worker_owns_is_said_with_what_became_of_its_owner(
     code, shown = found(url)
 
     (problem,) = shown["problems"]
-    assert code == 7
+    assert code == 8
     assert problem.startswith("topic t, partition 1: no living worker owns it; ")
     assert why[:-6] in problem  # without the age, which may be a second more
     assert [partition["served"] for partition in shown["partitions"]] == [True, False]
@@ -114,7 +114,7 @@ def test_a_topic_of_the_configuration_that_was_never_read_is_said(store: SqlStor
 
     result = invoke("--config", str(config), "--json")
 
-    assert result.exit_code == 7
+    assert result.exit_code == 8
     assert json.loads(result.stdout)["problems"] == ["topic u: no worker has ever read it; does it exist?"]
 
 
@@ -132,7 +132,7 @@ def test_a_living_worker_that_cannot_read_is_said(
 
     code, shown = found(url)
 
-    assert code == 7
+    assert code == 8
     assert problem in shown["problems"][0]
 
 
