@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from monitor.config.durations import LONGEST, Duration, Interval, Span, Spanned, format_duration
 from monitor.config.formats import Format, format_problems
-from monitor.config.health import Health, Range, health_problems
+from monitor.config.health import UNSCORED_BEATS, UNSCORED_WINDOWS, Health, Range, health_problems
 from monitor.config.resolved import Grid, Shape
 from monitor.config.sections import Section
 from monitor.config.windows import Window
@@ -122,6 +122,16 @@ class Family(Section):
         return max(usual, FEWEST_READINGS, rules.fewest_readings(self.shape.length, FEWEST_WINDOWS))
 
     @property
+    def unscored_after(self) -> int:
+        """Readings, or slots of the grid, after which a stream that is not scored is an alert; 0 = never."""
+        given, shape = self.health.unscored_after, self.shape
+        if given is not None:
+            return given.steps(self.interval, "health.unscored_after")
+        if self.window.rules.found:
+            return round(UNSCORED_BEATS * self.rate)
+        return UNSCORED_WINDOWS * max(shape.length if self.window.rules.consecutive else 1, shape.hop)
+
+    @property
     def rate(self) -> float:
         """Readings per second; the family has a grid, or its windows are beats."""
         return self.window.rate or 1e9 / (self.interval or math.nan)
@@ -146,6 +156,7 @@ def _span_problems(family: Family) -> Iterator[str]:
     window, align, wrong = family.window, family.align, False
     spans = {"window.length": window.length, "window.hop": window.hop, "train.after": family.train.after}
     spans |= {"align.lateness": align.lateness, "align.max_gap": align.max_gap, "align.max_age": align.max_age}
+    spans |= {"health.unscored_after": family.health.unscored_after}
     for where, span in spans.items():
         try:
             if span is not None and span.steps(family.interval, where) < (where.startswith("window")):

@@ -8,12 +8,14 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from monitor.config.durations import duration
+from monitor.config.durations import Span, Spanned, duration
 from monitor.config.sections import Section, nearest
 
 NEVER_SILENT = 0
 _SILENT_AFTER = 10 * 60 * 10**9  # ns, or so many intervals, whichever is longer
 _SILENT_INTERVALS = 10
+UNSCORED_WINDOWS = 3  # one gap leaves a window's length unjudged, and is no alert
+UNSCORED_BEATS = 12  # s
 
 
 def _duration_or_none(value: object, info: ValidationInfo) -> object:
@@ -30,6 +32,10 @@ def _bound(value: object) -> object:
     return None if isinstance(value, float) and math.isinf(value) else value
 
 
+def _count_or_none(value: object) -> object:
+    return Span(count=0) if value == "none" else value
+
+
 Patience = Annotated[int, BeforeValidator(_duration_or_none), Field(ge=0)]
 Bound = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_bound)]
 Range = tuple[Bound, Bound]  # lowest and highest value that can be true; None = open
@@ -40,6 +46,7 @@ class Health(Section):
 
     silent_after: Patience | None = None
     frozen_after: Patience = 0
+    unscored_after: Annotated[Spanned | None, BeforeValidator(_count_or_none)] = None
 
     def silence(self, interval: int | None) -> int:
         """Nanoseconds without a reading after which a stream is silent; 0 = never."""

@@ -16,6 +16,7 @@ from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import Health
+from monitor.pipeline.health.unscored import NOTHING, Arrived, Batch, Unscored
 from monitor.pipeline.scoring.recipe import Judged, Recipe
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Section, StateCodec, signature
@@ -59,6 +60,7 @@ class Pipeline:
         self._windower = windower(family)
         self._alerter = Alerter(run, name, index, family.alerts)
         self._health = Health(run, name, family, index)
+        self._unscored = Unscored(family, index)
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
         self._profiles = recipe.detector.profiles
         self._after = family.train_after
@@ -71,6 +73,7 @@ class Pipeline:
             **recipe.sections,
             "alerts": Section(self._alerter.columns, signature("alerts"), EARLIER),
             **self._health.sections,
+            **self._unscored.sections,
         }
         self._parts = {name: section.part for name, section in sections.items()}
         self._codec = StateCodec(sections)
@@ -80,7 +83,7 @@ class Pipeline:
         self._grow()
         facts = self._health.facts()
         readings = self._health.arrive(readings, now, facts)
-        outcome = self._finish(self._aligner.add(readings, now), facts)
+        outcome = self._finish(self._aligner.add(readings, now), facts, Arrived(readings.stream, now))
         outcome.late = self._aligner.late
         return outcome
 
@@ -193,7 +196,9 @@ class Pipeline:
         """Alerts after the windows at `rows`; whether one is open at each of them."""
         return self._alerter.step(windows, ratio, rows, changes)
 
-    def _finish(self, gridded: Gridded, facts: HealthFacts, *, ended: bool = False) -> Outcome:
+    def _finish(
+        self, gridded: Gridded, facts: HealthFacts, arrived: Arrived = NOTHING, *, ended: bool = False
+    ) -> Outcome:
         self._health.count_gaps(gridded)
         windows = self._windower.finish(gridded) if ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
@@ -202,6 +207,8 @@ class Pipeline:
         changes = Changes()
         step = partial(self._step, windows, changes)
         judged = self.recipe.judge(windows, self._windower.cold_start, step)
+        waiting = self._waiting(judged.scores)
+        self._unscored.take(Batch(arrived, gridded, self._aligner, judged.scores, waiting), facts)
         return Outcome(
             scores=judged.scores,
             facts=self._alerter.facts(changes) + facts.facts,
@@ -210,6 +217,11 @@ class Pipeline:
             ready=ready,
             touched=facts.touched,
         )
+
+    def _waiting(self, scores: Scores) -> Bool:
+        """Windows that nothing can score before the stream has a model, though they hold enough readings."""
+        none = np.isnan(scores.score) & (scores.imputed <= self.family.align.max_imputed)
+        return np.asarray(none & ~self.has_model(scores.stream)) if none.any() else none
 
     def _collect(self, gridded: Gridded) -> tuple[list[tuple[int, HistoryBlock]], list[int]]:
         """Readings of streams that have no model yet, kept to train on: at most `keeps` of each."""

@@ -169,7 +169,7 @@ def test_changed_settings_rebuild_only_what_no_longer_fits() -> None:
     longer = pipeline(family(window={"length": 6}))
     stricter = pipeline(family(threshold={"n_std": 4, "history": "60s"}))
 
-    assert longer.load(codes, states) == {"aligner", "windower", "threshold"}
+    assert longer.load(codes, states) == {"aligner", "windower", "threshold", "stretches"}
     assert stricter.load(codes, states) == {"threshold"}
 
 

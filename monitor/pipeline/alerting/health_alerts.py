@@ -8,6 +8,7 @@ from monitor.records.alerts import Fact, FactKind, Severity, alert_id
 
 OUT_OF_RANGE, FROZEN, SILENT, GATEWAY = "out-of-range", "frozen", "silent", "gateway"
 UNREADABLE = "unreadable"
+UNSCORED, NO_BEAT = "unscored", "no-beat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class HealthFacts:
             alert_kind=episode.kind,
             at=at,
             ratio=ratio,
-            severity=Severity.CRITICAL if episode.kind == GATEWAY else Severity.WARNING,
+            severity=Severity.CRITICAL if episode.kind in {GATEWAY, NO_BEAT} else Severity.WARNING,
             opened_at=episode.opened,
             started_at=episode.started,
             last_at=episode.last,

@@ -29,29 +29,17 @@ One stream on a grid of 10 ns. The second reading of slot 2 is a duplicate; slot
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.resolved import Grid
+from monitor.pipeline.alignment.interpolation import interpolate
+from monitor.pipeline.alignment.sorted_readings import Aside, Missing, Sorted
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, segment_starts, segments
 from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
 from monitor.records.counters import GRID
 from monitor.records.late import Late
-
-
-class Sorted(NamedTuple):
-    """Readings by stream, in order of arrival or of slot."""
-
-    stream: Int32
-    slot: Int64
-    values: Float32
-
-    def take(self, rows: Bool | Int64) -> Sorted:
-        """Those at `rows` (indices or mask)."""
-        return Sorted(self.stream[rows], self.slot[rows], self.values[rows])
 
 
 class Aligner:
@@ -62,6 +50,8 @@ class Aligner:
         self._lateness = grid.lateness
         self._skew = skew
         self.late: Late | None = None  # those of the last batch
+        self.aside: list[tuple[str, Aside]] = []  # with their counters, and what was released with values missing
+        self.missing: Missing | None = None
         waiting = self._lateness
         self.columns = Columns(
             dict.fromkeys(GRID, (np.int64, (), 0))
@@ -77,9 +67,9 @@ class Aligner:
 
     def add(self, readings: Readings, now: int | None = None) -> Gridded:
         """Accept a batch in order of arrival and return what can be released. `now` (ns) is the wall clock, if live."""
+        self.late, self.aside, self.missing = None, [], None
         readings = self._present(readings, now)
         batch, order = self._sort(readings)
-        self.late = None
         if len(batch.stream):
             if (ready := self._in_order(batch)) is not None:
                 return ready
@@ -91,6 +81,7 @@ class Aligner:
 
     def flush(self, streams: Int32 | None = None) -> Gridded:
         """Release everything that waits, of these streams or all: nothing more will come."""
+        self.aside, self.missing = [], None
         streams = self._that_wait(streams)
         released = self._fill(self._take_waiting(streams))
         self.columns["clock"][streams] = self.columns["head"][streams] + self._lateness
@@ -113,8 +104,17 @@ class Aligner:
             future = readings.time > now + self._skew
             if future.any():
                 np.add.at(self.columns["future"], readings.stream[future], 1)
+                self.aside.append(("future", self._ahead(readings, future, now)))
                 return readings.take(~future)
         return readings
+
+    def _ahead(self, readings: Readings, future: Bool, now: int) -> Aside:
+        """Those of the future, by stream and in order of arrival."""
+        order = np.argsort(readings.stream, kind="stable")
+        stream, future = readings.stream[order], future[order]
+        slot = np.where(future, NEVER, self.grid.slots(readings.time[order]))
+        clock = self._clock_before(stream, slot, segment_starts(stream))
+        return Aside(stream[future], clock[future], (readings.time[order] - now)[future])
 
     def _sort(self, readings: Readings) -> tuple[Sorted, Int64]:
         """By stream, arrival order kept; also returns the row that each came from."""
@@ -160,8 +160,9 @@ class Aligner:
             too_late = np.flatnonzero(late)
             behind = (before - slot)[too_late]
             np.add.at(self.columns["late"], stream[late], 1)
+            self.aside.append(("late", Aside(stream[late], before[late], behind * (self.grid.interval or 1))))
             duplicate = ~late & (slot <= head[stream])  # on time, so it was there when its neighbours were released
-            np.add.at(self.columns["duplicate"], stream[duplicate], 1)
+            self._count_duplicates(stream[duplicate], slot[duplicate])
             batch = batch.take(~(late | duplicate))
             np.maximum.at(clock, batch.stream, batch.slot)
         else:
@@ -206,10 +207,15 @@ class Aligner:
         both = both.take(np.lexsort((both.slot, both.stream)))
         again = np.zeros(len(both.stream), bool)
         again[1:] = (both.stream[1:] == both.stream[:-1]) & (both.slot[1:] == both.slot[:-1])
-        np.add.at(self.columns["duplicate"], both.stream[again], 1)
+        self._count_duplicates(both.stream[again], both.slot[again])
         _count(self.columns["accepted"], batch.stream)
         np.subtract.at(self.columns["accepted"], both.stream[again], 1)
         return both.take(~again)
+
+    def _count_duplicates(self, stream: Int32, slot: Int64) -> None:
+        np.add.at(self.columns["duplicate"], stream, 1)
+        if len(stream):
+            self.aside.append(("duplicate", Aside(stream, slot, np.zeros(len(stream), np.int64))))
 
     def _release(self, ready: Sorted) -> Sorted:
         """Split off what must still wait for an earlier slot."""
@@ -248,47 +254,34 @@ class Aligner:
         if len(stream) == 0:
             return Gridded(stream, slot, values, np.zeros(0, bool), np.zeros(0, bool))
         first = segment_starts(stream)
-        values, held = self._hold(stream, values, first)
+        values, held = self._hold(ready, first)
         before = self._slot_before(stream, slot, first)
         gap = slot - before - 1 if self.grid.interval else np.zeros_like(slot)
         restart = (before == NEVER) | (gap > self.grid.max_gap)
         gap[restart] = 0
         filled = Gridded(stream, slot, values, held, restart)
         if gap.any():
-            filled = self._interpolate(filled, gap)
+            filled = interpolate(filled, gap, self.columns["last"])
         last = np.append(first[1:], len(stream)) - 1
         self.columns["head"][stream[last]] = slot[last]
         self.columns["last"][stream[last]] = values[last]
         np.add.at(self.columns["imputed"], filled.stream[filled.imputed], 1)
         return filled
 
-    def _hold(self, stream: Int32, values: Float32, first: Int64) -> tuple[Float32, Bool]:
+    def _hold(self, ready: Sorted, first: Int64) -> tuple[Float32, Bool]:
         """NaN cells take the channel's value before them; also returns which rows had any."""
+        stream, slot, values = ready
         missing = np.isnan(values)
         held: Bool = np.asarray(missing.any(axis=1))
         if not held.any():
             return values, held
+        self.missing = Missing(stream[held], slot[held], missing[held])
         values = values.copy()
         values[first] = np.where(missing[first], self.columns["last"][stream[first]], values[first])
         source = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
         source[first] = first[:, None]
         source = np.maximum.accumulate(source, axis=0)  # row of the stream's newest known cell
         return np.take_along_axis(values, source, axis=0), held
-
-    def _interpolate(self, ready: Gridded, gap: Int64) -> Gridded:
-        """Each reading with the `gap` filled slots before it."""
-        stream, slot, values = ready.stream, ready.slot, ready.values
-        first = segment_starts(stream)
-        previous = np.empty_like(values)
-        previous[1:] = values[:-1]
-        previous[first] = self.columns["last"][stream[first]]
-        row = np.repeat(np.arange(len(slot)), gap + 1)
-        step = np.arange(len(row)) - np.repeat(np.cumsum(gap + 1) - gap - 1, gap + 1) + 1  # 1 .. gap + 1
-        real = step == (gap + 1)[row]
-        share = (step / (gap + 1)[row]).astype(np.float32)[:, None]
-        grown = np.where(real[:, None], values[row], previous[row] + (values[row] - previous[row]) * share)
-        slots = slot[row] - (gap + 1)[row] + step
-        return Gridded(stream[row], slots, grown, ~real | ready.imputed[row], ready.restart[row])
 
 
 def _count(counter: Int64, stream: Int32) -> None:

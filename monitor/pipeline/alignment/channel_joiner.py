@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from monitor.config.families import Family
 from monitor.config.resolved import Grid
-from monitor.pipeline.alignment.aligner import Aligner, Sorted
+from monitor.pipeline.alignment.aligner import Aligner
+from monitor.pipeline.alignment.sorted_readings import Aside, Sorted
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, segment_starts, segments
 from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
@@ -58,9 +59,9 @@ class Joiner(Aligner):
 
     def add(self, readings: Readings, now: int | None = None) -> Gridded:
         """See `Aligner`; each reading has some of the channels, and NaN in the others."""
+        self.late, self.aside, self.missing = None, [], None
         readings = self._present(readings, now)
         batch, order = self._sort(readings)
-        self.late = None
         if not len(batch.stream):
             return self._fill(batch)
         first = segment_starts(batch.stream)
@@ -68,7 +69,9 @@ class Joiner(Aligner):
         late = batch.slot < before - self._lateness
         if late.any():
             np.add.at(self.columns["late"], batch.stream[late], 1)
-            self.late = Late(readings.take(order[late]), (before - batch.slot)[late] * (self.grid.interval or 1))
+            behind = (before - batch.slot)[late] * (self.grid.interval or 1)
+            self.late = Late(readings.take(order[late]), behind)
+            self.aside.append(("late", Aside(batch.stream[late], before[late], behind)))
         streams = batch.stream[first]
         batch = batch.take(~late)
         np.maximum.at(self.columns["clock"], batch.stream, batch.slot)
@@ -77,6 +80,7 @@ class Joiner(Aligner):
 
     def flush(self, streams: Int32 | None = None) -> Gridded:
         """See `Aligner`."""
+        self.aside, self.missing = [], None
         streams = self._that_wait(streams)
         waited = self._take_waiting(streams)
         released = self._fill(self._hold_known(waited.take(np.lexsort((waited.slot, waited.stream)))))
@@ -105,7 +109,7 @@ class Joiner(Aligner):
         """A message with values of which none is `new`, or for a slot that is `done`, is a duplicate."""
         bare = np.isnan(batch.values).all(axis=1)
         duplicate = ~bare & (done | ~new)
-        np.add.at(self.columns["duplicate"], batch.stream[duplicate], 1)
+        self._count_duplicates(batch.stream[duplicate], batch.slot[duplicate])
         np.add.at(self.columns["accepted"], batch.stream[~duplicate], 1)
 
     def _release(self, ready: Sorted) -> Sorted:

@@ -26,10 +26,11 @@ S = 10**9
 NAN = float("nan")
 
 
-def pipeline(streams: int = 3, **changes: object) -> Pipeline:
-    family = Family.model_validate(
-        {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}, **changes}
-    )
+def pipeline(streams: int = 3, health: dict[str, object] | None = None, **changes: object) -> Pipeline:
+    """Without the alert `unscored`, which has tests of its own."""
+    common = {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}}
+    health = {"unscored_after": "none"} | (health or {})
+    family = Family.model_validate({**common, "health": health, **changes})
     index = StreamIndex()
     index.intern([f"m-{i}" for i in range(streams)])
     return bootstrap.pipeline("f", family, index=index)

@@ -1,0 +1,39 @@
+"""Readings of a batch as the aligner works on them, and those that it set aside."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from monitor.records.batches import Bool, Float32, Int32, Int64
+
+
+class Sorted(NamedTuple):
+    """Readings by stream, in order of arrival or of slot."""
+
+    stream: Int32
+    slot: Int64
+    values: Float32
+
+    def take(self, rows: Bool | Int64) -> Sorted:
+        """Those at `rows` (indices or mask)."""
+        return Sorted(self.stream[rows], self.slot[rows], self.values[rows])
+
+
+class Aside(NamedTuple):
+    """Readings that were counted and not put on the grid, (n,) each.
+
+    `clock` is a slot that their stream's clock had reached, and not passed by more than `lateness`, when they came;
+    `away` is how far, in ns, they were behind that clock, or ahead of the wall clock: 0 for duplicates.
+    """
+
+    stream: Int32
+    clock: Int64
+    away: Int64
+
+
+class Missing(NamedTuple):
+    """Released slots that lack values: stream and slot (n,), and which values (n, width)."""
+
+    stream: Int32
+    slot: Int64
+    cells: Bool
