@@ -14,6 +14,7 @@ from monitor.config.families import Family
 from monitor.pipeline.alerting.anomaly_alerts import EARLIER, Alerter, Changes
 from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.alignment.channel_joiner import aligner_of
+from monitor.pipeline.health.no_beat import NoBeat
 from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import Health
 from monitor.pipeline.health.unscored import NOTHING, Arrived, Batch, Unscored
@@ -60,7 +61,7 @@ class Pipeline:
         self._windower = windower(family)
         self._alerter = Alerter(run, name, index, family.alerts)
         self._health = Health(run, name, family, index)
-        self._unscored = Unscored(family, index)
+        self._unscored, self._no_beat = Unscored(family, index), NoBeat(family, index)
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
         self._profiles = recipe.detector.profiles
         self._after = family.train_after
@@ -74,6 +75,7 @@ class Pipeline:
             "alerts": Section(self._alerter.columns, signature("alerts"), EARLIER),
             **self._health.sections,
             **self._unscored.sections,
+            **self._no_beat.sections,
         }
         self._parts = {name: section.part for name, section in sections.items()}
         self._codec = StateCodec(sections)
@@ -203,6 +205,8 @@ class Pipeline:
         windows = self._windower.finish(gridded) if ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
             windows = windows.take(np.argsort(windows.stream, kind="stable"))
+        times = self._grid.times(gridded.slot)
+        self._no_beat.take(gridded, times, windows, self.window_facts.get("rr_s"), facts)
         history, ready = self._collect(gridded)
         changes = Changes()
         step = partial(self._step, windows, changes)

@@ -15,6 +15,7 @@ from monitor.records.batches import Int64, Poll, Readings, Scores, TopicPartitio
 from monitor.records.late import LateBlock
 from monitor.records.totals import Totals
 from monitor.worker.dead_letter_log import DeadLetterLog
+from monitor.worker.health_log import log_health
 from monitor.worker.partitions import Partitions
 from monitor.worker.streams import Streams
 from monitor.worker.unreadable import UnreadableRecords
@@ -95,6 +96,7 @@ class CommitBuilder:
             kept = score_summaries.chosen(scores, self._scores)
             commit.scores.append(ScoreBlock(kept, streams.ids[kept.stream], streams.pipeline.model))
         self._report(outcome.facts)
+        log_health(outcome.facts)
         commit.evidence += outcome.evidence
         for code, block in outcome.history:
             commit.history.append(HistoryBlock(int(streams.ids[code]), block.time, block.values))
