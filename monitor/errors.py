@@ -7,6 +7,7 @@ MonitorError
 ├── StoreError      SQL cannot be read or written
 │   └── FencedError another worker owns the partition now
 ├── NotifyError     a notification could not be delivered
+├── NotJudgedError  the work is done, but too much of the input was not judged
 ├── ModelError      an artefact is missing, damaged or does not fit
 │   └── MisfitError it was trained for other windows than the settings say now
 └── ShapeError      arrays of the wrong shape: a mistake in code
@@ -103,6 +104,12 @@ class ModelError(MonitorError):
 
 class MisfitError(ModelError):
     """A sound artefact that was trained for windows of another length or other channels: a new training replaces it."""
+
+
+class NotJudgedError(MonitorError):
+    """Everything was done and written, but too much of the input was not judged; the message says what and why."""
+
+    exit_code = NOT_ALL_JUDGED
 
 
 class ShapeError(MonitorError):

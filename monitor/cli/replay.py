@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from rich.console import Console
 from monitor import bootstrap
 from monitor.cli.parameters.times import time_option
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
+from monitor.cli.rendering.not_judged import end_of_run
 from monitor.cli.rendering.not_read import say_not_read
 from monitor.cli.run_process import drain, refuse_undelivered, stopping, totals_table
 from monitor.config.settings import Settings, load
@@ -89,8 +91,10 @@ def replay(  # noqa: PLR0913 (one argument per option)
     dead = _unreadable(settings, name)
     if dead.total:
         say_not_read(dead, totals.records, "records" if file is None else f"rows of {file.name}")
-    _report(name, totals, _alerts(settings, name), complete=complete, as_json=as_json)
+    alerts = _alerts(settings, name)
+    _report(name, totals, alerts, complete=complete, as_json=as_json)
     refuse_undelivered(backlog)
+    end_of_run(_counts(settings, name), alerts)
     if complete and dead.many(totals.records):
         raise typer.Exit(NOT_ALL_JUDGED)
 
@@ -166,6 +170,15 @@ def _unreadable(settings: Settings, run: str) -> DeadCounts:
     finally:
         letters.close()
     return counts
+
+
+def _counts(settings: Settings, run: str) -> Counter[str]:
+    """The counters of all streams of a run."""
+    reader = bootstrap.reader(settings)
+    try:
+        return sum((Counter(report.counts) for report in reader.stream_reports(run)), Counter[str]())
+    finally:
+        reader.close()
 
 
 def _report(name: str, totals: Totals, alerts: list[Alert], *, complete: bool, as_json: bool) -> None:

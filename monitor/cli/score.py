@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
+from monitor.cli.rendering.not_judged import end
 from monitor.config.families import Family, Threshold
 from monitor.config.settings import load, parse
 from monitor.errors import SettingsError
@@ -88,6 +89,7 @@ def score(  # noqa: PLR0913 (one argument per option)
         typer.echo(json.dumps({**_fields(summary, used), "output": str(target)}))
     elif not quiet:
         _show(summary, used, target)
+    end(summary.not_judged, list(summary.alerts.values()), quiet=quiet)
 
 
 def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Family:
@@ -280,6 +282,7 @@ def _fields(summary: Summary, family: Family) -> dict[str, Any]:
         "window": family.shape.length,
         "detector": family.detector.kind,
         "states": summary.states,
+        "not_judged": summary.not_judged.sentences(),
         "alerts": [alert_fields(alert) for alert in summary.alerts.values()],
     }
 
@@ -287,8 +290,7 @@ def _fields(summary: Summary, family: Family) -> dict[str, Any]:
 def _show(summary: Summary, family: Family, target: Path) -> None:
     from rich.console import Console
 
-    console = Console()
-    fields = _fields(summary, family)
+    console, fields = Console(), _fields(summary, family)
     unit = "beats" if family.window.rules.found else "rows"
     console.print(
         f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}\n"

@@ -25,6 +25,7 @@ from monitor.ports.source import Source
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert, Fact, FactKind
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int64, Poll, Readings, State
+from monitor.replay.not_judged import NotJudged
 from monitor.training import fit
 
 LATE, DUPLICATE, INVALID = "late", "duplicate", "invalid"  # besides the states of a scored window
@@ -55,6 +56,7 @@ class Summary:
     garbage: int = 0  # training rows that were left out: they lie absurdly far from the others
     states: dict[str, int] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
+    not_judged: NotJudged = field(default_factory=NotJudged)  # of rows; beats are found, and none is left out
 
     def add(self, columns: Columns, facts: list[Fact]) -> None:
         """Count a poll's rows and merge the facts about its alerts."""
@@ -103,14 +105,18 @@ def score_rows(
     gridding, pipeline = fresh(), fresh()
     blocks = [block for step in loop.process(first, {gridding.name: gridding}) for block in step.outcome.history]
     history = [(gridding.index.name(code), block) for code, block in blocks]
-    judge, summary = Judge(pipeline.family.grid), Summary(training_rows=first.records)
+    family = pipeline.family
+    missed = NotJudged(family.shape.length if family.window.rules.consecutive else 1, family.grid.interval)
+    judge, summary = Judge(family.grid), Summary(training_rows=first.records, not_judged=missed)
     columns = judge.learned(first)
+    missed.learned(first)
     summary.add(columns, [])
     write(source.rows, columns)
     summary.garbage = learn(pipeline, history, create, first.dead)
     _prime(pipeline, blocks)
     for poll, steps in loop.run(source, {pipeline.name: pipeline}):
         columns, alerts = judge.judge(poll, [step.outcome for step in steps])
+        missed.add(poll, columns["state"])
         summary.add(columns, alerts)
         write(source.rows, columns)
     return summary

@@ -69,10 +69,13 @@ def alerts_table(alerts: Iterable[Alert]) -> FittedTable:
         "opened (UTC)": [utc(alert.opened_at) for alert in first],
         "resolved": ["still open" if alert.resolved_at is None else utc(alert.resolved_at) for alert in first],
         "stream": [alert.stream for alert in first],
+        "kind": [alert.kind for alert in first],
         "severity": [alert.severity.value for alert in first],
         "peak": [f"{alert.peak_ratio:.2f}" for alert in first],
         "windows": [f"{alert.windows:,}" for alert in first],
     }
+    if all(alert.kind == "anomaly" for alert in first):
+        del columns["kind"]
     more = f"and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else None
     return FittedTable(columns, ("windows", "severity"), title="Alerts", caption=more)
 
@@ -88,6 +91,8 @@ def alert_fields(alert: Alert) -> dict[str, Any]:
         "id": str(alert.id),
         "family": alert.family,
         "stream": alert.stream,
+        "kind": alert.kind,
+        "cause": alert.cause,
         "severity": alert.severity.value,
         "state": alert.state.value,
         "opened": utc(alert.opened_at),

@@ -14,9 +14,10 @@ import numpy as np
 
 from monitor.pipeline.state.codec import Codes
 from monitor.records.batches import Bool, Float64, Int64
+from monitor.records.counters import READINGS
 
-COUNTS = ("judged", "slots", "late", "duplicate", "future", "gaps", "poor")  # of each stretch; judged, poor: windows
-ASIDE = ("late", "duplicate", "future")  # readings that are not on the grid
+ASIDE = READINGS[1:]  # readings that are not on the grid
+COUNTS = ("judged", "slots", *ASIDE, "gaps", "poor")  # of each stretch; judged, poor: windows
 SIZES = ("late", "future", "gaps")  # in ns; late: how far behind at most, below 0; the others: at least
 FAR = np.inf
 

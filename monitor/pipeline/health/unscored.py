@@ -194,7 +194,7 @@ class Unscored:
         unjudged, readings = int(found.unjudged(self._places.hop)[row]), int(found.readings[row])
         share = unjudged / readings
         if self.alerts["opened"][code] == NEVER:
-            if share > OPEN:
+            if share > OPEN and unjudged >= self._places.least:  # fewer are a window that was not whole yet
                 self._open(found, row, at, facts)
         elif share > CLEAR:
             self._continue(found, row, at, facts)

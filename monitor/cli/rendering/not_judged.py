@@ -1,0 +1,51 @@
+"""What a command says at its end about readings that were not judged, and about the streams themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from monitor.cli.rendering.escape import visible
+from monitor.errors import NotJudgedError
+from monitor.records.alerts import Alert, AlertState
+from monitor.records.counters import READINGS
+
+FEW = 0.05  # share of the readings
+UNSCORED = "unscored"
+
+if TYPE_CHECKING:
+    from monitor.replay.not_judged import NotJudged
+
+
+def health_causes(alerts: Sequence[Alert]) -> list[str]:
+    """One line for each alert that has a cause."""
+    return [
+        visible(f"{alert.kind} of {alert.stream or 'all streams'}: {alert.cause}") for alert in alerts if alert.cause
+    ]
+
+
+def end(not_judged: NotJudged, alerts: Sequence[Alert], *, quiet: bool) -> None:
+    """Warn on standard error of what was not judged. Raises NotJudgedError where that is more than a few rows."""
+    sentences = not_judged.sentences()
+    causes = health_causes(alerts)
+    if not_judged.too_many:
+        raise NotJudgedError("\n".join(map(visible, sentences + causes)))
+    if not quiet:
+        for sentence in sentences + causes:
+            typer.echo(f"warning: {visible(sentence)}", err=True)
+
+
+def end_of_run(counts: Mapping[str, int], alerts: Sequence[Alert]) -> None:
+    """As `end`, for a run whose streams have these counters. Raises NotJudgedError."""
+    aside = {name: counts[name] for name in READINGS[1:] if counts.get(name)}
+    read = sum(counts.get(name, 0) for name in READINGS)
+    parts = ", ".join(f"{count:,} {name}" for name, count in aside.items())
+    sentences = [f"of {read:,} readings these were set aside: {parts}"] if aside else []
+    sentences += health_causes(alerts)
+    blind = any(alert.kind == UNSCORED and alert.state is not AlertState.RESOLVED for alert in alerts)
+    if blind or sum(aside.values()) > FEW * read:
+        raise NotJudgedError("\n".join(sentences))
+    for sentence in sentences:
+        typer.echo(f"warning: {sentence}", err=True)
