@@ -167,9 +167,7 @@ def _taken(config: Path | None, name: str | None, tuned: dict[str, Any]) -> Fami
 
 
 def _value_names(taken: Family | None) -> tuple[str, ...]:
-    if taken is None:
-        return ("value",)
-    return taken.format.values or taken.channels
+    return ("value",) if taken is None else taken.format.values or taken.channels
 
 
 def _beside(file: Path) -> Path:

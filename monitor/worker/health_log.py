@@ -10,7 +10,7 @@ import structlog
 from monitor.records.alerts import Fact, FactKind
 
 KINDS = ("unscored", "no-beat")
-_EVENTS = {FactKind.OPENED: "streams_not_scored", FactKind.CLEARED: "streams_scored_again"}
+_LOGGED = (FactKind.OPENED, FactKind.CLEARED)
 _NUMBERS = re.compile(r"[\d.,]+")
 
 log = structlog.get_logger()
@@ -20,13 +20,13 @@ def log_health(facts: Iterable[Fact]) -> None:
     """A warning where such alerts open, with the first stream as an example, and a line where they are over."""
     alike: dict[tuple[str, ...], list[Fact]] = {}
     for fact in facts:
-        if fact.alert_kind in KINDS and fact.kind in _EVENTS:
+        if fact.alert_kind in KINDS and fact.kind in _LOGGED:
             cause = _NUMBERS.sub("#", fact.cause)
             alike.setdefault((fact.kind, fact.family, fact.alert_kind, cause), []).append(fact)
     for same in alike.values():
         first = same[0]
         known = {"run": first.run, "family": first.family, "kind": first.alert_kind, "stream": first.stream}
         if first.kind is FactKind.OPENED:
-            log.warning(_EVENTS[first.kind], streams=len(same), cause=first.cause, **known)
+            log.warning("streams_not_scored", streams=len(same), cause=first.cause, **known)
         else:
-            log.info(_EVENTS[first.kind], streams=len(same), **known)
+            log.info("streams_scored_again", streams=len(same), **known)

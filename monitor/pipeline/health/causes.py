@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from monitor.config.durations import format_duration
+from monitor.records.counters import READINGS
 
 _ZONE = 10 * 60 * 10**9  # ns; a clock that is wrong by less was set wrong, and is in no other time zone
 
@@ -83,6 +84,6 @@ def _incomplete(count: str, tally: Tally, family: Kinds) -> str:
     return f"no whole window at {count} readings" + (", after a gap" if gaps else "")
 
 
-_REASONS: Final = {
-    "future": _future, "late": _late, "duplicate": _duplicate, "poor": _poor, "incomplete": _incomplete,
-}  # fmt: skip
+_REASONS: Final = dict(
+    zip((*READINGS[1:], "poor", "incomplete"), (_late, _duplicate, _future, _poor, _incomplete), strict=True)
+)

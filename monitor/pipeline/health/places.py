@@ -119,8 +119,8 @@ class Places:
 
     def _of(self, gridded: Gridded, stream: Codes, slot: Int64, placed: Int64) -> Int64:
         """Stretches in which these slots lie; without a grid, those of the newest reading not after them."""
-        if self._step:
-            return self._numbers(slot)
+        if self._step or not len(stream):
+            return self._numbers(slot) if self._step else slot
         kinds = np.repeat([0, 1], [len(gridded), len(stream)])
         streams, slots = np.concatenate([gridded.stream, stream]), np.concatenate([gridded.slot, slot])
         order = np.lexsort((kinds, slots, streams))

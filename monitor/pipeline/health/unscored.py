@@ -245,7 +245,9 @@ class Unscored:
         aside = sum(int(found.column(name)[row]) for name in ASIDE)
         if aside < most or self.alerts["opened"][code] != NEVER or number < NEVER // 2 // most:
             return
-        began = self._places.begin(found, row, int(self.columns["newest"][code]))
+        began = self._places.begin(found, row, NEVER if now is None else now)
+        if began == NEVER:  # without a grid, when it began is not known
+            return
         self._begin(code, number, (began, began), most)
         cause = f"{most:,} readings were late, duplicates or from the future while the stream's clock stood still"
         facts.opened(self._episode(code, 1.0, cause if now is None else self._cause(found, row)))

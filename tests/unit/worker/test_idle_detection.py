@@ -24,7 +24,12 @@ from monitor.worker.runner import Runner
 P0, P1 = ("t", 0), ("t", 1)
 S = 10**9
 FAMILY = Family.model_validate(
-    {"topic": "t", "interval": "1s", "window": {"length": 4}, "health": {"silent_after": "60s", "unscored_after": "none"}}
+    {
+        "topic": "t",
+        "interval": "1s",
+        "window": {"length": 4},
+        "health": {"silent_after": "60s", "unscored_after": "none"},
+    }
 )
 
 
