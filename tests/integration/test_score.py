@@ -20,7 +20,7 @@ from rich.console import Console
 from models import DETECTORS
 from monitor.cli.app import build
 from monitor.cli.rendering.alert_table import alerts_table
-from monitor.errors import ModelError, SettingsError
+from monitor.errors import ModelError, NotJudgedError, SettingsError
 from monitor.records.alerts import Alert
 from monitor.sources.files import source
 
@@ -46,6 +46,15 @@ def score(*arguments: object) -> dict[str, Any]:
         build().main(args=["score", *map(str, arguments), "--json"], standalone_mode=False)
     summary: dict[str, Any] = json.loads(out.getvalue())
     return summary
+
+
+def score_in_part(*arguments: object) -> tuple[dict[str, Any], str]:
+    """As `score`, of a file of which too much is not judged; also returns what is said about that."""
+    out = StringIO()
+    with redirect_stdout(out), pytest.raises(NotJudgedError) as error:
+        build().main(args=["score", *map(str, arguments), "--json"], standalone_mode=False)
+    assert error.value.exit_code == 6
+    return json.loads(out.getvalue()), str(error.value)
 
 
 @pytest.fixture
@@ -178,7 +187,7 @@ def messy() -> list[list[str]]:
 
 def test_bad_late_and_repeated_rows_stay_in_their_places(tmp_path: Path, quick: list[str]) -> None:
     path = write(tmp_path / "in.csv", messy())
-    summary = score(path, "--time", "timestamp", *quick)
+    summary, _ = score_in_part(path, "--time", "timestamp", *quick)
     out = read(tmp_path / "in.scored.csv")
     state = out["state"]
     assert len(out) == len(messy()) == summary["rows"]
@@ -196,14 +205,14 @@ def test_bad_late_and_repeated_rows_stay_in_their_places(tmp_path: Path, quick: 
 def test_the_size_of_chunks_changes_nothing(tmp_path: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "in.csv", messy())
     arguments = (path, "--time", "timestamp", *quick, "--output")
-    score(*arguments, tmp_path / "whole.csv")
+    _, whole = score_in_part(*arguments, tmp_path / "whole.csv")
     original = source.FileSource.__init__
     for chunk in (1, 97):
         monkeypatch.setattr(
             source.FileSource, "__init__",
             lambda self, *args, chunk=chunk, **more: original(self, *args, **{**more, "chunk_rows": chunk}),
         )  # fmt: skip
-        score(*arguments, tmp_path / "parts.csv")
+        assert score_in_part(*arguments, tmp_path / "parts.csv")[1] == whole
         assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.alerting.health_alerts import GATEWAY, SILENT, Episode, HealthFacts
+from monitor.pipeline.health.causes import rounded
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import NEVER, Int32, Int64
 from monitor.records.streams import StreamIndex
@@ -154,4 +155,6 @@ class Silence:
     def _episode(self, code: int, kind: str, last: int) -> Episode:
         opened, started = (int(self._columns[name][code]) for name in ("silent_opened", "silent_started"))
         name = "" if kind == GATEWAY else self._index.name(code)
-        return Episode(kind, name, opened, started, last, 1 + (last - opened) / (self.after or NEVER), last)
+        who = "no reading of any stream" if kind == GATEWAY else "no reading"
+        cause, ratio = f"{who} for {rounded(last - started)}", 1 + (last - opened) / (self.after or NEVER)
+        return Episode(kind, name, opened, started, last, ratio, last, cause=cause)

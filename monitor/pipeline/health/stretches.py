@@ -18,12 +18,12 @@ from monitor.records.counters import READINGS
 
 ASIDE = READINGS[1:]  # readings that are not on the grid
 COUNTS = ("judged", "slots", *ASIDE, "gaps", "poor")  # of each stretch; judged, poor: windows
-SIZES = ("late", "future", "gaps")  # in ns; late: how far behind at most, below 0; the others: at least
+SIZES = (*ASIDE, "gaps")  # in ns; late: how far behind at most, below 0; the others: at least
 FAR = np.inf
 
 
 class Stretches(NamedTuple):
-    """Counts of stretches by stream and number: (n,), counts (n, 7), sizes (n, 3), missing values (n, channels)."""
+    """Counts of stretches by stream and number: (n,), counts (n, 7), sizes (n, 4), missing values (n, channels)."""
 
     stream: Int64
     number: Int64
