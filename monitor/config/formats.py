@@ -37,7 +37,8 @@ class Format(Section):
 
     `key` is "$key" (the Kafka key), a field, or a template such as "{site}/{machine.id}". `time` is a field or
     "$timestamp" (Kafka's). `values` defaults to the channel names, and for `message` windows is one field that holds
-    the whole vector. `time_unit` "auto" takes ISO-8601 text, and recognises s, ms, us, ns by magnitude.
+    the whole vector. `time_unit` "auto" takes ISO-8601 text, and recognises s, ms, us, ns by magnitude; its other
+    values are those of `monitor.sources.timestamps.TimeReader`. `time_zone` is the zone of times that name none.
 
     Where each message brings one channel, `channel` is the field that names it, and `value` the field of its value.
     """
@@ -45,7 +46,8 @@ class Format(Section):
     kind: Kind = "json"
     key: str = KAFKA_KEY
     time: str = "time"
-    time_unit: Literal["auto", "iso", "s", "ms", "us", "ns"] = "auto"
+    time_unit: str = "auto"
+    time_zone: str = ""
     values: tuple[str, ...] = ()
     channel: str = ""
     value: str = "value"

@@ -14,7 +14,7 @@ from monitor.errors import SettingsError
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings
 from monitor.records.streams import StreamIndex
 from monitor.sources.missing_fields import no_text
-from monitor.sources.timestamps import to_ns
+from monitor.sources.timestamps import Arrivals, Raw, TimeReader, Times
 
 MAX_NAME = 512  # characters of a stream name; SQL indexes it
 Key = bytes | str | int | None
@@ -44,7 +44,7 @@ class Decoder(Protocol):
     """How the messages of one topic become readings of one family."""
 
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
-        """Readings in the order of the records, and one dead letter per record that has none.
+        """Readings in the order of the records, and of their times within a record; a dead letter per unreadable one.
 
         A record is read as a whole or not at all; its readings share its partition and offset. Never raises, but for a
         SourceError where something beside the records is needed and cannot be had, such as a schema.
@@ -74,6 +74,7 @@ class Assembly:
         self.records = records
         self.faults: Faults = {}
         self.keys: dict[int, Key] | None = None  # of the bodies, by record, where these name the streams
+        self._local: tuple[TimeReader, Times] | None = None  # times that may be local ones, until they are settled
 
     def blame(self, rows: Int64, fault: Fault) -> None:
         """These records cannot be read, unless that is known already."""
@@ -88,16 +89,43 @@ class Assembly:
             else:
                 yield row, body
 
-    def times(self, raw: Sequence[int | float | str], rows: Int64, unit: str) -> Int64:
+    def times(self, raw: Raw, rows: Int64, reader: TimeReader) -> Int64:
         """Times in ns of what the messages hold; NEVER where it is no time."""
-        return self.known(to_ns(raw, unit), rows)
+        return self.keep(reader, self.read(raw, rows, reader))
+
+    def read(self, raw: Raw, rows: Int64, reader: TimeReader) -> Times:
+        """The same with what is still to be settled; blames the records that have no time."""
+        found = reader.read(raw)
+        for place in np.flatnonzero(found.ns == NEVER).tolist():
+            self.faults.setdefault(int(rows[place]), Fault("bad-time", reader.explain(raw[place])))
+        return found
+
+    def keep(self, reader: TimeReader, found: Times) -> Int64:
+        """Times in ns; those that are local ones are settled when the streams are known."""
+        self._local = (reader, found)
+        return found.ns
+
+    def settle(self, rows: Int64, stream: Int32, time: Int64, span: Int64 | None = None) -> Int64:
+        """The times with those of a repeated hour resolved; see `TimeReader.settle`. `time` may be kept ones only."""
+        if self._local is None:
+            return time
+        reader, found = self._local
+        self._local = None
+        if found.naive is not None and self.faults:
+            found = Times(found.ns, found.naive & ~np.isin(rows, list(self.faults)))
+
+        def arrivals() -> Arrivals:
+            records = self.records
+            stamps = None if records.stamps is None else lambda: self._kafka_times()[rows]
+            return Arrivals(stream, records.partition[rows], records.offset[rows], span, stamps)
+
+        return reader.settle(found, arrivals)
 
     def stamps(self, rows: Int64) -> Int64:
         """Kafka's own times of these records in ns; NEVER where one has none."""
         if self.records.stamps is None:
             return self.known(np.full(len(rows), NEVER, np.int64), rows)
-        milliseconds = np.array(self.records.stamps(), dtype=np.int64)[rows]
-        return self.known(np.where(milliseconds < 0, NEVER, milliseconds * 10**6), rows)
+        return self.known(self._kafka_times()[rows], rows)
 
     def values(self, found: Float64 | Float32, rows: Int64) -> Float32:
         """The values (n, width) as float32, which they must fit; NaN stays."""
@@ -109,9 +137,14 @@ class Assembly:
         return values
 
     def finish(self, rows: Int64, stream: Int32, time: Int64, values: Float32) -> tuple[Readings, list[DeadLetter]]:
-        """What a decoder returns."""
+        """What a decoder returns. Readings of one record came together: they are put in the order of their times."""
         records = self.records
+        time = self.settle(rows, stream, time)
         readings = Readings(stream, time, values, records.partition[rows], records.offset[rows])
+        back: Bool = (rows[1:] == rows[:-1]) & (time[1:] < time[:-1])
+        if back.any():
+            order = np.lexsort((time, rows))  # stable: of two readings of one time the first comes first
+            readings, rows = readings.take(order), rows[order]
         if not self.faults:
             return readings, []
         good: Bool = ~np.isin(rows, list(self.faults))
@@ -123,6 +156,11 @@ class Assembly:
         """The same times, after blaming the records that have none."""
         self.blame(rows[time == NEVER], BAD_TIME)
         return time
+
+    def _kafka_times(self) -> Int64:
+        """Kafka's own times of all records in ns; NEVER where one has none."""
+        milliseconds = np.array(self.records.stamps() if self.records.stamps else (), dtype=np.int64)
+        return np.where(milliseconds < 0, NEVER, milliseconds * 10**6)
 
     def _dead_letter(self, row: int, fault: Fault, stamps: Sequence[int]) -> DeadLetter:
         records = self.records
@@ -161,6 +199,14 @@ def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | N
     good = {key: name for key, name in names.items() if key in wanted and isinstance(name, str)}
     index.of_key.update(zip(good, index.intern(list(good.values())).tolist(), strict=True))
     return np.fromiter(map(index.of_key.get, keys, repeat(0)), np.int32, len(keys))
+
+
+def time_reader(family: Family) -> TimeReader:
+    """Reads the times of a family's messages as its `format` says. Raises SettingsError."""
+    try:
+        return TimeReader(family.format.time_unit, family.format.time_zone)
+    except ValueError as error:
+        raise SettingsError(f"format.{error}") from None
 
 
 def value_fields(family: Family) -> tuple[str, ...]:

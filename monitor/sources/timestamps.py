@@ -6,152 +6,182 @@ them, and the arithmetic of later stages would leave int64.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.records.batches import NEVER, Bool, Int64
+from monitor.sources.times import plausible
+from monitor.sources.times.calendar import LAST
+from monitor.sources.times.counts import UNITS, from_floats, from_integers
+from monitor.sources.times.iso import parse_iso
+from monitor.sources.times.patterns import Pattern
+from monitor.sources.times.repeated_hours import Arrivals, RepeatedHours
+from monitor.sources.times.zones import Zone
 
-LAST = -NEVER  # readable times lie strictly between NEVER and this
-_SCALE = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_BOUNDS = np.array([10**11, 10**14, 10**17])  # "auto": below the first it is seconds, then ms, us, ns
-_AUTO = np.array([10**9, 10**6, 10**3, 1])
-_ZONES = (3, 5, 6, 1)  # characters of: +hh, +hhmm, +hh:mm, Z
-_DATE, _MINUTES, _SECONDS = 10, 16, 19  # characters of 2026-01-01, 2026-01-01T00:00, 2026-01-01T00:00:00
-_NUMBERS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19), (20, 29))
-_SEPARATORS = ((4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":"), (19, ".,"))
-_Places = NDArray[np.uint8]
+__all__ = ["LAST", "Arrivals", "Raw", "TimeReader", "Times", "to_ns"]
+
+Raw = Sequence[int | float | str]
+_SHOWN = 60  # characters of a time in a sentence
+_INTEGERS = re.compile(r"(?:[+-]?[0-9]{1,30}\n)+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
-def to_ns(raw: Sequence[int | float | str], unit: str) -> Int64:
-    """Times in ns; `unit` is "s", "ms", "us", "ns", "iso", or "auto" (text is ISO 8601, numbers by their size).
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Times in ns (n,), and which of them were naive: local times of a zone, made UTC. None: no zone is set."""
 
-    Integers are exact. A float is rounded to the microsecond: in this century it carries no more.
+    ns: Int64
+    naive: Bool | None = None
+
+    def at(self, rows: Int64) -> Times:
+        """The times at `rows`."""
+        return Times(self.ns[rows], None if self.naive is None else self.naive[rows])
+
+    def put(self, rows: Bool, others: Times) -> Times:
+        """These times with the `others` at `rows`."""
+        ns = self.ns.copy()
+        ns[rows] = others.ns
+        if self.naive is None or others.naive is None:
+            return Times(ns)
+        naive = self.naive.copy()
+        naive[rows] = others.naive
+        return Times(ns, naive)
+
+
+class TimeReader:
+    """Reads the times of one family, or of one file.
+
+    `unit` is "s", "ms", "us", "ns", "ticks", "filetime" or "excel" for numbers; "auto" takes them for s, ms, us or ns
+    by their size, where that is a plausible time. Other text is ISO 8601; with "iso" there are no numbers. A pattern of
+    `strptime` reads text and numbers that look like it, and nothing else. `zone` is where times were taken that name
+    none, by default UTC: ticks, Excel days and patterns without %z never name one. Raises ValueError for a unit or a
+    zone that there is not.
     """
-    kinds = set(map(type, raw))
-    if len(kinds) == 1:
-        return _column(raw, kinds.pop(), unit)
-    times = np.full(len(raw), NEVER, np.int64)
-    for kind in kinds:
-        rows = [row for row, item in enumerate(raw) if type(item) is kind]
-        times[rows] = _column([raw[row] for row in rows], kind, unit)
-    return times
+
+    def __init__(self, unit: str = "auto", zone: str = "") -> None:
+        self._unit = unit
+        self._pattern = _pattern(unit) if "%" in unit else None
+        if self._pattern is None and unit not in (*UNITS, "auto", "iso"):
+            known = ", ".join(("auto", "iso", *UNITS))
+            raise ValueError(f"time_unit: {unit!r} is not known; choose one of {known}, or a pattern like %Y%m%d%H%M")
+        self._zone = Zone(zone) if zone and zone != "UTC" else None
+        self._repeated = None if self._zone is None else RepeatedHours(self._zone)
+
+    def read(self, raw: Raw) -> Times:
+        """Times of numbers and texts. Integers are exact, a float is rounded to the microsecond (Excel days: to ms).
+
+        A local time that comes twice is the first of the two until `settle` has seen the streams.
+        """
+        kinds = set(map(type, raw))
+        if len(kinds) == 1:
+            ns, naive = self._column(raw, kinds.pop())
+        else:
+            ns, naive = np.full(len(raw), NEVER, np.int64), np.zeros(len(raw), np.bool_)
+            for kind in kinds:
+                rows = [row for row, item in enumerate(raw) if type(item) is kind]
+                ns[rows], naive[rows] = self._column([raw[row] for row in rows], kind)
+        return self.localise(ns, naive)
+
+    def localise(self, ns: Int64, naive: Bool) -> Times:
+        """The same times, with the `naive` ones taken for local times of the zone; NEVER where clocks skip one."""
+        if self._zone is None:
+            return Times(ns)
+        naive = naive & (ns != NEVER)
+        if naive.any():
+            ns = ns.copy()
+            ns[naive] = self._zone.to_utc(ns[naive])
+        return Times(ns, naive & (ns != NEVER))
+
+    def settle(self, times: Times, arrivals: Callable[[], Arrivals]) -> Int64:
+        """The times, with those of repeated hours resolved. Call it once for each reading, in order of arrival.
+
+        `arrivals` is called only where some of the times lie near a repeated hour.
+        """
+        if self._repeated is None or times.naive is None:
+            return times.ns
+        changes = self._repeated.concern(times.ns, times.naive)
+        return self._repeated.resolve(times.ns, times.naive, changes, arrivals()) if changes else times.ns
+
+    def explain(self, item: float | str) -> str:
+        """Why `read` gives no time for this, in a sentence."""
+        shown = repr(item[:_SHOWN]) if isinstance(item, str) else str(item)[:_SHOWN]
+        (ns,), (naive,) = self._column([item], type(item))
+        if ns != NEVER and naive and self._zone is not None and (change := self._zone.skipped(int(ns))) is not None:
+            jump = (change.after - change.before) // (60 * 10**9)
+            return f"{shown} does not exist in {self._zone.name}: the clocks were put forward by {jump} minutes"
+        if self._pattern is not None:
+            return f"{shown} does not look like {self._unit}"
+        if (meaning := self.misread(item)) is not None:
+            return f'{shown} {meaning.looks}; set time_unit = "{meaning.unit}"'
+        what = {"auto": "an epoch time", "iso": ""}.get(self._unit, f"a number of {self._unit}")
+        known = f"neither ISO 8601 nor {what}" if what else "not ISO 8601"
+        return f"{shown} is {known}, or beyond 1824 to 2115"
+
+    def misread(self, item: float | str) -> plausible.Meaning | None:
+        """What an item probably means that has no time, where that is a number and no unit is named; else None."""
+        number = _number(item) if isinstance(item, str) else item
+        if self._unit != "auto" or number is None or not abs(number) < LAST:
+            return None
+        return plausible.meaning(number)
+
+    def _column(self, raw: Raw, kind: type) -> tuple[Int64, Bool]:
+        """Times that are all of one type, naive ones as if they were UTC; and which are naive."""
+        if kind is str:
+            return self._texts(cast("Sequence[str]", raw))
+        if self._pattern is not None:
+            digits = self._pattern.digits
+            return _patterned(self._pattern, [digits(int(n)) if n == n // 1 else "" for n in cast("list[float]", raw)])
+        if self._unit == "iso":
+            ns = np.full(len(raw), NEVER, np.int64)
+        elif kind is float:
+            ns = from_floats(cast("Sequence[float]", raw), self._unit)
+        else:
+            ns = from_integers(cast("Sequence[int]", raw), self._unit)
+        if self._unit == "auto":
+            first, last = plausible.bounds()
+            if ns.min() < first or ns.max() > last:
+                ns = np.where((ns >= first) & (ns <= last), ns, NEVER)
+        naive = self._unit in UNITS and UNITS[self._unit].naive
+        return ns, np.full(len(raw), naive)
+
+    def _texts(self, texts: Sequence[str]) -> tuple[Int64, Bool]:
+        if self._pattern is not None:
+            return _patterned(self._pattern, texts)
+        if self._unit != "iso" and _INTEGERS.fullmatch("\n".join([*texts, ""])):
+            return self._column(list(map(int, texts)), int)
+        ns, zoned = parse_iso(texts)
+        naive = ~zoned
+        for row in np.flatnonzero(ns == NEVER).tolist() if self._unit != "iso" else ():
+            if (number := _number(texts[row])) is not None:
+                (ns[row],), (naive[row],) = self._column([number], type(number))
+        return ns, naive
 
 
-def _column(raw: Sequence[int | float | str], kind: type, unit: str) -> Int64:
-    """Times that are all of one type."""
-    if (kind is str) != (unit == "iso") and unit != "auto":
-        return np.full(len(raw), NEVER, np.int64)
-    if kind is str:
-        return parse_iso(cast("Sequence[str]", raw))
-    return _from_floats(raw, unit) if kind is float else _from_integers(raw, unit)
+def to_ns(raw: Raw, unit: str) -> Int64:
+    """Times in ns of numbers and texts; `unit` as in `TimeReader`."""
+    return TimeReader(unit).read(raw).ns
 
 
-def _from_integers(raw: Sequence[int | float | str], unit: str) -> Int64:
+def _pattern(unit: str) -> Pattern:
     try:
-        numbers = np.array(raw, dtype=np.int64)
-    except OverflowError:  # "auto" reads a number of this size as ns, which puts it out of range
-        numbers = np.array([item if abs(int(item)) < 2**63 else 2**63 - 1 for item in raw], dtype=np.int64)
-    size = np.abs(np.maximum(numbers, -LAST))  # int64's own minimum has no absolute value
-    scale = _auto(size) if unit == "auto" else np.int64(_SCALE[unit])
-    fits = size < LAST // scale
-    return numbers * scale if fits.all() else np.where(fits, np.where(fits, numbers, 0) * scale, NEVER)
+        return Pattern(unit)
+    except ValueError as error:
+        raise ValueError(f"time_unit: {unit!r}: {error}") from None
 
 
-def _from_floats(raw: Sequence[int | float | str], unit: str) -> Int64:
-    numbers = np.array(raw, dtype=np.float64)
-    scale = _AUTO[np.searchsorted(_BOUNDS, np.abs(numbers), side="right")] if unit == "auto" else _SCALE[unit]
-    with np.errstate(over="ignore"):
-        micro = np.rint(numbers * (scale / 1000))
-    fits = np.abs(micro) < LAST // 1000
-    return np.where(fits, np.where(fits, micro, 0).astype(np.int64) * 1000, NEVER)
+def _patterned(pattern: Pattern, texts: Sequence[str]) -> tuple[Int64, Bool]:
+    return pattern.parse(texts), np.full(len(texts), not pattern.zoned)
 
 
-def _auto(size: Int64) -> NDArray[np.int64] | np.int64:
-    """Nanoseconds in the unit that whole numbers of these sizes have; one number where all have the same."""
-    first, last = np.searchsorted(_BOUNDS, (size.min(), size.max()), side="right")
-    return np.int64(_AUTO[first]) if first == last else _AUTO[np.searchsorted(_BOUNDS, size, side="right")]
-
-
-def parse_iso(texts: Sequence[str]) -> Int64:
-    """ISO 8601 dates and times in ns: `2026-01-01`, `2026-01-01T10:00`, `2026-01-01 10:00:00.123456789+01:00` ...
-
-    Without a zone it is UTC. At most nine decimals; no leap seconds, week dates or ordinal dates.
-    """
-    times = np.full(len(texts), NEVER, np.int64)
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    for length in set(lengths.tolist()):
-        if not _DATE <= length <= _SECONDS + 10 + max(_ZONES):
-            continue
-        rows = np.flatnonzero(lengths == length)
-        chosen = texts if len(rows) == len(texts) else [texts[row] for row in rows.tolist()]
-        block = np.frombuffer("".join(chosen).encode("ascii", "replace"), np.uint8)
-        places = np.ascontiguousarray(block.reshape(-1, length).T)  # (place, text): each operation runs along a row
-        zones = _zone_width(places)
-        for width in set(zones.tolist()):
-            here = zones == width
-            local, is_time = _local(places[: length - width, here])
-            offset, is_zone = _offset(places[length - width :, here])
-            times[rows[here]] = np.where(is_time & is_zone, local - offset, NEVER)
-    return np.where(np.abs(times) < LAST, times, NEVER)
-
-
-def _zone_width(places: _Places) -> Int64:
-    """How many characters the zone takes at the end of each text; 0 = none."""
-    length, texts = places.shape
-    widths = np.zeros(texts, np.int64)
-    if length <= _MINUTES:
-        return widths
-    for width in _ZONES:
-        if length - width >= _MINUTES:
-            widths[_among(places[-width], "Zz" if width == 1 else "+-")] = width
-    return widths
-
-
-def _local(places: _Places) -> tuple[Int64, Bool]:
-    """Date and time without a zone in ns, and where it is one. The texts are laid out alike."""
-    length, texts = places.shape
-    decimals = max(0, length - _SECONDS - 1)
-    if length not in (_DATE, _MINUTES, _SECONDS) and not 1 <= decimals <= 9:
-        return np.zeros(texts, np.int64), np.zeros(texts, np.bool_)
-    numbers = [_number(places[start:stop]) for start, stop in _NUMBERS]
-    year, month, day, hour, minute, second, fraction = (value for value, _ in numbers)
-    ok: Bool = np.logical_and.reduce([digits for _, digits in numbers])
-    for place, allowed in _SEPARATORS:
-        if place < length:
-            ok &= _among(places[place], allowed)
-    ok &= (year > 1800) & (year < 2200) & (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 60)
-    months = (np.where(ok, year - 1970, 0) * 12 + np.where(ok, month - 1, 0)).astype("datetime64[M]")
-    first = months.astype("datetime64[D]").astype(np.int64)
-    ok &= (day >= 1) & (day <= (months + 1).astype("datetime64[D]").astype(np.int64) - first)
-    seconds = (((first + day - 1) * 24 + hour) * 60 + minute) * 60 + second
-    return np.where(ok, seconds, 0) * 10**9 + fraction * 10 ** (9 - decimals), ok
-
-
-def _offset(places: _Places) -> tuple[Int64, Bool]:
-    """What a zone is ahead of UTC in ns, and where it is one."""
-    width, texts = places.shape
-    if width <= 1:
-        return np.zeros(texts, np.int64), np.ones(texts, np.bool_)
-    hours, ok = _number(places[1:3])
-    minutes, digits = _number(places[-2:] if width > 3 else places[:0])
-    ok = ok & digits & (hours < 24) & (minutes < 60)
-    if width == 6:
-        ok &= _among(places[3], ":")
-    sign = np.where(_among(places[0], "-"), -1, 1)
-    return sign * (hours * 60 + minutes) * (60 * 10**9), ok
-
-
-def _number(places: _Places) -> tuple[Int64, Bool]:
-    """The decimal number that these places hold (0 where there are none), and whether they are digits."""
-    value = np.zeros(places.shape[1], np.int64)
-    digits = places - np.uint8(ord("0"))  # what lies below "0" wraps round to a large number
-    for digit in digits:
-        value = value * 10 + digit
-    return value, np.asarray(digits.max(axis=0, initial=0) <= 9)
-
-
-def _among(characters: NDArray[np.uint8], allowed: str) -> Bool:
-    return np.asarray(np.logical_or.reduce([characters == ord(character) for character in allowed]))
+def _number(text: str) -> int | float | None:
+    """The number that `text` holds, if it is one; a whole number keeps all its digits."""
+    if _NUMBER.fullmatch(text.strip()) is None or len(text) > _SHOWN:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)

@@ -41,6 +41,7 @@ commit_interval = "200ms"
 [families.plant]
 topic = "{topic}"
 interval = "1s"
+format = {{ time_unit = "s" }}
 window = {{ length = 16 }}
 threshold = {{ history = "5m", n_std = 6 }}
 train = {{ after = 100000000 }}

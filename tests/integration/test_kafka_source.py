@@ -25,7 +25,9 @@ from monitor.sources.kafka_client import BATCH, Decoders, ensure_topic
 from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka
-FAMILY = families.Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}})
+FAMILY = families.Family.model_validate(
+    {"topic": "t", "interval": "1s", "window": {"length": 4}, "format": {"time_unit": "s"}}
+)
 
 
 class Ledger:
@@ -117,7 +119,7 @@ def test_messages_of_many_readings_come_in_smaller_polls(kafka: KafkaBroker) -> 
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
     counts: list[int] = []
     for messages in (10, 490):
-        body = b'{"start":0,"interval":1,"values":[%s]}' % b",".join([b"1"] * each)
+        body = b'{"start":1700000000,"interval":1,"values":[%s]}' % b",".join([b"1"] * each)
         for _ in range(messages):
             producer.produce(topic, body, b"m")
         assert producer.flush(60) == 0

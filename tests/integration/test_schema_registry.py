@@ -89,7 +89,7 @@ def test_schemas_that_refer_to_others(kafka: KafkaBroker, schema_registry: str, 
     fastavro.parse_schema(point, known)
     out = BytesIO()
     parsed = fastavro.parse_schema(outer, known)
-    fastavro.schemaless_writer(out, parsed, {"time": 1, "at": {"a": 2.5, "b": -1.0}})
+    fastavro.schemaless_writer(out, parsed, {"time": 1_700_000_000, "at": {"a": 2.5, "b": -1.0}})
     body = b"\x00" + struct.pack(">I", number) + out.getvalue()
 
     (readings,), dead = consume(kafka, schema_registry, "avro", [body], ["at.a", "at.b"])

@@ -104,6 +104,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     summary = score(path, "--time", "timestamp", *quick_options(folder), "--output", folder / "out.csv")
     assert summary["rows"] == 600
     assert summary["interval"] == "5m"
+    assert (summary["first_time"], summary["last_time"]) == ("2026-03-01 00:00:00", "2026-03-03 01:55:00")
     return folder / "out.csv"
 
 
@@ -231,6 +232,26 @@ def test_several_channels_another_delimiter_and_parquet(tmp_path: Path) -> None:
     assert typed["timestamp"].dtype.kind == "M"
     assert np.array_equal(text["ratio"].to_numpy(np.float32), typed["ratio"].to_numpy(np.float32), equal_nan=True)
     assert text["alert_id"].fillna("").tolist() == typed["alert_id"].fillna("").tolist()
+
+
+def test_clocks_that_were_put_back_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = table()
+    moved = [*stamps(312), *stamps(600)[300:588]]
+    path = write(tmp_path / "in.csv", [[at, value] for at, (_, value) in zip(moved, rows, strict=True)])
+
+    score(path, "--time", "timestamp", *quick_options(tmp_path))
+
+    message = capsys.readouterr().err
+    assert "value, from 2026-03-02T01:00:00 on: 12 readings in a row are late by exactly an hour" in message
+    assert "--timezone" in message
+
+
+@pytest.mark.parametrize(("first", "words"), [("46082", "Excel days"), ("202603010000", "%Y%m%d%H%M")])
+def test_times_of_another_calendar_are_an_error(tmp_path: Path, first: str, words: str) -> None:
+    rows = [[f"{int(first) + row % 60}", "1"] for row in range(600)]
+
+    with pytest.raises(SettingsError, match=f"row 0: timestamp = {first} looks like {words}; .* --time-format"):
+        score(write(tmp_path / "in.csv", rows), "--time", "timestamp", *quick_options(tmp_path))
 
 
 def test_a_rate_stands_in_for_times(tmp_path: Path) -> None:

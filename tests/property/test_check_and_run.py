@@ -216,7 +216,7 @@ FORMATS = st.fixed_dictionaries(
         "value": NAMES,
         "values": st.lists(NAMES, max_size=2),
         "columns": st.lists(NAMES, max_size=4),
-        "time_unit": st.sampled_from(["auto", "iso", "ms"]),
+        "time_unit": st.sampled_from(["auto", "iso", "ms", "%Y%m%d", "%H"]),
         "interval": st.sampled_from(["$interval", "interval"]),
     },
 )

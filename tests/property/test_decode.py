@@ -16,12 +16,14 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
 from monitor.sources.files import cells
 from monitor.sources.formats.json_messages import JsonDecoder
-from monitor.sources.timestamps import parse_iso, to_ns
+from monitor.sources.times.iso import parse_iso
+from monitor.sources.timestamps import to_ns
 
-FLAT = {"topic": "t", "interval": "1s", "window": {"length": 4}}
+FLAT = {"topic": "t", "interval": "1s", "window": {"length": 4}, "format": {"time_unit": "s"}}
 FORMATS = [
     FLAT,
-    FLAT | {"format": {"key": "id", "time": "a.b", "values": ["a.c"]}},
+    FLAT | {"format": {"key": "id", "time": "a.b", "values": ["a.c"], "time_zone": "America/Havana"}},
+    FLAT | {"format": {"time_unit": "%Y%m%d%H%M"}},
     FLAT | {"window": {"kind": "message", "length": 2}, "format": {"values": ["v"]}},
 ]
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -115,7 +117,7 @@ def test_iso_times_agree_with_the_standard_library(moments: list[tuple[datetime,
         past = (read if zone is not None else read.replace(tzinfo=UTC)) - epoch
         expected.append(past // timedelta(microseconds=1) * 1000)
 
-    assert parse_iso(texts).tolist() == expected
+    assert parse_iso(texts)[0].tolist() == expected
 
 
 @given(times=st.lists(st.integers(-(2**62) + 1, 2**62 - 1)))

@@ -1,12 +1,10 @@
 """From the columns of a file to numbers: times, values and names, and which rows cannot be read.
 
 A column is either text as it stood in a CSV file (a Series of `str` objects) or typed (a Series backed by Arrow, from
-Parquet). Every function returns its result and a mask of the rows that have none.
+Parquet). A function returns its result and a mask of the rows that have none; a time that there is not is NEVER.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +12,7 @@ import pyarrow as pa
 
 from monitor.errors import SettingsError
 from monitor.records.batches import NEVER, Bool, Float64, Int64
-from monitor.sources.timestamps import LAST, to_ns
+from monitor.sources.timestamps import LAST, TimeReader, Times
 
 Column = pd.Series  # of str, or backed by Arrow
 
@@ -22,20 +20,18 @@ MISSING = {"", "nan", "na", "n/a", "null", "none"}  # an empty value in small le
 _NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
-def times(column: Column, unit: str = "auto") -> tuple[Int64, Bool]:
-    """Times in ns: ISO 8601 (without a zone: UTC), or epoch numbers whose unit shows in their size.
-
-    Another `unit` than "auto" says how text is to be read, as in `to_ns`.
-    """
+def times(column: Column, reader: TimeReader) -> Times:
+    """Times as `reader` reads them: text, numbers, and what Parquet itself calls a time. NEVER where there is none."""
     if _is_text(column):
-        return _text_times(column.to_numpy(dtype=object), unit)
+        return reader.read([cell.strip() for cell in column.to_numpy(dtype=object)])
     data = pa.array(column)
     if pa.types.is_date(data.type):
         data = data.cast(pa.timestamp("ms"))
     if pa.types.is_timestamp(data.type):
         empty = np.asarray(data.is_null())
-        return _scaled(np.asarray(data.cast(pa.int64()).fill_null(0)), _NS[data.type.unit], empty)
-    return _text_times(_text(column), unit)  # as text, epoch numbers keep every digit
+        when = _scaled(np.asarray(data.cast(pa.int64()).fill_null(0)), _NS[data.type.unit], empty)
+        return reader.localise(when, np.full(len(column), data.type.tz is None))
+    return reader.read(list(_text(column)))  # as text, numbers keep every digit
 
 
 def numbers(column: Column) -> tuple[Float64, Bool]:
@@ -97,23 +93,7 @@ def _text(column: Column) -> np.typing.NDArray[np.object_]:
         ) from None
 
 
-def _text_times(text: np.typing.NDArray[Any], unit: str) -> tuple[Int64, Bool]:
-    epoch = np.isfinite(np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64))
-    cells = [_epoch(cell) if number else cell.strip() for cell, number in zip(text, epoch, strict=True)]
-    when = to_ns(cells, unit)
-    bad = when == NEVER
-    return np.where(bad, 0, when), bad
-
-
-def _epoch(text: str) -> int | float:
-    """The number that `text` holds; an integer keeps all its digits."""
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
-
-
-def _scaled(count: Int64, unit: int, empty: Bool) -> tuple[Int64, Bool]:
-    """`count` units of `unit` ns each, where that is a time."""
+def _scaled(count: Int64, unit: int, empty: Bool) -> Int64:
+    """`count` units of `unit` ns each; NEVER where that is no time."""
     bad = empty | (count >= LAST // unit) | (count <= -(LAST // unit))
-    return np.where(bad, 0, count) * unit, bad
+    return np.where(bad, NEVER, np.where(bad, 0, count) * unit)

@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
+from monitor.records.batches import NEVER, Int64
 from monitor.sources.files import cells
 from monitor.sources.files.chain import TEXT, is_table
 from monitor.sources.files.source import TIMESTAMP, FileColumns
 from monitor.sources.files.tables import PACKED, PARQUET, is_parquet, packing
+from monitor.sources.timestamps import Arrivals, TimeReader
 
 
 class ScoredWriter:
@@ -31,6 +33,7 @@ class ScoredWriter:
 
     def __init__(self, path: Path, columns: FileColumns) -> None:
         self._columns = columns
+        self._reader = columns.time_reader()
         self._parquet: Any = None  # the writer needs the first rows to know its schema
         self._names: list[str] | None = None
         self._path = path
@@ -91,9 +94,17 @@ class ScoredWriter:
         if name in self._columns.values:
             return pa.array(cells.numbers(column)[0], from_pandas=True)
         if name in (self._columns.time, TIMESTAMP):
-            when, bad = cells.times(column)
-            return pa.array(when.view("datetime64[ns]"), mask=bad, type=pa.timestamp("ns", "UTC"))
+            when = self._settled(column)
+            return pa.array(when.view("datetime64[ns]"), mask=when == NEVER, type=pa.timestamp("ns", "UTC"))
         return pa.array(column.tolist(), pa.string())
+
+    def _settled(self, column: cells.Column) -> Int64:
+        """Times in ns as the source has read them, those of a repeated hour by their order."""
+        none, row = np.zeros(len(column), np.int64), column.index.to_numpy(np.int64)
+        when = self._reader.settle(cells.times(column, self._reader), lambda: Arrivals(none, none, row))
+        if (when == NEVER).any():  # R-peaks have times in ISO 8601 whatever those of their file are
+            when = np.where(when == NEVER, cells.times(column, TimeReader("iso")).ns, when)
+        return when
 
 
 def _check_extension(path: Path) -> None:

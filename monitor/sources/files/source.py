@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from monitor.config.formats import Format
 from monitor.errors import SettingsError
 from monitor.ports.source import Assignments
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Int64, Poll, Readings, TopicPartition
@@ -18,6 +19,8 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.decode import name_fault
 from monitor.sources.files import cells
 from monitor.sources.files.chain import Chain, files_of, stream_names
+from monitor.sources.files.time_checks import TimeChecks
+from monitor.sources.timestamps import Arrivals, TimeReader, Times
 
 CHUNK = 65_536  # rows
 TIMESTAMP = "timestamp"  # name of the time column that a file without one gets
@@ -28,7 +31,8 @@ class FileColumns:
     """Where a file holds what. The time is in column `time`, or is row number / `rate` seconds after 1970.
 
     `key` names the column that holds the stream's name; without one, all rows belong to `stream`, or, where that is
-    empty, to a stream named like their file (see `stream_names`). `delimiter` None: found from the first line.
+    empty, to a stream named like their file (see `stream_names`). `layout` says how times are written. `delimiter`
+    None: found from the first line.
     """
 
     values: tuple[str, ...]
@@ -37,6 +41,7 @@ class FileColumns:
     key: str | None = None
     stream: str = ""
     delimiter: str | None = None
+    layout: Format = field(default_factory=Format)
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -47,6 +52,15 @@ class FileColumns:
             raise SettingsError(f"rate = {self.rate} Hz; give a positive number of at most four decimals")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise SettingsError(f"delimiter = {self.delimiter!r}; give one character, such as ; or | (a tab is $'\\t')")
+
+        self.time_reader()
+
+    def time_reader(self) -> TimeReader:
+        """Reads the column `time`, from its first row to its last. Raises SettingsError."""
+        try:
+            return TimeReader(self.layout.time_unit, self.layout.time_zone)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
     @property
     def ratio(self) -> tuple[int, int]:
@@ -69,7 +83,8 @@ class FileSource:
 
     The first poll brings `first_rows` rows, every other `chunk_rows`, the last one fewer. `assignments` says where to
     start, as it does for a broker; without it that is row `start`. After each poll `rows` holds the rows it read, bad
-    ones included, with their row numbers as index: the time column, the key column, the value columns.
+    ones included, with their row numbers as index: the time column, the key column, the value columns. `times`
+    says what is known of their times so far.
     """
 
     def __init__(  # noqa: PLR0913 (keywords, each with a default)
@@ -94,6 +109,8 @@ class FileSource:
         files = files_of(path)
         self._streams = {} if columns.key or columns.stream else stream_names(files)
         self._files = Chain(files, columns.delimiter, columns.wanted)
+        self._reader = columns.time_reader()
+        self.times = TimeChecks(columns.time or TIMESTAMP, index)
 
     def poll(self, timeout: float) -> Poll:
         """The next rows. Never waits. `finished` on the last rows, and on every poll after them."""
@@ -130,32 +147,32 @@ class FileSource:
 
     def _read(self, first: int, frame: pd.DataFrame, broken: dict[int, str]) -> tuple[Readings, list[DeadLetter]]:
         reasons = {row: ("wrong-length", error) for row, error in broken.items()}
-        time = self._times(first, frame, reasons)
+        times = self._times(first, frame, reasons)
         names = self._names(first, frame, reasons)
         values = self._values(frame, reasons)
         good = np.ones(len(frame), dtype=np.bool_)
         good[list(reasons)] = False
         kept = np.flatnonzero(good)
-        readings = Readings(
-            stream=self._index.intern([names[row] for row in kept]),
-            time=time[kept],
-            values=values[kept],
-            partition=np.zeros(len(kept), dtype=np.int32),
-            offset=first + kept,
-        )
-        return readings, self._dead(first, frame, reasons, (names, time))
+        stream, offset = self._index.intern([names[row] for row in kept]), first + kept
+        partition = np.zeros(len(kept), dtype=np.int32)
+        time = self._reader.settle(times.at(kept), lambda: Arrivals(stream, partition, offset))
+        if self._columns.time is not None:
+            self.times.add(stream, time)
+        readings = Readings(stream, time, values[kept], partition, offset)
+        return readings, self._dead(first, frame, reasons, (names, times.ns))
 
-    def _times(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> Int64:
+    def _times(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> Times:
         if self._columns.time is None:
-            return cells.row_times(first, len(frame), self._columns.ratio)
+            return Times(cells.row_times(first, len(frame), self._columns.ratio))
         column = frame[self._columns.time]
-        time, bad = cells.times(column)
-        for row, text in _bad_cells(column, bad):
-            reason = (
-                ("bad-time", f"{text!r} is neither ISO 8601 nor an epoch time") if text else ("missing-time", "no time")
-            )
+        found = cells.times(column, self._reader)
+        bad = _bad_cells(column, found.ns == NEVER)
+        for row, text in bad:
+            reason = ("bad-time", self._reader.explain(text.strip())) if text else ("missing-time", "no time")
             reasons.setdefault(row, reason)
-        return np.where(bad, NEVER, time)
+        place = self._files.place(first + bad[0][0]) if bad else ""
+        self.times.units(bad, self._reader, len(frame), place)
+        return found
 
     def _names(self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> list[str]:
         if self._columns.key is None:

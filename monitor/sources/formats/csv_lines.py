@@ -11,7 +11,7 @@ import pandas as pd
 from monitor.config.families import Family
 from monitor.records.batches import DeadLetter, Float32, Int64, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import BAD_TIME, Assembly, Fault, Key, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.decode import Assembly, Fault, Key, Records, stream_codes, time_reader, value_fields, wrong_length
 from monitor.sources.files import cells
 from monitor.sources.formats.channels import ChannelNames
 
@@ -32,6 +32,7 @@ class CsvDecoder:
     def __init__(self, family: Family, index: StreamIndex) -> None:
         self._index = index
         self._format = family.format
+        self._reader = time_reader(family)
         fields, keys, time = value_fields(family), family.format.key_fields, family.format.time_fields
         columns = family.format.columns or (*keys, *family.format.channel_fields, *time, *fields)
         self._width = 1 if family.format.channel else family.shape.width
@@ -83,10 +84,7 @@ class CsvDecoder:
         if not self._time:
             return assembly.stamps(rows)
         place = self._time[0]
-        column = pd.Series([line[place] for line in lines], dtype=object)
-        time, bad = cells.times(column, self._format.time_unit)
-        assembly.blame(rows[bad], BAD_TIME)
-        return time
+        return assembly.times([line[place].strip() for line in lines], rows, self._reader)
 
     def _numbers(self, assembly: Assembly, lines: _Lines, rows: Int64) -> Float32:
         """Values (n, width); NaN where a cell is empty."""

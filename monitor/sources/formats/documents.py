@@ -14,7 +14,17 @@ from monitor.config.families import Family
 from monitor.errors import SourceError
 from monitor.records.batches import NEVER, DeadLetter, Float64, Int64, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import EMPTY, Assembly, Cell, Fault, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.decode import (
+    EMPTY,
+    Assembly,
+    Cell,
+    Fault,
+    Records,
+    stream_codes,
+    time_reader,
+    value_fields,
+    wrong_length,
+)
 from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.registry import Registry, UnknownSchemaError
 from monitor.sources.missing_fields import missing
@@ -42,9 +52,10 @@ class AbsentError(KeyError):
 
 
 class Moment(NamedTuple):
-    """A time that the schema itself calls one: no unit is needed."""
+    """A time that the schema itself calls one: no unit is needed. A `naive` one is the local time of some zone."""
 
     nanoseconds: int
+    naive: bool = False
 
 
 Document = Callable[[str], Any]  # the value at a dotted path of a decoded message, None = null; raises AbsentError
@@ -73,6 +84,7 @@ class DocumentDecoder(ABC):
         self._values = value_fields(family)
         self._channels = ChannelNames(family.channels)
         self._readers: dict[int, Reader] = {}
+        self._times_of = time_reader(family)
 
     @abstractmethod
     def open(self, number: int) -> Reader:
@@ -103,12 +115,14 @@ class DocumentDecoder(ABC):
     def _times(self, assembly: Assembly, raw: list[_Time], rows: Int64) -> Int64:
         if not self._format.time_fields:
             return assembly.stamps(rows)
-        exact = [_clipped(time.nanoseconds) if isinstance(time, Moment) else NEVER for time in raw]
+        exact = [time if isinstance(time, Moment) else Moment(NEVER) for time in raw]
+        naive = np.array([time.naive for time in exact], dtype=np.bool_)
+        moments = self._times_of.localise(np.array([_clipped(time.nanoseconds) for time in exact], np.int64), naive)
         written = np.array([not isinstance(time, Moment) for time in raw], dtype=np.bool_)
-        plain = [time for time in raw if not isinstance(time, Moment)]
-        found = np.array(exact, dtype=np.int64)
-        found[written] = assembly.times(plain, rows[written], self._format.time_unit)
-        return assembly.known(found, rows)
+        if written.any():
+            plain = [time for time in raw if not isinstance(time, Moment)]
+            moments = moments.put(written, assembly.read(plain, rows[written], self._times_of))
+        return assembly.known(assembly.keep(self._times_of, moments), rows)
 
     def _row(self, body: bytes, useless: dict[int, Fault]) -> _Row:
         """Key, time and values of one message. Raises Unreadable and SourceError."""
@@ -192,7 +206,7 @@ def _key(item: Any) -> str | int:
 def _time(item: Any) -> _Time:
     if isinstance(item, datetime):
         aware = item if item.tzinfo is not None else item.replace(tzinfo=UTC)
-        return Moment((aware - _EPOCH) // timedelta(microseconds=1) * 1000)
+        return Moment((aware - _EPOCH) // timedelta(microseconds=1) * 1000, item.tzinfo is None)
     if isinstance(item, bool) or not isinstance(item, int | float | str | Moment):
         raise TypeError(f"expected a time, got {type(item).__name__}")
     return item

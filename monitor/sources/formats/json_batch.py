@@ -15,7 +15,7 @@ from monitor.config.formats import GRID
 from monitor.errors import SettingsError
 from monitor.records.batches import NEVER, DeadLetter, Float64, Int64, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import Assembly, Fault, Records, stream_codes, wrong_length
+from monitor.sources.decode import Assembly, Fault, Records, stream_codes, time_reader, wrong_length
 from monitor.sources.formats.json_bodies import JsonBodies, Place, key_and_time
 from monitor.sources.timestamps import LAST
 
@@ -51,6 +51,7 @@ class JsonBatchDecoder:
         self._spacing = self._bodies.getters("interval")
         self._own: _Spacing = (family.interval or 1, 1)
         self._time = self._bodies.getters("time")
+        self._reader = time_reader(family)
         self._values = self._bodies.getters("value")
 
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
@@ -59,13 +60,16 @@ class JsonBatchDecoder:
         messages, rows = self._bodies.parse(assembly, self._format)
         messages, rows, counts = self._counted(assembly, messages, rows)
         if self._time:
-            start = assembly.times(list(map(self._time[0], messages)), rows, self._format.time_unit)
+            start = assembly.times(list(map(self._time[0], messages)), rows, self._reader)
         else:
             start = assembly.stamps(rows)
         of = np.repeat(np.arange(len(messages)), counts)  # the message of each reading
         time = self._times(assembly, messages, rows, start, counts)
         values = assembly.values(self._flat(messages, len(of)), rows[of])
         stream = stream_codes(self._index, assembly, self._bodies.keys(self._format, messages), rows)
+        settled = assembly.settle(rows, stream, start, time[np.cumsum(counts) - 1] - start)
+        if settled is not start:
+            time = time + (settled - start)[of]
         return assembly.finish(rows[of], stream[of], time, values)
 
     def _counted(self, assembly: Assembly, messages: list[Any], rows: Int64) -> tuple[list[Any], Int64, Int64]:

@@ -20,7 +20,7 @@ import numpy as np
 from monitor.config.families import Family
 from monitor.records.batches import Bool, DeadLetter, Float32, Float64, Int64, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import Assembly, Records, stream_codes, value_fields, wrong_length
+from monitor.sources.decode import Assembly, Records, stream_codes, time_reader, value_fields, wrong_length
 from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.json_bodies import JsonBodies, Place, key_and_time
 
@@ -47,6 +47,7 @@ class JsonDecoder:
         self._channels = ChannelNames(family.channels)
         self._bodies = JsonBodies([*key_and_time(family.format), *values], many=self._many)
         self._time = self._bodies.getters("time")
+        self._reader = time_reader(family)
         self._values = self._bodies.getters("value")
         self._channel = self._bodies.getters("channel")
 
@@ -55,7 +56,7 @@ class JsonDecoder:
         assembly = Assembly(records)
         messages, rows = self._bodies.parse(assembly, self._format)
         if self._time:
-            time = assembly.times(list(map(self._time[0], messages)), rows, self._format.time_unit)
+            time = assembly.times(list(map(self._time[0], messages)), rows, self._reader)
         else:
             time = assembly.stamps(rows)
         values = self._numbers(assembly, messages, rows)

@@ -7,7 +7,7 @@ import numpy as np
 from monitor.config.families import Family
 from monitor.records.batches import DeadLetter, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import EMPTY, Assembly, Fault, Records, stream_codes
+from monitor.sources.decode import EMPTY, Assembly, Fault, Records, stream_codes, time_reader
 
 
 class VectorDecoder:
@@ -20,7 +20,7 @@ class VectorDecoder:
 
     def __init__(self, family: Family, index: StreamIndex) -> None:
         self._index = index
-        self._unit = family.format.time_unit
+        self._reader = time_reader(family)
         number = "<f4" if family.format.kind == "float32" else "<f8"
         time = [("time", "<i8")] if family.format.time_fields else []
         self._layout = np.dtype([*time, ("values", number, (family.shape.width,))])
@@ -35,7 +35,7 @@ class VectorDecoder:
         rows = np.flatnonzero(sizes == size)
         block = np.frombuffer(b"".join(records.values[row] or b"" for row in rows.tolist()), self._layout)
         if "time" in (self._layout.names or ()):
-            time = assembly.times(block["time"].tolist(), rows, self._unit)
+            time = assembly.times(block["time"].tolist(), rows, self._reader)
         else:
             time = assembly.stamps(rows)
         values = assembly.values(block["values"], rows)

@@ -27,7 +27,7 @@ CHANNELS = ["temperature", "pressure"]
 def family(*, kind: str = "json", align: dict[str, Any] | None = None, **layout: Any) -> Family:
     raw = {
         "topic": "t", "channels": CHANNELS, "interval": "1s", "window": {"length": 4}, "align": align or {},
-        "format": {"kind": kind, **layout},
+        "format": {"kind": kind, "time_unit": "s", **layout},
     }  # fmt: skip
     return parse({"families": {"f": raw}}).families["f"]
 

@@ -20,7 +20,10 @@ SECOND = 10**9
 
 
 def family(**changes: Any) -> Family:
-    return Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 10}} | changes)
+    layout = {"time_unit": "s"} | changes.get("format", {})
+    return Family.model_validate(
+        {"topic": "t", "interval": "10s", "window": {"length": 10}} | changes | {"format": layout}
+    )
 
 
 def records(bodies: Sequence[bytes | None], keys: Sequence[bytes | None] | None = None) -> Records:

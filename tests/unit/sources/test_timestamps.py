@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from monitor.records.batches import NEVER
-from monitor.sources.timestamps import LAST, parse_iso, to_ns
+from monitor.sources.times.iso import parse_iso
+from monitor.sources.timestamps import LAST, to_ns
 
 SECOND = 10**9
+HOUR = 3600 * SECOND
 MOMENT = 1_709_197_200 * SECOND  # 2024-02-29T09:00:00Z
 
 
@@ -26,18 +28,26 @@ MOMENT = 1_709_197_200 * SECOND  # 2024-02-29T09:00:00Z
         ("2024-02-29T09:00:00.5Z", MOMENT + SECOND // 2),
         ("2024-02-29T09:00:00,25", MOMENT + SECOND // 4),
         ("2024-02-29T09:00:00.123456789+00:00", MOMENT + 123_456_789),
+        ("2024-02-28T24:00:00", MOMENT - 9 * HOUR),
+        ("2024-02-28T24:00Z", MOMENT - 9 * HOUR),
+        ("2024-02-29T24:00:00.000+15:00", MOMENT),
+        ("2023-12-31 24:00:00", 1_704_067_200 * SECOND),
+        ("2016-12-31T23:59:60Z", 1_483_228_800 * SECOND),
+        ("2017-01-01T00:59:60.5+01:00", 1_483_228_800 * SECOND + SECOND // 2),
+        ("2016-12-31T23:59:60", 1_483_228_800 * SECOND),
         ("1969-12-31T23:59:59.999999999Z", -1),
         ("1830-01-01T00:00:00Z", -4_417_977_600 * SECOND),
     ],
 )
 def test_iso(text: str, ns: int) -> None:
-    assert parse_iso([text]).tolist() == [ns]
+    assert parse_iso([text])[0].tolist() == [ns]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "", "now", "2024", "2024-13-01", "2024-00-10", "2023-02-29", "2024-02-30", "2024-02-29T24:00:00",
+        "", "now", "2024", "2024-13-01", "2024-00-10", "2023-02-29", "2024-02-30",
+        "2024-02-29T24:00:01", "2024-02-29T24:01", "2024-02-29T25:00",
         "2024-02-29T09:60", "2024-02-29T09:00:60", "2024-02-29T09:00:00.", "2024-02-29T09:00:00.1234567890",
         "2024-02-29T09:00:00+25:00", "2024-02-29T09:00:00+01:60", "2024-02-29T09:00:00+01;00", "2024-02-29Z",
         "2024-02-29T09:00:00 Z", "2024-02-29X09:00:00", "2024/02/29", "\u0662\u0660\u0662\u0664-02-29",
@@ -46,7 +56,7 @@ def test_iso(text: str, ns: int) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_time(text: str) -> None:
-    assert parse_iso([text]).tolist() == [NEVER]
+    assert parse_iso([text])[0].tolist() == [NEVER]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +71,10 @@ def test_what_is_no_time(text: str) -> None:
         (1_700_000_000.1, "auto", 1_700_000_000_100_000_000),
         (1_700_000_000_123.5, "ms", 1_700_000_000_123_500_000),
         (-1, "s", -SECOND),
-        (-1.5, "auto", -SECOND * 3 // 2),
-        (0, "auto", 0),
+        (-1.5, "s", -SECOND * 3 // 2),
+        (0, "s", 0),
+        (0, "auto", NEVER),
+        (-1.5, "auto", NEVER),
         (5, "ns", 5),
         (1_700_000_000, "ms", 1_700_000 * SECOND),
         (2**63, "ns", NEVER),
@@ -73,7 +85,7 @@ def test_what_is_no_time(text: str) -> None:
         (1e300, "s", NEVER),
         (1e300, "auto", NEVER),
         (1_700_000_000, "iso", NEVER),
-        ("2024-02-29T09:00", "s", NEVER),
+        ("2024-02-29T09:00", "s", MOMENT),
         ("2024-02-29T09:00", "iso", MOMENT),
     ],
 )
@@ -82,19 +94,35 @@ def test_numbers(number: float | str, unit: str, ns: int) -> None:
 
 
 def test_a_column_of_all_sorts() -> None:
-    raw: list[int | float | str] = ["2024-02-29T09:00Z", 1, "x", 2.5, 10**30, "2024-02-29", "2024-02-29T10:00:00+01:00"]
+    raw: list[int | float | str] = [
+        "2024-02-29T09:00Z",
+        1_700_000_000,
+        "x",
+        2e9 / 1.25,
+        10**30,
+        "2024-02-29",
+        "2024-02-29T10:00:00+01:00",
+    ]
 
     midnight = MOMENT - 9 * 3600 * SECOND
-    assert to_ns(raw, "auto").tolist() == [MOMENT, SECOND, NEVER, 5 * SECOND // 2, NEVER, midnight, MOMENT]
+    assert to_ns(raw, "auto").tolist() == [
+        MOMENT,
+        1_700_000_000 * SECOND,
+        NEVER,
+        1_600_000_000 * SECOND,
+        NEVER,
+        midnight,
+        MOMENT,
+    ]
 
 
 def test_a_column_of_whole_numbers_in_several_units() -> None:
     raw = [1_700_000_000, 1_700_000_000_000, 1_700_000_000_000_000, 1_700_000_000 * SECOND, -1]
 
-    assert to_ns(raw, "auto").tolist() == [1_700_000_000 * SECOND] * 4 + [-SECOND]
+    assert to_ns(raw, "auto").tolist() == [1_700_000_000 * SECOND] * 4 + [NEVER]
     assert to_ns(raw[:1] * 3, "auto").tolist() == [1_700_000_000 * SECOND] * 3
 
 
 def test_nothing() -> None:
     assert to_ns([], "auto").tolist() == []
-    assert parse_iso([]).tolist() == []
+    assert parse_iso([])[0].tolist() == []

@@ -29,6 +29,7 @@ FAMILY = Family.model_validate(
         "interval": "1s",
         "window": {"length": 4},
         "health": {"silent_after": "60s", "unscored_after": "none"},
+        "format": {"time_unit": "s"},
     }
 )
 

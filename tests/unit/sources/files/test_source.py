@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from monitor.config.formats import Format
 from monitor.errors import SettingsError, SourceError
 from monitor.records.batches import DeadLetter, Poll, Readings, TopicPartition
 from monitor.records.streams import StreamIndex
@@ -88,8 +89,6 @@ def test_parquet_keeps_types(tmp_path: Path, unit: Literal["s", "ms", "us", "ns"
         ("1577836800123", 1577836800_123_000_000),
         ("1577836800123456", 1577836800_123_456_000),
         ("1577836800123456789", 1577836800_123_456_789),
-        ("0", 0),
-        ("-1", -(10**9)),
         ("2020-01-01", 1577836800 * 10**9),
         ("2020-01-01T02:00+02:00", 1577836800 * 10**9),
         ("2020-01-01 00:00:00.123456789", 1577836800_123_456_789),
@@ -99,6 +98,14 @@ def test_times_to_the_nanosecond(tmp_path: Path, text: str, nanoseconds: int) ->
     (readings,), _, _ = read(write(tmp_path / "a.csv", f"when,value\n{text},1\n"))
 
     assert readings.time.tolist() == [nanoseconds]
+
+
+@pytest.mark.parametrize(("text", "nanoseconds"), [("0", 0), ("-1", -(10**9)), ("2020-01-01", 1577836800 * 10**9)])
+def test_small_times_need_a_unit(tmp_path: Path, text: str, nanoseconds: int) -> None:
+    path = write(tmp_path / "a.csv", f"when,value\n{text},1\n")
+    columns = FileColumns(values=("value",), time="when", layout=Format(time_unit="s"))
+
+    assert read(path, columns)[0][0].time.tolist() == [nanoseconds]
 
 
 @pytest.mark.parametrize("rate", [360.0, 0.1, 128.5, 333.333])

@@ -22,6 +22,7 @@ ONE: dict[str, Any] = {"channels": ["value"]}
 def decode(
     kind: str, bodies: list[bytes | None], keys: list[bytes | None] | None = None, **changes: Any
 ) -> tuple[Readings, list[DeadLetter]]:
+    changes["format"] = {"time_unit": "s"} | changes.get("format", {})
     return decoder(family(kind, **changes), StreamIndex()).decode(records(bodies, keys))
 
 
@@ -140,7 +141,9 @@ def test_an_array_is_read_as_a_whole_or_not_at_all() -> None:
     ]
     index = StreamIndex()
 
-    readings, dead = decoder(family("json-array", format={"key": "id"}, **ONE), index).decode(records(bodies))
+    readings, dead = decoder(family("json-array", format={"key": "id", "time_unit": "s"}, **ONE), index).decode(
+        records(bodies)
+    )
 
     assert readings.offset.tolist() == [100, 100]
     assert readings.time.tolist() == [SECOND, 2 * SECOND]
@@ -155,7 +158,9 @@ def test_kafka_keys_of_arrays_belong_to_their_records() -> None:
     index = StreamIndex()
     bodies = [b'[{"time":1,"value":1},{"time":2,"value":2}]', b"{"]
 
-    readings, _ = decoder(family("json-array", **ONE), index).decode(records(bodies, [b"a", b"b"]))
+    readings, _ = decoder(family("json-array", format={"time_unit": "s"}, **ONE), index).decode(
+        records(bodies, [b"a", b"b"])
+    )
 
     assert [index.name(code) for code in readings.stream.tolist()] == ["a", "a"]
 
@@ -197,7 +202,7 @@ def test_csv_lines_with_default_columns() -> None:
     bodies: list[bytes | None] = [
         b"2026-01-01T00:00:00Z,1,2\n2026-01-01 01:00:01+01:00, 3 ,\r\n\n",
         b"\xef\xbb\xbf1767225602,nan,-1e3",
-        b'1767225603000,"4","5"',
+        b'1767225603,"4","5"',
     ]
 
     readings, dead = decode("csv", bodies, format={"columns": []})
@@ -211,7 +216,7 @@ def test_csv_lines_with_default_columns() -> None:
 def test_csv_lines_with_a_key_a_unit_and_more_columns() -> None:
     layout = {"key": "{site}/{id}", "time_unit": "ms", "columns": ["id", "x", "b", "a", "site", "time"]}
     index = StreamIndex()
-    bodies = [b"7,?,1,2,north,1000", b"7,?,1,2,north,2026-01-01"]
+    bodies = [b"7,?,1,2,north,1000", b"7,?,1,2,north,1 s"]
 
     readings, dead = decoder(family("csv", format=layout), index).decode(records(bodies, [None, None]))
 
@@ -254,7 +259,7 @@ def test_csv_lines_that_cannot_be_read(body: bytes, reason: str) -> None:
 
 
 def test_raw_vectors_as_readings_and_as_windows() -> None:
-    one = struct.pack("<q2d", 1_700_000_000_000, 1.5, float("nan"))
+    one = struct.pack("<q2d", 1_700_000_000, 1.5, float("nan"))
     window = struct.pack("<q4f", 5, 1, 2, 3, 4)
 
     readings, dead = decode("float64", [one, one[:-1], one + b"0", struct.pack("<q2d", 1, 1, float("inf"))])

@@ -36,6 +36,7 @@ FRAMED = pytest.mark.parametrize("kind", ["avro", "protobuf", "json-schema"])
 
 
 def decode(kind: str, bodies: list[bytes | None], **changes: Any) -> tuple[Readings, list[DeadLetter]]:
+    changes["format"] = {"time_unit": "s"} | changes.get("format", {})
     return decoder(family(kind, **changes), StreamIndex()).decode(records(bodies))
 
 

@@ -1,0 +1,1 @@
+"""Times as plants write them: ISO 8601, counts of a unit, patterns, local time."""
