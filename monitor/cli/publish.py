@@ -11,6 +11,7 @@ import typer
 
 from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
 from monitor.cli.rendering.not_read import say_not_read
+from monitor.cli.rendering.times_read import show_notes, time_fields, time_line
 from monitor.errors import NOT_ALL_JUDGED
 
 
@@ -57,14 +58,15 @@ def publish(  # noqa: PLR0913 (one argument per option)
         )
     seconds = round(time.monotonic() - began, 3)
     dead = recording.dead
+    show_notes(recording.times)
     say_not_read(dead, recording.rows, f"rows of {file.name}")
     if as_json:
         facts = {"messages": sent, "unreadable": dead.total, "reasons": dict(dead.reasons), "seconds": seconds}
-        typer.echo(json.dumps(facts))
+        typer.echo(json.dumps(facts | time_fields(recording.times)))
     else:
         typer.echo(
-            f"{sent:,} rows of {file.name} published to {topic} at {bootstrap_servers} in {seconds} s; "
-            f"{dead.total:,} could not be read"
+            f"{time_line(recording.times)}{sent:,} rows of {file.name} published to {topic} at {bootstrap_servers} in "
+            f"{seconds} s; {dead.total:,} could not be read"
         )
     if dead.many(recording.rows) or not recording.rows:
         raise typer.Exit(NOT_ALL_JUDGED)

@@ -20,6 +20,7 @@ from monitor.cli.parameters.times import time_option
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end_of_run
 from monitor.cli.rendering.not_read import say_not_read
+from monitor.cli.rendering.times_read import show_notes, time_fields, time_line
 from monitor.cli.run_process import drain, refuse_undelivered, stopping, totals_table
 from monitor.config.settings import Settings, load
 from monitor.errors import NOT_ALL_JUDGED, SettingsError
@@ -27,12 +28,13 @@ from monitor.observability import logs
 from monitor.records.dead_counts import DeadCounts
 from monitor.records.totals import Totals
 from monitor.replay.bounded_run import Between, Connect, Replay
+from monitor.replay.times_read import TimesRead
 
 if TYPE_CHECKING:
     from monitor.pipeline.family import Pipeline
     from monitor.ports.source import Assignments, Source
     from monitor.records.alerts import Alert
-    from monitor.sources.files.source import FileColumns
+    from monitor.sources.files.source import FileColumns, FileSource
 
 EVERY = 10**6  # alerts: all of a run
 
@@ -72,12 +74,14 @@ def replay(  # noqa: PLR0913 (one argument per option)
     bootstrap.check_detectors(settings)  # what is wrong with the file comes before what is wrong with the options
     logs.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
     first, last = time_option(start, "--from"), time_option(end, "--to")
+    opened: list[FileSource] = []
     if file is None:
         connect = from_kafka(settings, first, last)
     else:
         columns = _columns(settings, values, time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter)
-        connect = _file(file, columns, first, last)
-    past = Replay(name, connect, replace=replace, notify=notify)
+        connect = _file(file, columns, first, last, opened)
+    times = TimesRead(connect)
+    past = Replay(name, times, replace=replace, notify=notify)
     with stopping() as stop, bootstrap.worker(settings, replay=past) as worker, _bar(name) as watch:
         totals = worker.runner.run(stop.is_set, watch)
         backlog = drain(worker.dispatcher, stop)
@@ -88,11 +92,13 @@ def replay(  # noqa: PLR0913 (one argument per option)
             "leave both out there)",
             err=True,
         )
+    for source in opened[-1:]:
+        show_notes(source.times)
     dead = _unreadable(settings, name)
     if dead.total:
         say_not_read(dead, totals.records, "records" if file is None else f"rows of {file.name}")
     alerts = _alerts(settings, name)
-    _report(name, totals, alerts, complete=complete, as_json=as_json)
+    _report(name, totals, times, alerts, complete=complete, as_json=as_json)
     refuse_undelivered(backlog)
     end_of_run(_counts(settings, name), alerts)
     if complete and dead.many(totals.records):
@@ -120,12 +126,15 @@ def _columns(settings: Settings, values: str, **where: Any) -> FileColumns:
     return FileColumns(values=names, **where)
 
 
-def _file(file: Path, columns: FileColumns, start: int | None, end: int | None) -> Connect:
+def _file(file: Path, columns: FileColumns, start: int | None, end: int | None, opened: list[FileSource]) -> Connect:
+    """Read a file; every source that is opened is added to `opened`."""
+
     def connect(running: Mapping[str, Pipeline], listener: Assignments) -> Source:
         from monitor.sources.files.source import FileSource
 
         ((name, pipeline),) = running.items()
-        return Between(FileSource(file, columns, pipeline.index, family=name, assignments=listener), start, end)
+        opened.append(FileSource(file, columns, pipeline.index, family=name, assignments=listener))
+        return Between(opened[-1], start, end)
 
     return connect
 
@@ -181,11 +190,12 @@ def _counts(settings: Settings, run: str) -> Counter[str]:
         reader.close()
 
 
-def _report(name: str, totals: Totals, alerts: list[Alert], *, complete: bool, as_json: bool) -> None:
+def _report(name: str, totals: Totals, times: TimesRead, alerts: list[Alert], *, complete: bool, as_json: bool) -> None:
     if as_json:
-        fields = {"run": name, "complete": complete, **asdict(totals), "alerts": [alert_fields(a) for a in alerts]}
-        typer.echo(json.dumps(fields))
+        fields = {"run": name, "complete": complete, **asdict(totals), **time_fields(times)}
+        typer.echo(json.dumps(fields | {"alerts": [alert_fields(a) for a in alerts]}))
         return
     console = Console(highlight=False)
+    typer.echo(time_line(times), nl=False)
     console.print(totals_table(f"Replay {name}" + ("" if complete else " (stopped before its end)"), totals))
     console.print(alerts_table(alerts) if alerts else "No alert opened.")

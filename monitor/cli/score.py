@@ -15,6 +15,7 @@ import typer
 
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end
+from monitor.cli.rendering.times_read import noted, time_fields, time_line
 from monitor.config.families import Family, Threshold
 from monitor.config.settings import load, parse
 from monitor.errors import SettingsError
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from monitor.sources.files.source import FileColumns
 
 SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from by default
-WINDOW = 12
-BEAT = 128  # points of a heartbeat
+WINDOW, BEAT = 12, 128  # readings; points of a heartbeat
 HISTORY = 5000
 BEAT_THRESHOLD = {"kind": "static", "n_std": 7.0}  # docs/configuration.md, Heartbeats; decision 18 says why
 N_STD = f"[default: {Threshold().n_std:g}; {BEAT_THRESHOLD['n_std']:g} for beats]"
@@ -221,14 +221,14 @@ def _score(
         fresh, create = partial(bootstrap.pipeline, "file", family, "file", index), partial(bootstrap.detector, family)
         with ScoredWriter(target, columns) as writer, _bar(file, total, quiet=quiet) as advance:
             if family.window.rules.found:
-                write_beats = beat_writer(writer, advance)
-                return score_beats(source, first, fresh(), create, bootstrap.normal_scores(), write_beats), family
+                normal, write_beats = bootstrap.normal_scores(), beat_writer(writer, advance)
+                return noted(score_beats(source, first, fresh(), create, normal, write_beats), source.times), family
 
             def write(rows: Any, found: score_rows.Columns) -> None:
                 writer.write(rows.rename(columns={columns.time: TIMESTAMP}), found)
                 advance(len(rows))
 
-            return score_rows.score_rows(source, first, fresh, create, write), family
+            return noted(score_rows.score_rows(source, first, fresh, create, write), source.times), family
     finally:
         source.close()
 
@@ -272,7 +272,7 @@ def _bar(file: Path, total: int | None, *, quiet: bool) -> Iterator[Callable[[in
 def _fields(summary: Summary, family: Family) -> dict[str, Any]:
     from monitor.config.durations import format_duration
 
-    return {
+    return time_fields(summary) | {
         "rows": summary.rows,
         "training_rows": summary.training_rows,
         "garbage": summary.garbage,
@@ -293,7 +293,7 @@ def _show(summary: Summary, family: Family, target: Path) -> None:
     console.print(
         f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}\n"
         f"interval {fields['interval']}, windows of {family.shape.length} readings, {family.detector.kind} detector\n"
-        + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items()))
+        + time_line(summary) + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items()))
         + (f"\n{summary.garbage:,} garbage readings were not learned from" if summary.garbage else ""),
         soft_wrap=True, highlight=False, markup=False,
     )  # fmt: skip

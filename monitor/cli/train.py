@@ -14,6 +14,7 @@ from rich.console import Console
 
 from monitor import bootstrap
 from monitor.cli.parameters.times import time_option
+from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_line
 from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError
 from monitor.ports.models import ModelRow
@@ -44,13 +45,14 @@ def train(
     store = bootstrap.store(settings)
     try:
         for name in names:
+            seen: list[int] = []
             if start is None and end is None:
-                model = _train_on_kept(settings, name, run, store)
+                model = _train_on_kept(settings, name, run, store, seen)
             else:
                 history = _kafka_history(settings, name, time_option(start, "--from"), time_option(end, "--to"))
-                model = _train(settings, name, history, store)
+                model = _train(settings, name, _noted(history, seen), store)
             folder = bootstrap.library(settings, store).folder(model)
-            _report(model, folder.resolve(), quiet=quiet, as_json=as_json)
+            _report(model, folder.resolve(), seen, quiet=quiet, as_json=as_json)
     finally:
         store.close()
 
@@ -66,7 +68,14 @@ def _train(settings: Settings, name: str, history: Iterable[fit.Named], store: S
         raise ModelError(f"families.{name}: {error}") from error
 
 
-def _train_on_kept(settings: Settings, name: str, run: str, store: Store) -> ModelRow:
+def _noted(history: Iterable[fit.Named], seen: list[int]) -> Iterator[fit.Named]:
+    """The same blocks, with the first and the last time of each, ns, added to `seen`."""
+    for stream, block in history:
+        seen += block.time[[0, -1]].tolist() if len(block.time) else []
+        yield stream, block
+
+
+def _train_on_kept(settings: Settings, name: str, run: str, store: Store, seen: list[int]) -> ModelRow:
     """Train on what the store has kept, and pack it for the next time."""
     family, ids = settings.families[name], set[int]()
 
@@ -75,7 +84,7 @@ def _train_on_kept(settings: Settings, name: str, run: str, store: Store) -> Mod
             ids.add(block.id)
             yield stream, block
 
-    model = _train(settings, name, history(), store)
+    model = _train(settings, name, _noted(history(), seen), store)
     kept = sorted(ids)
     for i in range(0, len(kept), PACKED_AT_ONCE):
         began = time.monotonic()
@@ -94,8 +103,11 @@ def _kafka_history(settings: Settings, name: str, start: int | None, end: int | 
         source.close()
 
 
-def _report(model: ModelRow, folder: Path, *, quiet: bool, as_json: bool) -> None:
+def _report(model: ModelRow, folder: Path, seen: list[int], *, quiet: bool, as_json: bool) -> None:
+    times = TimeSpan(min(seen, default=None), max(seen, default=None))
     if as_json:
-        typer.echo(json.dumps({"family": model.family, "id": model.id, "path": str(folder)}))
+        fields = {"family": model.family, "id": model.id, "path": str(folder)}
+        typer.echo(json.dumps(fields | time_fields(times)))
     elif not quiet:
-        Console().print(f"{model.family}: model {model.id[:16]} is champion, saved in {folder}", soft_wrap=True)
+        text = f"{time_line(times)}{model.family}: model {model.id[:16]} is champion, saved in {folder}"
+        Console().print(text, soft_wrap=True)

@@ -57,6 +57,8 @@ class Summary:
     states: dict[str, int] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
     not_judged: NotJudged = field(default_factory=NotJudged)  # of rows; beats are found, and none is left out
+    first: int | None = None  # ns: the first and the last time that was read
+    last: int | None = None
 
     def add(self, columns: Columns, facts: list[Fact]) -> None:
         """Count a poll's rows and merge the facts about its alerts."""

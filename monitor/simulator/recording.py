@@ -13,13 +13,16 @@ from monitor.sources.files.source import FileColumns, FileSource
 
 
 class Recording:
-    """The readings of a file, in its order. `rows` counts its rows so far, `dead` those that cannot be read."""
+    """The readings of a file, in its order. `rows` counts its rows so far, `dead` those that cannot be read; `times`
+    has their times.
+    """
 
     def __init__(self, path: Path, columns: FileColumns, topic: str) -> None:
         self.rows, self.dead = 0, DeadCounts()
         self._topic, self._fields = topic, columns.values
         self._index = StreamIndex()
         self._source = FileSource(path, columns, self._index)
+        self.times = self._source.times
 
     def batches(self) -> Iterator[Batch]:
         """Every reading, once."""

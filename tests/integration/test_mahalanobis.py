@@ -80,6 +80,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings = load(config)
         collected(settings)
         model = json.loads(watchkeeper("train", config, "--run", "past", "--json"))
+        assert model["first_time"] == "2026-03-01 00:00:00" < model["last_time"]
         broker.create_topic("pumps")
         publish(recording.batches(), {"bootstrap.servers": broker.bootstrap_servers})
         watchkeeper("run", config, "--until-end", "--json")

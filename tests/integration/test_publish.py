@@ -208,6 +208,7 @@ def test_publish_command_sends_a_file_row_by_row(
 
     assert code == NOT_ALL_JUDGED
     facts = {"messages": 2, "unreadable": 1, "reasons": {"bad-value": 1}, "seconds": 0}
+    facts |= {"first_time": "2020-01-01 00:00:00", "last_time": "2020-01-01 00:00:20"}
     assert json.loads(output) | {"seconds": 0} == facts
     assert "1 of 3 rows of pump.csv could not be read:" in message
     assert "1 bad-value, for example" in message
