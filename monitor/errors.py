@@ -2,7 +2,7 @@
 
 MonitorError
 ├── SettingsError   the configuration cannot be used
-├── RecordError     one record cannot be read (it becomes a dead letter, never a crash)
+├── RecordError     a file of labelled windows cannot be used
 ├── SourceError     readings cannot be fetched
 ├── StoreError      SQL cannot be read or written
 │   └── FencedError another worker owns the partition now
@@ -56,7 +56,9 @@ class Problems(list[str]):
 
 
 class RecordError(MonitorError):
-    """One record cannot be read. Callers turn it into a dead letter."""
+    """A file of labelled windows cannot be used."""
+
+    exit_code = 2
 
 
 class SourceError(MonitorError):

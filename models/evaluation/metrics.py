@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Point metrics with the NORMAL windows as the positive class, as the ECG5000 tutorials have it; each 0 to 1.
+    """Point metrics with the ANOMALOUS windows as the positive class; each 0 to 1.
 
-    accuracy, precision, recall and f1 are of the decision `score <= limit`; the areas under the ROC and the
+    accuracy, precision, recall and f1 are of the decision `score > limit`; the areas under the ROC and the
     precision-recall curve are of the score alone.
     """
 
@@ -39,14 +39,14 @@ def evaluate(scores: Float32, normal: NDArray[np.bool_], limit: float) -> Metric
         raise DataError(f"{int(normal.sum())} of {len(normal)} test windows are normal; both classes are needed")
     if not np.isfinite(scores).all():
         raise DataError(f"{int((~np.isfinite(scores)).sum())} windows have no score; leave incomplete windows out")
-    judged = scores <= limit
-    averages = metrics.precision_recall_fscore_support(normal, judged, average="binary", zero_division=0)
+    anomalous, judged = ~normal, scores > limit
+    averages = metrics.precision_recall_fscore_support(anomalous, judged, average="binary", zero_division=0)
     precision, recall, f1 = (float(value) for value in averages[:3])
     return Metrics(
-        accuracy=float(metrics.accuracy_score(normal, judged)),
+        accuracy=float(metrics.accuracy_score(anomalous, judged)),
         precision=precision,
         recall=recall,
         f1=f1,
-        roc_auc=float(metrics.roc_auc_score(normal, -scores)),
-        pr_auc=float(metrics.average_precision_score(normal, -scores)),
+        roc_auc=float(metrics.roc_auc_score(anomalous, scores)),
+        pr_auc=float(metrics.average_precision_score(anomalous, scores)),
     )

@@ -129,5 +129,5 @@ def _page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         f"<title>Evaluation of {kind}</title><style>{STYLE}</style>"
         f"<h1>Evaluation of {kind}</h1><p>{len(evaluation.normal) - anomalous} normal and {anomalous} anomalous test "
-        f"windows; normal is the positive class.</p><table>{rows}</table>{images}</html>\n"
+        f"windows; anomaly is the positive class.</p><table>{rows}</table>{images}</html>\n"
     )

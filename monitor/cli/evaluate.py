@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from monitor.cli.parameters.detectors import detector_kind
 from monitor.config.families import Threshold
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, RecordError
 from monitor.replay.labelled_windows import LabelledWindows, read_labelled
 
 if TYPE_CHECKING:
@@ -50,15 +51,23 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
 ) -> None:
     """Train on a share of the normal windows, test on the others and on every anomalous one.
 
-    Which normal windows are trained on is a seeded shuffle; nothing else is looked at, and training stops by windows
-    held out from its own share, never by the test windows.
+    An anomaly is the positive class: recall is the share of the anomalous windows that are found, precision the share
+    of anomalous ones among those above the limit. Which normal windows are trained on is a seeded shuffle; nothing else
+    is looked at, and training stops by windows held out from its own share, never by the test windows.
     """
+    import models
+
+    kind = detector_kind(detector)
     split = split_normal(read_labelled(data), normal, train_share, seed)
-    evaluation = measure(split, detector, n_std, classic=classic, seed=seed)
+    try:
+        evaluation = measure(split, kind, n_std, classic=classic, seed=seed)
+    except (models.DataError, models.ShapeError) as error:
+        raise RecordError(f"{data}: {error}") from error
     files = _report(evaluation, report) if report else []
     result = {
         "detector": detector,
         "recipe": "classic" if classic else "default",
+        "positive": "anomaly",
         "train_windows": len(split.train),
         "test_normal": int(split.normal.sum()),
         "test_anomalous": int((~split.normal).sum()),
@@ -76,7 +85,7 @@ def split_normal(labelled: LabelledWindows, normal: int, train_share: float, see
     is_normal = labelled.label == normal
     if not is_normal.any() or is_normal.all():
         found = ", ".join(map(str, np.unique(labelled.label)[:10]))
-        raise MonitorError(f"--normal {normal}: normal and other windows are both needed; the labels are {found}")
+        raise RecordError(f"--normal {normal}: normal and other windows are both needed; the labels are {found}")
     shuffled = np.random.default_rng(seed).permutation(np.flatnonzero(is_normal))
     cut = round(train_share * len(shuffled))
     test = np.concatenate([shuffled[cut:], np.flatnonzero(~is_normal)])
@@ -122,7 +131,7 @@ def _show(result: dict[str, Any], files: list[Path]) -> None:
         if isinstance(value, float):
             table.add_row(name, f"{value:.4f}")
     console = Console()
-    console.print(f"{result['detector']}, {result['recipe']} recipe; normal is the positive class")
+    console.print(f"{result['detector']}, {result['recipe']} recipe; anomaly is the positive class")
     console.print(table)
     console.print(
         f"trained on {result['train_windows']} normal windows, tested on {result['test_normal']} normal and "

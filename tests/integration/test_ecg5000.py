@@ -64,8 +64,12 @@ def test_lstm(beats: Path) -> None:
 
 
 def test_classic_recipe_reaches_the_published_numbers(beats: Path) -> None:
-    found = average([run.metrics for run in runs(beats, "dense", SEEDS, classic=True)])
+    """They take the normal beats as the positive class."""
+    found = runs(beats, "dense", SEEDS, classic=True)
+    passed = [run.scores <= run.limit for run in found]
+    precision = np.mean([run.normal[some].mean() for run, some in zip(found, passed, strict=True)])
+    recall = np.mean([some[run.normal].mean() for run, some in zip(found, passed, strict=True)])
 
-    assert found.accuracy >= 0.944, found
-    assert found.precision >= 0.992, found
-    assert found.recall >= 0.907, found
+    assert average([run.metrics for run in found]).accuracy >= 0.944
+    assert precision >= 0.992, precision
+    assert recall >= 0.907, recall

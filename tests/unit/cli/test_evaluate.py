@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from monitor.cli.app import main
 from monitor.cli.evaluate import evaluate, split_normal
 from monitor.errors import MonitorError, RecordError
 from monitor.replay.labelled_windows import LabelledWindows, read_labelled
@@ -108,6 +109,7 @@ def test_json_and_report(tmp_path: Path, beats: tuple[np.ndarray, np.ndarray], r
     found = json.loads(out)
     assert found["recipe"] == recipe
     assert (found["train_windows"], found["test_normal"], found["test_anomalous"]) == (48, 12, 20)
+    assert found["positive"] == "anomaly"
     assert found["roc_auc"] > 0.9
     assert all(Path(file).is_file() for file in found["files"])
 
@@ -119,3 +121,32 @@ def test_table(tmp_path: Path, beats: tuple[np.ndarray, np.ndarray]) -> None:
 
     for name in ("accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "limit"):
         assert name in out
+    assert "anomaly is the positive class" in out
+
+
+def test_recall_is_the_share_of_the_anomalies_that_are_found(tmp_path: Path) -> None:
+    """With a limit that no window passes nothing is found: the normal ones do not count as hits."""
+    random = np.random.default_rng(0)
+    windows = np.sin(np.arange(12) / 2) + random.normal(0, 0.1, (80, 12))
+    windows[70:] += 2
+    np.savez(tmp_path / "data.npz", beats=windows.astype(np.float32), label=np.repeat([1, 2], [70, 10]))
+    found = json.loads(run("--data", f"{tmp_path}/data.npz", "--normal", "1", "--json"))
+
+    assert found["recall"] == 1.0
+    nothing = json.loads(run("--data", f"{tmp_path}/data.npz", "--normal", "1", "--n-std", "1e6", "--json"))
+    assert (nothing["recall"], nothing["precision"]) == (0.0, 0.0)
+
+
+def test_bad_input_ends_with_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "data.npz", beats=np.ones((4, 12), np.float32), label=np.array([1, 1, 1, 2]))
+    data = ["--data", f"{tmp_path}/data.npz", "--normal"]
+    for arguments, message in [
+        ([*data, "1", "--detector", "crystal-ball"], "'crystal-ball' is not known"),
+        ([*data, "9"], "the labels are 1, 2"),
+        ([*data, "1"], "data.npz:"),
+        (["--data", f"{tmp_path}/none.csv", "--normal", "1"], "no such file"),
+    ]:
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", *arguments])
+        assert ended.value.code == 2, arguments
+        assert message in capsys.readouterr().err

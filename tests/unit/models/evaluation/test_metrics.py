@@ -18,14 +18,14 @@ NORMAL = np.array([True, True, True, True, False, False])
 def test_metrics_by_hand() -> None:
     scores = np.array([1, 2, 3, 9, 4, 10], np.float32)
 
-    found = evaluate(scores, NORMAL, limit=5.0)  # judged normal: 1, 2, 3 rightly, 4 wrongly
+    found = evaluate(scores, NORMAL, limit=5.0)  # judged anomalous: 10 rightly, 9 wrongly; 4 is missed
 
     assert found.accuracy == pytest.approx(4 / 6)
-    assert found.precision == pytest.approx(3 / 4)
-    assert found.recall == pytest.approx(3 / 4)
-    assert found.f1 == pytest.approx(3 / 4)
+    assert found.precision == pytest.approx(1 / 2)
+    assert found.recall == pytest.approx(1 / 2)
+    assert found.f1 == pytest.approx(1 / 2)
     assert found.roc_auc == pytest.approx(7 / 8)  # of 8 pairs only (9, 4) is the wrong way round
-    assert found.pr_auc == pytest.approx((1 + 1 + 1 + 4 / 5) / 4)
+    assert found.pr_auc == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_at_the_limit_is_still_normal() -> None:
@@ -34,8 +34,8 @@ def test_at_the_limit_is_still_normal() -> None:
     assert evaluate(scores, NORMAL, limit=5.0).accuracy == 1
 
 
-def test_nothing_judged_normal() -> None:
-    found = evaluate(np.arange(6, dtype=np.float32) + 10, NORMAL, limit=5.0)
+def test_nothing_judged_anomalous() -> None:
+    found = evaluate(np.arange(6, dtype=np.float32), NORMAL, limit=5.0)
 
     assert (found.precision, found.recall, found.f1) == (0, 0, 0)
 
