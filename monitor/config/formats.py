@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from monitor.config.notations import notation_problems, worth_problems
 from monitor.config.sections import Section
 
 KAFKA_KEY = "$key"
@@ -41,6 +42,10 @@ class Format(Section):
     values are those of `monitor.sources.timestamps.TimeReader`. `time_zone` is the zone of times that name none.
 
     Where each message brings one channel, `channel` is the field that names it, and `value` the field of its value.
+
+    How values are written, in messages as text and in files: `decimal`, `thousands`, and the words `missing`, `high`
+    and `low`. `quality` is the field that says what a value is worth, one for all channels or one per channel; a value
+    whose quality is not among `good` is missing. The channels in `counters` are totals: their differences are judged.
     """
 
     kind: Kind = "json"
@@ -53,6 +58,19 @@ class Format(Section):
     value: str = "value"
     interval: str = "interval"
     columns: tuple[str, ...] = ()
+
+    key_encoding: Literal["text", "int", "long", "hex"] = "text"
+    decimal: Literal[".", ","] = "."
+    thousands: str = ""
+    missing: tuple[str, ...] = ()
+    high: tuple[str, ...] = ()
+    low: tuple[str, ...] = ()
+    quality: str | dict[str, str] = ""
+    good: tuple[str, ...] = ()
+    counters: tuple[str, ...] = ()
+    delimiter: str = ""
+    encoding: str = ""
+    skip_rows: int = Field(default=0, ge=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +96,12 @@ class Format(Section):
         """The field that names a message's channel; none where it brings all of them."""
         return (self.channel,) if self.channel else ()
 
+    def quality_fields(self, channels: Sequence[str]) -> tuple[str, ...]:
+        """The field of each channel's quality, "" where it has none; empty where no channel has one."""
+        if isinstance(self.quality, str):
+            return (self.quality,) * len(channels) if self.quality else ()
+        return tuple(self.quality.get(channel, "") for channel in channels)
+
     def name(self, parts: Sequence[str | int]) -> str | int:
         """The stream's name, made of the values of `key_fields`; empty where one of them is."""
         if "{" not in self.key:
@@ -93,6 +117,10 @@ def format_problems(layout: Format, channels: Sequence[str], *, vector: bool) ->
         yield 'format.key: write a template such as "{site}/{machine.id}"'
     fields = (layout.value,) if layout.channel else layout.values
     yield from _channel_problems(layout, vector=vector)
+    yield from notation_problems(layout)
+    yield from worth_problems(layout, channels, vector=vector)
+    if layout.key_encoding != "text" and layout.key != KAFKA_KEY:
+        yield f'format.key_encoding: {layout.key} is a field; only "{KAFKA_KEY}" is encoded'
     batch = layout.kind == "json-batch"
     if vector and batch:
         yield 'format.kind: a json-batch holds many readings, a window of kind "message" is one; use json-array'

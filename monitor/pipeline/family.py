@@ -14,6 +14,8 @@ from monitor.config.families import Family
 from monitor.pipeline.alerting.anomaly_alerts import EARLIER, Alerter, Changes
 from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.alignment.channel_joiner import aligner_of
+from monitor.pipeline.alignment.counters import Counters
+from monitor.pipeline.alignment.long_fills import LongFills
 from monitor.pipeline.health.no_beat import NoBeat
 from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import Health
@@ -57,7 +59,7 @@ class Pipeline:
     def __init__(self, name: str, family: Family, index: StreamIndex, recipe: Recipe, run: str) -> None:
         self.name, self.family, self.index, self.recipe = name, family, index, recipe
         self._grid, self._shape = family.grid, family.shape
-        self._aligner = aligner_of(family)
+        self._counters, self._aligner, self._fills = Counters(family), aligner_of(family), LongFills(family)
         self._windower = windower(family)
         self._alerter = Alerter(run, name, index, family.alerts)
         self._health = Health(run, name, family, index)
@@ -66,9 +68,12 @@ class Pipeline:
         self._profiles = recipe.detector.profiles
         self._after = family.train_after
         self.keeps = EVERYTHING  # readings to collect of a stream without a model; a worker needs no more than train on
-        grid = (*self._shape.window, self._grid.interval, self._grid.lateness, self._grid.max_gap)
+        resolved = (*self._shape.window, self._grid.interval, self._grid.lateness, self._grid.max_gap)
+        grid = (*resolved, *family.format.counters)  # rises are other values than totals
         cut = signature(grid, self._shape.hop, family.window.kind, family.window.rate)
         sections = {
+            **self._counters.sections,
+            **self._fills.sections,
             "aligner": Section(self._aligner.columns, signature(grid)),
             "windower": Section(self._windower, cut),
             **recipe.sections,
@@ -83,6 +88,15 @@ class Pipeline:
     def process(self, readings: Readings, now: int | None = None) -> Outcome:
         """Run a batch through all stages. `now` (ns) is the wall clock where the readings are live."""
         self._grow()
+        return self._arrive(self._counters.rises(readings), now)
+
+    def prime(self, gridded: Readings, learned: Pipeline) -> None:
+        """Begin with readings that `learned`, another pipeline of this family and index, has put on the grid."""
+        self._grow()
+        self._counters.follow(learned._counters, np.unique(gridded.stream))
+        self._arrive(gridded)
+
+    def _arrive(self, readings: Readings, now: int | None = None) -> Outcome:
         facts = self._health.facts()
         readings = self._health.arrive(readings, now, facts)
         outcome = self._finish(self._aligner.add(readings, now), facts, Arrived(readings.stream, now))
@@ -201,6 +215,7 @@ class Pipeline:
     def _finish(
         self, gridded: Gridded, facts: HealthFacts, arrived: Arrived = NOTHING, *, ended: bool = False
     ) -> Outcome:
+        gridded = self._fills.cut(gridded)
         self._health.count_gaps(gridded)
         windows = self._windower.finish(gridded) if ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):

@@ -5,7 +5,8 @@ have a value of the channel that was out of range last. Everything goes by a str
 into batches gives the same alerts.
 
 The ratio of a reading is 1.0 at the end of the range and 2.0 as far beyond it again as the range's middle is away; of
-an open range, as far as its only end is from zero, or 1 where that is less.
+an open range, as far as its only end is from zero, or 1 where that is less. A value that was written as a word of
+`format.high` or `format.low` arrives as infinite, is out of range of every channel, and has the ratio 2.0.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from monitor.pipeline.alerting.health_alerts import OUT_OF_RANGE, Episode, Healt
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int64, Readings
 from monitor.records.streams import StreamIndex
+
+UNMEASURED = 2.0  # ratio of what a sensor can no longer measure
 
 
 class Ranges:
@@ -41,11 +44,14 @@ class Ranges:
         ends = [family.valid_range.get(channel, (None, None)) for channel in family.channels]
         repeats = family.shape.width // len(ends)  # where a message is a whole window: (length, channels), flattened
         low, high = (np.tile(np.array([pair[i] for pair in ends], np.float64), repeats) for i in (0, 1))
-        self._low = np.where(np.isnan(low), -np.inf, low).astype(np.float32)
-        self._high = np.where(np.isnan(high), np.inf, high).astype(np.float32)
+        most = np.finfo(np.float32).max  # infinite is what `format.high` and `format.low` list: always out of range
+        self._low = np.where(np.isnan(low), -most, low).astype(np.float32)
+        self._high = np.where(np.isnan(high), most, high).astype(np.float32)
         only = np.maximum(np.abs(np.nan_to_num(low) + np.nan_to_num(high)), 1.0)  # of two ends, one is 0 here
         self._scale = np.where(np.isnan(high - low), only, (high - low) / 2)
-        self.needed = bool(family.valid_range)  # or an alert is open from when there were ranges
+        self.needed = bool(
+            family.valid_range or family.format.high or family.format.low
+        )  # or an alert is open from when there were ranges
 
     def screen(self, readings: Readings, future: Bool | None, facts: HealthFacts) -> Readings:
         """The readings with NaN for what is out of range; those of the `future` count as that and not as this."""
@@ -90,7 +96,7 @@ class Ranges:
         """Of each value; NaN where it is missing."""
         wide = values.astype(np.float64)
         excess = np.maximum(self._low.astype(np.float64) - wide, wide - self._high.astype(np.float64))
-        return np.asarray(np.maximum(1 + excess / self._scale, 0.0))
+        return np.where(np.isinf(excess) & np.isinf(wide), UNMEASURED, np.maximum(1 + excess / self._scale, 0.0))
 
     def _open(self, code: int, time: int, ratio: float, facts: HealthFacts) -> None:
         columns = self._columns
