@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from monitor.config.families import Family
 from monitor.errors import SettingsError
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.missing_fields import no_text
+from monitor.sources.faults import Fault, Faults
+from monitor.sources.notation import Notation
+from monitor.sources.stream_names import Key, stream_name
 from monitor.sources.timestamps import Arrivals, Raw, TimeReader, Times
 
-MAX_NAME = 512  # characters of a stream name; SQL indexes it
-Key = bytes | str | int | None
 Cell = float | None  # a value as a message gives it
 
 
@@ -52,14 +52,6 @@ class Decoder(Protocol):
         ...
 
 
-class Fault(NamedTuple):
-    """Why a record cannot be read: a short stable word, and the sentence for a person."""
-
-    reason: str
-    error: str
-
-
-Faults = dict[int, Fault]  # by row of the batch
 EMPTY = Fault("empty", "the message has no body")
 BAD_TIME = Fault("bad-time", "the time is none, or beyond 1824 to 2115")
 
@@ -73,6 +65,7 @@ class Assembly:
     def __init__(self, records: Records) -> None:
         self.records = records
         self.faults: Faults = {}
+        self.encoding = "text"  # of Kafka keys
         self.keys: dict[int, Key] | None = None  # of the bodies, by record, where these name the streams
         self._local: tuple[TimeReader, Times] | None = None  # times that may be local ones, until they are settled
 
@@ -127,11 +120,9 @@ class Assembly:
             return self.known(np.full(len(rows), NEVER, np.int64), rows)
         return self.known(self._kafka_times()[rows], rows)
 
-    def values(self, found: Float64 | Float32, rows: Int64) -> Float32:
-        """The values (n, width) as float32, which they must fit; NaN stays."""
-        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32; a signalling NaN
-            values = found.astype(np.float32)
-        infinite: Bool = np.isinf(values)
+    def values(self, found: Float64 | Float32, rows: Int64, notation: Notation) -> Float32:
+        """The values (n, width) as float32, which they must fit; NaN stays. See `Notation.decoded`."""
+        values, infinite = notation.decoded(found)
         if infinite.any():
             self.blame(rows[infinite.any(axis=1)], Fault("bad-value", "a value is beyond float32"))
         return values
@@ -164,7 +155,7 @@ class Assembly:
 
     def _dead_letter(self, row: int, fault: Fault, stamps: Sequence[int]) -> DeadLetter:
         records = self.records
-        name = _stream_name(records.keys[row] if self.keys is None else self.keys.get(row))
+        name = stream_name(records.keys[row] if self.keys is None else self.keys.get(row), self.encoding)
         return DeadLetter(
             topic=records.topic, partition=int(records.partition[row]), offset=int(records.offset[row]),
             reason=fault.reason, error=fault.error, stream="" if isinstance(name, Fault) else name,
@@ -173,12 +164,14 @@ class Assembly:
         )  # fmt: skip
 
 
-def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | None, rows: Int64) -> Int32:
-    """Codes of the streams that `keys` name, by default the Kafka keys; 0 where the record is at fault.
+def stream_codes(
+    index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | None, rows: Int64, encoding: str = "text"
+) -> Int32:
+    """Codes of the streams that `keys` name, by default the Kafka keys in `encoding`; 0 where the record is at fault.
 
     Each name is looked at once per batch. Streams are named only by records that are read: call it last.
     """
-    faults = assembly.faults
+    faults, assembly.encoding = assembly.faults, encoding
     if keys is not None and faults:
         assembly.keys = (assembly.keys or {}) | dict(zip(rows.tolist(), keys, strict=True))
     if keys is None:
@@ -188,7 +181,7 @@ def stream_codes(index: StreamIndex, assembly: Assembly, keys: Sequence[Key] | N
         return np.fromiter(map(index.of_key.__getitem__, keys), np.int32, len(keys))
     except KeyError:
         pass  # a stream that has not been seen, or no name at all
-    names = {key: _stream_name(key) for key in dict.fromkeys(keys)}  # in order of arrival
+    names = {key: stream_name(key, encoding) for key in dict.fromkeys(keys)}  # in order of arrival
     if any(isinstance(name, Fault) for name in names.values()):
         for key, row in zip(keys, rows.tolist(), strict=True):
             if isinstance(fault := names[key], Fault):
@@ -228,27 +221,3 @@ def value_fields(family: Family) -> tuple[str, ...]:
 def wrong_length(width: int) -> Fault:
     """A message, or a line of one, holds another count of numbers than a reading."""
     return Fault("wrong-length", f"a message must hold {width} number{'s'[: width > 1]} per reading")
-
-
-def _stream_name(key: Key) -> str | Fault:
-    """The name of a stream from a key."""
-    try:
-        name = key.decode() if isinstance(key, bytes) else "" if key is None else str(key)
-    except UnicodeDecodeError:
-        return Fault("utf8", no_text(key) if isinstance(key, bytes) else "the key is not UTF-8")
-    if isinstance(key, bytes) and "\x00" in name:
-        return Fault("bad-key", no_text(key))
-    return name_fault(name) or name
-
-
-def name_fault(name: str) -> Fault | None:
-    """Why a stream cannot be called so, if it cannot."""
-    if not name:
-        return Fault("missing-key", "the key is missing or empty")
-    if len(name) > MAX_NAME or "\x00" in name:
-        return Fault("bad-key", f"the key is longer than {MAX_NAME} characters, or holds a NUL")
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # lone surrogates: bytes of a file that are no UTF-8
-        return Fault("utf8", "the key is not UTF-8")
-    return None

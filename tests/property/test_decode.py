@@ -16,6 +16,7 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
 from monitor.sources.files import cells
 from monitor.sources.formats.json_messages import JsonDecoder
+from monitor.sources.notation import MISSING
 from monitor.sources.times.iso import parse_iso
 from monitor.sources.timestamps import to_ns
 
@@ -88,7 +89,7 @@ def test_a_batch_is_its_records_one_by_one(
         assert decode(settings, [record], offset) == {offset: together[offset]}
 
 
-@given(text=st.text("0123456789.+-eE_ \t\n") | st.sampled_from([*cells.MISSING, " NaN", "NA ", "nano", "\u00a01"]))
+@given(text=st.text("0123456789.+-eE_ \t\n") | st.sampled_from([*MISSING, " NaN", "NA ", "nano", "\u00a01"]))
 def test_text_is_a_number_where_it_is_one_in_a_csv_cell(text: str) -> None:
     (expected,), (bad,) = cells.numbers(pd.Series([text], dtype=object))
     found = decode(FLAT, [(b"k", json.dumps({"time": 1, "value": text}).encode())], 0)[0]

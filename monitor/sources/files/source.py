@@ -16,7 +16,7 @@ from monitor.errors import SettingsError
 from monitor.ports.source import Assignments
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Int64, Poll, Readings, TopicPartition
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import name_fault
+from monitor.sources.stream_names import name_fault
 from monitor.sources.files import cells
 from monitor.sources.files.chain import Chain, files_of, stream_names
 from monitor.sources.files.time_checks import TimeChecks

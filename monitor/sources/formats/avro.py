@@ -8,7 +8,8 @@ from typing import Any
 
 from fastavro import parse_schema, schemaless_reader
 
-from monitor.sources.formats.documents import Document, DocumentDecoder, Reader, Unreadable, mapping
+from monitor.sources.formats.documents import Document, DocumentDecoder, Reader, Unreadable
+from monitor.sources.missing_fields import mapping
 
 _BYTES = {"null": 0, "boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "bytes": 1, "string": 1}
 

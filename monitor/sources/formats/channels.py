@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.records.batches import Float32, Int64
-from monitor.sources.decode import Assembly, Fault
+from monitor.sources.decode import Assembly
+from monitor.sources.faults import Fault
 
 
 class ChannelNames:

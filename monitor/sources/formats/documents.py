@@ -18,16 +18,18 @@ from monitor.sources.decode import (
     EMPTY,
     Assembly,
     Cell,
-    Fault,
     Records,
     stream_codes,
     time_reader,
     value_fields,
     wrong_length,
 )
+from monitor.sources.faults import Fault
 from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.registry import Registry, UnknownSchemaError
-from monitor.sources.missing_fields import missing
+from monitor.sources.missing_fields import AbsentError, missing
+from monitor.sources.notation import Notation
+from monitor.sources.quality import Code, Quality
 from monitor.sources.timestamps import LAST
 
 _HEADER = 5  # bytes: 0, then the schema id
@@ -43,14 +45,6 @@ class Unreadable(Exception):  # noqa: N818 (it never leaves a decoder)
         self.fault = Fault(reason, error)
 
 
-class AbsentError(KeyError):
-    """A message has no field of that path; `document` is what it has, as dicts. It never leaves a decoder."""
-
-    def __init__(self, path: str, document: object) -> None:
-        super().__init__(path)
-        self.document = document
-
-
 class Moment(NamedTuple):
     """A time that the schema itself calls one: no unit is needed. A `naive` one is the local time of some zone."""
 
@@ -61,7 +55,7 @@ class Moment(NamedTuple):
 Document = Callable[[str], Any]  # the value at a dotted path of a decoded message, None = null; raises AbsentError
 Reader = Callable[[bytes], Document]  # takes what follows the schema id; may raise anything
 _Time = int | float | str | Moment
-_Row = tuple[str | int | None, _Time, list[Cell]]  # key, time, values
+_Row = tuple[str | int | None, _Time, list[Cell], list[Code]]  # key, time, values, qualities
 
 
 class DocumentDecoder(ABC):
@@ -82,6 +76,7 @@ class DocumentDecoder(ABC):
         self._width = family.shape.width
         self._vector = family.window.rules.whole
         self._values = value_fields(family)
+        self._quality, self._notation = Quality(family.format, family.channels), Notation(family.format)
         self._channels = ChannelNames(family.channels)
         self._readers: dict[int, Reader] = {}
         self._times_of = time_reader(family)
@@ -106,11 +101,17 @@ class DocumentDecoder(ABC):
             except Unreadable as error:
                 assembly.faults[row] = error.fault
         rows = np.array(origin, dtype=np.int64)
-        cells: Float64 = np.array([values for _, _, values in found], dtype=np.float64).reshape(-1, self._width)
-        time = self._times(assembly, [time for _, time, _ in found], rows)
-        values = assembly.values(cells, rows)
-        keys = [key for key, _, _ in found] if self._format.key_fields else None
-        return assembly.finish(rows, stream_codes(self._index, assembly, keys, rows), time, values)
+        cells: Float64 = np.array([values for _, _, values, _ in found], dtype=np.float64).reshape(-1, self._width)
+        if self._quality.names:
+            self._quality.screen(
+                cells, list(zip(*(codes for *_, codes in found), strict=True)) or [[]] * len(self._quality.names)
+            )
+        time = self._times(assembly, [time for _, time, *_ in found], rows)
+        values = assembly.values(cells, rows, self._notation)
+        keys = [key for key, *_ in found] if self._format.key_fields else None
+        return assembly.finish(
+            rows, stream_codes(self._index, assembly, keys, rows, self._format.key_encoding), time, values
+        )
 
     def _times(self, assembly: Assembly, raw: list[_Time], rows: Int64) -> Int64:
         if not self._format.time_fields:
@@ -141,14 +142,18 @@ class DocumentDecoder(ABC):
         time: _Time = NEVER
         for name in layout.time_fields:
             time = _field(document, "time", name, _time)
-        for name in layout.channel_fields:
-            return key, time, self._one_channel(document, name)
+        codes = [_field(document, "quality", name, _code) for name in self._quality.names]
+        return key, time, self._numbers(document), codes
+
+    def _numbers(self, document: Document) -> list[Cell]:
+        for name in self._format.channel_fields:
+            return self._one_channel(document, name)
         if not self._vector:
-            return key, time, [_field(document, "value", name, _number) for name in self._values]
+            return [_field(document, "value", name, _number) for name in self._values]
         values = _field(document, "value", self._values[0], _numbers)
         if len(values) != self._width:
             raise Unreadable(*wrong_length(self._width))
-        return key, time, values
+        return values
 
     def _one_channel(self, document: Document, name: str) -> list[Cell]:
         place = self._channels.place(_field(document, "channel", name, _key))
@@ -174,20 +179,6 @@ class DocumentDecoder(ABC):
         return self._reader(number, useless)
 
 
-def mapping(fields: Any) -> Document:
-    """A document that is made of dicts."""
-
-    def get(path: str) -> Any:
-        item = fields
-        for part in path.split("."):
-            if not isinstance(item, dict) or part not in item:
-                raise AbsentError(path, fields)
-            item = item[part]
-        return item
-
-    return get
-
-
 def _field(document: Document, role: str, name: str, convert: Callable[[Any], _T]) -> _T:
     try:
         return convert(document(name))
@@ -209,6 +200,12 @@ def _time(item: Any) -> _Time:
         return Moment((aware - _EPOCH) // timedelta(microseconds=1) * 1000, item.tzinfo is None)
     if isinstance(item, bool) or not isinstance(item, int | float | str | Moment):
         raise TypeError(f"expected a time, got {type(item).__name__}")
+    return item
+
+
+def _code(item: Any) -> Code:
+    if item is not None and not isinstance(item, str | int | float):
+        raise TypeError(f"expected text or a number, got {type(item).__name__}")
     return item
 
 

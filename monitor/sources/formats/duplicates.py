@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,11 @@ class DuplicateKeys:
     elsewhere too (in another object, or as a text) are bodies parsed once more.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, paths: Iterable[Sequence[str]]) -> None:
         tree: dict[str, Any] = {}
-        for name in names:
+        for path in paths:
             table = tree
-            for part in name.split("."):
+            for part in path:
                 table = table.setdefault(part, {})
         self._tree: _Tree = tree
         self._counts = [(f'"{part}"'.encode(), count) for part, count in Counter(_parts(tree)).items()]

@@ -15,8 +15,11 @@ from monitor.config.formats import GRID
 from monitor.errors import SettingsError
 from monitor.records.batches import NEVER, DeadLetter, Float64, Int64, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import Assembly, Fault, Records, stream_codes, time_reader, wrong_length
-from monitor.sources.formats.json_bodies import JsonBodies, Place, key_and_time
+from monitor.sources.decode import Assembly, Records, stream_codes, time_reader, wrong_length
+from monitor.sources.faults import Fault
+from monitor.sources.formats.json_bodies import JsonBodies, key_and_time
+from monitor.sources.formats.json_layouts import Place
+from monitor.sources.notation import Notation
 from monitor.sources.timestamps import LAST
 
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:/s|Hz)\s*")
@@ -47,26 +50,26 @@ class JsonBatchDecoder:
         if own and family.interval is None:
             raise SettingsError(f'topic {family.topic}: format.interval is "{GRID}", but the family has no interval')
         spacing: list[Place] = [] if own else [("interval", family.format.interval, str | int | float)]
-        self._bodies = JsonBodies([*key_and_time(family.format), *spacing, *values])
-        self._spacing = self._bodies.getters("interval")
+        self._bodies = JsonBodies([*key_and_time(family.format), *spacing, *values], family.format)
+        self._notation = Notation(family.format)
         self._own: _Spacing = (family.interval or 1, 1)
-        self._time = self._bodies.getters("time")
         self._reader = time_reader(family)
-        self._values = self._bodies.getters("value")
 
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
         """See `monitor.sources.decode.Decoder`."""
         assembly = Assembly(records)
-        messages, rows = self._bodies.parse(assembly, self._format)
+        messages, rows = self._bodies.parse(assembly)
         messages, rows, counts = self._counted(assembly, messages, rows)
-        if self._time:
-            start = assembly.times(list(map(self._time[0], messages)), rows, self._reader)
+        if self._format.time_fields:
+            (moment,) = self._bodies.getters("time")
+            start = assembly.times(list(map(moment, messages)), rows, self._reader)
         else:
             start = assembly.stamps(rows)
         of = np.repeat(np.arange(len(messages)), counts)  # the message of each reading
         time = self._times(assembly, messages, rows, start, counts)
-        values = assembly.values(self._flat(messages, len(of)), rows[of])
-        stream = stream_codes(self._index, assembly, self._bodies.keys(self._format, messages), rows)
+        values = assembly.values(self._flat(messages, len(of)), rows[of], self._notation)
+        keys = self._bodies.keys(self._format, messages)
+        stream = stream_codes(self._index, assembly, keys, rows, self._format.key_encoding)
         settled = assembly.settle(rows, stream, start, time[np.cumsum(counts) - 1] - start)
         if settled is not start:
             time = time + (settled - start)[of]
@@ -74,7 +77,7 @@ class JsonBatchDecoder:
 
     def _counted(self, assembly: Assembly, messages: list[Any], rows: Int64) -> tuple[list[Any], Int64, Int64]:
         """The messages whose values have the right shape, and how many readings each holds."""
-        lists = [list(map(get, messages)) for get in self._values]
+        lists = [list(map(get, messages)) for get in self._bodies.getters("value")]
         counts = np.array([list(map(len, column)) for column in lists], dtype=np.int64)  # (field, message)
         even = (counts == counts[0]).all(axis=0)
         if self._nested:
@@ -89,7 +92,7 @@ class JsonBatchDecoder:
     def _flat(self, messages: list[Any], total: int) -> Float64:
         """Values (total, channels); NaN where a message gives null."""
         found = np.empty((total, self._channels))
-        for channel, get in enumerate(self._values):
+        for channel, get in enumerate(self._bodies.getters("value")):
             cells = chain.from_iterable(map(get, messages))
             if self._nested:
                 found[:] = np.array(list(chain.from_iterable(cells)), dtype=np.float64).reshape(total, self._channels)
@@ -115,9 +118,10 @@ class JsonBatchDecoder:
 
     def _spacings(self, assembly: Assembly, messages: list[Any], rows: Int64) -> tuple[Int64, Int64]:
         """Numerator and denominator of each message's spacing. Each text is parsed once per batch."""
-        if not self._spacing:
+        spacing = self._bodies.getters("interval")
+        if not spacing:
             return np.full(len(rows), self._own[0]), np.full(len(rows), self._own[1])
-        raw = list(map(self._spacing[0], messages))
+        raw = list(map(spacing[0], messages))
         known = {item: _spacing(item) for item in set(raw)}
         found = [known[item] for item in raw]
         assembly.blame(rows[[spacing is None for spacing in found]], _NO_SPACING)

@@ -22,14 +22,18 @@ from monitor.records.batches import Bool, DeadLetter, Float32, Float64, Int64, R
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Assembly, Records, stream_codes, time_reader, value_fields, wrong_length
 from monitor.sources.formats.channels import ChannelNames
-from monitor.sources.formats.json_bodies import JsonBodies, Place, key_and_time
+from monitor.sources.formats.json_bodies import JsonBodies, key_and_time
+from monitor.sources.formats.json_layouts import Place
+from monitor.sources.notation import Notation
+from monitor.sources.quality import Code, Quality
 
 
 class JsonDecoder:
     """One JSON object per message, laid out as the family's `format` says; unknown fields are ignored.
 
     Reasons of its dead letters: empty, utf8, json, not-an-object, duplicate-key, missing-key, bad-key, missing-time,
-    bad-time, missing-value, bad-value, wrong-length, missing-channel, bad-channel, unknown-channel.
+    bad-time, missing-value, bad-value, wrong-length, missing-channel, bad-channel, unknown-channel,
+    missing-quality, bad-quality.
     A value of null is NaN.
     Raises SettingsError for a format that cannot be.
     """
@@ -45,39 +49,43 @@ class JsonDecoder:
         values: list[Place] = [("value", name, kind) for name in value_fields(family)]
         values += [("channel", name, str | int) for name in family.format.channel_fields]
         self._channels = ChannelNames(family.channels)
-        self._bodies = JsonBodies([*key_and_time(family.format), *values], many=self._many)
-        self._time = self._bodies.getters("time")
         self._reader = time_reader(family)
-        self._values = self._bodies.getters("value")
-        self._channel = self._bodies.getters("channel")
+        self._quality, self._notation = Quality(family.format, family.channels), Notation(family.format)
+        values += [("quality", name, Code) for name in self._quality.names]
+        self._bodies = JsonBodies([*key_and_time(family.format), *values], family.format, many=self._many)
 
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
         """See `monitor.sources.decode.Decoder`."""
         assembly = Assembly(records)
-        messages, rows = self._bodies.parse(assembly, self._format)
-        if self._time:
-            time = assembly.times(list(map(self._time[0], messages)), rows, self._reader)
+        messages, rows = self._bodies.parse(assembly)
+        if self._format.time_fields:
+            (moment,) = self._bodies.getters("time")
+            time = assembly.times(list(map(moment, messages)), rows, self._reader)
         else:
             time = assembly.stamps(rows)
         values = self._numbers(assembly, messages, rows)
-        if self._channel:
-            values = self._channels.spread(assembly, list(map(self._channel[0], messages)), rows, values)
-        stream = stream_codes(self._index, assembly, self._bodies.keys(self._format, messages), rows)
+        for channel in self._bodies.getters("channel"):
+            values = self._channels.spread(assembly, list(map(channel, messages)), rows, values)
+        keys = self._bodies.keys(self._format, messages)
+        stream = stream_codes(self._index, assembly, keys, rows, self._format.key_encoding)
         return assembly.finish(rows, stream, time, values)
 
     def _numbers(self, assembly: Assembly, messages: list[Any], rows: Int64) -> Float32:
         """Values (n, width); NaN where a message gives null."""
-        found: Float64 = np.full((len(messages), 1 if self._channel else self._width), np.nan)
+        found: Float64 = np.full((len(messages), 1 if self._format.channel else self._width), np.nan)
+        fields = self._bodies.getters("value")
         if self._vector:
-            vectors = list(map(self._values[0], messages))
+            vectors = list(map(fields[0], messages))
             fits: Bool = np.fromiter(map(len, vectors), np.int64, len(vectors)) == self._width
             if fits.any():
                 found[fits] = vectors if fits.all() else [v for v, fit in zip(vectors, fits, strict=True) if fit]
             assembly.blame(rows[~fits], wrong_length(self._width))
         else:
-            for column, get in enumerate(self._values):
+            for column, get in enumerate(fields):
                 found[:, column] = list(map(get, messages))  # None becomes NaN
-        return assembly.values(found, rows)
+        if self._quality.names:
+            self._quality.screen(found, [list(map(get, messages)) for get in self._bodies.getters("quality")])
+        return assembly.values(found, rows, self._notation)
 
 
 class JsonArrayDecoder(JsonDecoder):

@@ -11,11 +11,12 @@ from referencing.jsonschema import DRAFT7
 
 from monitor.config.families import Family
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import Fault
-from monitor.sources.formats.documents import Document, DocumentDecoder, Reader, Unreadable, mapping
+from monitor.sources.faults import Fault
+from monitor.sources.formats.documents import Document, DocumentDecoder, Reader, Unreadable
 from monitor.sources.formats.duplicates import DuplicateKeys
 from monitor.sources.formats.json_bodies import REPEATED, parse_json
 from monitor.sources.formats.registry import Registry
+from monitor.sources.missing_fields import mapping
 
 
 class JsonSchemaDecoder(DocumentDecoder):
@@ -26,7 +27,9 @@ class JsonSchemaDecoder(DocumentDecoder):
     def __init__(self, family: Family, index: StreamIndex, registry: Registry) -> None:
         super().__init__(family, index, registry)
         names = (*family.format.key_fields, *family.format.time_fields, *self._values)
-        self._duplicates = DuplicateKeys(names)
+        self._dotted = any("." in name for name in names)  # each may be a field or a path
+        paths = [*(name.split(".") for name in names), *((name,) for name in names if "." in name)]
+        self._duplicates = DuplicateKeys(paths)
 
     def open(self, number: int) -> Reader:
         """See `DocumentDecoder`."""
@@ -45,7 +48,7 @@ class JsonSchemaDecoder(DocumentDecoder):
             if isinstance(parsed, Fault):
                 raise Unreadable(*parsed)
             validator.validate(parsed.value)
-            if self._duplicates.find([payload]):
+            if self._duplicates.repeats(payload) if self._dotted else self._duplicates.find([payload]):
                 raise Unreadable(*REPEATED)
             return mapping(parsed.value)
 

@@ -13,7 +13,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from monitor.sources.formats.documents import AbsentError, Document, DocumentDecoder, Moment, Reader, Unreadable
+from monitor.sources.formats.documents import Document, DocumentDecoder, Moment, Reader, Unreadable
+from monitor.sources.missing_fields import AbsentError
 
 _FORM = "serialized"  # the registry then sends descriptors in base64, not the text of a .proto file
 _TIMESTAMP = "google.protobuf.Timestamp"

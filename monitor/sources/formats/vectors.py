@@ -7,7 +7,9 @@ import numpy as np
 from monitor.config.families import Family
 from monitor.records.batches import DeadLetter, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import EMPTY, Assembly, Fault, Records, stream_codes, time_reader
+from monitor.sources.decode import EMPTY, Assembly, Records, stream_codes, time_reader
+from monitor.sources.faults import Fault
+from monitor.sources.notation import Notation
 
 
 class VectorDecoder:
@@ -20,7 +22,8 @@ class VectorDecoder:
 
     def __init__(self, family: Family, index: StreamIndex) -> None:
         self._index = index
-        self._reader = time_reader(family)
+        self._reader, self._encoding = time_reader(family), family.format.key_encoding
+        self._notation = Notation(family.format)
         number = "<f4" if family.format.kind == "float32" else "<f8"
         time = [("time", "<i8")] if family.format.time_fields else []
         self._layout = np.dtype([*time, ("values", number, (family.shape.width,))])
@@ -38,5 +41,5 @@ class VectorDecoder:
             time = assembly.times(block["time"].tolist(), rows, self._reader)
         else:
             time = assembly.stamps(rows)
-        values = assembly.values(block["values"], rows)
-        return assembly.finish(rows, stream_codes(self._index, assembly, None, rows), time, values)
+        values = assembly.values(block["values"], rows, self._notation)
+        return assembly.finish(rows, stream_codes(self._index, assembly, None, rows, self._encoding), time, values)

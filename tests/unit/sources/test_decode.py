@@ -188,7 +188,7 @@ def test_nested_fields_of_several_channels() -> None:
     assert readings.values.tolist() == [[1, 2]]
     assert names == ["m"]
     assert [(letter.reason, letter.error) for letter in dead] == [
-        ("missing-key", "the field meta.id is missing; the body has meta; did you mean meta?")
+        ("missing-key", "the field meta.id is missing, as a name and as a path; the body has meta; did you mean meta?")
     ]
 
 
