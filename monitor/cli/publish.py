@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 
 from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
+from monitor.cli.parameters.reading import Reading, with_reading
 from monitor.cli.rendering.not_read import say_not_read
 from monitor.cli.rendering.times_read import show_notes, time_fields, time_line
+from monitor.config.formats import Format
 from monitor.errors import NOT_ALL_JUDGED
 
 
+@with_reading
 def publish(  # noqa: PLR0913 (one argument per option)
     file: Annotated[
         Path, typer.Argument(help='CSV (also .gz, .zst) or Parquet; a folder, or a pattern: "2026-*.csv".')
@@ -29,12 +32,12 @@ def publish(  # noqa: PLR0913 (one argument per option)
         typer.Option(help="Name of the stream, the Kafka key; by default, each file is the stream it is named for."),
     ] = "",
     key_column: Annotated[str | None, typer.Option(help="Column with the names of several streams.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of CSV files; found in the first line by default.")] = None,
     bootstrap_servers: SERVERS = "localhost:9092",
     speed: SPEED = "max",
     pace_group: GROUP = None,
     max_lag: LAG = 2000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    reading: Reading,
 ) -> None:
     """Publish a file of readings to Kafka: a JSON message per row, with its time and its value columns by name.
 
@@ -44,9 +47,11 @@ def publish(  # noqa: PLR0913 (one argument per option)
     from monitor.simulator.recording import Recording
     from monitor.sources.files.source import FileColumns
 
+    names = tuple(name.strip() for name in values.split(","))
+    layout = reading.layout(Format(counters=names), names)  # as of a total, every digit goes on
     columns = FileColumns(
-        values=tuple(name.strip() for name in values.split(",")),
-        time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter,
+        values=names, time=when, rate=rate, key=key_column, stream=key,
+        head=reading.head(layout), layout=layout,
     )  # fmt: skip
     factor, pace = speed_of(speed), pace_of(pace_group, max_lag)
     recording = Recording(file, columns, topic)

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from monitor import bootstrap
+from monitor.cli.parameters.reading import Reading, with_reading
 from monitor.cli.parameters.times import time_option
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end_of_run
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 EVERY = 10**6  # alerts: all of a run
 
 
+@with_reading
 def replay(  # noqa: PLR0913 (one argument per option)
     config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
     *,
@@ -60,10 +62,10 @@ def replay(  # noqa: PLR0913 (one argument per option)
         str, typer.Option(help="Name of the stream; by default, each file is the stream it is named for.")
     ] = "",
     key_column: Annotated[str | None, typer.Option(help="The file's column with the names of several streams.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of CSV files; found in the first line by default.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Delete an earlier replay of that name first.")] = False,
     notify: Annotated[bool, typer.Option("--notify", help="Send notifications, as the live run does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    reading: Reading,
 ) -> None:
     """Watch past readings again with today's models and settings: live results stay as they are, nothing is sent.
 
@@ -78,7 +80,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
     if file is None:
         connect = from_kafka(settings, first, last)
     else:
-        columns = _columns(settings, values, time=when, rate=rate, key=key_column, stream=key, delimiter=delimiter)
+        settings, columns = _columns(settings, values, reading, time=when, rate=rate, key=key_column, stream=key)
         connect = _file(file, columns, first, last, opened)
     times = TimesRead(connect)
     past = Replay(name, times, replace=replace, notify=notify)
@@ -116,14 +118,19 @@ def _chosen(settings: Settings, config: Path, family: str | None, file: Path | N
     return settings.model_copy(update={"families": {family: settings.families[family]}})
 
 
-def _columns(settings: Settings, values: str, **where: Any) -> FileColumns:
+def _columns(settings: Settings, values: str, reading: Reading, **where: Any) -> tuple[Settings, FileColumns]:
+    """Where the file holds what, and the settings with the notation that the options say."""
     from monitor.sources.files.source import FileColumns
 
-    (family,) = settings.families.values()
+    ((name, family),) = settings.families.items()
     names = tuple(name.strip() for name in values.split(",") if name.strip()) or family.format.values or family.channels
     if len(names) != family.shape.width:
         raise SettingsError(f"--values: {len(names)} columns, but a reading has {family.shape.width} numbers")
-    return FileColumns(values=names, **where)
+    layout = reading.layout(family.format, family.channels)
+    columns = FileColumns(values=names, head=reading.head(layout), layout=layout, channels=family.channels, **where)
+    noted = family.format.model_copy(update=layout.model_dump(include={"high", "low"}))
+    families = {name: family.model_copy(update={"format": noted})}
+    return settings.model_copy(update={"families": families}), columns
 
 
 def _file(file: Path, columns: FileColumns, start: int | None, end: int | None, opened: list[FileSource]) -> Connect:

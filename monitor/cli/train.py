@@ -21,6 +21,7 @@ from monitor.ports.models import ModelRow
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE
 from monitor.training import fit
+from monitor.training.growth import growing_streams
 from monitor.training.model_manager import PACKED_AT_ONCE
 from monitor.training.train_family import train_family
 
@@ -60,7 +61,9 @@ def train(
 def _train(settings: Settings, name: str, history: Iterable[fit.Named], store: Store) -> ModelRow:
     import models
 
-    family, library = settings.families[name], bootstrap.library(settings, store)
+    family, library, history = settings.families[name], bootstrap.library(settings, store), list(history)
+    for sentence in growing_streams(family, history):
+        typer.echo(f"{name}: {sentence}: a counter? format.counters = [...] judges its rise", err=True)
     try:
         create, normal = partial(bootstrap.detector, family), bootstrap.normal_scores()
         return train_family(library, name, family, history, create, normal)

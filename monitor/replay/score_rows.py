@@ -16,20 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.alerts.lifecycle import merge_facts
-from monitor.config.families import FEWEST_WINDOWS
+from monitor.config.families import Family
 from monitor.config.resolved import Grid
-from monitor.errors import ModelError, SettingsError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.ports.source import Source
-from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert, Fact, FactKind
-from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int64, Poll, Readings, State
+from monitor.records.batches import NEVER, Bool, Float64, Int64, Poll, Readings, State
+from monitor.replay.learn_rows import growing_in, learn_rows, prime
 from monitor.replay.not_judged import NotJudged
 from monitor.training import fit
 
 LATE, DUPLICATE, INVALID = "late", "duplicate", "invalid"  # besides the states of a scored window
-MODEL = "of this file"  # stands for the id of a model that is never saved
 ANOMALY = "anomaly"  # the kind of alert that windows open, as against the health of the stream
 TAKEN = 0.01  # share of the training rows that may fall into a slot already taken, on a grid that fits
 
@@ -53,6 +51,7 @@ class Summary:
 
     rows: int = 0
     training_rows: int = 0
+    growing: list[str] = field(default_factory=list)  # a sentence for each channel that only grows where it is learned
     garbage: int = 0  # training rows that were left out: they lie absurdly far from the others
     states: dict[str, int] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
@@ -105,87 +104,49 @@ def score_rows(
     Raises ModelError when there is too little to learn from.
     """
     gridding, pipeline = fresh(), fresh()
-    blocks = [block for step in loop.process(first, {gridding.name: gridding}) for block in step.outcome.history]
-    history = [(gridding.index.name(code), block) for code, block in blocks]
-    family = pipeline.family
-    missed = NotJudged(family.shape.length if family.window.rules.consecutive else 1, family.grid.interval)
-    judge, summary = Judge(family.grid), Summary(training_rows=first.records, not_judged=missed)
+    judge, summary = Judge(pipeline.family.grid), _summary(pipeline.family, first)
     columns = judge.learned(first)
-    missed.learned(first)
+    summary.not_judged.learned(first)
     summary.add(columns, [])
     write(source.rows, columns)
-    summary.garbage = learn(pipeline, history, create, first.dead)
-    _prime(pipeline, blocks)
+    blocks, summary.garbage = learn_rows(pipeline, gridding, first, create)
+    summary.growing = growing_in(pipeline, blocks)
+    prime(pipeline, gridding, blocks)
+    return _judge_rows(pipeline, judge, source, summary, write)
+
+
+def score_other_rows(
+    source: RowSource,
+    learned: Poll,
+    fresh: Callable[[], Pipeline],
+    create: Callable[[], fit.Trainable],
+    write: Callable[[Any, Columns], None],
+) -> Summary:
+    """Train on the rows of `learned`, which are from another file, then judge every row of `source`.
+
+    As `score_rows` otherwise, but that no window reaches back into the training rows.
+    """
+    pipeline = fresh()
+    judge, summary = Judge(pipeline.family.grid), _summary(pipeline.family, learned)
+    blocks, summary.garbage = learn_rows(pipeline, fresh(), learned, create)
+    summary.growing = growing_in(pipeline, blocks)
+    return _judge_rows(pipeline, judge, source, summary, write)
+
+
+def _summary(family: Family, learned: Poll) -> Summary:
+    missed = NotJudged(family.shape.length if family.window.rules.consecutive else 1, family.grid.interval)
+    return Summary(training_rows=learned.records, not_judged=missed)
+
+
+def _judge_rows(
+    pipeline: Pipeline, judge: Judge, source: RowSource, summary: Summary, write: Callable[[Any, Columns], None]
+) -> Summary:
     for poll, steps in loop.run(source, {pipeline.name: pipeline}):
         columns, alerts = judge.judge(poll, [step.outcome for step in steps])
-        missed.add(poll, columns["state"])
+        summary.not_judged.add(poll, columns["state"])
         summary.add(columns, alerts)
         write(source.rows, columns)
     return summary
-
-
-def _prime(pipeline: Pipeline, blocks: list[tuple[int, HistoryBlock]]) -> None:
-    """Let the first windows reach back into the training rows of the one stream, none of which is judged."""
-    code, family = blocks[0][0], pipeline.family
-    time = np.concatenate([block.time for _, block in blocks])
-    values = np.concatenate([block.values for _, block in blocks])
-    keep = min(family.shape.length - 1, len(time)) if family.window.rules.consecutive else 0
-    none = np.zeros(keep, np.int32)
-    first = len(time) - keep
-    pipeline.process(Readings(none + np.int32(code), time[first:], values[first:], none, none.astype(np.int64)))
-
-
-@dataclass(frozen=True, slots=True)
-class AllScores:
-    """Mean and standard deviation of all scores, large ones included.
-
-    In a file, the limit starts from every training row rather than from the held-out clean ones: a short training part
-    may hold a rare but normal state (a night, a start-up) only once, and whether it was judged or learned is chance.
-    """
-
-    mean: float
-    std: float
-    count: int
-
-    @classmethod
-    def of(cls, scores: Float32) -> AllScores:
-        """Of (n,) scores."""
-        wide = scores.astype(np.float64)
-        return cls(float(wide.mean()), float(wide.std()), len(wide))
-
-
-def learn(
-    pipeline: Pipeline,
-    history: list[fit.Named],
-    create: Callable[[], fit.Trainable],
-    dead: Sequence[DeadLetter],
-) -> int:
-    """Train a detector here and now and give it to the pipeline; returns how many readings were left out as garbage.
-
-    `dead` are the training rows that cannot be read. Raises ModelError for too few readings.
-    """
-    try:
-        detector, profiles = fit.train(pipeline.family, history, create, fit.NormalScores(1.0, AllScores.of))
-    except ModelError:
-        whole = sum(int((~np.isnan(block.values)).all(axis=1).sum()) for _, block in history)
-        unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""
-        raise ModelError(
-            f"{unread}the training rows hold {whole} readings without missing values, but fewer than {FEWEST_WINDOWS} "
-            f"complete windows of {pipeline.family.shape.length}; "
-            "raise --train-rows, shorten --window, or give the right --interval"
-        ) from None
-    pipeline.adopt(MODEL, detector, profiles)
-    return sum(profile.garbage for profile in profiles.values())
-
-
-def check_room(first: Poll) -> None:
-    """Raise SettingsError where the training rows are all there is."""
-    if not first.records:
-        raise SettingsError("the file has no rows, only the names of its columns")
-    if first.finished:
-        raise SettingsError(
-            f"the file has only {first.records:,} rows and all of them would be learned from; lower --train-rows"
-        )
 
 
 class Judge:

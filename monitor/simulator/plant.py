@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -27,7 +27,7 @@ class Batch:
     """Readings to publish to one topic, in order of time. `stream` (n,) indexes `streams`, the Kafka keys.
 
     `values` is (n, width) and NaN = missing. `fields` name its columns in the message; one name for several columns
-    means that the field holds a list.
+    means that the field holds a list. An infinite value is written as a word, below or above what can be measured.
     """
 
     topic: str
@@ -36,6 +36,7 @@ class Batch:
     stream: Int32
     time: Int64
     values: Float32
+    beyond: tuple[str, str] = ("UNDER", "OVER")
 
     def __len__(self) -> int:
         """Readings in the batch."""
@@ -44,7 +45,7 @@ class Batch:
     def rows(self, start: int, stop: int) -> Batch:
         """The readings from `start` up to `stop`."""
         cut = slice(start, stop)
-        return Batch(self.topic, self.streams, self.fields, self.stream[cut], self.time[cut], self.values[cut])
+        return replace(self, stream=self.stream[cut], time=self.time[cut], values=self.values[cut])
 
 
 @dataclass(frozen=True, slots=True)

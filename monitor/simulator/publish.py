@@ -13,7 +13,7 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from monitor.errors import SourceError
-from monitor.records.batches import Int64
+from monitor.records.batches import Float64, Int64
 from monitor.simulator.plant import Batch
 
 CHUNK = 2000  # messages between two looks at the clock and at the group
@@ -68,7 +68,8 @@ def encode(batch: Batch) -> Iterator[bytes]:
     """Message bodies: `{"time": "2026-01-01T00:00:10Z", "value": 71.3}`, missing values as null."""
     values = batch.values.astype(np.float64)
     short = values.round(3)  # the fewest digits that give the same float32 again
-    numbers = np.where(short.astype(np.float32) == batch.values, short, values).tolist()
+    plain = np.where(short.astype(np.float32) == batch.values, short, values)
+    numbers = _with_words(plain, batch.beyond) if np.isinf(plain).any() else plain.tolist()
     names = batch.fields if len(batch.fields) == batch.values.shape[1] else None
     to_json = msgspec.json.Encoder().encode  # writes NaN as null
     for moment, row in zip(_iso(batch.time), numbers, strict=True):
@@ -76,6 +77,12 @@ def encode(batch: Batch) -> Iterator[bytes]:
             yield to_json({"time": moment, batch.fields[0]: row})
         else:
             yield to_json({"time": moment, **dict(zip(names, row, strict=True))})
+
+
+def _with_words(values: Float64, beyond: tuple[str, str]) -> list[list[float | str]]:
+    """The values with words for negative and positive infinity."""
+    words = dict(zip((-np.inf, np.inf), beyond, strict=True))
+    return [[words.get(value, value) for value in row] for row in values.tolist()]
 
 
 def _iso(times: Int64) -> list[str]:

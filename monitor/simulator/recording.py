@@ -20,6 +20,8 @@ class Recording:
     def __init__(self, path: Path, columns: FileColumns, topic: str) -> None:
         self.rows, self.dead = 0, DeadCounts()
         self._topic, self._fields = topic, columns.values
+        words = (*columns.layout.low[:1], "UNDER"), (*columns.layout.high[:1], "OVER")
+        self._beyond = words[0][0], words[1][0]
         self._index = StreamIndex()
         self._source = FileSource(path, columns, self._index)
         self.times = self._source.times
@@ -32,5 +34,6 @@ class Recording:
             for readings in poll.readings.values():
                 if len(readings):
                     names = list(self._index.codes)
-                    yield Batch(self._topic, names, self._fields, readings.stream, readings.time, readings.values)
+                    read = (readings.stream, readings.time, readings.values)
+                    yield Batch(self._topic, names, self._fields, *read, self._beyond)
         self._source.close()

@@ -212,7 +212,7 @@ def test_publish_command_sends_a_file_row_by_row(
     assert json.loads(output) | {"seconds": 0} == facts
     assert "1 of 3 rows of pump.csv could not be read:" in message
     assert "1 bad-value, for example" in message
-    assert "row 1: a = 'x' is no finite number" in message
+    assert 'row 1: a: "x" is not a number: --high x, --low x or --missing x?' in message
     records = read(servers, "pumps", 2)
     assert [record.key for record in records] == ["p1", "p1"]
     assert [record.body for record in records] == [
@@ -243,6 +243,20 @@ def test_publish_command_says_what_it_left_out(
     assert left == code
     assert says in message
     assert output.startswith(f"{good:,} rows of m.csv published")
+
+
+def test_published_values_keep_every_digit_and_what_is_above_the_range(
+    servers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "meter.csv"
+    file.write_text('when,kWh total,q\n2020-01-01,"250.114,379",Good\n2020-01-02,OL,Good\n2020-01-03,"0,5",Bad\n')
+    options = ["--topic", "meters", "--key", "e1", "--time", "when", "--value", "kwh", "--rename", "kWh total=kwh"]
+    options += ["--decimal", ",", "--thousands", ".", "--high", "OL", "--quality", "q", "--good", "good", "--json"]
+    code, output, message = watchkeeper(capsys, "publish", str(file), "--bootstrap-servers", servers, *options)
+
+    assert (code, message.strip()) == (0, "")
+    assert json.loads(output)["unreadable"] == 0
+    assert [record.body["kwh"] for record in read(servers, "meters", 3)] == [250114.379, "OL", None]
 
 
 @pytest.mark.kafka

@@ -225,6 +225,29 @@ def test_a_folder_is_replayed_as_one_file_is(plant: Path) -> None:
     assert facts(settings, "folder") == facts(settings, LIVE)
 
 
+def test_a_file_in_another_notation_is_replayed_as_a_plain_one(plant: Path) -> None:
+    """The notation comes from options or from the family; words above the range are out of range in both."""
+    config, part = configure(plant), readings()[TRAIN:]
+    plain = replay(config, "--name", "plain", "--file", plant / "p-1.csv", "--time", "at")
+    texts = [str(value).replace(".", ",") for value in part["value"]]
+    texts[100] = "OL"
+    lines = ["Pumpe 1", "at;value", *(f"{at};{text}" for at, text in zip(part["at"], texts, strict=True))]
+    (plant / "other").mkdir()
+    other = plant / "other" / "p-1.csv"
+    other.write_text("\n".join(lines), encoding="utf-16")
+    where = ("--file", other, "--time", "at", "--skip-rows", "1")
+    by_options = replay(config, "--name", "options", *where, "--decimal", ",", "--high", "OL")
+    config.write_text(config.read_text() + 'format = { decimal = ",", high = ["OL"] }\n')
+    by_family = replay(config, "--name", "family", *where)
+
+    for found in (by_options, by_family):
+        assert found["dead"] == 0
+        opened = [alert["opened"] for alert in found["alerts"]]
+        assert set(opened) - {alert["opened"] for alert in plain["alerts"]} == {
+            part["at"].iloc[100].replace("T", " ").removesuffix("Z")
+        }
+
+
 def test_a_name_is_used_once_or_replaced(plant: Path) -> None:
     options = (plant / "plant.toml", "--name", "again", *file_options(plant))
     first = replay(*options)

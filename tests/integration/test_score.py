@@ -228,8 +228,9 @@ def test_several_channels_another_delimiter_and_parquet(tmp_path: Path) -> None:
     score(tmp_path / "in.csv", "--delimiter", ";", *options, tmp_path / "out.csv")
     score(tmp_path / "in.parquet", *options, tmp_path / "out.parquet")
     text, typed = read(tmp_path / "out.csv"), pd.read_parquet(tmp_path / "out.parquet")
-    assert list(text.columns) == list(typed.columns) == ["timestamp", "a", "b", "c", *HEADER[2:]]
-    assert typed["timestamp"].dtype.kind == "M"
+    assert list(text.columns) == list(typed.columns) == ["datetime", "a", "b", "c", "unused", *HEADER[2:]]
+    assert text["unused"].tolist() == ["x"] * 600
+    assert typed["datetime"].dtype.kind == "M"
     assert np.array_equal(text["ratio"].to_numpy(np.float32), typed["ratio"].to_numpy(np.float32), equal_nan=True)
     assert text["alert_id"].fillna("").tolist() == typed["alert_id"].fillna("").tolist()
 
@@ -299,7 +300,7 @@ def test_defaults_learn_from_the_first_15_percent_and_see_the_fault(tmp_path: Pa
         (["--time", "timestamp", "--n-std", "-1"], SettingsError, "^--n-std: should be greater than 0$"),
         (["--time", "timestamp", "--interval", "soon"], SettingsError, "^--interval: 'soon'"),
         (["--rate", "1", "--window", "beat"], SettingsError, "^--rate: should be greater"),
-        (["--time", "timestamp", "--delimiter", ";;"], SettingsError, "delimiter = ';;'; give one character"),
+        (["--time", "timestamp", "--delimiter", ";;"], SettingsError, "^--delimiter: ';;' is not one character"),
         (["--time", "timestamp", "--output", "out.txt"], SettingsError, "one of .csv, .parquet, .pq, .tsv"),
     ],
 )

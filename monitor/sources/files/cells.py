@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from monitor.errors import SettingsError
 from monitor.records.batches import NEVER, Bool, Float64, Int64
+from monitor.sources.notation import MISSING, STANDARD, Notation
 from monitor.sources.timestamps import LAST, TimeReader, Times
 
 Column = pd.Series  # of str, or backed by Arrow
 
-MISSING = {"", "nan", "na", "n/a", "null", "none"}  # an empty value in small letters; becomes NaN
 _NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
@@ -34,19 +34,28 @@ def times(column: Column, reader: TimeReader) -> Times:
     return reader.read(list(_text(column)))  # as text, numbers keep every digit
 
 
-def numbers(column: Column) -> tuple[Float64, Bool]:
-    """Values that fit float32; an empty one is NaN. Anything else, infinity included, cannot be read."""
+def numbers(column: Column, notation: Notation = STANDARD) -> tuple[Float64, Bool]:
+    """Values that fit float32; an empty one is NaN. Anything else, infinity included, cannot be read.
+
+    An infinite value is one of the words of `notation` for what is above or below what can be measured.
+    """
     text = _text(column)
-    if _is_text(column):
-        found = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
-    else:
+    if not _is_text(column):
         try:
             found = np.array(pa.array(column).cast(pa.float64(), safe=False), dtype=np.float64)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             found = np.full(len(column), np.nan)
+    elif notation.decimal == ".":
+        found = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
+    else:
+        found = np.full(len(text), np.nan)
     bad = np.abs(found) > np.finfo(np.float32).max
-    for row in np.flatnonzero(np.isnan(found)):
-        bad[row] = text[row].strip().casefold() not in MISSING
+    rows = np.flatnonzero(np.isnan(found))
+    if notation.standard:
+        for row in rows:
+            bad[row] = text[row].strip().casefold() not in MISSING
+    elif len(rows):
+        found[rows], bad[rows] = notation.values(text[rows].tolist())
     found[bad] = np.nan
     return found, bad
 

@@ -14,7 +14,9 @@ import pandas as pd
 
 from monitor.errors import SettingsError, SourceError
 from monitor.sources.files import cells
-from monitor.sources.files.tables import PACKED, Table, check_names, is_parquet, open_table
+from monitor.sources.files.head import Head, check_names, once
+from monitor.sources.files.selection import RowsOf
+from monitor.sources.files.tables import PACKED, Table, is_parquet, open_table
 
 TEXT = {".csv", ".tsv"}
 _DIGITS = re.compile(r"(\d+)")
@@ -64,9 +66,9 @@ def stream_names(files: Sequence[Path]) -> dict[Path, str]:
     return bare | named
 
 
-def count_rows(path: Path, delimiter: str | None, most: int) -> int:
+def count_rows(path: Path, head: Head, most: int, only: tuple[str, str] | None = None) -> int:
     """How many rows there are; beyond `most` it stops counting, and the number returned is larger than that."""
-    chain = Chain(files_of(path), delimiter, ())
+    chain = Chain(files_of(path), head, (), only=only)
     count = 0
     try:
         while not chain.ended and count <= most:
@@ -76,19 +78,42 @@ def count_rows(path: Path, delimiter: str | None, most: int) -> int:
     return count
 
 
+def texts_of(path: Path, head: Head, column: str) -> list[str]:
+    """The texts that stand in a column, each once, in the order in which they come."""
+    chain = Chain(files_of(path), head, (column,))
+    found: dict[str, None] = {}
+    try:
+        while not chain.ended:
+            found |= dict.fromkeys(cells.as_text(chain.take(65_536)[0][column]))
+    finally:
+        chain.close()
+    return list(found)
+
+
 class Chain:
     """The columns `wanted` of all rows of `files`, in that order; one file is open at a time.
 
-    Every file is looked at first, so that one without these columns is an error before anything is read.
+    Every file is looked at first, so that one without these columns is an error before anything is read. With `keep`
+    the other columns of the first file come too, behind these, where a later file lacks one as empty cells. `only`
+    names a column and what must stand in it: other rows do not come, and are not counted.
     Raises SourceError when a file cannot be read, and SettingsError when it lacks a column.
     """
 
-    def __init__(self, files: Sequence[Path], delimiter: str | None, wanted: Sequence[str]) -> None:
-        self._files, self._delimiter, self._wanted = files, delimiter, wanted
+    def __init__(
+        self,
+        files: Sequence[Path],
+        head: Head,
+        wanted: Sequence[str],
+        *,
+        keep: bool = False,
+        only: tuple[str, str] | None = None,
+    ) -> None:
+        self._files, self._head, self._wanted, self._only = files, head, list(wanted), only
         for file in files if len(files) > 1 else ():
             self._open(file).close()
         self._starts = [0]  # row number of the first row of each file that was opened
         self._table = self._open(files[0])
+        self._others = [name for name in once(self._table.names) if keep and name not in wanted]
         self._rows = 0
         self._go_on()
 
@@ -106,7 +131,9 @@ class Chain:
         broken: dict[int, str] = {}
         taken = 0
         while not frames or (taken < rows and not self.ended):
-            frame, bad = self._table.take(rows - taken, self._wanted)
+            frame, bad = self._table.take(rows - taken, self._columns_here())
+            if len(frame.columns) < len(self._wanted) + len(self._others):
+                frame = frame.reindex(columns=[*self._wanted, *self._others], fill_value="")
             broken |= {taken + row: error for row, error in bad.items()}
             frames.append(frame)
             taken += len(frame)
@@ -123,16 +150,26 @@ class Chain:
     def place(self, row: int) -> str:
         """Where a row that was taken stands, for a person."""
         file = bisect_right(self._starts, row) - 1
-        return f"{self._files[file].name}, row {row - self._starts[file]}"
+        return f"{self._files[file].name}, row {row - self._starts[file]}" + (
+            f" of {self._only[1]}" if self._only else ""
+        )
 
     def close(self) -> None:
         """Close the open file. May be called twice."""
         self._table.close()
 
+    def _columns_here(self) -> list[str]:
+        """Those to read of the open file."""
+        here = once(self._table.names)
+        return [*self._wanted, *(name for name in self._others if name in here)]
+
     def _open(self, file: Path) -> Table:
-        table = open_table(file, self._delimiter)
+        table = open_table(file, self._head)
         try:
             check_names(file, self._wanted, table.names)
+            if self._only is not None:
+                check_names(file, self._only[:1], table.names)
+                return RowsOf(table, *self._only)
         except BaseException:
             table.close()
             raise

@@ -21,6 +21,7 @@ from monitor.sources.files import cells
 from monitor.sources.files.chain import TEXT, is_table
 from monitor.sources.files.source import TIMESTAMP, FileColumns
 from monitor.sources.files.tables import PACKED, PARQUET, is_parquet, packing
+from monitor.sources.notation import Notation
 from monitor.sources.timestamps import Arrivals, TimeReader
 
 
@@ -32,7 +33,7 @@ class ScoredWriter:
     """
 
     def __init__(self, path: Path, columns: FileColumns) -> None:
-        self._columns = columns
+        self._columns, self._notation = columns, Notation(columns.layout)
         self._reader = columns.time_reader()
         self._parquet: Any = None  # the writer needs the first rows to know its schema
         self._names: list[str] | None = None
@@ -74,6 +75,7 @@ class ScoredWriter:
     def _write_csv(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
         tabs = ".tsv" in Path(self._path.name.lower()).suffixes
         writer = csv.writer(self._file, delimiter="\t" if tabs else ",", lineterminator="\n")
+        rows = _apart(rows, columns)
         if self._names is None:
             self._names = [*rows.columns, *columns]
             writer.writerow(self._names)
@@ -81,6 +83,7 @@ class ScoredWriter:
         writer.writerows(zip(*cellwise, *map(_csv_text, columns.values()), strict=True))
 
     def _write_parquet(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
+        rows = _apart(rows, columns)
         arrays = {str(name): self._typed(str(name), rows[name]) for name in rows}
         arrays |= {name: _arrow(values) for name, values in columns.items()}
         table = pa.table(arrays)
@@ -92,7 +95,7 @@ class ScoredWriter:
         if column.dtype != object:
             return pa.array(column)
         if name in self._columns.values:
-            return pa.array(cells.numbers(column)[0], from_pandas=True)
+            return pa.array(cells.numbers(column, self._notation)[0], from_pandas=True)
         if name in (self._columns.time, TIMESTAMP):
             when = self._settled(column)
             return pa.array(when.view("datetime64[ns]"), mask=when == NEVER, type=pa.timestamp("ns", "UTC"))
@@ -105,6 +108,11 @@ class ScoredWriter:
         if (when == NEVER).any():  # R-peaks have times in ISO 8601 whatever those of their file are
             when = np.where(when == NEVER, cells.times(column, TimeReader("iso")).ns, when)
         return when
+
+
+def _apart(rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
+    """The rows with `input_` before the names that `columns` has too."""
+    return rows.rename(columns={name: f"input_{name}" for name in rows if name in columns})
 
 
 def _check_extension(path: Path) -> None:

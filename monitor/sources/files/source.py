@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,14 @@ from monitor.errors import SettingsError
 from monitor.ports.source import Assignments
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Int64, Poll, Readings, TopicPartition
 from monitor.records.streams import StreamIndex
-from monitor.sources.stream_names import name_fault
 from monitor.sources.files import cells
 from monitor.sources.files.chain import Chain, files_of, stream_names
+from monitor.sources.files.head import Head
 from monitor.sources.files.time_checks import TimeChecks
+from monitor.sources.notation import Notation
+from monitor.sources.number_faults import number_fault, option
+from monitor.sources.quality import Quality
+from monitor.sources.stream_names import name_fault
 from monitor.sources.timestamps import Arrivals, TimeReader, Times
 
 CHUNK = 65_536  # rows
@@ -31,8 +36,10 @@ class FileColumns:
     """Where a file holds what. The time is in column `time`, or is row number / `rate` seconds after 1970.
 
     `key` names the column that holds the stream's name; without one, all rows belong to `stream`, or, where that is
-    empty, to a stream named like their file (see `stream_names`). `layout` says how times are written. `delimiter`
-    None: found from the first line.
+    empty, to a stream named like their file (see `stream_names`). `head` says how the columns are found, `layout` how
+    cells are written, for which the value columns are called `channels` where these are given. With `keep`,
+    `FileSource.rows` has every column of the file. `only` names a column and what must stand in it: other rows are
+    left out, and not counted.
     """
 
     values: tuple[str, ...]
@@ -40,8 +47,11 @@ class FileColumns:
     rate: float | None = None  # Hz
     key: str | None = None
     stream: str = ""
-    delimiter: str | None = None
+    head: Head = field(default_factory=Head)
     layout: Format = field(default_factory=Format)
+    channels: tuple[str, ...] = ()
+    keep: bool = False
+    only: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -50,8 +60,6 @@ class FileColumns:
             raise SettingsError("give either the time column or, for a file without one, the rate in Hz")
         if self.rate is not None and (self.rate <= 0 or np.prod(self.ratio, dtype=np.float64) > 9e9):
             raise SettingsError(f"rate = {self.rate} Hz; give a positive number of at most four decimals")
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
-            raise SettingsError(f"delimiter = {self.delimiter!r}; give one character, such as ; or | (a tab is $'\\t')")
 
         self.time_reader()
 
@@ -70,8 +78,8 @@ class FileColumns:
     @property
     def wanted(self) -> list[str]:
         """Columns to read, in the order they are written out again."""
-        named = (self.time, self.key, *self.values)
-        return list(dict.fromkeys(name for name in named if name is not None))
+        named = (self.time, self.key, *self.values, *self.layout.quality_fields(self.channels or self.values))
+        return list(dict.fromkeys(name for name in named if name))
 
 
 class FileSource:
@@ -108,9 +116,11 @@ class FileSource:
         self._opened = False
         files = files_of(path)
         self._streams = {} if columns.key or columns.stream else stream_names(files)
-        self._files = Chain(files, columns.delimiter, columns.wanted)
         self._reader = columns.time_reader()
         self.times = TimeChecks(columns.time or TIMESTAMP, index)
+        self._files = Chain(files, columns.head, columns.wanted, keep=columns.keep, only=columns.only)
+        self._notation = Notation(columns.layout)
+        self._quality = Quality(columns.layout, columns.channels or columns.values)
 
     def poll(self, timeout: float) -> Poll:
         """The next rows. Never waits. `finished` on the last rows, and on every poll after them."""
@@ -121,6 +131,7 @@ class FileSource:
         first, self._next, self._coming = self._next, self._next + len(frame), self._chunk
         self.rows = frame.set_axis(pd.RangeIndex(first, self._next))
         if self._columns.rate is not None:
+            self.rows = self.rows.rename(columns={TIMESTAMP: f"input_{TIMESTAMP}"})
             self.rows.insert(0, TIMESTAMP, cells.iso(cells.row_times(first, len(frame), self._columns.ratio)))
         readings, dead = self._read(first, frame, broken)
         ended = self._files.ended
@@ -186,11 +197,15 @@ class FileSource:
         return names
 
     def _values(self, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]]) -> Float32:
-        values = np.empty((len(frame), len(self._columns.values)), dtype=np.float32)
+        width = len(self._columns.values)
+        values = cast("Float32", np.empty((len(frame), width), dtype=self._notation.kind))
         for number, name in enumerate(self._columns.values):
-            values[:, number], bad = cells.numbers(frame[name])
+            found, bad = cells.numbers(frame[name], self._notation)
+            values[:, number], _ = self._notation.decoded(found)
             for row, text in _bad_cells(frame[name], bad):
-                reasons.setdefault(row, ("bad-value", f"{name} = {text!r} is no finite number"))
+                reasons.setdefault(row, ("bad-value", f"{name}: {number_fault(text, self._notation, option)}"))
+        if self._quality.names:
+            self._quality.screen(values, [cells.as_text(frame[name]) for name in self._quality.names])
         return values
 
     def _dead(

@@ -21,6 +21,7 @@ from monitor.records.batches import DeadLetter, Readings
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
 from monitor.sources.files.chain import count_rows, files_of, stream_names
+from monitor.sources.files.head import Head
 from monitor.sources.files.source import FileColumns, FileSource
 
 COLUMNS = FileColumns(values=("value",), time="when", stream="m-1")
@@ -128,7 +129,7 @@ def test_dead_letters_name_the_file_and_its_row(folder: Path) -> None:
     assert [(letter.topic, letter.offset, letter.reason) for letter in dead] == [
         ("plant", 35, "bad-time"), ("plant", 36, "bad-value"), ("plant", 37, "wrong-length"),
     ]  # fmt: skip
-    assert dead[1].error == "12.csv, row 1: value = 'x' is no finite number"
+    assert dead[1].error == '12.csv, row 1: value: "x" is not a number: --high x, --low x or --missing x?'
 
 
 def test_names_that_cannot_be_kept_are_dead_letters(tmp_path: Path) -> None:
@@ -240,4 +241,4 @@ def test_extensions_may_be_capital_letters(tmp_path: Path) -> None:
         (tmp_path / name).rename(tmp_path / name.upper())
 
     assert read(tmp_path)[1:] == ([], ["m-1"] * 3)
-    assert count_rows(tmp_path, None, 100) == 3
+    assert count_rows(tmp_path, Head(), 100) == 3

@@ -17,6 +17,7 @@ from monitor.errors import SettingsError, SourceError
 from monitor.records.batches import DeadLetter, Poll, Readings, TopicPartition
 from monitor.records.streams import StreamIndex
 from monitor.sources.files.chain import count_rows
+from monitor.sources.files.head import Head
 from monitor.sources.files.scored_output import ScoredWriter
 from monitor.sources.files.source import FileColumns, FileSource
 
@@ -140,7 +141,7 @@ def test_rows_that_cannot_be_read_are_dead_letters_with_their_row_and_reason(tmp
     assert [letter.offset for letter in dead] == list(range(8))
     assert readings.offset.tolist() == [8]  # an empty line is no row
     assert poll.records == len(dead) + len(readings) == 9
-    assert dead[1].error == "a.csv, row 1: value = 'x' is no finite number"
+    assert dead[1].error == 'a.csv, row 1: value: "x" is not a number: --high x, --low x or --missing x?'
     assert dead[1].body == b"2020-01-01,a,x"
 
 
@@ -231,12 +232,17 @@ def test_a_file_of_a_header_only_is_finished_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [{"values": ()}, {"values": ("a",)}, {"values": ("a",), "time": "t", "rate": 1.0},
-     {"values": ("a",), "rate": 0.0}, {"values": ("a",), "rate": 1 / 3},
-     *({"values": ("a",), "time": "t", "delimiter": text} for text in ("", ";;", '"', "\n"))],
+     {"values": ("a",), "rate": 0.0}, {"values": ("a",), "rate": 1 / 3}],
 )  # fmt: skip
 def test_columns_that_make_no_sense_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
         FileColumns(**arguments)
+
+
+@pytest.mark.parametrize("options", [*({"delimiter": text} for text in ("", ";;", '"', "\n")), {"encoding": "dos"}])
+def test_heads_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        Head(**options)
 
 
 def score(path: Path, out: Path, columns: FileColumns, chunk_rows: int) -> None:
@@ -323,9 +329,9 @@ def test_a_header_that_is_not_utf8_is_counted_read_and_explained(tmp_path: Path)
     path = tmp_path / "a.csv"
     path.write_bytes("Gerät,when,value\n".encode("latin-1") + b"m-1,2020-01-01,1\n" * 3)
 
-    assert count_rows(path, None, 100) == 3
+    assert count_rows(path, Head(), 100) == 3
     assert len(read(path)[0][0]) == 3
-    with pytest.raises(SettingsError, match=r"not all UTF-8: Ger\\xe4t, when, value; convert") as refused:
+    with pytest.raises(SettingsError, match=r"not all UTF-8: Ger\\xe4t, when, value; .* --encoding") as refused:
         read(path, FileColumns(values=("Gerät",), time="when"))
     str(refused.value).encode()
 

@@ -1,0 +1,106 @@
+"""What a file is scored by: a detector trained on its first rows, or on those of another file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.config.families import FEWEST_WINDOWS
+from monitor.errors import ModelError, SettingsError
+from monitor.pipeline import loop
+from monitor.pipeline.family import Pipeline
+from monitor.ports.store import HistoryBlock
+from monitor.records.batches import DeadLetter, Float32, Poll, Readings
+from monitor.training import fit
+from monitor.training.growth import growing
+
+MODEL = "of this file"  # stands for the id of a model that is never saved
+
+Blocks = list[tuple[int, HistoryBlock]]  # code of the stream, readings on the grid
+
+
+def check_room(first: Poll, *, other: bool = False) -> None:
+    """Raise SettingsError where the training rows are all there is, unless they are from an `other` file."""
+    if not first.records:
+        raise SettingsError("the file has no rows, only the names of its columns")
+    if first.finished and not other:
+        raise SettingsError(
+            f"the file has only {first.records:,} rows and all of them would be learned from; lower --train-rows"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AllScores:
+    """Mean and standard deviation of all scores, large ones included.
+
+    In a file, the limit starts from every training row rather than from the held-out clean ones: a short training part
+    may hold a rare but normal state (a night, a start-up) only once, and whether it was judged or learned is chance.
+    """
+
+    mean: float
+    std: float
+    count: int
+
+    @classmethod
+    def of(cls, scores: Float32) -> AllScores:
+        """Of (n,) scores."""
+        wide = scores.astype(np.float64)
+        return cls(float(wide.mean()), float(wide.std()), len(wide))
+
+
+def learn_rows(
+    pipeline: Pipeline, gridding: Pipeline, first: Poll, create: Callable[[], fit.Trainable]
+) -> tuple[Blocks, int]:
+    """Train `pipeline` on the rows of a poll, which `gridding` lays on the grid.
+
+    Returns what was learned from, and how many readings were left out as garbage.
+    """
+    blocks = [block for step in loop.process(first, {gridding.name: gridding}) for block in step.outcome.history]
+    history = [(gridding.index.name(code), block) for code, block in blocks]
+    return blocks, learn(pipeline, history, create, first.dead)
+
+
+def learn(
+    pipeline: Pipeline,
+    history: list[fit.Named],
+    create: Callable[[], fit.Trainable],
+    dead: Sequence[DeadLetter],
+) -> int:
+    """Train a detector here and now and give it to the pipeline; returns how many readings were left out as garbage.
+
+    `dead` are the training rows that cannot be read. Raises ModelError for too few readings.
+    """
+    try:
+        detector, profiles = fit.train(pipeline.family, history, create, fit.NormalScores(1.0, AllScores.of))
+    except ModelError:
+        whole = sum(int((~np.isnan(block.values)).all(axis=1).sum()) for _, block in history)
+        unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""
+        raise ModelError(
+            f"{unread}the training rows hold {whole} readings without missing values, but fewer than {FEWEST_WINDOWS} "
+            f"complete windows of {pipeline.family.shape.length}; "
+            "raise --train-rows, shorten --window, or give the right --interval"
+        ) from None
+    pipeline.adopt(MODEL, detector, profiles)
+    return sum(profile.garbage for profile in profiles.values())
+
+
+def prime(pipeline: Pipeline, gridding: Pipeline, blocks: Blocks) -> None:
+    """Let the first windows reach back into the training rows of the one stream, none of which is judged."""
+    code, family = blocks[0][0], pipeline.family
+    time = np.concatenate([block.time for _, block in blocks])
+    values = np.concatenate([block.values for _, block in blocks])
+    keep = min(family.shape.length - 1, len(time)) if family.window.rules.consecutive else 0
+    none = np.zeros(keep, np.int32)
+    first = len(time) - keep
+    rows = Readings(none + np.int32(code), time[first:], values[first:], none, none.astype(np.int64))
+    pipeline.prime(rows, gridding)
+
+
+def growing_in(pipeline: Pipeline, blocks: Blocks) -> list[str]:
+    """A sentence for each channel that only grows in what was learned from."""
+    family = pipeline.family
+    if family.shape.width != len(family.channels) or not blocks:
+        return []
+    return growing(family.channels, np.concatenate([block.values for _, block in blocks]))
