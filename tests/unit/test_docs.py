@@ -86,7 +86,7 @@ def test_messages_shown_in_the_documents_can_be_read() -> None:
     text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
     shown = re.findall(r"```toml\n(.*?)```\n```(?:json|csv)\n(.*?)```", text, re.DOTALL)
 
-    assert len(shown) == 6
+    assert len(shown) == 7
     for config, message in shown:
         (family,) = parse(tomllib.loads(config)).families.values()
         decoder = bootstrap.decoder(family, StreamIndex())

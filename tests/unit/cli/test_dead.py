@@ -56,7 +56,7 @@ def config(tmp_path: Path, url: str, value: str = "temp") -> str:
     path = tmp_path / "w.toml"
     path.write_text(
         f'[store]\nurl = "{url}"\n[families.machines]\ntopic = "plant"\ninterval = "10s"\nwindow = {{ length = 8 }}\n'
-        f'channels = ["celsius"]\nformat = {{ values = ["{value}"] }}\n'
+        f'channels = ["celsius"]\nformat = {{ values = ["{value}"], time_unit = "s" }}\n'
     )
     return str(path)
 
