@@ -21,7 +21,7 @@ from monitor.errors import MonitorError, SourceError
 from monitor.ports.workers import Heartbeats
 from monitor.records.batches import TopicPartition
 from monitor.records.workers import BEAT_S, Lag, OwnedPartition, WorkerReport
-from monitor.worker.progress import Progress
+from monitor.worker.progress import Owned, Progress
 from monitor.worker.troubles import BrokerAway, LagGrowth, LostWorkers
 
 STOP_S = 5.0  # for the last report, while the worker stops
@@ -57,6 +57,8 @@ class HeartbeatThread:
         self._report, self._progress, self._heartbeats = report, progress, heartbeats
         self._read_lag, self._trainings = read_lag, trainings
         self._broker, self._growth, self._lost = BrokerAway(), LagGrowth(), LostWorkers()
+        self._asked: Owned = {}  # positions at the newest answer, and that answer
+        self._lags: Mapping[TopicPartition, Lag] = {}
         self._unwritten_since: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -79,17 +81,17 @@ class HeartbeatThread:
         self._progress.changed.set()
         self._thread.join(STOP_S)
 
-    def beat(self) -> None:
-        """Report once. Raises no MonitorError."""
-        lags = self._lags()
+    def beat(self, *, ask: bool = True) -> None:
+        """Report once; without asking the broker, lag is what is left of the newest answer. Raises no MonitorError."""
+        owned = self._progress.owned
+        lags = self._ask(owned) if ask else self._left(owned)
         now = time.time_ns()
-        self._growth.look(list(lags.values()), now)
-        owned = tuple(
+        partitions = tuple(
             OwnedPartition(topic, number, epoch, offset, lags.get((topic, number)))
-            for (topic, number), (epoch, offset) in sorted(self._progress.owned.items())
+            for (topic, number), (epoch, offset) in sorted(owned.items())
         )
         self._report = replace(
-            self._report, at=now, partitions=owned, trainings=tuple(self._trainings()),
+            self._report, at=now, partitions=partitions, trainings=tuple(self._trainings()),
             idle=round(self._progress.idle * 1e9), committed=self._progress.committed,
             broker_away=self._broker.since, lag_grows=self._growth.since,
         )  # fmt: skip
@@ -101,33 +103,43 @@ class HeartbeatThread:
         self._written()
         self._lost.look(heartbeats, self._report.id)
 
-    def _lags(self) -> Mapping[TopicPartition, Lag]:
-        positions = {partition: offset for partition, (_, offset) in self._progress.owned.items()}
+    def _ask(self, owned: Owned) -> Mapping[TopicPartition, Lag]:
         try:
-            lags = self._read_lag(positions)
+            self._lags = self._read_lag({partition: offset for partition, (_, offset) in owned.items()})
         except SourceError as error:
             self._broker.look(str(error), time.time_ns())
             return {}
+        self._asked = owned
         self._broker.look(None, time.time_ns())
-        return lags
+        self._growth.look(list(self._lags.values()), time.time_ns())
+        return self._lags
+
+    def _left(self, owned: Owned) -> dict[TopicPartition, Lag]:
+        """The newest answer of the broker, less what was processed since."""
+        left = {}
+        for partition in owned.keys() & self._asked.keys() & self._lags.keys():
+            before, now, lag = self._asked[partition][1], owned[partition][1], self._lags[partition]
+            records = max(0, lag.records + (before or 0) - (now or 0))
+            left[partition] = Lag(records, lag.behind if records else 0)
+        return left
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        self._try_beat(ask=False)  # a worker that starts is seen, and can be stopped, at once
+        while not self._stopping.wait(SOONEST_S):
             self._progress.changed.clear()
             self._try_beat()
-            self._stopping.wait(SOONEST_S)
             if not self._stopping.is_set():
                 self._progress.changed.wait(BEAT_S - SOONEST_S)
-        self._try_beat()
+        self._try_beat(ask=False)  # a broker that is away delays no end
         try:
             self._heartbeats.end(self._report.id, self._error)
         except MonitorError as error:
             self._not_written(error)
         self._heartbeats.close()
 
-    def _try_beat(self) -> None:
+    def _try_beat(self, *, ask: bool = True) -> None:
         try:
-            self.beat()
+            self.beat(ask=ask)
         except Exception as error:  # the worker goes on, and so do its reports
             log.exception("heartbeat_failed", error=str(error))
 

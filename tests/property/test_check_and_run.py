@@ -22,6 +22,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from monitor import bootstrap
+from monitor.bootstrap import assembly
 from monitor.cli.check import check
 from monitor.config.settings import Settings, load, parse
 from monitor.errors import SettingsError
@@ -118,7 +119,7 @@ def started(path: Path) -> tuple[str, ...]:
             update={"store": settings.store.model_copy(update={"url": database()}), "models": path.parent / "models"}
         )
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(bootstrap, "broker", broker)
+            patch.setattr(assembly, "broker", broker)
             with bootstrap.worker(settings) as (runner, *_):
                 runner.run(lambda: True)
         save_and_load(bootstrap.pipelines(settings))

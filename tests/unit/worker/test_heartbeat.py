@@ -240,3 +240,17 @@ def test_a_loop_that_stands_still_is_seen() -> None:
     now[0] = 130.0
 
     assert progress.idle == 130.0
+
+
+def test_the_start_and_the_end_ask_no_broker_and_count_what_is_left() -> None:
+    bench = Bench()
+    bench.own(p0=17, p1=3)
+    bench.broker.lags = {P0: Lag(10, 10**9), P1: Lag(4, 10**9)}
+    bench.thread.beat()
+    bench.partitions.next = {P0: 20, P1: 7}
+    bench.progress.publish(bench.partitions)
+    bench.broker.error = SourceError("no Kafka broker answers")
+    bench.thread.beat(ask=False)
+
+    assert len(bench.broker.asked) == 1
+    assert [owned.lag for owned in bench.kept().report.partitions] == [Lag(7, 10**9), Lag(0, 0)]
