@@ -122,7 +122,8 @@ def _print(found: list[DeadSummary]) -> None:
     console.print(FittedTable(columns, expendable, title="Records that could not be read"))
     newest = {summary.reason: summary for summary in sorted(found, key=lambda each: each.last)}
     for reason, summary in sorted(newest.items()):
-        console.print(f"{reason}, for example: {visible(summary.example)}", markup=False)
+        place = f"{visible(summary.topic)} {summary.partition} {summary.offset}"
+        console.print(f"{reason}, for example {place}: {visible(summary.example)}", markup=False)
 
 
 def _detail(letter: DeadRecord) -> dict[str, Any]:

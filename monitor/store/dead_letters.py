@@ -31,7 +31,8 @@ class Chosen:
 class DeadSummary:
     """Dead letters of one topic, stream ("" = not known) and reason; `retried` of them were sent again.
 
-    `first` and `last` are the wall clock of their commits, ns. `example` is the newest one's sentence.
+    `first` and `last` are the wall clock of their commits, ns. `example` is the sentence of one of the newest, which is
+    the record at `partition` and `offset`.
     """
 
     topic: str
@@ -42,6 +43,8 @@ class DeadSummary:
     first: int
     last: int
     example: str
+    partition: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +152,12 @@ def _summary(connection: Connection, run: str, row: Any) -> DeadSummary:
     topic, stream, reason, count, retried, first, last = row
     d = schema.dead_letters.c
     kind = _wanted(Chosen(run=run, topic=topic, stream=stream, reason=reason))
-    newest = select(d.error).where(*kind, d.recorded == last).limit(1)
-    example = connection.execute(newest).scalar_one()
+    newest = select(d.error, d.partition, d.offset).where(*kind, d.recorded == last).limit(1)
+    example, partition, offset = connection.execute(newest).one()
     return DeadSummary(
-        topic=topic, stream=stream, reason=reason, count=count, retried=retried, first=first, last=last, example=example
-    )
+        topic=topic, stream=stream, reason=reason, count=count, retried=retried, first=first, last=last,
+        example=example, partition=partition, offset=offset,
+    )  # fmt: skip
 
 
 def _record(row: Any) -> DeadRecord:

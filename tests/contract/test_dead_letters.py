@@ -48,7 +48,7 @@ def test_kinds_are_counted_and_have_an_example(url: str, letters: DeadLetters) -
     assert [(each.topic, each.stream, each.reason, each.count) for each in found] == [
         ("t", "m", "json", 2), ("t", "", "json", 1), ("u", "m", "utf8", 1),
     ]  # fmt: skip
-    assert found[2].example == "utf8 at 9"
+    assert (found[2].example, found[2].partition, found[2].offset) == ("utf8 at 9", 0, 9)
     assert letters.summaries(Chosen(run="past", topic="t"))[0].count == 2
     assert letters.summaries(Chosen(stream=""), 1)[0].count == 1
     kept = letters.find("live", "t", 1, 1)
