@@ -17,9 +17,10 @@ import typer
 from monitor import bootstrap
 from monitor.cli.run_process import drain, print_totals, refuse_undelivered, stopping
 from monitor.config.settings import Settings, load
-from monitor.errors import ModelError, SourceError
+from monitor.errors import NOT_ALL_JUDGED, ModelError, SourceError
 from monitor.observability import logs
 from monitor.ports.notifier import Backlog
+from monitor.records.dead_counts import A_FEW
 from monitor.records.totals import Totals
 from monitor.training.model_manager import Champions
 
@@ -48,6 +49,7 @@ def run(
     _print(totals, worker.champions, by_statistic, backlog, as_json=as_json)
     if until_end:
         _refuse(config, worker.champions, backlog, away if not stop.is_set() else 0.0)
+        _refuse_unreadable(totals)
 
 
 def _over(stop: Event, worker: bootstrap.Worker) -> bool:
@@ -95,6 +97,14 @@ def _refuse(config: Path, champions: Champions, backlog: Backlog, away: float) -
     if problems:
         raise ModelError("\n".join(problems))
     refuse_undelivered(backlog)
+
+
+def _refuse_unreadable(totals: Totals) -> None:
+    """End with an exit code where more than a few of the records could not be read."""
+    if totals.dead > A_FEW * totals.records:
+        what = f"{totals.dead:,} of {totals.records:,} records could not be read"
+        typer.echo(f"{what}; `watchkeeper dead list` says why", err=True)
+        raise typer.Exit(NOT_ALL_JUDGED)
 
 
 def _no_model(config: Path, family: str, code: int) -> str:

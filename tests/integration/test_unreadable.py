@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from monitor import bootstrap
 from monitor.cli import alerts, dead, streams
+from monitor.cli.app import main
 from monitor.config.services import Kafka
 from monitor.config.settings import load
 from monitor.errors import NOT_ALL_JUDGED
@@ -171,6 +172,20 @@ def test_a_family_of_which_nothing_can_be_read_has_an_alert_without_any_stream(
         plant.send(30, {"m-1": "temp"})
         until(lambda: "31 records could not be read" in plant.command(streams.app, "list"))
     assert [kind for kind, _ in of_kind(receiver)] == ["alert.opened"]
+
+
+@pytest.mark.parametrize(("bad", "code"), [(100, NOT_ALL_JUDGED), (10, NOT_ALL_JUDGED), (2, 0)])
+def test_a_run_that_ends_says_what_it_could_not_read(
+    plant: Plant, capsys: pytest.CaptureFixture[str], bad: int, code: int
+) -> None:
+    for second in range(100):
+        plant.send(second, {f"m-{second % 10}": "temp" if second < bad else "value"})
+    with pytest.raises(SystemExit) as left:
+        main(["run", str(plant.path), "--until-end", "--json"])
+    said = capsys.readouterr()
+    assert left.value.code == code
+    assert (f"{bad} of 100 records could not be read" in said.err) is (code != 0)
+    assert json.loads(said.out.splitlines()[-1])["dead"] == bad
 
 
 def test_what_can_be_read_under_another_format_is_sent_again_and_accounted_for(plant: Plant) -> None:
