@@ -70,8 +70,9 @@ def publish(  # noqa: PLR0913 (one argument per option)
         typer.echo(json.dumps(facts | time_fields(recording.times)))
     else:
         typer.echo(
-            f"{time_line(recording.times)}{sent:,} rows of {file.name} published to {topic} at {bootstrap_servers} in "
-            f"{seconds} s; {dead.total:,} could not be read"
+            f"{sent:,} rows of {file.name} published to {topic} at {bootstrap_servers} in {seconds} s; "
+            f"{dead.total:,} could not be read"
         )
+        typer.echo(time_line(recording.times), nl=False)
     if dead.many(recording.rows) or not recording.rows:
         raise typer.Exit(NOT_ALL_JUDGED)

@@ -235,7 +235,7 @@ def test_publish_command_says_what_it_left_out(
     servers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], good: int, bad: int, code: int, says: str
 ) -> None:
     file = tmp_path / "m.csv"
-    lines = [f"{at},{'1' if at < good else 'broken'}" for at in range(good + bad)]
+    lines = [f"{1_700_000_000 + at},{'1' if at < good else 'broken'}" for at in range(good + bad)]
     file.write_text("\n".join(["at,value", *lines]) + "\n")
     options = ["--topic", f"left-{good}-{bad}", "--time", "at", "--bootstrap-servers", servers]
     left, output, message = watchkeeper(capsys, "publish", str(file), *options)
