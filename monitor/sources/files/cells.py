@@ -6,6 +6,8 @@ Parquet). A function returns its result and a mask of the rows that have none; a
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +19,7 @@ from monitor.sources.timestamps import LAST, TimeReader, Times
 
 Column = pd.Series  # of str, or backed by Arrow
 
+_OPEN_EXPONENT = re.compile(r"[eE][+-]?\s")  # 1E 5
 _NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
@@ -47,6 +50,8 @@ def numbers(column: Column, notation: Notation = STANDARD) -> tuple[Float64, Boo
             found = np.full(len(column), np.nan)
     elif notation.decimal == ".":
         found = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
+        if _OPEN_EXPONENT.search("".join(text)):  # which pandas reads over
+            found[[_OPEN_EXPONENT.search(cell) is not None for cell in text]] = np.nan
     else:
         found = np.full(len(text), np.nan)
     bad = np.abs(found) > np.finfo(np.float32).max
