@@ -249,7 +249,9 @@ class Unscored:
         if began == NEVER:  # without a grid, when it began is not known
             return
         self._begin(code, number, (began, began), most)
-        cause = f"{most:,} readings were late, duplicates or from the future while the stream's clock stood still"
+        cause = (
+            f"{most:,} readings were late, duplicates or from the future within {most:,} slots of the stream's clock"
+        )
         facts.opened(self._episode(code, 1.0, cause if now is None else self._cause(found, row)))
 
     def _run_ahead(self, batch: Batch, streams: Codes, facts: HealthFacts) -> None:
