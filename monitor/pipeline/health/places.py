@@ -9,10 +9,10 @@ import numpy as np
 from monitor.config.families import Family
 from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.alignment.sorted_readings import Aside
-from monitor.pipeline.health.stretches import COUNTS, SIZES, Stretches
+from monitor.pipeline.health.stretches import SIZES, Stretches
 from monitor.pipeline.state.codec import Codes
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import Gridded, segment_starts
+from monitor.pipeline.state.segments import Gridded
 from monitor.records.batches import NEVER, Bool, Float64, Int64
 
 if TYPE_CHECKING:
@@ -49,31 +49,21 @@ class Places:
 
     def tables(self, batch: Batch, slow: Bool, columns: Columns) -> list[Stretches]:
         """What the batch says about the stretches of these streams."""
-        placed = columns["placed"]
-        rows = np.flatnonzero(slow[batch.gridded.stream])
-        gridded = Gridded(*(getattr(batch.gridded, name)[rows] for name in Gridded.__slots__))
-        windows = np.flatnonzero(slow[batch.scores.stream])
-        stream, scores = batch.scores.stream[windows], batch.scores.take(windows)
-        judged = ~np.isnan(scores.ratio) | batch.waiting[windows]
-        slots = self.grid.slots(scores.end)
-        ends = self._of(gridded, stream, slots, placed)
-        found = [
-            self._of_rows(gridded, columns),
-            Stretches.of(stream, ends, self._channels, judged=judged, poor=~judged),
-        ]
+        placed, gridded = columns["placed"], batch.gridded
+        rows = slow[gridded.stream]
+        if not rows.all():
+            gridded = Gridded(*(getattr(gridded, name)[rows] for name in Gridded.__slots__))
+        found = [*self._of_rows(gridded, columns), self._of_windows(gridded, batch, slow, placed)]
         for name, aside in batch.aligner.aside:
-            table = Stretches.of(
-                aside.stream, self._of(gridded, aside.stream, aside.clock, placed), self._channels,
-                **{name: np.ones(len(aside.stream), np.int64)},
-            )  # fmt: skip
-            if name in SIZES:
-                table.sizes[:, SIZES.index(name)] = _size(name, aside)
+            number = self._of(gridded, aside.stream, aside.clock, placed)
+            ones = np.ones(len(number), np.int64)
+            table = Stretches.of(aside.stream, number, self._channels, **{name: ones})
+            table.sizes[:, SIZES.index(name)] = _size(name, aside)
             found.append(table)
         if (missing := batch.aligner.missing) is not None:
-            table = Stretches.of(
-                missing.stream, self._of(gridded, missing.stream, missing.slot, placed), self._channels
-            )
-            table.absent[:] = missing.cells.reshape(len(missing.stream), -1, self._channels).any(axis=1)
+            number = self._of(gridded, missing.stream, missing.slot, placed)
+            table = Stretches.of(missing.stream, number, self._channels)
+            table.absent[:] = missing.cells.reshape(len(number), -1, self._channels).any(axis=1)
             found.append(table)
         return found
 
@@ -103,19 +93,34 @@ class Places:
     def _numbers(self, slot: Int64) -> Int64:
         return np.asarray((slot if self.grid.interval else slot // self._step) // self.stretch)
 
-    def _of_rows(self, gridded: Gridded, columns: Columns) -> Stretches:
-        """Readings on the grid, and how long after the reading before it each restart came, ns."""
-        number = self._of(gridded, gridded.stream, gridded.slot, columns["placed"])
-        restart, ones = gridded.restart.astype(np.int64), np.ones(len(number), np.int64)
-        table = Stretches.of(gridded.stream, number, self._channels, slots=ones, gaps=restart)
-        if self.grid.interval and restart.any():
-            first = segment_starts(gridded.stream)
-            before = np.concatenate([[NEVER], gridded.slot[:-1]])
-            before[first] = columns["newest"][gridded.stream[first]]
-            known = gridded.restart & (before != NEVER)
-            table.sizes[known, SIZES.index("gaps")] = (gridded.slot - before)[known] * self.grid.interval
-            table.counts[gridded.restart & ~known, COUNTS.index("gaps")] = 0  # the stream's first reading
-        return table
+    def _of_rows(self, gridded: Gridded, columns: Columns) -> list[Stretches]:
+        """Readings on the grid; and how long after the reading before it each restart came, ns."""
+        stream, slot = gridded.stream, gridded.slot
+        number = self._of(gridded, stream, slot, columns["placed"])
+        first = _runs(stream, number)
+        size = np.diff(np.append(first, len(stream)))
+        found = [Stretches.of(stream[first], number[first], self._channels, slots=size)]
+        rows = np.flatnonzero(gridded.restart)
+        if len(rows) and self.grid.interval:
+            before = slot[rows - 1]
+            begins = (rows == 0) | (stream[rows] != stream[rows - 1])
+            before[begins] = columns["newest"][stream[rows[begins]]]
+            rows, before = rows[before != NEVER], before[before != NEVER]  # the first reading of all ends no gap
+            ones = np.ones(len(rows), np.int64)
+            table = Stretches.of(stream[rows], number[rows], self._channels, gaps=ones)
+            table.sizes[:, SIZES.index("gaps")] = (slot[rows] - before) * self.grid.interval
+            found.append(table)
+        return found
+
+    def _of_windows(self, gridded: Gridded, batch: Batch, slow: Bool, placed: Int64) -> Stretches:
+        rows = np.flatnonzero(slow[batch.scores.stream])
+        stream, end = batch.scores.stream[rows], self.grid.slots(batch.scores.end[rows])
+        judged = ~np.isnan(batch.scores.ratio[rows]) | batch.waiting[rows]
+        number = self._of(gridded, stream, end, placed)
+        first = _runs(stream, number)
+        good = np.add.reduceat(judged, first, dtype=np.int64) if len(first) else first
+        poor = np.diff(np.append(first, len(rows))) - good
+        return Stretches.of(stream[first], number[first], self._channels, judged=good, poor=poor)
 
     def _of(self, gridded: Gridded, stream: Codes, slot: Int64, placed: Int64) -> Int64:
         """Stretches in which these slots lie; without a grid, those of the newest reading not after them."""
@@ -130,6 +135,13 @@ class Places:
         place = np.empty(len(order), np.int64)
         place[order] = before - base - 1
         return (placed[stream] + place[len(gridded) :]) // self.stretch
+
+
+def _runs(stream: Codes, number: Int64) -> Int64:
+    """First row of each run of one stream and stretch."""
+    begins = np.ones(len(stream), bool)
+    begins[1:] = (stream[1:] != stream[:-1]) | (number[1:] != number[:-1])
+    return np.flatnonzero(begins)
 
 
 def _size(name: str, aside: Aside) -> Float64:
