@@ -9,14 +9,16 @@ from uuid import UUID
 from sqlalchemy import event, select
 
 from monitor.ports.alert_commands import AlertCommands
+from monitor.ports.notifier import Outbox
 from monitor.ports.store import Store
 from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.store import alert_rows, schema
 from monitor.store.alert_commands import SqlAlertCommands, open_alert_commands
 from monitor.store.engine import connect
 from monitor.store.memory import MemoryStore
-from monitor.store.memory_alerts import MemoryAlertCommands
+from monitor.store.memory_alerts import MemoryAlertCommands, MemoryOutbox
 from monitor.store.migrations import upgrade
+from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.sql import SqlStore, open_store
 
 
@@ -29,7 +31,7 @@ class Kept(NamedTuple):
     commands: dict[UUID, str]
 
 
-def render(change: Transition, alert: Alert, _: Evidence | None) -> list[tuple[str, str]]:
+def render(change: Transition, alert: Alert, _: Evidence | None, _store: UUID) -> list[tuple[str, str]]:
     """A payload of what must come from the merged row."""
     text = f"{change.number} {change.cause} {alert.state} {alert.severity} {alert.windows} {alert.acknowledged_by}"
     return [("hook", text)]
@@ -40,6 +42,7 @@ class AlertKeeper(Protocol):
 
     def store(self) -> Store: ...
     def commands(self) -> AlertCommands: ...
+    def outbox(self) -> Outbox: ...
     def kept(self) -> Kept: ...
     def close(self) -> None: ...
 
@@ -55,6 +58,9 @@ class MemoryKeeper:
 
     def commands(self) -> AlertCommands:
         return MemoryAlertCommands(self.shared, render)
+
+    def outbox(self) -> Outbox:
+        return MemoryOutbox(self.shared)
 
     def kept(self) -> Kept:
         s = self.shared
@@ -75,7 +81,7 @@ class SqlKeeper:
         self.url = url
         upgrade(url)
         self.database = connect(url)
-        self._open: list[SqlStore | SqlAlertCommands] = []
+        self._open: list[SqlStore | SqlAlertCommands | SqlOutbox] = []
 
     def store(self) -> SqlStore:
         self._open.append(found := open_store(self.url))
@@ -83,6 +89,10 @@ class SqlKeeper:
 
     def commands(self) -> SqlAlertCommands:
         self._open.append(found := open_alert_commands(self.url, render))
+        return found
+
+    def outbox(self) -> SqlOutbox:
+        self._open.append(found := open_outbox(self.url))
         return found
 
     def kept(self) -> Kept:

@@ -89,7 +89,17 @@ def _span(value: object) -> object:
     return Span(count=value)
 
 
+def _limit(value: object, info: ValidationInfo) -> object:
+    if value in (None, "none", "0") or (value == 0 and not isinstance(value, bool)):
+        return None
+    try:
+        return duration(value, info) or None
+    except ValueError as error:
+        raise ValueError(f'{error}; or "none" for no limit') from None
+
+
 Duration = Annotated[int, BeforeValidator(duration), Field(gt=0)]
+DurationLimit = Annotated[Annotated[int, Field(gt=0)] | None, BeforeValidator(_limit)]  # None = no limit
 Interval = Annotated[Annotated[int, Field(gt=0)] | None, BeforeValidator(_interval)]
 Spanned = Annotated[Span, BeforeValidator(_span)]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import AliasPath, BeforeValidator, Field, ValidationError
 
-from monitor.config.durations import WRITTEN
+from monitor.config.durations import WRITTEN, DurationLimit
 from monitor.config.families import Family, family_problems
 from monitor.config.formats import REGISTRY, SchemaRegistry
 from monitor.config.sections import KeyPath, Section, explain, nearest
@@ -21,6 +21,16 @@ from monitor.config.services import Kafka, LogNotifier, Store, WebhookNotifier
 from monitor.errors import SettingsError
 
 PREFIX = "WATCHKEEPER__"
+
+
+_MAX_AGE = "max_age"  # of the table `notify`, beside its channels
+
+
+def _channels(notify: object) -> object:
+    return {name: how for name, how in notify.items() if name != _MAX_AGE} if isinstance(notify, Mapping) else notify
+
+
+Notifier = Annotated[WebhookNotifier | LogNotifier, Field(discriminator="kind")]
 
 
 class Settings(Section):
@@ -31,9 +41,8 @@ class Settings(Section):
     store: Store = Store()
     models: Path = Path("artefacts")
     families: dict[str, Family] = Field(min_length=1)
-    notify: dict[str, Annotated[WebhookNotifier | LogNotifier, Field(discriminator="kind")]] = Field(
-        default_factory=dict
-    )
+    notify: Annotated[dict[str, Notifier], BeforeValidator(_channels)] = Field(default_factory=dict)
+    notify_max_age: DurationLimit = Field(default=3600 * 10**9, validation_alias=AliasPath("notify", _MAX_AGE))
 
 
 def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -84,7 +93,7 @@ def _overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[KeyP
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
         known = named.get(path[0], {})
-        if known and len(path) > 1:
+        if known and len(path) > 1 and path != ("notify", _MAX_AGE):
             path = (path[0], next((name for name in known if name.lower() == path[1]), path[1]), *path[2:])
             if path[1] not in known:
                 problems.append(f"{variable}: the file has no {path[0]}.{path[1]}{nearest(path[1], list(known))}")

@@ -49,6 +49,9 @@ alerts = {{ open_count = 2, open_of = 3, resolve_after = 5 }}  # every other bea
 kind = "lstm"
 options = {{ epochs = 20, batch_size = 32, learning_rate = 0.01 }}
 
+[notify]
+max_age = "none"  # the hours that are simulated lie in the past; with the default, 1h, nothing would be sent
+
 [notify.receiver]  # the demo's own; it ended with the demo
 kind = "webhook"
 url = {receiver}

@@ -144,7 +144,7 @@ def _compare(settings: Settings, plants: Plants) -> tuple[Comparison, list[Alert
 
 def problems(report: Report, transitions: set[str]) -> list[str]:
     """Every check that failed; `transitions` are the ids of all changes of alerts, 32 hex digits each."""
-    arrived = {hook.id.replace("-", "") for hook in report.webhooks}
+    arrived = {str(hook.message["data"]["transition_id"]).replace("-", "") for hook in report.webhooks}
     sums = report.readings
     checks = {
         f"{report.messages:,} messages were published and {report.totals.records:,} read": (

@@ -4,7 +4,8 @@
 type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.resolved"; "alert.updated" also where an
             acknowledgement is taken back or a note is added: `state` says what the alert is now
 timestamp   event time of the change
-data        alert_id transition_id number run family stream kind state severity actor note
+data        store alert_id transition_id number run family stream kind state severity actor note
+            store         the database's identity: two databases with one run name have the same alert ids
             kind          "anomaly", or of the stream itself: "out-of-range", "frozen", "silent"; "unreadable": most
                           records of a stream, or of a family, and `windows` counts them; "gateway": all streams of the
                           family are silent; `stream` is empty where all of a family are meant
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -41,12 +43,13 @@ _TYPES = {FactKind.OPENED: "opened", FactKind.CLEARED: "resolved", CommandKind.A
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def payload(alert: Alert, transition: Transition, evidence: Evidence | None) -> str:
-    """The message about `transition`; `alert` is the alert as it is after it."""
+def payload(alert: Alert, transition: Transition, evidence: Evidence | None, store: UUID) -> str:
+    """The message about `transition`; `alert` is the alert as it is after it, `store` the identity of its store."""
     message = {
         "type": _type(transition),
         "timestamp": iso(transition.at),
         "data": {
+            "store": store,
             "alert_id": alert.id,
             "transition_id": transition.id,
             "number": transition.number,

@@ -1,7 +1,8 @@
 """Signed HTTP posts after Standard Webhooks 1.0 (https://www.standardwebhooks.com).
 
-Each post carries `webhook-id` (the transition's id, equal in every repeat), `webhook-timestamp` (of this try) and
-`webhook-signature` with one `v1` signature per secret, so that a secret is rotated by configuring two for a while.
+Each post carries `webhook-id` (of the transition in this store, equal in every repeat), `webhook-timestamp` (of this
+try) and `webhook-signature` with one `v1` signature per secret, so that a secret is rotated by configuring two for a
+while.
 2xx is success; everything else is a failure, redirects too; 410 means that the receiver is gone for good.
 """
 
@@ -77,7 +78,7 @@ class Webhook:
             raise NotifyError(f"{self!r}: {error or type(error).__name__}") from None
 
     def _headers(self, delivery: Delivery) -> dict[str, str]:
-        name = str(delivery.transition)
+        name = str(delivery.message)
         now = datetime.fromtimestamp(self._clock() // 10**9, UTC)
         signatures = [signer.sign(name, now, delivery.payload) for signer in self._signers]
         return {

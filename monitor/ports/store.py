@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from monitor.ports.models import ModelRegistry
 from monitor.records.alerts import Alert, Decision, Evidence, Fact, Transition
@@ -72,10 +74,11 @@ class HistoryBlock:
     values: Float32
 
 
-Announce = Callable[[Transition, Alert, Evidence | None], list[tuple[str, str]]]  # to (channel, JSON payload) pairs
+# A change, its alert, the evidence and the store's identity, to (channel, JSON payload) pairs
+Announce = Callable[[Transition, Alert, Evidence | None, UUID], list[tuple[str, str]]]
 
 
-def silent(_transition: Transition, _alert: Alert, _evidence: Evidence | None) -> list[tuple[str, str]]:
+def silent(_transition: Transition, _alert: Alert, _evidence: Evidence | None, _store: UUID) -> list[tuple[str, str]]:
     """Announce nothing."""
     return []
 
@@ -86,6 +89,8 @@ class Commit:
 
     `facts` are merged with the stored alerts inside the transaction, in order of event time; `announce` renders the
     notifications of each transition from the merged row. Facts that are stored already change nothing.
+    Facts that are more than `max_age` ns before the wall clock are not announced, unless their alert was announced
+    before; the store counts them in `withheld`, by kind of alert.
     `positions` holds (epoch, next offset), `unread` the epoch of partitions that have no offset and are to get none.
     `unreadable` replaces what is saved so of partitions in `positions`; of others it is kept.
     """
@@ -96,6 +101,8 @@ class Commit:
     facts: list[Fact] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)  # of alerts that open
     announce: Announce = silent
+    max_age: int | None = None
+    withheld: Counter[str] = field(default_factory=Counter)
     history: list[HistoryBlock] = field(default_factory=list)
     streams: list[StreamState] = field(default_factory=list)
     late: list[LateBlock] = field(default_factory=list)
@@ -112,6 +119,11 @@ class Store(Protocol):
     Every method may block for the database, a minute or more while a server hangs. All raise StoreError: where it is
     `transient` nothing was written and the same call may be repeated. Each is one transaction, unless it says more.
     """
+
+    @property
+    def identity(self) -> UUID:
+        """Made once for each store, at random, and never changed: the ids of its webhooks are made with it."""
+        ...
 
     @property
     def registry(self) -> ModelRegistry:

@@ -145,7 +145,8 @@ class Decision:
 class Transition:
     """One change in an alert's life; rows of it are never changed. `number` counts from 0 within the alert.
 
-    `id` is that of the fact or command that caused it, and the webhook's id. `ratio` is NaN for a command.
+    `id` is that of the fact or command that caused it; with the store's identity it makes the webhook's id. `ratio` is
+    NaN for a command. `withheld` says why no notification was made although there are channels, "" = that is not so.
     """
 
     id: UUID
@@ -158,6 +159,12 @@ class Transition:
     ratio: float  # of the window that caused it
     actor: str = "monitor"
     note: str = ""
+    withheld: str = ""
+
+
+def message_id(store: UUID, transition: UUID) -> UUID:
+    """The webhook's id of a transition: equal in every repeat, another one in every other store."""
+    return uuid5(store, transition.hex)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +193,7 @@ class Delivery:
     """One notification that is due: an outbox row."""
 
     id: int
+    message: UUID  # the webhook's id, equal in every repeat
     transition: UUID
     alert: UUID
     channel: str

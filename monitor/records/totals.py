@@ -17,6 +17,7 @@ class Totals:
     opened: int = 0
     resolved: int = 0
     commits: int = 0
+    withheld: int = 0  # changes of alerts that were too old to be announced
 
     def __add__(self, other: Totals) -> Totals:
         """Sums, field by field."""

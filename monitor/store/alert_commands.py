@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select
 
 from monitor.alerts.lifecycle import Answered, merge
+from monitor.alerts.notifications import announced
 from monitor.errors import SettingsError
 from monitor.ports.alert_commands import Answer
 from monitor.ports.store import Announce
@@ -29,6 +30,7 @@ class SqlAlertCommands:
 
     def __init__(self, database: Database, announce: Announce) -> None:
         self._database, self._announce = database, announce
+        self._store = database.identity
 
     def give(self, command: Command) -> Answer:
         """Merge a command with the stored alert; see `AlertCommands`."""
@@ -45,7 +47,8 @@ class SqlAlertCommands:
             recorded = alert_rows.recorded(connection, [stored.id]).get(stored.id)
             merged = merge(stored, commands=[command], recorded=recorded)
             if merged.changes:
-                alert_rows.write(connection, [merged], self._announce, time.time_ns())
+                changes = alert_rows.written(connection, [merged])
+                alert_rows.notify(connection, announced(changes, self._announce, (), self._store), time.time_ns())
             (answered,) = merged.commands
             connection.execute(schema.commands.insert().values(**_row(answered, _next(connection))))
         return Answer(merged.alert, answered.refused)

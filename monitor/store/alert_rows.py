@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, select
 
 from monitor.alerts.lifecycle import Merged, merge_facts
-from monitor.alerts.notifications import announced
-from monitor.ports.store import Announce, Commit
+from monitor.alerts.notifications import Notification, announced, stale, withhold
+from monitor.ports.store import Commit
 from monitor.records.alerts import Alert, AlertState, CommandKind, Evidence, FactKind, Severity, Transition
 from monitor.store import evidence_facts, schema
 from monitor.store.conflicts import insert_into
@@ -31,15 +32,31 @@ Row = dict[str, Any]
 Recorded = dict[UUID, dict[UUID, int]]  # numbers of transitions by their ids, by alert
 
 
-def write_facts(connection: Connection, commit: Commit, now: int) -> None:
-    """Merge the commit's facts with the stored rows, inside its transaction."""
+def write_facts(connection: Connection, commit: Commit, store: UUID, now: int) -> None:
+    """Merge the commit's facts with the stored rows, inside its transaction; `store` is the store's identity."""
+    commit.withheld = Counter()  # this may be another try
     if not commit.facts:
         return
     stored = locked(connection, dict.fromkeys(fact.alert for fact in commit.facts))
     news = dict.fromkeys(fact.alert for fact in commit.facts if fact.kind is not FactKind.CONTINUED)
     merged = merge_facts(commit.facts, stored, recorded(connection, [id_ for id_ in news if id_ in stored]))
     changed = [each for each in merged if each.changes or each.alert != stored.get(each.alert.id)]
-    write(connection, changed, commit.announce, now, commit.evidence)
+    if commit.max_age is not None:
+        old = stale(changed, now - commit.max_age)
+        withhold(changed, now - commit.max_age, _followed(connection, old & stored.keys()))
+        commit.withheld.update(after.kind for each in changed for change, after in each.changes if change.withheld)
+    rows = list(written(connection, changed, commit.evidence))
+    notify(connection, announced(rows, commit.announce, commit.evidence, store), now)
+
+
+def _followed(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:
+    """Those of which something was announced."""
+    t, o = schema.transitions.c, schema.outbox.c
+    found: set[UUID] = set()
+    for some in _pieces(sorted(alerts)):
+        query = select(t.alert).join(schema.outbox, o.transition == t.id).where(t.alert.in_(some)).distinct()
+        found.update(connection.execute(query).scalars())
+    return found
 
 
 def locked(connection: Connection, alerts: Iterable[UUID]) -> dict[UUID, Alert]:
@@ -61,12 +78,12 @@ def recorded(connection: Connection, alerts: Sequence[UUID]) -> Recorded:
     return found
 
 
-def write(
-    connection: Connection, merged: Sequence[Merged], announce: Announce, now: int, evidence: Sequence[Evidence] = ()
-) -> None:
-    """Write merged rows of locked alerts, their new transitions, and notifications rendered from the merged rows."""
+def written(
+    connection: Connection, merged: Sequence[Merged], evidence: Sequence[Evidence] = ()
+) -> list[tuple[Transition, Alert]]:
+    """Write merged rows of locked alerts and their new transitions, which it returns in order of event time."""
     if not merged:
-        return
+        return []
     statement = insert_into(connection, schema.alerts)
     newest = {name: statement.excluded[name] for name in _MUTABLE}
     upsert = statement.on_conflict_do_update(index_elements=["id"], set_=newest)
@@ -77,8 +94,13 @@ def write(
     if evidence:
         new = insert_into(connection, schema.evidence).on_conflict_do_nothing()
         connection.execute(new, [_evidence_row(item) for item in evidence])
-    if notifications := list(announced(changes, announce, evidence)):
-        connection.execute(schema.outbox.insert(), [_outbox_row(*each, now) for each in notifications])
+    return changes
+
+
+def notify(connection: Connection, notifications: Iterable[Notification], now: int) -> None:
+    """Put notifications into the outbox; their transitions are written."""
+    if rows := [_outbox_row(each, now) for each in notifications]:
+        connection.execute(schema.outbox.insert(), rows)
 
 
 def alert(row: Any) -> Alert:
@@ -98,6 +120,7 @@ def transition(row: Any) -> Transition:
     return Transition(
         id=row.id, alert=row.alert, number=row.number, cause=cause, at=row.at, state=AlertState(row.state),
         severity=Severity(row.severity), ratio=_float(row.ratio), actor=row.actor, note=row.note,
+        withheld=row.withheld or "",
     )  # fmt: skip
 
 
@@ -121,7 +144,7 @@ def _transition_row(of: Transition) -> Row:
     return {
         "id": of.id, "alert": of.alert, "number": of.number, "cause": of.cause.value, "at": of.at,
         "state": of.state.value, "severity": of.severity.value, "ratio": _number(of.ratio),
-        "actor": of.actor, "note": of.note,
+        "actor": of.actor, "note": of.note, "withheld": of.withheld or None,
     }  # fmt: skip
 
 
@@ -137,11 +160,11 @@ def _evidence_row(of: Evidence) -> Row:
     }  # fmt: skip
 
 
-def _outbox_row(of: Transition, channel: str, payload: str, now: int) -> Row:
+def _outbox_row(of: Notification, now: int) -> Row:
     """Due at once: `next_at` 0 does not depend on two machines' clocks being equal."""
     return {
-        "transition": of.id, "alert": of.alert, "channel": channel, "payload": payload,
-        "created": now, "next_at": 0, "attempts": 0,
+        "message": of.id, "transition": of.transition.id, "alert": of.transition.alert, "channel": of.channel,
+        "payload": of.payload, "created": now, "next_at": 0, "attempts": 0,
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from sqlalchemy import Connection, Table, select
@@ -22,8 +23,12 @@ BODY_LIMIT = 64 * 1024  # bytes kept of a record that could not be read
 Row = dict[str, Any]
 
 
-def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[str, int], now: int) -> None:
+def write(
+    backend: Backend, connection: Connection, commit: Commit, refs: dict[str, int], store: UUID, now: int
+) -> None:
     """Write `commit` inside the open transaction. `refs` remembers row numbers of models between calls.
+
+    `store` is the store's identity.
 
     Raises FencedError when a partition has a newer owner.
     """
@@ -37,7 +42,7 @@ def write(backend: Backend, connection: Connection, commit: Commit, refs: dict[s
             "partitions; nothing was written, this worker has to step down; make producers partition by stream"
         )
     _insert(connection, schema.history, (history.row_of(block) for block in commit.history if len(block.time)))
-    alert_rows.write_facts(connection, commit, now)
+    alert_rows.write_facts(connection, commit, store, now)
     late.write(connection, commit.run, commit.late, now)
     _insert_dead(connection, commit.run, commit.dead, now)
     _insert(connection, schema.gaps, (_gap_row(commit.run, gap, now) for gap in commit.gaps))

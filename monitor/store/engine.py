@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Protocol
+from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from monitor.errors import StoreError
 from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
+from monitor.store import schema
 
 StreamRow = tuple[str, OpenedStream]  # with its name
 
@@ -99,6 +102,15 @@ class Database:
     def close(self) -> None:
         """Give every connection back."""
         self.backend.close()
+
+    @cached_property
+    def identity(self) -> UUID:
+        """What distinguishes this database from all others; read once. Raises StoreError where it has been deleted."""
+        with self.reading() as connection:
+            found: UUID | None = connection.execute(select(schema.identity.c.id)).scalar()
+        if found is None:
+            raise StoreError(f"{self.label}: its table identity is empty; put a row with any UUID into it")
+        return found
 
     @property
     def _driver_error(self) -> type[Exception]:

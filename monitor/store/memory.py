@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
 
 from monitor.alerts.lifecycle import Merged, merge_facts
-from monitor.alerts.notifications import announced
+from monitor.alerts.notifications import Notification, announced, stale, withhold
 from monitor.config.changes import differences
 from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Announce, Commit, HistoryBlock, OpenedStream, Position, StreamState
@@ -31,6 +32,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.identity = uuid4()
         self.positions: dict[tuple[str, str, int], Position] = {}  # by run, topic, partition
         self.streams: dict[StreamKey, int] = {}
         self.rollups: dict[tuple[int, int], tuple[float, ...]] = {}  # by stream id and start: the numbers of a `Rollup`
@@ -153,7 +155,12 @@ class MemoryStore:
 
     def _merge(self, commit: Commit) -> None:
         known = self.recorded({fact.alert for fact in commit.facts}) if commit.facts else {}
-        merged = merge_facts(commit.facts, self.alerts, known)
+        merged, commit.withheld = merge_facts(commit.facts, self.alerts, known), Counter()
+        if commit.max_age is not None:
+            oldest = time.time_ns() - commit.max_age
+            announced_before = {row.delivery.alert for row in self.outbox.values()}
+            withhold(merged, oldest, stale(merged, oldest) & announced_before)
+            commit.withheld.update(after.kind for each in merged for change, after in each.changes if change.withheld)
         self.save(merged, commit.announce, commit.evidence)
 
     def recorded(self, alerts: Collection[UUID]) -> dict[UUID, dict[UUID, int]]:
@@ -171,8 +178,8 @@ class MemoryStore:
         self.alerts.update((each.alert.id, each.alert) for each in merged)
         changes = sorted((change for each in merged for change in each.changes), key=lambda change: change[0].at)
         self.transitions.update((transition.id, transition) for transition, _ in changes)
-        for notification in announced(changes, announce, evidence):
-            self._enqueue(*notification)
+        for notification in announced(changes, announce, evidence, self.identity):
+            self._enqueue(notification)
 
     def decisions(self, run: str, family: str, since: int = 0) -> list[Decision]:
         """Commands of people that were carried out; see `Store`."""
@@ -192,10 +199,10 @@ class MemoryStore:
         """Keep a command behind all others. The caller holds `lock`."""
         self.commands[self._next_id()] = (command, refused)
 
-    def _enqueue(self, transition: Transition, channel: str, payload: str) -> None:
+    def _enqueue(self, of: Notification) -> None:
         delivery = Delivery(
-            id=self._next_id(), transition=transition.id, alert=transition.alert,
-            channel=channel, payload=payload, attempts=0,
+            id=self._next_id(), message=of.id, transition=of.transition.id, alert=of.transition.alert,
+            channel=of.channel, payload=of.payload, attempts=0,
         )  # fmt: skip
         self.outbox[delivery.id] = Waiting(delivery, time.time_ns())
 

@@ -46,7 +46,7 @@ class SqlOutbox:
             connection.execute(taken.values(next_at=now + self._lease))
         return [
             Delivery(
-                id=row.id, transition=row.transition, alert=row.alert,
+                id=row.id, message=row.message or row.transition, transition=row.transition, alert=row.alert,
                 channel=row.channel, payload=row.payload, attempts=row.attempts,
             )
             for row in rows

@@ -39,6 +39,14 @@ metadata = MetaData(
 # SQLite numbers rows by itself only where the key's type is spelt INTEGER.
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
+# One row, made with the tables: what distinguishes this database from others with the same run names.
+identity = Table(
+    "identity",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("created", BigInteger, nullable=False),  # wall clock
+)
+
 streams = Table(
     "streams",
     metadata,
@@ -195,6 +203,7 @@ transitions = Table(
     Column("ratio", Double),
     Column("actor", Text, nullable=False),
     Column("note", Text, nullable=False),
+    Column("withheld", Text),  # why no notification was made although there are channels; NULL: that is not so
     UniqueConstraint("alert", "number"),
 )
 
@@ -241,6 +250,7 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("delivered_at", BigInteger),
     Column("gave_up_at", BigInteger),
+    Column("message", Uuid),  # the webhook's id; NULL in rows of an earlier version: it is that of the transition
     UniqueConstraint("transition", "channel"),
 )
 Index(

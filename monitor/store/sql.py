@@ -37,6 +37,7 @@ class SqlStore:
         self.registry = SqlModelRegistry(database)
         self._model_refs: dict[str, int] = {}
         self._in_doubt: tuple[Commit, str] | None = None  # and its transaction, while COMMIT was not answered
+        self.identity = database.identity
 
     def start_run(self, run: str, *, replace: bool = False) -> None:
         """Make sure that no row of a replay's name exists; `replace` deletes all; see `Store`.
@@ -107,7 +108,7 @@ class SqlStore:
         if self._took_effect(commit):
             return
         with self._database.writing() as connection:
-            write(self._backend, connection, commit, self._model_refs, time.time_ns())
+            write(self._backend, connection, commit, self._model_refs, self.identity, time.time_ns())
             transaction = self._backend.transaction_id(connection)
             if transaction is not None:
                 self._in_doubt = (commit, transaction)

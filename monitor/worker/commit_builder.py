@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -28,17 +29,23 @@ class CommitBuilder:
     """Grows with every batch; `build` gives the commit, `reset` starts an empty one. `totals` counts what is in it."""
 
     def __init__(
-        self, run: str, announce: Announce, pipelines: Mapping[str, Pipeline], scores: score_summaries.Policy = "all"
+        self,
+        run: str,
+        announce: Announce,
+        pipelines: Mapping[str, Pipeline],
+        scores: score_summaries.Policy = "all",
+        max_age: int | None = None,
     ) -> None:
         self.totals = Totals()
         self.partitions = Partitions()
         self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
         self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
-        self._run, self._announce, self._pipelines, self._scores = run, announce, pipelines, scores
+        self._empty = partial(Commit, run, announce=announce, max_age=max_age)
+        self._pipelines, self._scores = pipelines, scores
         self._unreadable, self._dead_letters = UnreadableRecords(run, pipelines), DeadLetterLog()
         self._size, self._urgent = 0, False
         self._summed: list[tuple[Int64, Scores]] = []  # (stream ids, scores) to roll up
-        self._commit = Commit(run, announce=announce)
+        self._commit = self._empty()
         for pipeline in pipelines.values():
             pipeline.keeps = pipeline.family.train_after
 
@@ -118,7 +125,7 @@ class CommitBuilder:
 
     def reset(self) -> None:
         """Start an empty commit: the one before is in flight, or given up."""
-        self._commit, self.totals = Commit(self._run, announce=self._announce), Totals()
+        self._commit, self.totals = self._empty(), Totals()
         self._summed, self._size, self._urgent = [], 0, False
         self.partitions.committed()
         self._unreadable.committed()

@@ -23,6 +23,7 @@ from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Commit, Store
 from monitor.records.batches import TopicPartition
 from monitor.records.totals import Totals
+from monitor.worker.withheld_log import WithheldLog
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Committer:
         self._future: Future[float] | None = None
         self._durable: dict[TopicPartition, int] | None = None
         self._committed, self._started = Totals(), Totals()  # in all commits, and in the one in flight
+        self._withheld = WithheldLog(clock)
         self.fenced = False
         self.took = 0.0  # seconds, of the last commit
 
@@ -134,6 +136,8 @@ class Committer:
         self._durable = (self._durable or {}) | offsets
         self._committed += self._started
         self._committed.commits += 1
+        self._committed.withheld += commit.withheld.total()
+        self._withheld.note(commit.withheld)
         self._commit, self._started = None, Totals()
 
     def _await_slow(self, future: Future[float], wait: Wait) -> None:

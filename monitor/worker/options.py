@@ -24,6 +24,7 @@ class WorkerOptions:
     live: bool = True
     until_end: bool = False  # stop when everything has been read
     announce: Announce = silent
+    max_age: int | None = None  # ns before the wall clock, from which changes of alerts are not announced
     rebalance_timeout: float = 60.0
     scores: Policy = "all"  # which scores get a row
 
@@ -32,6 +33,7 @@ class WorkerOptions:
         """Those that the settings ask for: the only place that reads them, for the live run and every replay."""
         return cls(
             run=run, live=run == LIVE, until_end=until_end, announce=announce, scores=settings.store.scores,
+            max_age=settings.notify_max_age if run == LIVE and settings.notify else None,
             commit_interval=settings.store.commit_interval / 1e9,
             rebalance_timeout=REBALANCE_SHARE * settings.kafka.poll_interval,
         )  # fmt: skip

@@ -45,6 +45,8 @@ format = {{ time_unit = "s" }}
 window = {{ length = 16 }}
 threshold = {{ history = "5m", n_std = 6 }}
 train = {{ after = 100000000 }}
+[notify]
+max_age = "none"
 [notify.log]
 kind = "log"
 """

@@ -17,11 +17,15 @@ from monitor.notify.log import Log
 from monitor.notify.payload import payload
 from monitor.notify.webhook import Webhook
 from monitor.ports.notifier import Notifier
-from monitor.records.alerts import Alert, AlertState, Delivery, FactKind, Severity, Transition, alert_id
+from monitor.records.alerts import Alert, AlertState, Delivery, FactKind, Severity, Transition, alert_id, message_id
 from monitor.testing.in_memory import ListNotifier
 from monitor.testing.webhook_receiver import Answer, Receiver
 
 SECRET = "whsec_" + "QUJD" * 12
+
+
+def _arrived(receiver: Receiver) -> list[UUID]:
+    return [UUID(r.message["data"]["transition_id"]) for r in receiver.received if r.status == 204]
 
 
 def make_delivery(number: int = 0, state: AlertState = AlertState.OPEN) -> Delivery:
@@ -34,8 +38,11 @@ def make_delivery(number: int = 0, state: AlertState = AlertState.OPEN) -> Deliv
         id=UUID(int=number), alert=alert.id, number=number, cause=cause, at=2 * 10**9, state=state,
         severity=Severity.WARNING, ratio=1.5,
     )  # fmt: skip
-    text = payload(alert, change, None)
-    return Delivery(id=number, transition=change.id, alert=alert.id, channel="ops", payload=text, attempts=0)
+    text = payload(alert, change, None, UUID(int=77))
+    return Delivery(
+        id=number, message=message_id(UUID(int=77), change.id), transition=change.id, alert=alert.id, channel="ops",
+        payload=text, attempts=0,
+    )  # fmt: skip
 
 
 def make_webhook(url: str) -> Webhook:
@@ -60,7 +67,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
                 receiver.answers.append(Answer(503))
                 return delivery
 
-            yield Case(webhook, lambda: [UUID(r.id) for r in receiver.received if r.status == 204], refuse)
+            yield Case(webhook, lambda: _arrived(receiver), refuse)
     elif request.param == "log":
         with structlog.testing.capture_logs() as lines:
             log = Log(LogNotifier(kind="log"), {})

@@ -341,7 +341,7 @@ def queue(store: Store, *stream_names: str, per_alert: int = 1, channels: tuple[
         of = alert(stream=name)
         facts = [fact(of), *(fact(of, FactKind.WORSENED, of.opened_at + i) for i in range(1, per_alert))]
 
-        def announce(change: Transition, about: Alert, _: object) -> list[tuple[str, str]]:
+        def announce(change: Transition, about: Alert, *_: object) -> list[tuple[str, str]]:
             return [(channel, f"{about.stream} {change.number}") for channel in channels]
 
         store.commit(Commit(run="live", facts=facts, announce=announce))

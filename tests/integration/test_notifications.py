@@ -43,7 +43,7 @@ def _quiet() -> Iterator[None]:
 
 def fill(url: str, streams: int) -> None:
     """Commit that many alerts, each opened and resolved, with an outbox row for each change."""
-    commit = Commit("live", announce=lambda change, about, _: [("ops", payload(about, change, None))])
+    commit = Commit("live", announce=lambda change, about, _, store: [("ops", payload(about, change, None, store))])
     for number in range(streams):
         commit.facts += life(f"m-{number}")
     store = open_store(url)

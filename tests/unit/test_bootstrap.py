@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, cast, get_args
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def settings_of_every_kind(tmp_path: Path, scores: str) -> Settings:
         "models": str(tmp_path / "models"),
         "kafka": {"bootstrap_servers": "embedded", "options": {"max.poll.interval.ms": 60_000}},
         "store": {"url": f"sqlite:///{tmp_path}/plant.db", "scores": scores, "commit_interval": "7s"},
-        "notify": {"console": {"kind": "log"}},
+        "notify": {"max_age": "3s", "console": {"kind": "log"}},
     }
     return parse(raw)
 
@@ -196,9 +197,10 @@ def test_every_worker_obeys_the_same_settings(
     assert options == replace(
         WorkerOptions(), run="live" if replay is None else "r", live=replay is None, until_end=replay is None,
         scores=scores, commit_interval=7.0, rebalance_timeout=12.0, announce=options.announce,
+        max_age=3 * 10**9 if replay is None else None,
     )  # fmt: skip
     notifies = replay is None or replay.notify
-    assert options.announce(transition, alert, None) == ([("console", "{}")] if notifies else [])
+    assert options.announce(transition, alert, None, UUID(int=1)) == ([("console", "{}")] if notifies else [])
     assert len(sending) == notifies
 
 

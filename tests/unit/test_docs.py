@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import AliasPath
+from pydantic.fields import FieldInfo
 
 import models
 from models.networks.training_options import TrainingConfig
@@ -33,8 +35,19 @@ def sections(section: type[Section]) -> list[type[Section]]:
     return [section, *(found for kind in below for found in sections(kind))]
 
 
+def written(name: str, field: FieldInfo) -> str:
+    """The key in the file: a field may stand inside another table."""
+    place = field.validation_alias
+    return ".".join(map(str, place.path)) if isinstance(place, AliasPath) else name
+
+
 KEYS = sorted(
-    {name for top in (Settings, WebhookNotifier, LogNotifier) for s in sections(top) for name in s.model_fields}
+    {
+        written(name, field)
+        for top in (Settings, WebhookNotifier, LogNotifier)
+        for section in sections(top)
+        for name, field in section.model_fields.items()
+    }
 )
 
 

@@ -295,3 +295,36 @@ def test_training_that_could_never_work_is_refused() -> None:
 )
 def test_training_waits_for_a_day_by_default(family: dict[str, object], readings: int) -> None:
     assert Family.model_validate({"topic": "t", "window": {"length": 12}, **family}).train_after == readings
+
+
+LOG = {"log": {"kind": "log"}}
+
+
+@pytest.mark.parametrize(
+    ("notify", "expected"),
+    [
+        ({}, 3600 * SECOND),
+        ({"max_age": "90m"}, 5400 * SECOND),
+        ({"max_age": "none"}, None),
+        ({"max_age": 0}, None),
+        ({"max_age": "0s"}, None),
+    ],
+)
+def test_the_age_of_what_is_sent_stands_beside_the_channels(notify: dict[str, Any], expected: int | None) -> None:
+    settings = parse(config() | {"notify": notify | LOG})
+
+    assert settings.notify_max_age == expected
+    assert list(settings.notify) == ["log"]
+
+
+@pytest.mark.parametrize("age", ["soon", 90, True, {"kind": "log"}])
+def test_an_age_that_is_none_is_refused_under_its_name(age: object) -> None:
+    assert only_problem(config() | {"notify": {"max_age": age} | LOG}).startswith("notify.max_age: ")
+
+
+def test_a_variable_may_set_the_age_of_what_is_sent(file: Path) -> None:
+    file.write_text(file.read_text() + '[notify.log]\nkind = "log"\n')
+
+    assert load(file, {"WATCHKEEPER__NOTIFY__MAX_AGE": "2h"}).notify_max_age == 7200 * SECOND
+    assert load(file, {"WATCHKEEPER__NOTIFY__MAX_AGE": "none"}).notify_max_age is None
+    assert problems_of(file, {"WATCHKEEPER__NOTIFY__MAX_AGES": "2h"})

@@ -20,12 +20,13 @@ ALERT = Alert(
     last_at=9, peak_ratio=2.0, peak_at=8,
 )  # fmt: skip
 CHANGE = "395bb13c-0beb-5f9a-b35d-29aae7a32c68"
+POSTED = Received("3b241101-e2bb-4255-8caf-4136c566a962", {"data": {"transition_id": CHANGE}}, 204)
 FAULT = Fault(5, 8, "ecg-01", "stuck")
 ROWS = {"scores": 90, "alerts": 1, "transitions": 1, "evidence": 1, "outbox": 2}
 GOOD = Report(
     config=Path("demo.toml"), messages=100, readings={"accepted": 97, "late": 2, "dead": 1},
     totals=Totals(records=100, windows=90), comparison=Comparison((Finding(FAULT, "ecg", ALERT),), ()), alerts=[ALERT],
-    kept=90, evidence=None, rows=ROWS, webhooks=[Received(CHANGE, {}, 204)], refused=0, replayed=ROWS | {"outbox": 0},
+    kept=90, evidence=None, rows=ROWS, webhooks=[POSTED], refused=0, replayed=ROWS | {"outbox": 0},
     differences={"scores that differ": 0}, beyond=3, seconds={},
 )  # fmt: skip
 

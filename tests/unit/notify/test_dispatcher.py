@@ -82,7 +82,13 @@ class Bench:
 
 def row(number: int, alert: int = 1, channel: str = "ops") -> Delivery:
     return Delivery(
-        id=number, transition=UUID(int=number), alert=UUID(int=alert), channel=channel, payload="{}", attempts=0
+        id=number,
+        message=UUID(int=number),
+        transition=UUID(int=number),
+        alert=UUID(int=alert),
+        channel=channel,
+        payload="{}",
+        attempts=0,
     )
 
 

@@ -44,8 +44,11 @@ def make_evidence(contribution: list[list[float]], channels: tuple[str, ...] = (
     )  # fmt: skip
 
 
+STORE = UUID(int=77)
+
+
 def decoded(alert: Alert = ALERT, transition: Transition = OPENED, evidence: Evidence | None = None) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(payload(alert, transition, evidence), parse_constant=pytest.fail)
+    message: dict[str, Any] = json.loads(payload(alert, transition, evidence, STORE), parse_constant=pytest.fail)
     return message
 
 
@@ -54,6 +57,7 @@ def test_the_message_in_full() -> None:
         "type": "alert.opened",
         "timestamp": "2023-11-14T22:13:20Z",
         "data": {
+            "store": str(STORE),
             "alert_id": str(ALERT.id),
             "transition_id": str(OPENED.id),
             "number": 0,
@@ -202,7 +206,7 @@ def test_no_text_makes_the_message_too_long_or_unreadable(text: str) -> None:
     alert = replace(ALERT, run=text, family=text, stream=text, kind=text, cause=text)
     change = replace(OPENED, actor=text, note=text)
 
-    message = payload(alert, change, make_evidence([[0.4, 0.3], [0.2, 0.1]], (text, text)))
+    message = payload(alert, change, make_evidence([[0.4, 0.3], [0.2, 0.1]], (text, text)), STORE)
 
     assert len(message.encode()) < MAX_BYTES
     assert json.loads(message)["data"]["stream"].endswith("…")

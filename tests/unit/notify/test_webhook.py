@@ -26,7 +26,9 @@ from monitor.testing.webhook_receiver import Answer, Receiver
 OLD = "whsec_" + base64.b64encode(b"the old secret of 24 byt").decode()
 NEW = "whsec_" + base64.b64encode(b"the new secret, 32 bytes or more").decode()
 RAW = "a raw passphrase, used as its bytes"
-DELIVERY = Delivery(id=1, transition=UUID(int=7), alert=UUID(int=8), channel="ops", payload='{"é":1}', attempts=0)
+DELIVERY = Delivery(
+    id=1, message=UUID(int=9), transition=UUID(int=7), alert=UUID(int=8), channel="ops", payload='{"é":1}', attempts=0
+)
 
 
 def make_webhook(url: str, secrets: Sequence[str] = (NEW,), timeout: int = 5 * 10**9) -> Webhook:
@@ -77,7 +79,7 @@ def test_a_receiver_with_the_secret_accepts_the_signature(secret: str) -> None:
     with Receiver(secret) as receiver:
         make_webhook(receiver.url, [secret]).send(DELIVERY)
 
-    assert [(str(DELIVERY.transition), {"é": 1})] == [(r.id, r.message) for r in receiver.received]
+    assert [(str(DELIVERY.message), {"é": 1})] == [(r.id, r.message) for r in receiver.received]
 
 
 def test_a_receiver_with_another_secret_refuses() -> None:
@@ -98,7 +100,7 @@ def test_during_rotation_receivers_with_either_secret_accept(known: str) -> None
 def test_the_headers_are_those_of_the_standard() -> None:
     headers = make_webhook("http://127.0.0.1/", [NEW, OLD])._headers(DELIVERY)
 
-    assert headers["webhook-id"] == str(DELIVERY.transition)
+    assert headers["webhook-id"] == str(DELIVERY.message)
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 5
     assert [part.split(",")[0] for part in headers["webhook-signature"].split(" ")] == ["v1", "v1"]
     assert standardwebhooks.Webhook(OLD).verify(DELIVERY.payload, headers) == {"é": 1}

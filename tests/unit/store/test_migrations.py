@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from alembic import command
@@ -15,12 +16,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from monitor.errors import StoreError
 from monitor.ports.models import ModelRow
 from monitor.ports.store import Commit
-from monitor.records.alerts import Evidence
+from monitor.records.alerts import Evidence, message_id
 from monitor.store import migrations, schema
 from monitor.store.engine import connect
 from monitor.store.outbox import open_outbox
@@ -102,6 +103,50 @@ def _cells(evidence: Evidence | None) -> list[bytes]:
     assert evidence is not None
     assert evidence.reconstruction is not None
     return [part.tobytes() for part in (evidence.values, evidence.reconstruction, evidence.contribution)]
+
+
+def test_a_waiting_notification_of_the_version_before_keeps_its_id(url: str) -> None:
+    """Its transition's: a receiver may have seen it already. Later ones carry the identity of the database."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    before = ScriptDirectory.from_config(config).get_revision("0013").down_revision
+    of, again = alert(), alert(opened_at=200)
+    with closing(connect(url)) as database, database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, str(before))
+        connection.execute(
+            text(
+                "INSERT INTO alerts (id, run, family, stream, kind, state, severity, opened_at, started_at, last_at,"
+                " peak_ratio, peak_at, windows)"
+                " VALUES (:id, 'live', 'f', 's', 'anomaly', 'open', 'warning', 1, 1, 1, 2, 1, 1)"
+            ),
+            {"id": _id(url, of.id)},
+        )
+        connection.execute(
+            text(
+                'INSERT INTO transitions (id, alert, number, cause, "at", state, severity, actor, note)'
+                " VALUES (:id, :alert, 0, 'opened', 1, 'open', 'warning', 'monitor', '')"
+            ),
+            {"id": _id(url, fact(of).id), "alert": _id(url, of.id)},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO outbox (transition, alert, channel, payload, created, next_at, attempts)"
+                " VALUES (:id, :alert, 'hook', '{}', 1, 0, 0)"
+            ),
+            {"id": _id(url, fact(of).id), "alert": _id(url, of.id)},
+        )
+    migrations.upgrade(url)
+
+    with closing(open_store(url)) as store, closing(open_outbox(url)) as outbox:
+        store.commit(Commit(run="live", facts=[fact(again)], announce=lambda *_: [("hook", "{}")]))
+        found = {delivery.alert: delivery.message for delivery in outbox.due(1, 10)}
+        identity = store.identity
+    assert found == {of.id: fact(of).id, again.id: message_id(identity, fact(again).id)}
+
+
+def _id(url: str, id_: UUID) -> str:
+    return id_.hex if url.startswith("sqlite") else str(id_)
 
 
 def test_a_model_of_the_version_before_keeps_its_path_and_its_scores(url: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import structlog
 
 from monitor.config.durations import Span
 from monitor.config.families import Family
@@ -34,6 +35,7 @@ from monitor.worker import committer
 from monitor.worker.options import WorkerOptions
 from monitor.worker.pacing import MODEL_CHECK_S
 from monitor.worker.runner import Runner
+from monitor.worker.withheld_log import WithheldLog
 from tests.champions import make_champion
 
 P0, P1 = ("t", 0), ("t", 1)
@@ -140,6 +142,7 @@ class World:
         partitions: Sequence[TopicPartition] = (P0, P1),
         family: Family = FAMILY,
         clock: Callable[[], float] = time.monotonic,
+        max_age: int | None = None,
     ) -> Runner:
         index = StreamIndex()
         pipeline = Pipeline("f", family, index, plain(family, RollingThreshold(3.0, 60 * 10**9)), "live")
@@ -152,8 +155,9 @@ class World:
             return source
 
         options = WorkerOptions(
-            commit_interval=interval, until_end=True, rebalance_timeout=patience, announce=lambda *_: [("log", "{}")]
-        )
+            commit_interval=interval, until_end=True, rebalance_timeout=patience, announce=lambda *_: [("log", "{}")],
+            max_age=max_age,
+        )  # fmt: skip
         return Runner(connect, self.store, {"f": pipeline}, Models(), options, clock)
 
     def slow_down(self) -> threading.Semaphore:
@@ -578,3 +582,25 @@ def test_partitions_that_are_taken_away_are_no_longer_published() -> None:
     runner.run()
 
     assert runner.progress.owned == {P0: (1, 40)}
+
+
+def test_alerts_of_the_past_are_not_announced_and_that_is_said(undisturbed: dict[str, object]) -> None:
+    world = World()
+    with structlog.testing.capture_logs() as lines:
+        totals = world.runner(max_age=3600 * 10**9).run()
+    changes = len(world.store.transitions)
+    said = [line for line in lines if line["event"] == "notifications_withheld"]
+    assert world.store.outbox == {}
+    assert totals.withheld == changes >= 2
+    assert [line["kind"] for line in said] == ["anomaly"]
+    unmarked = {id_: replace(change, withheld="") for id_, change in world.store.transitions.items()}
+    assert world.facts() | {"transitions": unmarked, "outbox": None} == undisturbed | {"outbox": None}
+
+
+def test_what_is_withheld_is_logged_at_most_every_half_minute() -> None:
+    clock = Clock()
+    noted = WithheldLog(clock)
+    with structlog.testing.capture_logs() as lines:
+        for clock.now, withheld in ((0.0, {"anomaly": 2}), (1.0, {"anomaly": 3, "silent": 1}), (31.0, {"anomaly": 4})):
+            noted.note(withheld)
+    assert [(line["kind"], line["changes"]) for line in lines] == [("anomaly", 2), ("silent", 1), ("anomaly", 7)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -300,7 +301,7 @@ def test_a_gateway_alert_as_receivers_see_it() -> None:
     at(made, 100, 0, 1, 2)
     (merged,) = merge_facts(made.look(quiet(161)).facts, {}, {})
     ((transition, alert),) = merged.changes
-    message = json.loads(payload(alert, transition, None))
+    message = json.loads(payload(alert, transition, None, UUID(int=1)))
     assert message["type"] == "alert.opened"
     expected = {"kind": "gateway", "stream": "", "severity": "critical", "ratio": 1.0, "causes": []}
     assert {name: message["data"][name] for name in expected} == expected
