@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli.parameters.database import Config, Url, store_url, topics, utc
+from monitor.cli.parameters.database import Config, Url, store_url, topics
+from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.spans import in_words
 from monitor.errors import SettingsError
 from monitor.notify.payload import iso
@@ -18,6 +19,7 @@ from monitor.records.counters import COUNTERS
 
 if TYPE_CHECKING:
     from monitor.cli.rendering.alert_table import FittedTable
+    from monitor.cli.rendering.moments import Moments
     from monitor.cli.rendering.unreadable_lines import Unreadable
     from monitor.store.service import Service
     from monitor.store.stream_reports import StreamReport
@@ -27,7 +29,8 @@ Run = Annotated[str, typer.Option(help="live, or the name of a replay.")]
 FamilyName = Annotated[str | None, typer.Option(help="Only those of this family.")]
 
 _COLUMNS = {name: name.replace("_", " ") for name in COUNTERS if name != "accepted"}  # counters and their headings
-_EXPENDABLE = (*reversed(_COLUMNS.values()), "lateness", "family", "rate", "stored")
+_MINOR = ("lateness", "gaps", "imputed", "rate", "age", "stored")
+_EXPENDABLE = (*_MINOR, *(name for name in reversed(_COLUMNS.values()) if name not in _MINOR), "family")
 _NOT_READ = ("lost", "failed", "stuck", "cut off")  # what has become of the worker that would read it, unasked
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -39,15 +42,18 @@ def streams() -> None:
 
 
 @app.command("list")
-def list_(
+def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     config: Config = None,
     url: Url = None,
     run: Run = LIVE,
     family: FamilyName = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show at most.")] = 100,
+    local: Local = False,
+    timezone: Timezone = None,
     as_json: Json = False,
 ) -> None:
     """List streams by family and name."""
+    shown = moments(local, timezone)
     found, service = _read(store_url(config, url), run, family, None, limit + 1)
     if len(found) > limit:
         found.pop()
@@ -57,7 +63,7 @@ def list_(
         rows = unreadable.add_to([as_dict(report) for report in found])
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        _print(_table(found) if found else f"No streams in run {run}.")
+        _print(_table(found, shown) if found else f"No streams in run {run}.")
         for line in unreadable.lines():
             typer.echo(line)
     if run == LIVE:
@@ -65,15 +71,18 @@ def list_(
 
 
 @app.command()
-def show(
+def show(  # noqa: PLR0913, PLR0917 (an argument is an option)
     name: Annotated[str, typer.Argument(help="The stream.")],
     config: Config = None,
     url: Url = None,
     run: Run = LIVE,
     family: FamilyName = None,
+    local: Local = False,
+    timezone: Timezone = None,
     as_json: Json = False,
 ) -> None:
     """Show one stream."""
+    shown = moments(local, timezone)
     found, service = _read(store_url(config, url), run, family, name, None)
     if not found:
         raise SettingsError(f"run {run} has no stream called {name!r}; `watchkeeper streams list` shows all")
@@ -83,7 +92,7 @@ def show(
     if as_json:
         typer.echo(json.dumps(as_dict(found[0]), indent=2, ensure_ascii=False))
     else:
-        _print(_facts(found[0]))
+        _print(_facts(found[0], shown))
     if run == LIVE:
         _say_not_served(service, config, url)
 
@@ -189,22 +198,23 @@ def _short(report: StreamReport) -> str:
     return f"{report.training_readings:,} of {report.needed:,}" + ("" if left is None else f", {in_words(left)}")
 
 
-def _table(found: list[StreamReport]) -> FittedTable:
+def _table(found: list[StreamReport], shown: Moments) -> FittedTable:
     from monitor.cli.rendering.alert_table import FittedTable
 
-    rows = [_columns(report) | {"readiness": _short(report)} for report in found]
+    rows = [_columns(report, shown) | {"readiness": _short(report)} for report in found]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     if len(set(columns["family"])) == 1:
         del columns["family"]
     return FittedTable(columns, [name for name in _EXPENDABLE if name in columns])
 
 
-def _columns(report: StreamReport) -> dict[str, str]:
+def _columns(report: StreamReport, shown: Moments) -> dict[str, str]:
     late = _lateness(report)
     return {
         "family": report.family,
         "stream": report.name,
-        "last seen (UTC)": "never" if report.last_time is None else utc(report.last_time),
+        f"last seen ({shown.label})": "never" if report.last_time is None else shown.text(report.last_time),
+        "age": "" if report.last_time is None else shown.since(report.last_time),
         "stored": "" if report.age is None else f"{in_words(report.age / 1e9)} ago",
         "rate": f"{report.rate:.3g}/s" if report.rate else "",
         "lateness": "" if late is None else in_words(late),
@@ -214,14 +224,14 @@ def _columns(report: StreamReport) -> dict[str, str]:
     }
 
 
-def _facts(report: StreamReport) -> Any:
+def _facts(report: StreamReport, shown: Moments) -> Any:
     from rich.table import Table
     from rich.text import Text
 
     from monitor.cli.rendering.escape import visible
 
     table = Table(show_header=False, title=Text(visible(report.name)), title_justify="left", title_style="bold")
-    columns = _columns(report)
+    columns = _columns(report, shown)
     partition = "" if report.partition is None else str(report.partition)
     del columns["stream"]
     for name, text in {**columns, "readings": f"{report.counts['accepted']:,}", "partition": partition}.items():

@@ -31,14 +31,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import numpy as np
 
+from monitor.notify.causes import Cause, causes
 from monitor.records.alerts import Alert, CommandKind, Evidence, FactKind, Transition
 
 MAX_BYTES = 20_000
 _NAME = 200  # characters; a character takes at most 6 bytes in JSON
 _NOTE = 1_000
-_CAUSES = 3
 _TYPES = {FactKind.OPENED: "opened", FactKind.CLEARED: "resolved", CommandKind.ACKNOWLEDGE: "acknowledged"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,7 +71,7 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None, sto
             "acknowledged_by": _cut(alert.acknowledged_by),
             "actor": _cut(transition.actor),
             "note": _cut(transition.note, _NOTE),
-            "causes": [] if evidence is None else _causes(evidence),
+            "causes": [] if evidence is None else [_cause(cause) for cause in causes(evidence)],
             "facts": {} if evidence is None else dict(evidence.facts),
             **({"components": dict(evidence.components)} if evidence is not None and evidence.components else {}),
         },
@@ -100,23 +99,8 @@ def _cut(text: str, limit: int = _NAME) -> str:
     return short.encode("utf-8", "replace").decode()
 
 
-def _causes(evidence: Evidence) -> list[dict[str, Any]]:
-    """The cells with the largest share of the score, largest first; cells without any share are left out."""
-    share = np.nan_to_num(evidence.contribution, nan=0.0, posinf=0.0, neginf=0.0)  # (length, channels)
-    largest = np.argsort(-share, axis=None, kind="stable")[:_CAUSES]
-    cells = [divmod(int(cell), share.shape[1]) for cell in largest]
-    return [_cause(evidence, step, channel) for step, channel in cells if share[step, channel] > 0]
-
-
-def _cause(evidence: Evidence, step: int, channel: int) -> dict[str, Any]:
-    gaps = max(1, len(evidence.contribution) - 1)
-    offset = (evidence.end - evidence.start) * step // gaps  # the cells of a window are evenly spaced in time
-    expected = evidence.reconstruction
+def _cause(cause: Cause) -> dict[str, Any]:
     return {
-        "channel": _cut(evidence.channels[channel]),
-        "time": iso(evidence.start + offset),
-        "offset_s": offset / 1e9,
-        "share": float(evidence.contribution[step, channel]),
-        "value": float(evidence.values[step, channel]),
-        "expected": None if expected is None else float(expected[step, channel]),
-    }
+        "channel": _cut(cause.channel), "time": iso(cause.time), "offset_s": cause.offset / 1e9, "share": cause.share,
+        "value": cause.value, "expected": cause.expected,
+    }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Uuid, func, select, tuple_
 
 from monitor.errors import SettingsError, StoreError
 from monitor.ports.models import ModelRow
@@ -29,6 +29,7 @@ _FOREVER = 2**63 - 1
 class DeliveryRecord:
     """What became of one notification. Times are wall clock, ns; `error` is the newest attempt's, "" if accepted."""
 
+    message: UUID  # the webhook's id
     transition: UUID
     channel: str
     created: int
@@ -237,7 +238,8 @@ def _cells(body: bytes, length: int) -> Float32:
 def _deliveries(connection: Connection, alert: UUID) -> list[DeliveryRecord]:
     o, t = schema.outbox.c, schema.attempts.c
     error = select(t.error).where(t.outbox == o.id).order_by(t.id.desc()).limit(1).scalar_subquery()
-    columns = (o.transition, o.channel, o.created, o.attempts, o.next_at, o.delivered_at, o.gave_up_at)
+    message = func.coalesce(o.message, o.transition, type_=Uuid()).label("message")
+    columns = (message, o.transition, o.channel, o.created, o.attempts, o.next_at, o.delivered_at, o.gave_up_at)
     transitions = select(schema.transitions.c.id).where(schema.transitions.c.alert == alert)
     query = select(*columns, func.coalesce(error, "").label("error")).where(o.transition.in_(transitions))
     with_order = query.order_by(o.id)

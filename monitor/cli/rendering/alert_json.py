@@ -28,14 +28,15 @@ def detail_json(detail: AlertDetail) -> dict[str, Any]:
             {
                 "id": str(change.id), "number": change.number, "cause": change.cause, "at": iso(change.at),
                 "state": change.state, "severity": change.severity, "ratio": _finite(change.ratio),
-                "actor": change.actor, "note": change.note,
+                "actor": change.actor, "note": change.note, "withheld": change.withheld or None,
             }
             for change in detail.transitions
         ],
         "evidence": None if detail.evidence is None else _evidence_json(detail.evidence),
         "deliveries": [
             {
-                "transition": str(row.transition), "channel": row.channel, "attempts": row.attempts, "error": row.error,
+                "webhook_id": str(row.message), "transition": str(row.transition), "channel": row.channel,
+                "attempts": row.attempts, "error": row.error,
                 "created": iso(row.created), "delivered_at": _iso(row.delivered_at), "gave_up_at": _iso(row.gave_up_at),
             }
             for row in detail.deliveries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,35 +16,40 @@ from monitor.cli.rendering.escape import visible
 from monitor.records.alerts import Alert
 
 NAME = 32  # characters of a stream's name that are always on one line, if the table fits at all
+_SENTENCE = 16  # characters of any other column that may be folded
 SHOWN = 50  # alerts in a table; more of them are for a file or for SQL
 _ANY_WIDTH = 10_000
+_NOTHING = {"0", ""}
 
 
 @dataclass(frozen=True, slots=True)
 class FittedTable:
-    """Columns of text, by heading. Where the terminal is too narrow, `expendable` ones are left out, in that order.
+    """Columns of text, by heading. Where the terminal is too narrow, `expendable` ones are left out.
 
-    Names of streams that are longer than `NAME` are folded before that, everything else only when it is not enough.
+    First those that hold nothing but zeros, then the others, both in the order given. Text in `folded` columns
+    that is longer than a name is folded before that, everything else only when it is not enough.
     """
 
     columns: Mapping[str, Sequence[str]]
     expendable: Sequence[str]
     title: str | None = None
     caption: str | None = None
+    folded: Collection[str] = ("stream",)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it, as wide as `options` allow."""
         shown = {name: [visible(text) for text in column] for name, column in self.columns.items()}
         fits = self._fits(shown, console, options)
-        for name in self.expendable:
+        for name in sorted(self.expendable, key=lambda name: any(set(shown[name]) - _NOTHING)):
             if fits:
                 break
             del shown[name]
             fits = self._fits(shown, console, options)
-        yield self._table(shown, folded=("stream",) if fits else tuple(shown))
+        yield self._table(shown, folded=self.folded if fits else tuple(shown))
 
     def _fits(self, shown: Mapping[str, Sequence[str]], console: Console, options: ConsoleOptions) -> bool:
-        short = {name: [text[:NAME] if name == "stream" else text for text in shown[name]] for name in shown}
+        least = {name: NAME if name == "stream" else _SENTENCE for name in self.folded}
+        short = {name: [text[: least.get(name)] for text in cells] for name, cells in shown.items()}
         table = self._table(short, folded=())
         return console.measure(table, options=options.update_width(_ANY_WIDTH)).maximum <= options.max_width
 

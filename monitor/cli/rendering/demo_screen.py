@@ -12,8 +12,9 @@ from rich.json import JSON
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from monitor.cli.alerts import evidence_table
 from monitor.cli.parameters.database import utc
+from monitor.cli.parameters.zones import moments
+from monitor.cli.rendering.evidence import EvidenceView
 from monitor.demo.findings import Comparison, Finding
 from monitor.demo.play import REPLAY, Report
 from monitor.ports.models import ModelRow
@@ -89,7 +90,7 @@ def conclude(report: Report) -> None:
         console.print(_false(report.comparison.false))
     console.print(f"{_summary(report)}\n")
     if report.evidence is not None:
-        console.print(evidence_table(report.evidence))
+        console.print(EvidenceView(report.evidence, moments()))
     console.print(_rows(report))
     _webhooks(console, report)
     _replay(console, report)

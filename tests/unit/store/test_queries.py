@@ -186,33 +186,6 @@ def test_alerts_on_the_command_line(store: SqlStore, url: str) -> None:
     assert detail["deliveries"][0]["channel"] == "hook"
 
 
-def listed(url: str, columns: int) -> list[str]:
-    """Lines of `alerts list` on a terminal so wide."""
-    result = CliRunner().invoke(alerts_command.app, ["list", "--url", url], env={"COLUMNS": str(columns)})
-    assert result.exit_code == 0
-    return [line.rstrip() for line in result.stdout.splitlines()]
-
-
-def test_alerts_fit_the_terminal(store: SqlStore, url: str) -> None:
-    one = alert(stream="boiler-room-pump-17", opened_at=10**9)
-    store.commit(Commit(run="live", facts=[fact(one)]))
-    head, _, row = listed(url, 80)
-    assert head.split() == ["id", "opened", "(UTC)", "stream", "state", "severity", "peak"]
-    assert row.startswith(f"{one.id.hex[:8]}  1970-01-01 00:00:01  boiler-room-pump-17  open")
-    assert listed(url, 100)[0].split() == [*head.split(), "windows"]
-    store.commit(Commit(run="live", facts=[fact(alert(opened_at=10**9, family="[b]presses"))]))
-    assert any("[b]presses" in line for line in listed(url, 100))  # not before: all were of one family
-    assert "family" not in listed(url, 80)[0]
-
-
-def test_a_very_long_stream_name_is_all_that_folds(store: SqlStore, url: str) -> None:
-    long = alert(stream="boiler-room-pump-17/" * 3, opened_at=10**9)
-    store.commit(Commit(run="live", facts=[fact(long)]))
-    _, _, row, rest = listed(url, 80)
-    assert row.startswith(f"{long.id.hex[:8]}  1970-01-01 00:00:01  boiler-room-pump-17/")
-    assert rest.strip() in long.stream
-
-
 def test_a_list_that_stops_at_its_limit_says_so(store: SqlStore, url: str) -> None:
     store.commit(Commit(run="live", facts=[fact(alert(opened_at=i)) for i in range(4)]))
     run = CliRunner()
@@ -244,13 +217,3 @@ def test_the_database_on_the_command_line(tmp_path: Path, monkeypatch: pytest.Mo
     assert run.invoke(db_command.app, ["upgrade"]).stdout == f"The schema is {head()} already.\n"
     found = run.invoke(db_command.app, ["current", "--config", "watchkeeper.toml", "--json"]).stdout
     assert json.loads(found) == {"current": head(), "needed": head()}
-
-
-def test_sparkline() -> None:
-    assert alerts_command.sparkline([0, 1, 2, 3, 4, 5, 6, 7], 0, 7) == "▁▂▃▄▅▆▇█"
-    assert alerts_command.sparkline([1.0, float("nan"), 1.0], 1, 1) == "▁ ▁"
-    spike = [0.0] * 600
-    spike[300] = 9.0
-    drawn = alerts_command.sparkline(spike, 0, 9)
-    assert len(drawn) == 60
-    assert drawn.count("█") == 1

@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from monitor.cli import alerts, late
+from monitor.cli import late
 from monitor.cli.rendering.alert_table import FittedTable
 from monitor.cli.rendering.escape import visible
 from monitor.store.late import LateRecord
-from tests.store_rows import alert
 
 DAY = 1_700_000_000 * 10**9
 
@@ -52,12 +51,6 @@ def test_the_narrowest_terminal_folds_what_must_not_be_left_out() -> None:
     columns = {"stream": ["m-1"], "last seen (UTC)": ["2026-01-31 10:00:00"], "readiness": ["812 of 2,000"]}
     words = drawn(FittedTable(columns, ()), 24).split()
     assert {"812", "of", "2,000"} <= set(words)
-
-
-def test_the_kind_of_an_alert_outlives_its_other_columns() -> None:
-    found = [replace(alert(), kind=kind, family=kind[::-1]) for kind in ("silent", "anomaly")]
-    width = next(width for width in range(150, 20, -1) if "family" not in drawn(alerts._table(found), width))
-    assert "silent" in drawn(alerts._table(found), width)
 
 
 def test_late_readings_of_several_families_say_which() -> None:
