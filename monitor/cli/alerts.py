@@ -13,7 +13,7 @@ from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.alert_json import alert_json, detail_json
 from monitor.errors import SettingsError
 from monitor.records.alerts import AlertState
-from monitor.records.batches import LIVE
+from monitor.records.scalars import LIVE
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -93,6 +93,7 @@ def build() -> TyperGroup:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave the process with its exit code; README.md lists the codes."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them reads the metadata of every package
     try:
         build().main(args=arguments, prog_name="watchkeeper")
     except Exception as error:

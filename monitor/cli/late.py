@@ -19,7 +19,7 @@ from monitor.config.families import Family
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from monitor.observability import logs
-from monitor.records.batches import LIVE
+from monitor.records.scalars import LIVE
 
 if TYPE_CHECKING:
     from monitor.cli.rendering.alert_table import FittedTable

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from monitor.records.alerts import Evidence
 
 _MOST = 3
@@ -27,6 +25,8 @@ class Cause(NamedTuple):
 
 def causes(evidence: Evidence) -> list[Cause]:
     """The 3 cells with the largest share of the score, largest first; cells without any share are left out."""
+    import numpy as np  # slow to import, and lists of alerts need none
+
     share = np.nan_to_num(evidence.contribution, nan=0.0, posinf=0.0, neginf=0.0)  # (length, channels)
     largest = np.argsort(-share, axis=None, kind="stable")[:_MOST]
     cells = [divmod(int(cell), share.shape[1]) for cell in largest]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import structlog
 
 from monitor.config.services import LogNotifier
 from monitor.errors import NotifyError
@@ -21,9 +20,7 @@ class Log:
     """Writes what a webhook would post, shortened: a warning while the alert is open, info otherwise."""
 
     def __init__(self, _settings: LogNotifier, _environ: Mapping[str, str]) -> None:
-        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger(
-            "monitor.pipeline.alerting.anomaly_alerts"
-        )
+        """Nothing is opened before the first message."""
 
     def send(self, delivery: Delivery) -> None:
         """Write one line. Raises NotifyError when the payload is none of ours."""
@@ -34,5 +31,8 @@ class Log:
             kind, at = message["type"], message["timestamp"]
         except (msgspec.DecodeError, KeyError, TypeError) as error:
             raise NotifyError(f"log: payload of {delivery.transition} is damaged: {error}", permanent=True) from None
-        write = self._log.warning if fields["state"] == AlertState.OPEN else self._log.info
+        import structlog  # slow to import, and `check` sends nothing
+
+        log: structlog.typing.FilteringBoundLogger = structlog.get_logger("monitor.pipeline.alerting.anomaly_alerts")
+        write = log.warning if fields["state"] == AlertState.OPEN else log.info
         write(kind, transition=str(delivery.transition), at=at, **fields)

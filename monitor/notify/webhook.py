@@ -8,33 +8,29 @@ while.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
-
-import httpx
-import standardwebhooks
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from monitor.config.services import WebhookNotifier
 from monitor.errors import NotifyError, SettingsError
-from monitor.notify.ssrf_guard import GuardedTransport, Resolver, is_public, refusal, resolve, same_host
+from monitor.notify.hosts import Resolver, resolve
+from monitor.notify.webhook_target import HOW_TO, Target, secrets
 from monitor.records.alerts import Delivery
 
-_PREFIX = "whsec_"
-_MIN_SECRET = 24  # bytes, as the standard asks
+if TYPE_CHECKING:  # what only sending needs is imported at the first message: it is slow, and `check` sends none
+    import httpx
+    import standardwebhooks
+
+    from monitor.notify.ssrf_guard import GuardedTransport
+
 _MAX_RETRY_AFTER = 24 * 3600.0  # a receiver cannot silence a channel for longer than a day at a time
 _REASON = 300  # bytes of a refusal's body that are read and kept
-_HOW_TO = (
-    'make one with: python -c "import base64, secrets; '
-    "print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
-)
 
 
 class Webhook:
@@ -50,21 +46,36 @@ class Webhook:
         clock: Callable[[], int] = time.time_ns,
         resolver: Resolver = resolve,
     ) -> None:
-        self._url = _checked(settings)
-        self._signers = [standardwebhooks.Webhook(secret) for secret in _secrets(settings, environ)]
-        if not self._signers:
-            raise SettingsError(f"{self!r} has no secret; name one with secret_env or secret_file, and {_HOW_TO}")
+        self._target = Target.of(settings)
+        self._secrets = list(secrets(settings, environ))
+        if not self._secrets:
+            raise SettingsError(f"{self!r} has no secret; name one with secret_env or secret_file, and {HOW_TO}")
         self._clock = clock
         self._timeout = settings.timeout / 1e9
-        self._transport = GuardedTransport(self._timeout, settings.allow_hosts, resolver)
+        self._allow_hosts, self._resolver = settings.allow_hosts, resolver
 
     def __repr__(self) -> str:
-        # The path is left out: with many services it is itself a secret.
-        return f"webhook to {self._url.scheme}://{self._url.netloc.decode()}"
+        return f"webhook to {self._target.shown}"
+
+    @cached_property
+    def _signers(self) -> list[standardwebhooks.Webhook]:
+        import standardwebhooks
+
+        return [standardwebhooks.Webhook(secret) for secret in self._secrets]
+
+    @cached_property
+    def _transport(self) -> GuardedTransport:
+        from monitor.notify.ssrf_guard import GuardedTransport
+
+        return GuardedTransport(self._timeout, self._allow_hosts, self._resolver)
 
     def send(self, delivery: Delivery) -> None:
         """Post once. Raises NotifyError unless the receiver answered 2xx within the timeout."""
-        request = httpx.Request("POST", self._url, headers=self._headers(delivery), content=delivery.payload.encode())
+        import httpx
+
+        request = httpx.Request(
+            "POST", self._target.url, headers=self._headers(delivery), content=delivery.payload.encode()
+        )
         # Straight to the transport: a client would add redirects, cookies, and a log line with the whole URL.
         try:
             response = self._transport.handle_request(request)
@@ -90,6 +101,8 @@ class Webhook:
         }
 
     def _judge(self, response: httpx.Response) -> None:
+        import httpx
+
         status = response.status_code
         if 200 <= status < 300:
             return
@@ -102,56 +115,6 @@ class Webhook:
             retry_after=_retry_after(response.headers.get("retry-after"), self._clock() / 1e9),
             permanent=status == httpx.codes.GONE,
         )
-
-
-def _checked(settings: WebhookNotifier) -> httpx.URL:
-    """The URL, if it can be posted to at all. What a name resolves to is checked at each post."""
-    try:
-        url = httpx.URL(settings.url)
-        urlsplit(settings.url)  # refuses other mistakes: a bracket that is left open
-    except (httpx.InvalidURL, ValueError) as error:
-        raise SettingsError(f"the webhook's url is not a URL: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise SettingsError("the webhook's url must start with http:// or https:// and name a host")
-    if url.userinfo:
-        raise SettingsError("the webhook's url must not hold a user or password; receivers check the signature instead")
-    try:
-        address = str(ipaddress.ip_address(url.host))
-    except ValueError:
-        return url
-    if not is_public(address) and same_host(url.host) not in map(same_host, settings.allow_hosts):
-        raise SettingsError(refusal(url.host, address))
-    return url
-
-
-def _secrets(settings: WebhookNotifier, environ: Mapping[str, str]) -> Iterator[bytes]:
-    for name in settings.secret_env:
-        if not environ.get(name, "").strip():
-            raise SettingsError(f"the environment variable {name} must hold the webhook's secret; {_HOW_TO}")
-        yield _secret(environ[name], f"the environment variable {name}")
-    for path in settings.secret_file:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise SettingsError(f"{path} must hold the webhook's secret: {why}; {_HOW_TO}") from None
-        yield _secret(text, str(path))
-
-
-def _secret(text: str, where: str) -> bytes:
-    """The key: `whsec_` and base64, or any other text as its UTF-8 bytes. Messages never show it."""
-    text = text.strip()
-    if text.startswith(_PREFIX):
-        encoded = text.removeprefix(_PREFIX).rstrip("=")
-        try:
-            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-        except binascii.Error:
-            raise SettingsError(f"{where}: what follows {_PREFIX} is not base64; {_HOW_TO}") from None
-    else:
-        key = text.encode()
-    if len(key) < _MIN_SECRET:
-        raise SettingsError(f"{where}: the secret has {len(key)} bytes and needs {_MIN_SECRET}; {_HOW_TO}")
-    return key
 
 
 def _retry_after(header: str | None, now: float) -> float | None:
@@ -173,6 +136,8 @@ def _retry_after(header: str | None, now: float) -> float | None:
 
 def _reason(response: httpx.Response) -> str:
     """The start of the body on one line: receivers often say there what is wrong."""
+    import httpx
+
     body = b""
     try:
         for part in response.iter_raw():

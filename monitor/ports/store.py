@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
 from monitor.ports.models import ModelRegistry
 from monitor.records.alerts import Alert, Decision, Evidence, Fact, Transition
-from monitor.records.batches import DeadLetter, Float32, Gap, Int64, Scores, TopicPartition
 from monitor.records.counters import NONE, Counts
 from monitor.records.late import LateBlock
+from monitor.records.scalars import TopicPartition
 from monitor.records.score_summaries import Rollup
+
+if TYPE_CHECKING:  # numpy is slow to import, and commands that only read need none
+    from monitor.records.batches import DeadLetter, Float32, Gap, Int64, Scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
-from monitor.records.batches import (
-    NAMESPACE,
-    Float32,
-)
+from monitor.records.scalars import NAMESPACE
+
+if TYPE_CHECKING:
+    from monitor.records.batches import Float32
 
 
 class AlertState(StrEnum):

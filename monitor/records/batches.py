@@ -6,12 +6,11 @@ Times are int64 nanoseconds since 1970 (UTC) everywhere. A `stream` column holds
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import NewType
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.records import dead_letters, scalars
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -20,12 +19,11 @@ Float64 = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
 Bool = NDArray[np.bool_]
 
-Nanoseconds = NewType("Nanoseconds", int)
-TopicPartition = tuple[str, int]
-
-LIVE = "live"
-NAMESPACE = UUID("8a3c1c52-5f0e-4f3b-9a0f-6e2f6f3c7d11")
-NEVER = -(2**62)  # a time, or a grid slot, before every reading; far enough from the edge to subtract from
+LIVE, NAMESPACE, NEVER = scalars.LIVE, scalars.NAMESPACE, scalars.NEVER
+Nanoseconds = scalars.Nanoseconds
+State = scalars.State
+TopicPartition = scalars.TopicPartition
+DeadLetter = dead_letters.DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +70,6 @@ class Windows:
         return Windows(self.stream[rows], self.start[rows], self.end[rows], self.values[rows], self.imputed[rows])
 
 
-class State(IntEnum):
-    """What a scored window is worth."""
-
-    OK = 0
-    ANOMALY = 1
-    INSUFFICIENT = 2  # too much of it was filled in; never alerts
-    BOOTSTRAP = 3  # scored by the statistical detector that covers a stream before it has a model
-
-
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Judged windows. `limit` is NaN while warming up; `ratio` = score / limit, above 1.0 = anomaly."""
@@ -104,25 +93,6 @@ class Scores:
             self.stream[rows], self.start[rows], self.end[rows], self.score[rows],
             self.limit[rows], self.ratio[rows], self.imputed[rows], self.state[rows],
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """A record that could not be read, kept with the reason. `body` may be cut short by the store.
-
-    `stream` is the stream's name where it is known although the record cannot be read, else "". `time` is when the
-    record was sent, or the time that it holds, ns; None where neither is known.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    reason: str  # short and stable, e.g. "json", "missing-time"; counters use it
-    error: str  # the sentence for a person
-    stream: str = ""
-    time: int | None = None
-    key: bytes | None = None
-    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

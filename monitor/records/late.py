@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from monitor.records.batches import Int64, Readings
+if TYPE_CHECKING:
+    from monitor.records.batches import Int64, Readings
 
 LATE_KEPT = 10_000  # rows of a run and family: the newest arrivals; the counters of the streams include all
 

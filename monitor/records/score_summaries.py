@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from monitor.records.scalars import State
 
-from monitor.records.batches import Float64, Int64, Scores, State
+if TYPE_CHECKING:
+    from monitor.records.batches import Float64, Int64, Scores
 
 Policy = Literal["all", "anomalies", "rollup"]
 SPAN = 600 * 10**9  # ns that a summary covers, from a whole multiple of it on
@@ -36,11 +37,15 @@ class Rollup:
 
 def chosen(scores: Scores, policy: Policy) -> Scores:
     """Those that are stored as rows."""
+    import numpy as np
+
     return scores if policy == "all" else scores.take(np.flatnonzero(scores.state == State.ANOMALY))
 
 
 def roll_up(parts: list[tuple[Int64, Scores]]) -> Rollup:
     """Summarise scores, given with the store's row id of each one's stream."""
+    import numpy as np
+
     stream_id = np.concatenate([np.zeros(0, np.int64), *(ids for ids, _ in parts)])
     end = np.concatenate([np.zeros(0, np.int64), *(scores.end for _, scores in parts)])
     ratio = np.concatenate([np.zeros(0), *(scores.ratio.astype(np.float64) for _, scores in parts)])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from monitor.records.batches import TopicPartition
+from monitor.records.scalars import TopicPartition
 
 BEAT_S = 10.0  # between two reports of a worker
 DEAD_AFTER = 30 * 10**9  # ns without a report: three were due

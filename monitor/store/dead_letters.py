@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
-from monitor.records.batches import LIVE, DeadLetter
+from monitor.records.dead_letters import DeadLetter
+from monitor.records.scalars import LIVE
 from monitor.store import schema
 from monitor.store.engine import Database
 from monitor.store.open import open_database

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import numpy as np
 from sqlalchemy import ColumnElement, Connection, Uuid, func, select, tuple_
 
 from monitor.errors import SettingsError, StoreError
 from monitor.ports.models import ModelRow
 from monitor.records.alerts import Alert, AlertState, Evidence, Transition
-from monitor.records.batches import NEVER, Float32, Scores
-from monitor.records.score_summaries import Rollup
+from monitor.records.scalars import NEVER
 from monitor.store import alert_rows, evidence_facts, late, rollups, schema, service, stream_reports
 from monitor.store.engine import Database
 from monitor.store.late import LateRecord, LateSummary
 from monitor.store.open import open_database
 from monitor.store.service import Service
 from monitor.store.stream_reports import StreamReport
+
+if TYPE_CHECKING:  # numpy is slow to import, and lists need none
+    from monitor.records.batches import Float32, Scores
+    from monitor.records.score_summaries import Rollup
 
 _FOREVER = 2**63 - 1
 
@@ -127,6 +129,10 @@ class Reader:
         self, run: str, family: str, stream: str, *, start: int = NEVER, end: int = _FOREVER, limit: int = 100_000
     ) -> Scores:
         """The first `limit` scores of a stream whose windows end in [start, end), by time. `stream` codes are all 0."""
+        import numpy as np
+
+        from monitor.records.batches import Scores
+
         s, t = schema.scores.c, schema.streams.c
         query = (
             select(s.start_ns, s.end_ns, s.score, s.limit, s.ratio, s.imputed, s.state)
@@ -232,6 +238,8 @@ def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
 
 def _cells(body: bytes, length: int) -> Float32:
     """(length, channels)."""
+    import numpy as np
+
     return np.frombuffer(body, "<f4").astype(np.float32).reshape(length, -1)
 
 

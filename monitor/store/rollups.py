@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from sqlalchemy import Connection, func, select
 
 from monitor.records.score_summaries import Rollup
@@ -32,6 +31,8 @@ def write(connection: Connection, rollup: Rollup | None) -> None:
 
 def read(connection: Connection, run: str, family: str, stream: str, start: int, end: int) -> Rollup:
     """Those of a stream that begin in [start, end), by time."""
+    import numpy as np
+
     t = schema.streams.c
     query = (
         select(*schema.rollups.c)

@@ -79,13 +79,6 @@ models = Table(
     Column("created", BigInteger, nullable=False),  # wall clock
     UniqueConstraint("family", "id"),
 )
-Index(
-    "ix_models_champion",
-    models.c.family,
-    unique=True,
-    sqlite_where=text("state = 'champion'"),
-    postgresql_where=text("state = 'champion'"),
-)
 
 # Packed artefacts that are small enough for SQL; others are only in the shared folder `models` of the settings.
 model_bodies = Table(
@@ -252,14 +245,6 @@ outbox = Table(
     Column("gave_up_at", BigInteger),
     Column("message", Uuid),  # the webhook's id; NULL in rows of an earlier version: it is that of the transition
     UniqueConstraint("transition", "channel"),
-)
-Index(
-    "ix_outbox_pending",
-    outbox.c.alert,
-    outbox.c.channel,
-    outbox.c.id,
-    sqlite_where=text("delivered_at IS NULL AND gave_up_at IS NULL"),
-    postgresql_where=text("delivered_at IS NULL AND gave_up_at IS NULL"),
 )
 
 attempts = Table(

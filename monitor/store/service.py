@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from monitor.ports.notifier import Backlog
-from monitor.records.batches import TopicPartition
+from monitor.records.scalars import TopicPartition
 from monitor.records.workers import Heartbeat, owners
 from monitor.store import outbox, schema, workers
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 
-from monitor.records.batches import NEVER
 from monitor.records.counters import COUNTERS
+from monitor.records.scalars import NEVER
 from monitor.records.workers import State
 from monitor.store import schema, service
 from monitor.store.service import Service

@@ -43,7 +43,16 @@ ROOT = Path(bootstrap.__file__).parents[1]
 HELPERS = {
     "pipeline/thresholds": {"base"},
     "pipeline/scoring/recipes": {"registry"},
-    "notify": {"announcement", "causes", "payload", "ssrf_guard", "dispatcher", "retry_schedule"},
+    "notify": {
+        "announcement",
+        "causes",
+        "payload",
+        "hosts",
+        "webhook_target",
+        "ssrf_guard",
+        "dispatcher",
+        "retry_schedule",
+    },
 }
 RECIPES = {f"{name} {version}": reference for (name, version), reference in registry.RECIPES.items()}
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.config.settings import load
+from monitor.config.reading import load_store, load_topics
 from monitor.errors import SettingsError
 
 CONFIG_FILE = Path("watchkeeper.toml")
@@ -23,12 +23,12 @@ def store_url(config: Path | None, url: str | None) -> str:
         return url
     if config is None and not CONFIG_FILE.exists():
         raise SettingsError(f"which database? Give --config FILE or --url URL, or run it where {CONFIG_FILE} is")
-    return load(config or CONFIG_FILE).store.url
+    return load_store(config or CONFIG_FILE).url
 
 
 def topics(config: Path | None, url: str | None) -> list[str] | None:
     """Those of the configuration; None where the database itself is given."""
-    return None if url is not None else [family.topic for family in load(config or CONFIG_FILE).families.values()]
+    return None if url is not None else load_topics(config or CONFIG_FILE)
 
 
 def utc(time: int) -> str:

@@ -6,19 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
-from monitor.cli.rendering.alert_table import short_id
+from monitor.cli.rendering.alert_table import aligned, fits, short_id, widths_of
 from monitor.cli.rendering.escape import visible
 from monitor.cli.rendering.moments import Moments
 from monitor.records.alerts import Alert, AlertState
 
 EVERY = "(all streams)"  # of the family: what a gateway alert is about, or one about its records
 _EXPENDABLE = ("windows", "peak")
-_GAP = "  "
 _INDENT = 10  # behind an id
 
 
@@ -34,8 +32,7 @@ class AlertList:
         columns = self._columns()
         for name in ("", *_EXPENDABLE):
             columns.pop(name, None)
-            widths = {name: max(map(cell_len, (name, *cells))) for name, cells in columns.items()}
-            if sum(widths.values()) + len(_GAP) * (len(widths) - 1) <= options.max_width:
+            if fits(widths := widths_of(columns), options.max_width):
                 yield from self._lines(columns, widths)
                 return
         for alert in self.alerts:
@@ -58,10 +55,11 @@ class AlertList:
         return {name: cells for name, cells in columns.items() if name != "channel" or any(cells)}
 
     def _lines(self, columns: dict[str, list[str]], widths: dict[str, int]) -> Iterator[Any]:
-        yield Text(_line(columns, widths.values()), style="bold")
-        yield Text(_GAP.join("─" * width for width in widths.values()))
-        for alert, cells in zip(self.alerts, zip(*columns.values(), strict=True), strict=True):
-            yield Text(_line(cells, widths.values()))
+        heading, rule, *lines = aligned(columns, widths)
+        yield heading
+        yield rule
+        for alert, line in zip(self.alerts, lines, strict=True):
+            yield line
             if alert.cause:
                 yield _below(alert.cause)
 
@@ -88,11 +86,6 @@ def life_of(alert: Alert, moments: Moments) -> str:
 def channel_of(alert: Alert) -> str:
     """The channel that the alert is about, "" where it is about all of them."""
     return str(getattr(alert, "channel", ""))
-
-
-def _line(cells: Any, widths: Any) -> str:
-    padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
-    return _GAP.join(padded).rstrip()
 
 
 def _below(text: str) -> Padding:

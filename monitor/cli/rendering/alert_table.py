@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +19,7 @@ from monitor.records.alerts import Alert
 NAME = 32  # characters of a stream's name that are always on one line, if the table fits at all
 _SENTENCE = 16  # characters of any other column that may be folded
 SHOWN = 50  # alerts in a table; more of them are for a file or for SQL
-_ANY_WIDTH = 10_000
+_GAP = "  "  # between columns, as wide as the divider and padding of a table of Rich's
 _NOTHING = {"0", ""}
 
 
@@ -39,19 +40,17 @@ class FittedTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it, as wide as `options` allow."""
         shown = {name: [visible(text) for text in column] for name, column in self.columns.items()}
-        fits = self._fits(shown, console, options)
-        for name in sorted(self.expendable, key=lambda name: any(set(shown[name]) - _NOTHING)):
-            if fits:
-                break
-            del shown[name]
-            fits = self._fits(shown, console, options)
-        yield self._table(shown, folded=self.folded if fits else tuple(shown))
-
-    def _fits(self, shown: Mapping[str, Sequence[str]], console: Console, options: ConsoleOptions) -> bool:
+        widths = widths_of(shown)
         least = {name: NAME if name == "stream" else _SENTENCE for name in self.folded}
-        short = {name: [text[: least.get(name)] for text in cells] for name, cells in shown.items()}
-        table = self._table(short, folded=())
-        return console.measure(table, options=options.update_width(_ANY_WIDTH)).maximum <= options.max_width
+        short = {name: min(width, max(len(name), least.get(name, width))) for name, width in widths.items()}
+        for name in sorted(self.expendable, key=lambda name: any(set(shown[name]) - _NOTHING)):
+            if fits(short, options.max_width):
+                break
+            del shown[name], widths[name], short[name]
+        if fits(widths, options.max_width) and self.title is None and self.caption is None:
+            yield from aligned(shown, widths)  # a table of Rich's takes many times as long
+        else:
+            yield self._table(shown, folded=self.folded if fits(short, options.max_width) else tuple(shown))
 
     def _table(self, shown: Mapping[str, Sequence[str]], folded: Container[str]) -> Table:
         table = Table(
@@ -63,6 +62,29 @@ class FittedTable:
         for row in zip(*shown.values(), strict=True):
             table.add_row(*map(Text, row))  # as Text, brackets are no markup
         return table
+
+
+def widths_of(columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """How wide each column is, with its heading."""
+    return {name: max(map(cell_len, (name, *cells))) for name, cells in columns.items()}
+
+
+def fits(widths: Mapping[str, int], width: int) -> bool:
+    """Whether columns of these widths stand side by side in `width`."""
+    return sum(widths.values()) + len(_GAP) * (len(widths) - 1) <= width
+
+
+def aligned(columns: Mapping[str, Sequence[str]], widths: Mapping[str, int]) -> Iterator[Text]:
+    """The headings, a rule, and a line for each row."""
+    yield Text(_line(columns, widths), style="bold")
+    yield Text("─" * (sum(widths.values()) + len(_GAP) * (len(widths) - 1)))
+    for row in zip(*columns.values(), strict=True):
+        yield Text(_line(row, widths))
+
+
+def _line(cells: Iterable[str], widths: Mapping[str, int]) -> str:
+    padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths.values(), strict=True))
+    return _GAP.join(padded).rstrip()
 
 
 def alerts_table(alerts: Iterable[Alert]) -> FittedTable:

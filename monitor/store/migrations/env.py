@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from monitor.store.schema import metadata
+from monitor.store.partial_indexes import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

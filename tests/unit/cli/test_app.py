@@ -24,8 +24,10 @@ from monitor.observability import logs
 from monitor.ports.notifier import Backlog
 from monitor.records.totals import Totals
 from monitor.store.memory import MemoryStore
+from monitor.store.sql import open_store
 from monitor.training.model_library import ModelLibrary
 from monitor.training.model_manager import Champions, Refused
+from tests.store_rows import TOPIC, full
 
 HEAVY = ("torch", "sqlalchemy", "pandas", "confluent_kafka", "matplotlib", "pyarrow", "sklearn")
 CONFIG = '[families.motors]\ntopic = "motors"\ninterval = "10s"\nwindow.length = "1h"\n'
@@ -78,6 +80,64 @@ def test_importing_monitor_imports_nothing_heavy() -> None:
     code = f"import sys, monitor; assert not [name for name in {HEAVY} if name in sys.modules]"
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+NEVER_FOR_A_LIST = (
+    *(name for name in HEAVY if name != "sqlalchemy"), "numpy", "onnxruntime", "alembic", "httpx", "structlog",
+    "models", "monitor.config.families", "sqlalchemy.dialects.postgresql",
+)  # fmt: skip
+NEVER_FOR_A_CHECK = (*HEAVY, "onnxruntime", "alembic", "httpx", "structlog", "scipy")
+WATCHED = """
+[families.motors]
+topic = "motors"
+interval = "10s"
+window.length = "1h"
+[notify.hook]
+kind = "webhook"
+url = "https://hooks.example.org:8443/x?y=1"
+secret_env = ["HOOK_SECRET"]
+[notify.near]
+kind = "webhook"
+url = "http://127.0.0.1:40123/hook"
+secret_env = ["HOOK_SECRET"]
+allow_hosts = ["127.0.0.1"]
+[notify.log]
+kind = "log"
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "never"),
+    [
+        (("alerts", "list", "--config"), NEVER_FOR_A_LIST),
+        (("streams", "list", "--config"), NEVER_FOR_A_LIST),
+        (("check",), NEVER_FOR_A_CHECK),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(
+    tmp_path: Path, arguments: tuple[str, ...], never: tuple[str, ...]
+) -> None:
+    """Each of these modules takes longer to import than the answer takes."""
+    url = f"sqlite:///{tmp_path}/w.db"
+    store = open_store(url)
+    stream = store.open_streams("live", "machines", ["m-1"])[0]
+    store.commit(full(stream, store.take("live", [TOPIC])[TOPIC].epoch))
+    store.close()
+    (tmp_path / "c.toml").write_text(f'store.url = "{url}"\n' + WATCHED)
+    code = f"""
+import sys
+from monitor.__main__ import main
+try:
+    main({[*arguments, str(tmp_path / "c.toml")]})
+except SystemExit as left:
+    assert left.code == 0, left.code
+print([name for name in {never} if name in sys.modules])
+"""
+    environ = os.environ | {"HOOK_SECRET": "a raw passphrase, used as its bytes", "COLUMNS": "100"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
+
+    assert ("m-1" if "list" in arguments else "webhook to") in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"
 
 
 def test_help_answers_quickly() -> None:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from monitor.errors import NotifyError
-from monitor.notify.ssrf_guard import GuardedTransport, is_public
+from monitor.notify.hosts import is_public
+from monitor.notify.ssrf_guard import GuardedTransport
 
 
 class Recorder(httpcore.NetworkBackend):

@@ -22,9 +22,10 @@ from monitor.errors import StoreError
 from monitor.ports.models import ModelRow
 from monitor.ports.store import Commit
 from monitor.records.alerts import Evidence, message_id
-from monitor.store import migrations, schema
+from monitor.store import migrations
 from monitor.store.engine import connect
 from monitor.store.outbox import open_outbox
+from monitor.store.partial_indexes import metadata
 from monitor.store.queries import open_reader
 from monitor.store.sql import open_store
 from tests.store_rows import alert, evidence, fact
@@ -61,7 +62,7 @@ def test_migrations_and_tables_agree(url: str) -> None:
     database = connect(url)
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, schema.metadata) == []
+        assert compare_metadata(context, metadata) == []
     database.close()
 
 

@@ -1,0 +1,43 @@
+"""Names and addresses of hosts: which are public, and what is said about others."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+
+Resolver = Callable[[str, int], Sequence[str]]
+_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")  # all else is local, reserved, or wraps an IPv4 address
+# Protocol assignments, relays, tunnels, documentation: `is_global` differs between Python versions about these.
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")
+)
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Every address of `host` as the system knows it. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether `address` is an ordinary host of the internet: not loopback, private, link-local, shared, multicast..."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed not in _GLOBAL_IPV6:
+        return False
+    special = any(parsed in network for network in _SPECIAL)
+    return parsed.is_global and not (special or parsed.is_multicast or parsed.is_reserved)
+
+
+def same_host(host: str) -> str:
+    """The form in which host names are compared."""
+    return host.lower().rstrip(".").strip("[]")
+
+
+def refusal(host: str, address: str) -> str:
+    """Why `host` is not called, and how to allow it."""
+    return f'{host} is {address}, which is not a public address; if that is meant, add allow_hosts = ["{host}"]'

@@ -1,0 +1,110 @@
+"""Where a webhook is posted to and what it is signed with, checked before anything is sent."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from monitor.config.services import WebhookNotifier
+from monitor.errors import SettingsError
+from monitor.notify.hosts import is_public, refusal, same_host
+
+_PREFIX = "whsec_"
+_MIN_SECRET = 24  # bytes, as the standard asks
+HOW_TO = (
+    'make one with: python -c "import base64, secrets; '
+    "print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
+)
+# What is certainly a URL to post to; all else is left to the library that posts, which takes long to import.
+_PLAIN = re.compile(
+    r"https?://(?P<host>[\da-z.-]*[a-z][\da-z-]*|\d+(?:\.\d+){3})(?::(?P<port>\d{1,5}))?(?:/[\w/.~=&%+,;:?-]*)?",
+    re.ASCII,
+)
+_LAST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that can be posted to. `shown` is without its path, which with many services is itself a secret."""
+
+    url: str
+    shown: str
+
+    @classmethod
+    def of(cls, settings: WebhookNotifier) -> Target:
+        """That of the settings. Raises SettingsError. What a name resolves to is checked at each post."""
+        plain = _PLAIN.fullmatch(settings.url)
+        known = plain is not None and _is_known(plain["host"], int(plain["port"] or 0))
+        scheme, netloc, host = _of_plain(settings.url) if known else _of_any(settings.url)
+        try:
+            address = str(ipaddress.ip_address(host))
+        except ValueError:
+            return cls(settings.url, f"{scheme}://{netloc}")
+        if not is_public(address) and same_host(host) not in map(same_host, settings.allow_hosts):
+            raise SettingsError(refusal(host, address))
+        return cls(settings.url, f"{scheme}://{netloc}")
+
+
+def _is_known(host: str, port: int) -> bool:
+    """Whether it is a name or an address of four bytes, and a port, that no library understands otherwise."""
+    try:
+        return port <= _LAST_PORT and (not host.replace(".", "").isdigit() or bool(ipaddress.IPv4Address(host)))
+    except ValueError:
+        return False
+
+
+def _of_plain(url: str) -> tuple[str, str, str]:
+    """Scheme, host with port, host."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc, parts.hostname or ""
+
+
+def _of_any(text: str) -> tuple[str, str, str]:
+    import httpx
+
+    try:
+        url = httpx.URL(text)
+        urlsplit(text)  # refuses other mistakes: a bracket that is left open
+    except (httpx.InvalidURL, ValueError) as error:
+        raise SettingsError(f"the webhook's url is not a URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise SettingsError("the webhook's url must start with http:// or https:// and name a host")
+    if url.userinfo:
+        raise SettingsError("the webhook's url must not hold a user or password; receivers check the signature instead")
+    return url.scheme, url.netloc.decode(), url.host
+
+
+def secrets(settings: WebhookNotifier, environ: Mapping[str, str]) -> Iterator[bytes]:
+    """The keys to sign with. Raises SettingsError where one is absent, too short or not base64."""
+    for name in settings.secret_env:
+        if not environ.get(name, "").strip():
+            raise SettingsError(f"the environment variable {name} must hold the webhook's secret; {HOW_TO}")
+        yield _secret(environ[name], f"the environment variable {name}")
+    for path in settings.secret_file:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise SettingsError(f"{path} must hold the webhook's secret: {why}; {HOW_TO}") from None
+        yield _secret(text, str(path))
+
+
+def _secret(text: str, where: str) -> bytes:
+    """The key: `whsec_` and base64, or any other text as its UTF-8 bytes. Messages never show it."""
+    text = text.strip()
+    if text.startswith(_PREFIX):
+        encoded = text.removeprefix(_PREFIX).rstrip("=")
+        try:
+            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        except binascii.Error:
+            raise SettingsError(f"{where}: what follows {_PREFIX} is not base64; {HOW_TO}") from None
+    else:
+        key = text.encode()
+    if len(key) < _MIN_SECRET:
+        raise SettingsError(f"{where}: the secret has {len(key)} bytes and needs {_MIN_SECRET}; {HOW_TO}")
+    return key
