@@ -1,6 +1,8 @@
 """The documents say what the code does."""
 
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import AliasPath
 from pydantic.fields import FieldInfo
+from sqlalchemy import Table
 
 import models
 from models.networks.training_options import TrainingConfig
@@ -17,8 +20,12 @@ from monitor.cli.app import COMMANDS
 from monitor.config.sections import Section
 from monitor.config.services import LogNotifier, WebhookNotifier
 from monitor.config.settings import Settings, parse
+from monitor.records.scalars import State
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
+from monitor.store.schema import metadata
+from monitor.store.sql import open_store
+from monitor.store.views import VIEWS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(p.relative_to(ROOT) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -130,3 +137,31 @@ def test_files_named_for_contributors_exist() -> None:
 
     assert len(named) > 20
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
+def test_every_table_and_column_is_documented(table: Table) -> None:
+    text = (ROOT / "docs/sql.md").read_text("utf-8")
+    section = re.search(rf"^### `{table.name}`(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+
+    assert section is not None
+    named = {
+        name for row in re.findall(r"^\|([^|]*)\|", section[1], re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert {column.name for column in table.columns} - named == set()
+
+
+def test_codes_of_scores_and_columns_of_views_are_documented() -> None:
+    text = (ROOT / "docs/sql.md").read_text("utf-8")
+
+    assert all(f"{state.value} {state.name.lower()}" in text for state in State)
+    assert all(f"| `{name}` |" in text for name in VIEWS)
+
+
+def test_queries_shown_in_the_documents_work(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/sql.md").read_text("utf-8"), re.DOTALL)
+    open_store(f"sqlite:///{tmp_path}/w.db").close()
+
+    with closing(sqlite3.connect(tmp_path / "w.db")) as database:
+        for query in shown.strip().split("\n"):
+            assert database.execute(query).fetchall() == []
