@@ -66,7 +66,7 @@ def fact(of: Alert, kind: FactKind = FactKind.OPENED, at: int | None = None, rat
         kind=kind, alert=of.id, run=of.run, family=of.family, stream=of.stream, alert_kind=of.kind,
         at=of.opened_at if at is None else at, ratio=ratio, severity=of.severity, opened_at=of.opened_at,
         started_at=of.started_at, last_at=of.last_at, peak_ratio=of.peak_ratio, peak_at=of.peak_at, windows=of.windows,
-        cause=of.cause,
+        cause=of.cause, channel=of.channel,
     )  # fmt: skip
 
 

@@ -107,7 +107,8 @@ def _observe(alert: Alert | None, fact: Fact) -> Alert:
     if alert is None:
         return Alert(
             id=fact.alert, run=fact.run, family=fact.family, stream=fact.stream, kind=fact.alert_kind,
-            state=AlertState.OPEN if cleared is None else AlertState.RESOLVED, severity=fact.severity,
+            channel=fact.channel, severity=fact.severity,
+            state=AlertState.OPEN if cleared is None else AlertState.RESOLVED,
             opened_at=fact.opened_at, started_at=fact.started_at, last_at=fact.last_at, resolved_at=cleared,
             peak_ratio=fact.peak_ratio, peak_at=fact.peak_at, windows=fact.windows, cause=fact.cause,
         )  # fmt: skip

@@ -12,9 +12,9 @@ from monitor.cli.dead_retry import retry
 from monitor.cli.parameters.database import Config, Url, store_url, utc
 from monitor.cli.rendering.escape import visible
 from monitor.errors import SettingsError
-from monitor.notify.payload import iso
 from monitor.records.batches import LIVE
 from monitor.records.excerpts import excerpt, hex_excerpt
+from monitor.records.times import iso
 
 if TYPE_CHECKING:
     from monitor.store.dead_letters import DeadRecord, DeadSummary

@@ -89,7 +89,7 @@ def _table(rows: list[LateRecord]) -> FittedTable:
 
 
 def _fields(row: LateRecord) -> dict[str, object]:
-    from monitor.notify.payload import iso
+    from monitor.records.times import iso
 
     values = [None if math.isnan(value) else value for value in row.values]
     return {

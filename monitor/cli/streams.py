@@ -13,9 +13,9 @@ from monitor.cli.parameters.database import Config, Url, store_url, topics
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.spans import in_words
 from monitor.errors import SettingsError
-from monitor.notify.payload import iso
 from monitor.records.counters import COUNTERS
 from monitor.records.scalars import LIVE
+from monitor.records.times import iso
 
 if TYPE_CHECKING:
     from monitor.cli.rendering.alert_table import FittedTable

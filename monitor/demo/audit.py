@@ -45,7 +45,7 @@ _DIFFERENCES = {
         LEFT JOIN scores a ON a.stream_id = p.live AND a.end_ns = b.end_ns WHERE a.end_ns IS NULL""",
     "alerts that differ or are missing": """
         SELECT count(*) FROM alerts a LEFT JOIN alerts b ON b.run = :again AND b.family = a.family
-           AND b.stream = a.stream AND b.opened_at = a.opened_at
+           AND b.stream = a.stream AND b.kind = a.kind AND b.channel = a.channel AND b.opened_at = a.opened_at
         WHERE a.run = :live AND (b.id IS NULL OR b.id = a.id OR b.started_at IS NOT a.started_at
            OR a.state = 'resolved' AND (b.state IS NOT a.state OR b.severity IS NOT a.severity
               OR b.last_at IS NOT a.last_at OR b.resolved_at IS NOT a.resolved_at OR b.windows IS NOT a.windows
@@ -53,19 +53,19 @@ _DIFFERENCES = {
     "alerts too many": """
         SELECT count(*) FROM alerts b LEFT JOIN pairs p ON p.family = b.family AND p.name = b.stream
         LEFT JOIN alerts a ON a.run = :live AND a.family = b.family AND a.stream = b.stream
-           AND a.opened_at = b.opened_at
+           AND a.kind = b.kind AND a.channel = b.channel AND a.opened_at = b.opened_at
         WHERE b.run = :again AND a.id IS NULL AND (p.newest IS NULL OR b.opened_at <= p.newest)""",
     "transitions that differ or are missing": """
         SELECT count(*) FROM alerts a JOIN transitions x ON x.alert = a.id AND x.actor = 'monitor'
         LEFT JOIN alerts b ON b.run = :again AND b.family = a.family AND b.stream = a.stream AND b.kind = a.kind
-           AND b.opened_at = a.opened_at
+           AND b.channel = a.channel AND b.opened_at = a.opened_at
         LEFT JOIN transitions y ON y.alert = b.id AND y.cause = x.cause AND y."at" = x."at"
         WHERE a.run = :live AND a.state = 'resolved' AND (y.id IS NULL OR y.severity IS NOT x.severity
            OR y.ratio IS NOT x.ratio)""",
     "evidence that differs or is missing": """
         SELECT count(*) FROM alerts a JOIN evidence x ON x.alert = a.id
         LEFT JOIN alerts b ON b.run = :again AND b.family = a.family AND b.stream = a.stream
-           AND b.opened_at = a.opened_at
+           AND b.kind = a.kind AND b.channel = a.channel AND b.opened_at = a.opened_at
         LEFT JOIN evidence y ON y.alert = b.id
         WHERE a.run = :live AND (y.readings IS NOT x.readings OR y.reconstruction IS NOT x.reconstruction
            OR y.contribution IS NOT x.contribution)""",

@@ -12,7 +12,8 @@ from monitor.errors import NotifyError
 from monitor.records.alerts import AlertState, Delivery
 
 _FIELDS = (
-    "alert_id", "run", "family", "stream", "kind", "cause", "state", "severity", "ratio", "peak_ratio", "started_at",
+    "alert_id", "run", "family", "stream", "kind", "channel", "cause", "state", "severity", "ratio", "peak_ratio",
+    "started_at",
 )  # fmt: skip
 
 

@@ -4,12 +4,14 @@
 type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.resolved"; "alert.updated" also where an
             acknowledgement is taken back or a note is added: `state` says what the alert is now
 timestamp   event time of the change
-data        store alert_id transition_id number run family stream kind state severity actor note
+data        store alert_id transition_id number run family stream kind channel cause state severity actor note
             store         the database's identity: two databases with one run name have the same alert ids
-            kind          "anomaly", or of the stream itself: "out-of-range", "frozen", "silent"; "unreadable": most
-                          records of a stream, or of a family, and `windows` counts them; "gateway": all streams of the
-                          family are silent; `stream` is empty where all of a family are meant
+            kind          "anomaly", or of the stream itself: "missing", "out-of-range", "frozen", "silent", "unscored",
+                          "no-beat"; "unreadable": most records of a stream, or of a family, and `windows` counts
+                          them; "gateway": all streams of the family are silent; `stream` is empty where all of a
+                          family are meant
             ratio         score / limit of the window that caused the change, 1.0 = at the limit; null of a person's
+            channel       which channel it is about; "" where that is none or all of them
             cause         what is wrong with the stream, as a sentence; "" of an anomaly
             peak_ratio peak_at windows
             opened_at started_at last_at resolved_at
@@ -26,7 +28,6 @@ are not finite are null. Long texts are cut and end in "…", so that a message 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,12 +35,12 @@ import msgspec
 
 from monitor.notify.causes import Cause, causes
 from monitor.records.alerts import Alert, CommandKind, Evidence, FactKind, Transition
+from monitor.records.times import iso
 
 MAX_BYTES = 20_000
 _NAME = 200  # characters; a character takes at most 6 bytes in JSON
 _NOTE = 1_000
 _TYPES = {FactKind.OPENED: "opened", FactKind.CLEARED: "resolved", CommandKind.ACKNOWLEDGE: "acknowledged"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def payload(alert: Alert, transition: Transition, evidence: Evidence | None, store: UUID) -> str:
@@ -56,6 +57,7 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None, sto
             "family": _cut(alert.family),
             "stream": _cut(alert.stream),
             "kind": _cut(alert.kind),
+            "channel": _cut(alert.channel),
             "cause": _cut(alert.cause),
             "state": transition.state,
             "severity": transition.severity,
@@ -77,16 +79,6 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None, sto
         },
     }
     return msgspec.json.encode(message).decode()
-
-
-def iso(time: int) -> str:
-    """A time in ns as ISO-8601 in UTC: no decimals, or 3, 6 or 9 of them, whichever keeps every digit."""
-    seconds, fraction = divmod(time, 10**9)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    digits = f"{fraction:09d}"
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    return f"{text}.{digits}Z" if digits else f"{text}Z"
 
 
 def _type(transition: Transition) -> str:

@@ -63,6 +63,7 @@ class Alert:
     family: str
     stream: str
     kind: str = "anomaly"
+    channel: str = ""  # what it is about, where that is one channel of the stream
     state: AlertState = AlertState.OPEN
     severity: Severity = Severity.WARNING
     opened_at: int  # end of the window on which it opened
@@ -79,7 +80,10 @@ class Alert:
 
 
 def alert_id(run: str, family: str, stream: str, opened_at: int, *kind: str) -> UUID:
-    """The id of the alert that opened there, in every process alike; `kind` of those that are not anomalies."""
+    """The id of the alert that opened there, in every process alike.
+
+    `kind` is that of those that are no anomalies, followed by the channel of those that are about one.
+    """
     return uuid5(NAMESPACE, "\x1f".join((run, family, stream, str(opened_at), *kind)))
 
 
@@ -97,6 +101,7 @@ class Fact:
     family: str
     stream: str
     alert_kind: str = "anomaly"
+    channel: str = ""
     at: int  # end of the window that caused it
     ratio: float  # of that window
     severity: Severity = Severity.WARNING
@@ -139,6 +144,7 @@ class Decision:
     family: str
     stream: str
     alert_kind: str
+    channel: str
     opened_at: int
 
 

@@ -62,7 +62,7 @@ def decisions(connection: Connection, run: str, family: str, since: int) -> list
     """Commands about a family's alerts that were carried out behind position `since`, in that order."""
     a, c = schema.alerts.c, schema.commands.c
     query = (
-        select(schema.commands, a.family, a.stream, a.kind.label("alert_kind"), a.opened_at)
+        select(schema.commands, a.family, a.stream, a.kind.label("alert_kind"), a.channel, a.opened_at)
         .join(schema.alerts, a.id == c.alert)
         .where(a.run == run, a.family == family, c.position > since, c.refused.is_(None))
         .order_by(c.position)
@@ -74,7 +74,8 @@ def decisions(connection: Connection, run: str, family: str, since: int) -> list
                 id=row.id, alert=row.alert, kind=CommandKind(row.kind), by=row.by, at=row.at,
                 effective=row.effective, note=row.note,
             ),
-            family=row.family, stream=row.stream, alert_kind=row.alert_kind, opened_at=row.opened_at,
+            family=row.family, stream=row.stream, alert_kind=row.alert_kind, channel=row.channel,
+            opened_at=row.opened_at,
         )
         for row in connection.execute(query)
     ]  # fmt: skip

@@ -106,7 +106,7 @@ def notify(connection: Connection, notifications: Iterable[Notification], now: i
 def alert(row: Any) -> Alert:
     """A row of `alerts`."""
     return Alert(
-        id=row.id, run=row.run, family=row.family, stream=row.stream, kind=row.kind,
+        id=row.id, run=row.run, family=row.family, stream=row.stream, kind=row.kind, channel=row.channel,
         state=AlertState(row.state), severity=Severity(row.severity), opened_at=row.opened_at,
         started_at=row.started_at, last_at=row.last_at, resolved_at=row.resolved_at,
         peak_ratio=_float(row.peak_ratio), peak_at=row.peak_at, windows=row.windows, cause=row.cause,
@@ -132,8 +132,8 @@ def _pieces(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
 def _alert_row(of: Alert) -> Row:
     return {
         "id": of.id, "run": of.run, "family": of.family, "stream": of.stream, "kind": of.kind,
-        "state": of.state.value, "severity": of.severity.value, "opened_at": of.opened_at,
-        "started_at": of.started_at, "last_at": of.last_at, "resolved_at": of.resolved_at,
+        "channel": storable(of.channel), "state": of.state.value, "severity": of.severity.value,
+        "opened_at": of.opened_at, "started_at": of.started_at, "last_at": of.last_at, "resolved_at": of.resolved_at,
         "peak_ratio": _number(of.peak_ratio), "peak_at": of.peak_at, "windows": of.windows,
         "cause": storable(of.cause),
         "acknowledged_at": of.acknowledged_at, "acknowledged_by": of.acknowledged_by or None, "note": of.note or None,

@@ -189,6 +189,7 @@ class MemoryStore:
         return [
             Decision(
                 position=place, command=command, family=family, stream=alert.stream, alert_kind=alert.kind,
+                channel=alert.channel,
                 opened_at=alert.opened_at,
             )
             for place, command, alert in about

@@ -175,6 +175,7 @@ alerts = Table(
     Column("peak_at", BigInteger, nullable=False),
     Column("windows", Integer, nullable=False),
     Column("cause", Text, nullable=False, server_default=text("''")),  # a sentence; of what is not an anomaly
+    Column("channel", Text, nullable=False, server_default=text("''")),  # "" where it is about none, or all
     Column("acknowledged_at", BigInteger),  # wall clock; NULL in a resolved alert: it was never acknowledged
     Column("acknowledged_by", Text),
     Column("note", Text),  # the newest one

@@ -155,7 +155,7 @@ def in_sql(url: str) -> Facts:
         columns = 'name, end_ns, start_ns, scores.state, score, "limit", ratio, scores.imputed'
         for row in _rows(connection, f"SELECT {columns} FROM scores JOIN streams ON streams.id = stream_id"):
             facts.scores[row[0], row[1]] = (row[2], row[3], *_bits(row[4:]))
-        columns = "id, run, family, stream, kind, state, severity, opened_at, started_at, last_at, resolved_at"
+        columns = "id, run, family, stream, kind, channel, state, severity, opened_at, started_at, last_at, resolved_at"
         columns += ", peak_ratio, peak_at, windows, cause, acknowledged_at, coalesce(acknowledged_by, '')"
         columns += ", coalesce(note, '')"
         for row in _rows(connection, f"SELECT {columns} FROM alerts"):
@@ -263,8 +263,8 @@ def _hex(value: object) -> str:
 
 def _alert(a: Alert) -> tuple[Any, ...]:
     return (
-        a.run, a.family, a.stream, a.kind, a.state.value, a.severity.value, a.opened_at, a.started_at, a.last_at,
-        a.resolved_at, a.peak_ratio, a.peak_at, a.windows, a.cause, a.acknowledged_at, a.acknowledged_by,
+        a.run, a.family, a.stream, a.kind, a.channel, a.state.value, a.severity.value, a.opened_at, a.started_at,
+        a.last_at, a.resolved_at, a.peak_ratio, a.peak_at, a.windows, a.cause, a.acknowledged_at, a.acknowledged_by,
         a.note,
     )  # fmt: skip
 

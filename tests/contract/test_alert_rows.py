@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from monitor.errors import SettingsError
 from monitor.ports.store import Commit
-from monitor.records.alerts import Alert, AlertState, CommandKind, Fact, FactKind, Severity
+from monitor.records.alerts import Alert, AlertState, CommandKind, Fact, FactKind, Severity, alert_id
 from tests.alert_keepers import AlertKeeper, MemoryKeeper, SqlKeeper, render, statements
 from tests.store_rows import TOPIC, alert, cleared, command, evidence, fact, resolved
 
@@ -69,6 +69,17 @@ def test_facts_become_a_row_with_its_transitions(keeper: AlertKeeper) -> None:
     ids = [transition.id for transition in keeper.kept().transitions[OPENED.id]]
     assert ids == [fact(OPENED).id, WORSENED.id, cleared(WORSE).id]
     assert list(keeper.kept().outbox) == ids
+
+
+def test_alerts_of_two_channels_are_two_with_ratios_as_large_as_they_get(keeper: AlertKeeper) -> None:
+    ids = {name: alert_id("live", "machines", "m-1", 100, "frozen", name) for name in ("inlet", "Ausgang °C")}
+    of = [replace(OPENED, id=id_, kind="frozen", channel=name, peak_ratio=1e9) for name, id_ in ids.items()]
+    report(keeper, *(fact(alert, ratio=1e9) for alert in of))
+    kept = keeper.kept()
+    assert {alert.channel: alert.peak_ratio for alert in kept.alerts.values()} == dict.fromkeys(ids, 1e9)
+    assert [kept.transitions[alert.id][0].ratio for alert in of] == [1e9, 1e9]
+    keeper.commands().give(command(of[1]))
+    assert keeper.kept().alerts[of[1].id].channel == "Ausgang °C"
 
 
 def test_the_newest_cause_stays_whatever_comes_again(keeper: AlertKeeper) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from monitor.notify.payload import iso
 from monitor.records.alerts import Alert, Evidence
+from monitor.records.times import iso
 
 if TYPE_CHECKING:
     from monitor.store.queries import AlertDetail

@@ -85,7 +85,7 @@ def life_of(alert: Alert, moments: Moments) -> str:
 
 def channel_of(alert: Alert) -> str:
     """The channel that the alert is about, "" where it is about all of them."""
-    return str(getattr(alert, "channel", ""))
+    return alert.channel
 
 
 def _below(text: str) -> Padding:

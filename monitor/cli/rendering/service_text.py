@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from monitor.cli.rendering.spans import in_words
-from monitor.notify.payload import iso
 from monitor.records.scalars import TopicPartition
+from monitor.records.times import iso
 from monitor.records.workers import Heartbeat
 from monitor.store.service import Service
 

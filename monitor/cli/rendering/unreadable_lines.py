@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.cli.parameters.database import utc
 from monitor.cli.rendering.escape import visible
-from monitor.notify.payload import iso
+from monitor.records.times import iso
 from monitor.store.dead_letters import Chosen, DeadSummary, open_dead_letters
 
 _STREAMS = 5  # that a line names, those with the most dead letters

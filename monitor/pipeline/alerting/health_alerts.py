@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from monitor.records.alerts import Fact, FactKind, Severity, alert_id
 
-OUT_OF_RANGE, FROZEN, SILENT, GATEWAY = "out-of-range", "frozen", "silent", "gateway"
+OUT_OF_RANGE, FROZEN, MISSING, SILENT, GATEWAY = "out-of-range", "frozen", "missing", "silent", "gateway"
 UNREADABLE = "unreadable"
 UNSCORED, NO_BEAT = "unscored", "no-beat"
 
@@ -15,8 +15,8 @@ UNSCORED, NO_BEAT = "unscored", "no-beat"
 class Episode:
     """A health alert as far as it is known. `ratio` is the worst so far: 1.0 = at what the settings allow.
 
-    `stream` is empty where all streams of a family are meant. Times are those of `Alert`; `count` bad readings; `cause`
-    says what is wrong, as a sentence for a person.
+    `stream` is empty where all streams of a family are meant, `channel` where no single one is. Times are those of
+    `Alert`; `count` bad readings; `cause` says what is wrong, as a sentence for a person.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class Episode:
     peak_at: int
     count: int = 0
     cause: str = ""
+    channel: str = ""
 
 
 class HealthFacts:
@@ -54,13 +55,15 @@ class HealthFacts:
         self._add(FactKind.CLEARED, episode, at, ratio)
 
     def _add(self, kind: FactKind, episode: Episode, at: int, ratio: float) -> None:
+        which = (episode.kind, episode.channel) if episode.channel else (episode.kind,)
         fact = Fact(
             kind=kind,
-            alert=alert_id(self._run, self._family, episode.stream, episode.opened, episode.kind),
+            alert=alert_id(self._run, self._family, episode.stream, episode.opened, *which),
             run=self._run,
             family=self._family,
             stream=episode.stream,
             alert_kind=episode.kind,
+            channel=episode.channel,
             at=at,
             ratio=ratio,
             severity=Severity.CRITICAL if episode.kind in {GATEWAY, NO_BEAT} else Severity.WARNING,

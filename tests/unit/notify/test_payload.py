@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.notify.payload import MAX_BYTES, iso, payload
+from monitor.notify.payload import MAX_BYTES, payload
 from monitor.records.alerts import Alert, AlertState, CommandKind, Evidence, FactKind, Severity, Transition, alert_id
+from monitor.records.times import iso
 
 T0 = 1_700_000_000 * 10**9
 STEP = 10 * 10**9
@@ -65,6 +66,7 @@ def test_the_message_in_full() -> None:
             "family": "temperature",
             "stream": "m-17",
             "kind": "anomaly",
+            "channel": "",
             "cause": "",
             "state": "open",
             "severity": "critical",
@@ -106,6 +108,14 @@ def test_an_alert_about_the_stream_itself_says_what_is_wrong() -> None:
     frozen = replace(ALERT, kind="frozen", cause="same value for 20 min")
 
     assert decoded(frozen)["data"]["cause"] == "same value for 20 min"
+
+
+def test_an_alert_about_a_channel_names_it_and_the_largest_ratio_is_a_number() -> None:
+    missing = replace(ALERT, kind="missing", channel="bearing", peak_ratio=1e9)
+
+    data = decoded(missing, replace(OPENED, ratio=1e9))["data"]
+
+    assert (data["channel"], data["ratio"], data["peak_ratio"]) == ("bearing", 1e9, 1e9)
 
 
 def test_an_acknowledged_alert_says_by_whom() -> None:
@@ -203,7 +213,7 @@ def test_any_time_can_be_read_back(time: int) -> None:
 
 @given(st.text(min_size=1, alphabet=st.characters()).map(lambda text: text * 2000))
 def test_no_text_makes_the_message_too_long_or_unreadable(text: str) -> None:
-    alert = replace(ALERT, run=text, family=text, stream=text, kind=text, cause=text)
+    alert = replace(ALERT, run=text, family=text, stream=text, kind=text, cause=text, channel=text)
     change = replace(OPENED, actor=text, note=text)
 
     message = payload(alert, change, make_evidence([[0.4, 0.3], [0.2, 0.1]], (text, text)), STORE)
