@@ -74,7 +74,8 @@ class Scorer:
             return None
         total = blame.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
         even = 1 / (self.length * self.channels)  # nothing is to blame for a perfect reconstruction
-        return np.where(total == 0, even, blame / np.where(total == 0, 1, total)).astype(np.float32)
+        with np.errstate(invalid="ignore"):  # values too large for a square: their shares are NaN
+            return np.where(total == 0, even, blame / np.where(total == 0, 1, total)).astype(np.float32)
 
     def _cells(self, output: str, windows: ArrayLike) -> Float32 | None:
         given = as_windows(windows, self.length, self.channels)

@@ -176,6 +176,7 @@ def _fields(summary: Summary, family: Family) -> dict[str, Any]:
         "training_rows": summary.training_rows,
         "garbage": summary.garbage,
         "growing": summary.growing,
+        "unlearned": list(summary.unlearned),
         "interval": "none" if family.interval is None else format_duration(family.interval),
         "window": family.shape.length,
         "detector": family.detector.kind,
@@ -189,12 +190,13 @@ def _show(summary: Summary, family: Family, target: Path) -> None:
     from rich.console import Console
 
     console, fields = Console(), _fields(summary, family)
-    unit = "beats" if family.window.rules.found else "rows"
+    unit, unlearned = "beats" if family.window.rules.found else "rows", ", ".join(summary.unlearned)
     console.print(
         f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}\n"
         f"interval {fields['interval']}, windows of {family.shape.length} readings, {family.detector.kind} detector\n"
         + time_line(summary) + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items()))
-        + (f"\n{summary.garbage:,} garbage readings were not learned from" if summary.garbage else ""),
+        + (f"\n{summary.garbage:,} garbage readings were not learned from" if summary.garbage else "")
+        + (f"\nnot judged, as they hardly ever have a value in those rows: {unlearned}" if unlearned else ""),
         soft_wrap=True, highlight=False, markup=False,
     )  # fmt: skip
     for sentence in summary.growing:

@@ -113,6 +113,11 @@ class Family(Section):
         return Shape(length, hop, channels, channels * length if window.rules.whole else channels)
 
     @property
+    def may_freeze(self) -> bool:
+        """Whether its sensors can be seen to have stopped: readings of all channels, evenly spaced."""
+        return self.interval is not None and self.window.rules.consecutive and not self.format.channel
+
+    @property
     def train_after(self) -> int:
         """Readings a stream is seen for before it gets a model, which is trained on as many. Raises SettingsError."""
         if self.train.after is not None:
@@ -141,9 +146,7 @@ def family_problems(family: Family) -> Iterator[str]:
     """What cannot be, in sentences that begin with the key."""
     yield from _span_problems(family)
     yield from family.window.rules.problems(family.window, family.interval, len(family.channels))
-    consecutive = family.interval is not None and family.window.rules.consecutive
-    single = consecutive and not family.format.channel
-    yield from health_problems(family.health, family.valid_range, family.channels, single=single)
+    yield from health_problems(family.health, family.valid_range, family.channels, may_freeze=family.may_freeze)
     if len(set(family.channels)) < len(family.channels):
         yield "channels: each name may stand there once"
     if family.format.channel and family.interval is None:

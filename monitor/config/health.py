@@ -42,10 +42,13 @@ Range = tuple[Bound, Bound]  # lowest and highest value that can be true; None =
 
 
 class Health(Section):
-    """When a stream that brings nothing, or nothing new, is an alert. 0 = never; None = what suits the interval."""
+    """When a stream that brings nothing, or nothing new, is an alert. 0 = never.
+
+    None = what suits the interval, or for `frozen_after` of several channels what was learned.
+    """
 
     silent_after: Patience | None = None
-    frozen_after: Patience = 0
+    frozen_after: Patience | None = None
     unscored_after: Annotated[Spanned | None, BeforeValidator(_count_or_none)] = None
 
     def silence(self, interval: int | None) -> int:
@@ -56,11 +59,11 @@ class Health(Section):
 
 
 def health_problems(
-    health: Health, ranges: Mapping[str, Range], channels: Sequence[str], *, single: bool
+    health: Health, ranges: Mapping[str, Range], channels: Sequence[str], *, may_freeze: bool
 ) -> Iterator[str]:
     """What is wrong with these settings of a family with such channels.
 
-    `single`: each message has one reading of all of them, and readings have an interval.
+    `may_freeze`: each message has one reading of all of them, and readings have an interval.
     """
     for channel, (low, high) in ranges.items():
         if channel not in channels:
@@ -69,7 +72,7 @@ def health_problems(
             yield f"valid_range.{channel}: both ends are open; leave it out, or give one of them"
         elif low is not None and high is not None and low >= high:
             yield f"valid_range.{channel}: {low:g} is not below {high:g}; write [lowest, highest]"
-    if health.frozen_after and not single:
+    if health.frozen_after and not may_freeze:
         yield (
             "health.frozen_after: only streams with an interval, whose messages have all channels and are no windows, "
             "can be frozen; leave it out"

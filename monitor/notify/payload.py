@@ -6,10 +6,10 @@ type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.res
 timestamp   event time of the change
 data        store alert_id transition_id number run family stream kind channel cause state severity actor note
             store         the database's identity: two databases with one run name have the same alert ids
-            kind          "anomaly", or of the stream itself: "missing", "out-of-range", "frozen", "silent", "unscored",
-                          "no-beat"; "unreadable": most records of a stream, or of a family, and `windows` counts
-                          them; "gateway": all streams of the family are silent; `stream` is empty where all of a
-                          family are meant
+            kind          "anomaly", or of the stream itself: "unscored", "no-beat", "silent"; of a channel: "missing",
+                          "out-of-range", "frozen"; "unreadable": most records of a stream, or of a family, and
+                          `windows` counts them; "gateway": all streams of the family are silent; `stream` is empty
+                          where all of a family are meant
             ratio         score / limit of the window that caused the change, 1.0 = at the limit; null of a person's
             channel       which channel it is about; "" where that is none or all of them
             cause         what is wrong with the stream, as a sentence; "" of an anomaly

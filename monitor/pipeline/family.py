@@ -62,7 +62,7 @@ class Pipeline:
         self._counters, self._aligner, self._fills = Counters(family), aligner_of(family), LongFills(family)
         self._windower = windower(family)
         self._alerter = Alerter(run, name, index, family.alerts)
-        self._health = Health(run, name, family, index)
+        self._health = Health(run, name, family, index, recipe.detector.profiles)
         self._unscored, self._no_beat = Unscored(family, index), NoBeat(family, index)
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
         self._profiles = recipe.detector.profiles
@@ -74,7 +74,7 @@ class Pipeline:
         sections = {
             **self._counters.sections,
             **self._fills.sections,
-            "aligner": Section(self._aligner.columns, signature(grid)),
+            "aligner": Section(self._aligner.columns, signature(grid), self._aligner.earlier),
             "windower": Section(self._windower, cut),
             **recipe.sections,
             "alerts": Section(self._alerter.columns, signature("alerts"), EARLIER),
@@ -91,10 +91,16 @@ class Pipeline:
         return self._arrive(self._counters.rises(readings), now)
 
     def prime(self, gridded: Readings, learned: Pipeline) -> None:
-        """Begin with readings that `learned`, another pipeline of this family and index, has put on the grid."""
+        """Begin with readings that `learned`, another pipeline of this family and index, has put on the grid.
+
+        The health of their streams goes on as it has left it, with its open alerts.
+        """
         self._grow()
-        self._counters.follow(learned._counters, np.unique(gridded.stream))
+        codes = np.unique(gridded.stream)
+        self._counters.follow(learned._counters, codes)
         self._arrive(gridded)
+        for name in self._health.sections:
+            self._parts[name].load(codes, learned._parts[name].dump(codes))
 
     def _arrive(self, readings: Readings, now: int | None = None) -> Outcome:
         facts = self._health.facts()
@@ -217,9 +223,11 @@ class Pipeline:
     ) -> Outcome:
         gridded = self._fills.cut(gridded)
         self._health.count_gaps(gridded)
+        self._health.missing.watch(self._aligner.released, facts)
         windows = self._windower.finish(gridded) if ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
             windows = windows.take(np.argsort(windows.stream, kind="stable"))
+        self._health.resting.watch(windows, facts)
         times = self._grid.times(gridded.slot)
         self._no_beat.take(gridded, times, windows, self.window_facts.get("rr_s"), facts)
         history, ready = self._collect(gridded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from monitor.config.families import FEWEST_WINDOWS
 from monitor.errors import ModelError, SettingsError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.store import HistoryBlock
+from monitor.records.alerts import Fact
 from monitor.records.batches import DeadLetter, Float32, Poll, Readings
 from monitor.training import fit
 from monitor.training.growth import growing
@@ -19,6 +22,14 @@ from monitor.training.growth import growing
 MODEL = "of this file"  # stands for the id of a model that is never saved
 
 Blocks = list[tuple[int, HistoryBlock]]  # code of the stream, readings on the grid
+
+
+class Learned(NamedTuple):
+    """What was learned from, what was learned of each stream, and what was found out about alerts meanwhile."""
+
+    blocks: Blocks
+    profiles: dict[str, Profile]
+    facts: list[Fact]
 
 
 def check_room(first: Poll, *, other: bool = False) -> None:
@@ -50,16 +61,13 @@ class AllScores:
         return cls(float(wide.mean()), float(wide.std()), len(wide))
 
 
-def learn_rows(
-    pipeline: Pipeline, gridding: Pipeline, first: Poll, create: Callable[[], fit.Trainable]
-) -> tuple[Blocks, int]:
-    """Train `pipeline` on the rows of a poll, which `gridding` lays on the grid.
-
-    Returns what was learned from, and how many readings were left out as garbage.
-    """
-    blocks = [block for step in loop.process(first, {gridding.name: gridding}) for block in step.outcome.history]
+def learn_rows(pipeline: Pipeline, gridding: Pipeline, first: Poll, create: Callable[[], fit.Trainable]) -> Learned:
+    """Train `pipeline` on the rows of a poll, which `gridding` lays on the grid."""
+    steps = list(loop.process(first, {gridding.name: gridding}))
+    blocks = [block for step in steps for block in step.outcome.history]
     history = [(gridding.index.name(code), block) for code, block in blocks]
-    return blocks, learn(pipeline, history, create, first.dead)
+    facts = [fact for step in steps for fact in step.outcome.facts]
+    return Learned(blocks, learn(pipeline, history, create, first.dead), facts)
 
 
 def learn(
@@ -67,8 +75,8 @@ def learn(
     history: list[fit.Named],
     create: Callable[[], fit.Trainable],
     dead: Sequence[DeadLetter],
-) -> int:
-    """Train a detector here and now and give it to the pipeline; returns how many readings were left out as garbage.
+) -> dict[str, Profile]:
+    """Train a detector here and now and give it to the pipeline; returns the profiles of the streams.
 
     `dead` are the training rows that cannot be read. Raises ModelError for too few readings.
     """
@@ -83,7 +91,7 @@ def learn(
             "raise --train-rows, shorten --window, or give the right --interval"
         ) from None
     pipeline.adopt(MODEL, detector, profiles)
-    return sum(profile.garbage for profile in profiles.values())
+    return profiles
 
 
 def prime(pipeline: Pipeline, gridding: Pipeline, blocks: Blocks) -> None:

@@ -23,7 +23,7 @@ from monitor.pipeline.family import Outcome, Pipeline
 from monitor.ports.source import Source
 from monitor.records.alerts import Alert, Fact, FactKind
 from monitor.records.batches import NEVER, Bool, Float64, Int64, Poll, Readings, State
-from monitor.replay.learn_rows import growing_in, learn_rows, prime
+from monitor.replay.learn_rows import Learned, growing_in, learn_rows, prime
 from monitor.replay.not_judged import NotJudged
 from monitor.training import fit
 
@@ -53,11 +53,20 @@ class Summary:
     training_rows: int = 0
     growing: list[str] = field(default_factory=list)  # a sentence for each channel that only grows where it is learned
     garbage: int = 0  # training rows that were left out: they lie absurdly far from the others
+    unlearned: tuple[str, ...] = ()  # channels that hardly ever have a value in the training rows: nothing judges them
     states: dict[str, int] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
     not_judged: NotJudged = field(default_factory=NotJudged)  # of rows; beats are found, and none is left out
     first: int | None = None  # ns: the first and the last time that was read
     last: int | None = None
+
+    def learned(self, learned: Learned, pipeline: Pipeline) -> None:
+        """Note what is to be said of the file's one stream: what was left out, and what only grows."""
+        self.growing = growing_in(pipeline, learned.blocks)
+        for profile in learned.profiles.values():
+            self.garbage += profile.garbage
+            names = zip(pipeline.family.channels, profile.learned.tolist(), strict=True)
+            self.unlearned += tuple(name for name, known in names if not known)
 
     def add(self, columns: Columns, facts: list[Fact]) -> None:
         """Count a poll's rows and merge the facts about its alerts."""
@@ -109,9 +118,10 @@ def score_rows(
     summary.not_judged.learned(first)
     summary.add(columns, [])
     write(source.rows, columns)
-    blocks, summary.garbage = learn_rows(pipeline, gridding, first, create)
-    summary.growing = growing_in(pipeline, blocks)
-    prime(pipeline, gridding, blocks)
+    learned = learn_rows(pipeline, gridding, first, create)
+    summary.learned(learned, pipeline)
+    prime(pipeline, gridding, learned.blocks)
+    summary.alerts |= judge.begin(learned.facts)
     return _judge_rows(pipeline, judge, source, summary, write)
 
 
@@ -128,8 +138,7 @@ def score_other_rows(
     """
     pipeline = fresh()
     judge, summary = Judge(pipeline.family.grid), _summary(pipeline.family, learned)
-    blocks, summary.garbage = learn_rows(pipeline, fresh(), learned, create)
-    summary.growing = growing_in(pipeline, blocks)
+    summary.learned(learn_rows(pipeline, fresh(), learned, create), pipeline)
     return _judge_rows(pipeline, judge, source, summary, write)
 
 
@@ -157,6 +166,13 @@ class Judge:
         self._clock = NEVER  # slot of the newest accepted row
         self._row = 0
         self._open: dict[bool, str | None] = {True: None, False: None}  # the anomaly, and the alert of another kind
+
+    def begin(self, facts: Sequence[Fact]) -> dict[UUID, Alert]:
+        """Those alerts about the stream itself that are open after the training rows, by these facts about all."""
+        merged = merge_facts([fact for fact in facts if fact.alert_kind != ANOMALY], {}, {})
+        found = {each.alert.id: each.alert for each in merged if each.alert.resolved_at is None}
+        self._open[False] = next((str(id_) for id_ in found), None)
+        return found
 
     def learned(self, poll: Poll) -> Columns:
         """The output columns of training rows (n,): in state "bootstrap", without scores or alerts."""

@@ -24,6 +24,7 @@ from monitor.ports.scorer import Scorer
 from monitor.ports.source import Source
 from monitor.ports.store import HistoryBlock
 from monitor.records.batches import Bool, Float32, Int64
+from monitor.training.rests import longest_rests
 
 MOST_WINDOWS = 20_000  # more of them cost time and teach little: neighbours share almost all readings
 STIR = np.float32(1.5)  # scales: the last digit of a channel at rest may change for good
@@ -74,12 +75,16 @@ class NormalScores:
 class _Sample:
     """One stream's training windows, scaled: values (n, length, channels), end (n,); `time` is of its readings.
 
-    Windows with garbage are left out, which was read `garbage` times.
+    `usual` is how its channels are scaled, or would be. Windows with garbage, which was read `garbage` times, and those
+    that lack a channel are left out. A channel that hardly ever had a value is not learned: it is 0 in all windows, and
+    NaN in `usual`.
     """
 
     name: str
     time: Int64
-    scale: StreamScale
+    usual: StreamScale
+    rests: Bool
+    longest: Int64
     values: Float32
     end: Int64
     garbage: int
@@ -167,8 +172,30 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     garbage = int(np.count_nonzero(~usual.plausible(readings)))
     plausible = usual.plausible(windows).all(axis=1) if garbage else np.ones(len(windows), bool)
     windows = np.asarray((windows[plausible] - scale.center) / scale.scale, dtype=np.float32)
+    learned = _learned(np.asarray(~np.isnan(windows).any(axis=1)))
+    if learned.any():
+        windows[:, :, ~learned] = 0
     whole = np.isfinite(windows).all(axis=(1, 2))
-    return _Sample(name, time, scale, windows[whole], end[plausible][whole], garbage)
+    return _Sample(
+        name, time, usual.only(learned), scale.rests & learned, longest_rests(family, time, values), windows[whole],
+        end[plausible][whole], garbage,
+    )  # fmt: skip
+
+
+def _learned(there: Bool) -> Bool:
+    """Which channels to learn, by which of them are complete in each window, (n, channels).
+
+    One after the other is left out, where more than twice as many windows are complete without it.
+    """
+    learned = np.asarray(there.any(axis=0))
+    while learned.sum() > 1:
+        fewest = int(np.where(learned, there.sum(axis=0), len(there) + 1).argmin())
+        others = learned.copy()
+        others[fewest] = False
+        if there[:, others].all(axis=1).sum() <= 2 * there[:, learned].all(axis=1).sum():
+            break
+        learned = others
+    return learned
 
 
 def _profile(sample: _Sample, scorer: Scorer, normal: NormalScores) -> Profile:
@@ -176,7 +203,8 @@ def _profile(sample: _Sample, scorer: Scorer, normal: NormalScores) -> Profile:
     found = normal.of(scorer.score(newest))
     span = (int(sample.time[0]), int(sample.time[-1]), len(sample.time), sample.garbage)
     scores = (found.mean, found.std, found.count)
-    return Profile(sample.scale.center, sample.scale.scale, *scores, *span, _least(sample.scale.rests, newest, scorer))
+    least = _least(sample.rests, newest, scorer)
+    return Profile(sample.usual.center, sample.usual.scale, *scores, *span, least, sample.longest)
 
 
 def _least(rests: Bool, windows: Float32, scorer: Scorer) -> float:

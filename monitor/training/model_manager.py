@@ -132,7 +132,7 @@ class Champions:
         self.refused.pop(name, None)
         self._served(name, set(profiles))  # the training packs what it has read
         log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
-        _log_garbage(name, profiles)
+        _log_left_out(pipeline, profiles)
 
     def _note(self, row: ModelRow, error: str) -> None:
         """Add to the model's life that it was not loaded; the log has said so already."""
@@ -213,7 +213,7 @@ class Champions:
         for name, profile in profiles.items():
             pipeline.enrol(pipeline.index.codes[name], profile)
         log.info("streams_enrolled", family=pipeline.name, streams=len(profiles))
-        _log_garbage(pipeline.name, profiles)
+        _log_left_out(pipeline, profiles)
         served = self._served(pipeline.name, set(profiles))
         self._unpacked += [(id_, fit.span(pipeline.family)) for id_ in served]
         if family.waiting:  # too few whole windows in what was kept of them
@@ -249,10 +249,19 @@ def _log_running(name: str, family: _Family) -> None:
         log.info("training_running", family=name, seconds=round(now - family.began))
 
 
-def _log_garbage(family: str, profiles: Mapping[str, Profile]) -> None:
-    """Name the streams of which readings were not learned from, being absurdly far from all others."""
+def _log_left_out(pipeline: Pipeline, profiles: Mapping[str, Profile]) -> None:
+    """Name the streams of which channels were not learned, or readings, being absurdly far from all others."""
+    channels = pipeline.family.channels
+    unlearned = {
+        name: [channel for channel, learned in zip(channels, profile.learned.tolist(), strict=True) if not learned]
+        for name, profile in profiles.items()
+        if not profile.learned.all()
+    }
+    if unlearned:
+        first, names = next(iter(unlearned.items()))
+        log.warning("channels_not_learned", family=pipeline.name, streams=len(unlearned), stream=first, channels=names)
     left_out = {name: profile.garbage for name, profile in profiles.items() if profile.garbage}
     if left_out:
         worst = max(left_out, key=left_out.__getitem__)
         count = sum(left_out.values())
-        log.warning("garbage_not_learned", family=family, readings=count, streams=len(left_out), most_in=worst)
+        log.warning("garbage_not_learned", family=pipeline.name, readings=count, streams=len(left_out), most_in=worst)

@@ -27,12 +27,14 @@ def save_profiles(folder: Path, profiles: Mapping[str, Profile]) -> None:
     center, scale = np.stack([p.center for p in rows]), np.stack([p.scale for p in rows])
     least = np.array([p.least for p in rows], np.float64)
     arrays: dict[str, NDArray[Any]] = {"center": center, "scale": scale, "scores": scores}
-    save_file({**arrays, "spans": spans, "least": least}, folder / ARRAYS)
+    rest = np.stack([np.zeros(len(p.center), np.int64) if p.rest is None else p.rest for p in rows])
+    save_file({**arrays, "spans": spans, "least": least, "rest": rest}, folder / ARRAYS)
     (folder / NAMES).write_text(json.dumps(list(profiles), ensure_ascii=False), encoding="utf-8")
 
 
 def load_profiles(folder: Path) -> dict[str, Profile]:
-    """Read what `save_profiles` wrote, in this version or an earlier one, which kept no spans, garbage or least limit.
+    """Read what `save_profiles` wrote, in this version or an earlier one, which kept no spans, garbage, least limit or
+    rests.
 
     Raises ModelError where a file is missing or damaged, or a profile cannot be used.
     """
@@ -41,10 +43,12 @@ def load_profiles(folder: Path) -> dict[str, Profile]:
         arrays = load_file(folder / ARRAYS)
         spans = arrays["spans"].tolist() if "spans" in arrays else [()] * len(names)
         least = arrays["least"].tolist() if "least" in arrays else [0.0] * len(names)
-        rows = zip(names, arrays["center"], arrays["scale"], arrays["scores"].tolist(), spans, least, strict=True)
+        rests = arrays.get("rest", [None] * len(names))
+        columns = (arrays["center"], arrays["scale"], arrays["scores"].tolist(), spans, least, rests)
+        rows = zip(names, *columns, strict=True)
         profiles = {
-            name: replace(Profile(center, scale, mean, std, int(count), *span), least=lowest)
-            for name, center, scale, (mean, std, count), span, lowest in rows
+            name: replace(Profile(center, scale, mean, std, int(count), *span), least=lowest, rest=rest)
+            for name, center, scale, (mean, std, count), span, lowest, rest in rows
         }
     except Exception as error:  # safetensors raises its own, unrelated errors
         raise ModelError(f"the stream profiles in {folder} cannot be read ({error}); train the family again") from error

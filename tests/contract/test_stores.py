@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from monitor.config.families import Family
 from monitor.errors import FencedError, StoreError
 from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.scoring.recipe import MOST_RATIO, MOST_SCORE
 from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.thresholds.static import StaticThreshold
 from monitor.ports.models import ModelRow
@@ -91,6 +93,9 @@ class Sql:
                 name: connection.execute(select(func.count()).select_from(schema.metadata.tables[name])).scalar_one()
                 for name in names
             }
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._database.reading()
 
     def close(self) -> None:
         self._database.close()
@@ -422,6 +427,18 @@ def test_close_twice(keeper: Memory | Sql) -> None:
     store = keeper.store()
     store.close()
     store.close()
+
+
+def test_the_largest_scores_and_ratios_are_kept(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    stream, _ = ready(store)
+    largest = replace(scores([1], score=float(MOST_SCORE), limit=1.0), ratio=np.array([MOST_RATIO], np.float32))
+    store.commit(Commit(run="live", scores=[block(stream, largest)], positions={TOPIC: (1, 1)}))
+    assert keeper.counts()["scores"] == 1
+    if isinstance(keeper, Sql):
+        with keeper.reading() as connection:
+            row = connection.execute(select(schema.scores.c.score, schema.scores.c.ratio)).one()
+        assert (np.float32(row.score), np.float32(row.ratio)) == (MOST_SCORE, MOST_RATIO)
 
 
 def test_a_block_may_mix_known_and_unknown_limits(keeper: Memory | Sql) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.panel import Panel
 from rich.text import Text
 
-from monitor.cli.rendering.alert_list import EVERY, channel_of, life_of
+from monitor.cli.rendering.alert_list import EVERY, life_of
 from monitor.cli.rendering.alert_table import FittedTable
 from monitor.cli.rendering.escape import visible
 from monitor.cli.rendering.evidence import EvidenceView
@@ -33,7 +33,7 @@ def alert_detail(detail: AlertDetail, moments: Moments) -> Iterator[Any]:
 
 
 def _facts(alert: Alert, moments: Moments) -> Iterator[str]:
-    channel = channel_of(alert)
+    channel = alert.channel
     about = f"{alert.kind} of {alert.family} / {alert.stream or EVERY}" + (f", channel {channel}" if channel else "")
     yield f"{about}, run {alert.run}"
     if alert.cause:

@@ -46,7 +46,7 @@ class AlertList:
             "family": [visible(alert.family) for alert in self.alerts],
             "stream": [visible(alert.stream or EVERY) for alert in self.alerts],
             "kind": [visible(alert.kind) for alert in self.alerts],
-            "channel": [visible(channel_of(alert)) for alert in self.alerts],
+            "channel": [visible(alert.channel) for alert in self.alerts],
             "state": [life_of(alert, self.moments) for alert in self.alerts],
             "severity": [alert.severity.value for alert in self.alerts],
             "peak": [f"{alert.peak_ratio:.2f}" for alert in self.alerts],
@@ -64,7 +64,7 @@ class AlertList:
                 yield _below(alert.cause)
 
     def _block(self, alert: Alert) -> Iterator[Any]:
-        channel = channel_of(alert)
+        channel = alert.channel
         yield Text(f"{short_id(alert)}  {alert.severity} {visible(alert.kind)}, {life_of(alert, self.moments)}")
         yield _below(f"{alert.family} / {alert.stream or EVERY}" + (f", channel {channel}" if channel else ""))
         yield _below(
@@ -81,11 +81,6 @@ def life_of(alert: Alert, moments: Moments) -> str:
     if alert.state is AlertState.ACKNOWLEDGED and alert.acknowledged_at is not None:
         return f"acknowledged {moments.ago(alert.acknowledged_at)}"
     return f"{alert.state} for {moments.since(alert.opened_at)}"
-
-
-def channel_of(alert: Alert) -> str:
-    """The channel that the alert is about, "" where it is about all of them."""
-    return alert.channel
 
 
 def _below(text: str) -> Padding:

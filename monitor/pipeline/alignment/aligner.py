@@ -10,7 +10,9 @@ Every decision depends only on the order in which a stream's readings arrived, n
 * all others are *accepted*. They are released in slot order as soon as nothing can come before them: at once when the
   slot before was released, else when the clock is `lateness` ahead.
 * a released reading after 1..`max_gap` missing slots brings linearly filled slots with it; after more it *restarts* the
-  stream's windows. A NaN cell takes the channel's last value and marks its slot as filled.
+  stream's windows. A NaN cell takes the channel's last value and marks its slot as filled; where a reading has several
+  channels, for `patience` readings in a row. From then on the cell stays NaN, and its slot counts as filled only when
+  nothing else is known of it.
 
 Without an interval there is no grid: the slot is the time itself, nothing waits and nothing is filled.
 
@@ -33,24 +35,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.resolved import Grid
+from monitor.pipeline.alignment.holding import Holding
 from monitor.pipeline.alignment.interpolation import interpolate
-from monitor.pipeline.alignment.sorted_readings import Aside, Missing, Sorted
-from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.alignment.sorted_readings import NOTHING, Aside, Missing, Sorted
+from monitor.pipeline.state.columns import Columns, layout
 from monitor.pipeline.state.segments import Gridded, segment_starts, segments
-from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
+from monitor.records.batches import NEVER, Bool, Int32, Int64, Readings
 from monitor.records.counters import GRID
 from monitor.records.late import Late
 
 
 class Aligner:
-    """Puts the readings of one family, of `width` numbers each, on its grid; `skew` (`max_future_skew`) is in ns."""
+    """Puts the readings of one family, of `width` numbers each, on its grid; `skew` (`max_future_skew`) is in ns.
 
-    def __init__(self, width: int, grid: Grid, skew: int = 0) -> None:
+    `patience`: how many readings in a row a cell is filled in for; None = for ever.
+    """
+
+    def __init__(self, width: int, grid: Grid, skew: int = 0, patience: int | None = None) -> None:
         self.grid = grid
+        self._holding = Holding(width, patience)
         self._lateness = grid.lateness
         self._skew = skew
         self.late: Late | None = None  # those of the last batch
-        self.aside: list[tuple[str, Aside]] = []  # with their counters, and what was released with values missing
+        self.aside: list[tuple[str, Aside]] = []  # with their counters
+        self.released = NOTHING  # with NaN for what is missing, and without filled slots; those that lack values:
         self.missing: Missing | None = None
         waiting = self._lateness
         self.columns = Columns(
@@ -63,13 +71,21 @@ class Aligner:
                 "waiting_slot": (np.int64, (waiting,), NEVER),
                 "waiting_values": (np.float32, (waiting, width), np.nan),
             }
+            | self._holding.spec
         )
+
+    @property
+    def earlier(self) -> tuple[np.dtype[np.void], ...]:
+        """Layouts of saved states that did not count what is missing."""
+        names = [name for name in self.columns.dtype.names or () if name != "missing"]
+        return (layout({name: self.columns.spec[name] for name in names}),)
 
     def add(self, readings: Readings, now: int | None = None) -> Gridded:
         """Accept a batch in order of arrival and return what can be released. `now` (ns) is the wall clock, if live."""
         self.late, self.aside, self.missing = None, [], None
         readings = self._present(readings, now)
         batch, order = self._sort(readings)
+        self.released = NOTHING
         if len(batch.stream):
             if (ready := self._in_order(batch)) is not None:
                 return ready
@@ -139,6 +155,8 @@ class Aligner:
         columns["clock"][streams] = np.maximum(columns["clock"][streams], slot[last])  # ahead after `flush`
         columns["last"][streams] = values[last]
         columns["accepted"][streams] += last - first + 1
+        self._holding.reset(streams, columns)
+        self.released = batch
         nothing = np.zeros(len(slot), bool)
         return Gridded(stream, slot, values, nothing, nothing)
 
@@ -250,11 +268,14 @@ class Aligner:
 
     def _fill(self, ready: Sorted) -> Gridded:
         """Fill short gaps, mark long ones, and remember where each stream stands."""
-        stream, slot, values = ready
+        stream, slot, values = self.released = ready
         if len(stream) == 0:
             return Gridded(stream, slot, values, np.zeros(0, bool), np.zeros(0, bool))
         first = segment_starts(stream)
-        values, held = self._hold(ready, first)
+        lacking = np.asarray(np.isnan(values).any(axis=1))
+        if lacking.any():
+            self.missing = Missing(stream[lacking], slot[lacking], np.isnan(values[lacking]))
+        values, held = self._holding.fill(stream, values, first, self.columns)
         before = self._slot_before(stream, slot, first)
         gap = slot - before - 1 if self.grid.interval else np.zeros_like(slot)
         restart = (before == NEVER) | (gap > self.grid.max_gap)
@@ -267,21 +288,6 @@ class Aligner:
         self.columns["last"][stream[last]] = values[last]
         np.add.at(self.columns["imputed"], filled.stream[filled.imputed], 1)
         return filled
-
-    def _hold(self, ready: Sorted, first: Int64) -> tuple[Float32, Bool]:
-        """NaN cells take the channel's value before them; also returns which rows had any."""
-        stream, slot, values = ready
-        missing = np.isnan(values)
-        held: Bool = np.asarray(missing.any(axis=1))
-        if not held.any():
-            return values, held
-        self.missing = Missing(stream[held], slot[held], missing[held])
-        values = values.copy()
-        values[first] = np.where(missing[first], self.columns["last"][stream[first]], values[first])
-        source = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
-        source[first] = first[:, None]
-        source = np.maximum.accumulate(source, axis=0)  # row of the stream's newest known cell
-        return np.take_along_axis(values, source, axis=0), held
 
 
 def _count(counter: Int64, stream: Int32) -> None:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from monitor.config.families import Family
 from monitor.config.resolved import Grid
 from monitor.pipeline.alignment.aligner import Aligner
-from monitor.pipeline.alignment.sorted_readings import Aside, Sorted
+from monitor.pipeline.alignment.holding import patience
+from monitor.pipeline.alignment.sorted_readings import NOTHING, Aside, Sorted
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, segment_starts, segments
 from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
@@ -34,14 +35,14 @@ from monitor.records.late import Late
 def aligner_of(family: Family) -> Aligner:
     """What puts the readings of a family on its grid."""
     kind = Joiner if family.format.channel else Aligner
-    return kind(family.shape.width, family.grid, family.align.max_future_skew)
+    return kind(family.shape.width, family.grid, family.align.max_future_skew, patience(family))
 
 
 class Joiner(Aligner):
     """An aligner for streams whose channels come one by one; the grid has an interval."""
 
-    def __init__(self, width: int, grid: Grid, skew: int = 0) -> None:
-        super().__init__(width, grid, skew)
+    def __init__(self, width: int, grid: Grid, skew: int = 0, patience: int | None = None) -> None:
+        super().__init__(width, grid, skew, patience)
         self._places = grid.lateness + 1  # for the slots that may wait at a time, each at its number modulo this
         self.columns = Columns(
             dict.fromkeys(GRID, (np.int64, (), 0))
@@ -55,6 +56,7 @@ class Joiner(Aligner):
                 "waiting_slot": (np.int64, (self._places,), NEVER),
                 "waiting_values": (np.float32, (self._places, width), np.nan),
             }
+            | self._holding.spec
         )
 
     def add(self, readings: Readings, now: int | None = None) -> Gridded:
@@ -62,6 +64,7 @@ class Joiner(Aligner):
         self.late, self.aside, self.missing = None, [], None
         readings = self._present(readings, now)
         batch, order = self._sort(readings)
+        self.released = NOTHING
         if not len(batch.stream):
             return self._fill(batch)
         first = segment_starts(batch.stream)

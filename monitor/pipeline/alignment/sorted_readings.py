@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from monitor.records.batches import Bool, Float32, Int32, Int64
 
 
@@ -17,6 +19,9 @@ class Sorted(NamedTuple):
     def take(self, rows: Bool | Int64) -> Sorted:
         """Those at `rows` (indices or mask)."""
         return Sorted(self.stream[rows], self.slot[rows], self.values[rows])
+
+
+NOTHING = Sorted(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
 
 
 class Aside(NamedTuple):

@@ -6,12 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.families import Family
-from monitor.pipeline.alerting.health_alerts import HealthFacts
+from monitor.pipeline.alerting.health_alerts import Episode, HealthFacts
+from monitor.pipeline.health import earlier
 from monitor.pipeline.health.frozen import Frozen
+from monitor.pipeline.health.frozen_alerts import FrozenAlerts
+from monitor.pipeline.health.missing import MissingChannels
 from monitor.pipeline.health.ranges import Ranges
+from monitor.pipeline.health.resting import Resting
 from monitor.pipeline.health.silence import Quiet, Silence
+from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.pipeline.state.codec import Section, signature
-from monitor.pipeline.state.columns import Columns, Spec
+from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.pipeline.state.segments import Gridded
 from monitor.records.batches import NEVER, Int64, Readings
 from monitor.records.counters import HEALTH
@@ -19,34 +24,48 @@ from monitor.records.streams import StreamIndex
 
 _FIRST = -1  # the restart with which a stream begins is no gap
 _COUNTERS: dict[str, Spec] = {**dict.fromkeys(HEALTH, (np.int64, (), 0)), "gaps": (np.int64, (), _FIRST)}
+_EARLIER = layout({**_COUNTERS, **earlier.SPEC, **Silence.SPEC})
 
 
 class Health:
     """Ranges, frozen sensors and silence of one family under one run."""
 
-    def __init__(self, run: str, name: str, family: Family, index: StreamIndex) -> None:
+    def __init__(self, run: str, name: str, family: Family, index: StreamIndex, profiles: Profiles) -> None:
         self._run, self._name, self._index = run, name, index
-        self._skew = family.align.max_future_skew
-        self.columns = Columns({**_COUNTERS, **Ranges.SPEC, **Frozen.SPEC, **Silence.SPEC})
+        self._skew, self._channels = family.align.max_future_skew, family.channels
+        self.columns = Columns({**_COUNTERS, **Silence.SPEC})
         self.dtype, self.dump = self.columns.dtype, self.columns.dump
         self._ranges = Ranges(family, index, self.columns)
+        self.missing = MissingChannels(family, index)
         self.silence = Silence(family.health.silence(family.interval), index, self.columns)
-        after, grid = family.health.frozen_after, family.grid
-        pause = (grid.max_gap + 1) * (grid.interval or 0)
-        width = family.shape.width if after else 0
-        self._frozen = Frozen(after, pause, width, index, self.columns)
-        self._watches_frozen = bool(after)
-        self._leftover_frozen = False  # a frozen alert is open, but detection was switched off since
+        self._stopped = FrozenAlerts(family, index, learned=family.health.frozen_after is None)
+        self._frozen = Frozen(family, profiles, self._stopped)
+        self.resting = Resting(family, profiles, self._stopped)
+        self._over: list[tuple[int, Episode]] = []  # alerts of earlier versions, by stream
 
     @property
     def sections(self) -> dict[str, Section]:
         """What is saved of each stream."""
-        watched = {"frozen": Section(self._frozen, signature("frozen"))} if self._watches_frozen else {}
-        return {"health": Section(self, signature("health")), **watched}
+        channels = signature(self._channels)
+        frozen = {"frozen": Section(self._frozen, signature("frozen"), self._frozen.earlier)}
+        resting = {"resting": Section(self.resting, channels)}
+        return {
+            "health": Section(self, signature("health"), (_EARLIER,)),
+            **(frozen if self._frozen.watches else {}),
+            **(resting if self.resting.watches else {}),
+            "frozen.alerts": Section(self._stopped.columns, channels),
+            "ranges": Section(self._ranges.columns, channels),
+            "missing": Section(self.missing, channels),
+        }
 
     def facts(self) -> HealthFacts:
-        """Of a new batch: none yet."""
-        return HealthFacts(self._run, self._name)
+        """Of a new batch: none yet, but the end of alerts that an earlier version opened."""
+        facts = HealthFacts(self._run, self._name)
+        for code, episode in self._over:
+            facts.cleared(episode, episode.last, episode.ratio)
+            facts.touched.add(code)
+        self._over.clear()
+        return facts
 
     def arrive(self, readings: Readings, now: int | None, facts: HealthFacts) -> Readings:
         """Check readings in order of arrival; returns them without values that are out of range."""
@@ -54,13 +73,11 @@ class Health:
             return readings
         if now is not None:
             self.silence.heard(readings.stream, now, facts)
-        if not (self._ranges.needed or self._watches_frozen or self._leftover_frozen):
-            return readings
         future = None if now is None else readings.time > now + self._skew
         readings = self._ranges.screen(readings, future, facts)
-        if self._watches_frozen:
+        if self._frozen.watches:
             self._frozen.watch(readings, future, facts)
-        elif self._leftover_frozen:
+        elif self._stopped.columns.left and not self.resting.watches:
             self._resolve_frozen(readings, facts)
         return readings
 
@@ -79,27 +96,28 @@ class Health:
             self.silence.look(quiet, clock, facts)
 
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
-        """Put back what `dump` gave."""
+        """Put back what `dump` gave, now or in an earlier version."""
         self.columns.load(codes, rows)
-        self._ranges.needed |= bool((rows["range_opened"] != NEVER).any())
-        self._leftover_frozen |= bool((rows["frozen_opened"] != NEVER).any())
+        if rows.dtype == _EARLIER:
+            names = [self._index.name(code) for code in codes.tolist()]
+            self._over += [(int(codes[i]), episode) for i, episode in earlier.open_alerts(rows, names)]
         self.silence.recheck_after_rebalance(codes)
 
     def clear(self, codes: NDArray[np.integer]) -> None:
         """Make these rows new."""
-        for part in (self.columns, self._frozen, self.silence.arrived):
+        for part in (self.columns, self.silence.arrived):
             part.clear(codes)
+        gone = set(codes.tolist())
+        self._over = [(code, episode) for code, episode in self._over if code not in gone]
         self.silence.recheck_after_rebalance()
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` streams."""
-        for part in (self.columns, self._frozen, self.silence.arrived):
+        for part in (self.columns, self.silence.arrived):
             part.grow(rows)
 
     def _resolve_frozen(self, readings: Readings, facts: HealthFacts) -> None:
         """Resolve open frozen alerts after detection was switched off."""
-        opened = self.columns["frozen_opened"][readings.stream] != NEVER
-        rows = np.flatnonzero(opened)
-        codes, first = np.unique(readings.stream[rows], return_index=True)
-        for code, row in zip(codes.tolist(), rows[first].tolist(), strict=True):
-            self._frozen.resolve(code, int(readings.time[row]), facts)
+        codes, first = np.unique(readings.stream, return_index=True)
+        for i, channel in np.argwhere(self._stopped.columns["opened"][codes] != NEVER).tolist():
+            self._stopped.resolve((int(codes[i]), channel), int(readings.time[first[i]]), facts)

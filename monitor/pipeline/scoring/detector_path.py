@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
 
 from monitor.config.families import Family
-from monitor.pipeline.scoring.explanation import explain
+from monitor.pipeline.scoring import partial_windows
+from monitor.pipeline.scoring.explanation import explain, without_channels
+from monitor.pipeline.scoring.partial_windows import Units
 from monitor.pipeline.scoring.stream_scaling import Profile, Profiles
 from monitor.pipeline.state.codec import Codes, Section, signature
 from monitor.ports.scorer import Scorer
@@ -24,7 +27,9 @@ class DetectorPath:
     def __init__(self, family: Family) -> None:
         self._channels, self._scale = family.channels, family.scale
         self.profiles = Profiles(len(family.channels))
-        self.section = Section(self.profiles.columns, signature(len(family.channels), family.scale))
+        self.section = Section(
+            self.profiles.columns, signature(len(family.channels), family.scale), self.profiles.earlier
+        )
         self.model = ""
         self.scorer: Scorer | None = None
         self.known: Mapping[str, Profile] = {}  # the profiles that came with the model
@@ -57,24 +62,36 @@ class DetectorPath:
     def score(self, windows: Windows, enrolled: Bool, cold_start: ColdStart) -> Float32:
         """Score of each window (m,)."""
         if self.scorer is not None and enrolled.all():
-            return self.scorer.score(self._scaled(windows))
+            return partial_windows.score(self.scorer, *self._scaled(windows))
         score = np.empty(len(windows), np.float32)
         score[~enrolled] = cold_start(windows.values[~enrolled])
         if self.scorer is not None and enrolled.any():
-            score[enrolled] = self.scorer.score(self._scaled(windows.take(enrolled)))
+            score[enrolled] = partial_windows.score(self.scorer, *self._scaled(windows.take(enrolled)))
         return score
 
     def explain(self, alert: UUID, window: Windows, facts: Mapping[str, float]) -> Evidence:
         """Why the window (one row) opened the alert."""
         scorer = self.scorer if self.enrolled(window.stream).all() else None
         profiles = None if self._scale == "none" else self.profiles
-        return explain(alert, window, self._channels, scorer, profiles, facts)
+        seen, lacks = window, np.zeros(len(self._channels), bool)
+        if scorer is not None and np.isnan((units := self._scaled(window)).windows).any():
+            filled, _, (lacks,) = partial_windows.mask(scorer, *units)
+            seen = replace(window, values=filled if profiles is None else profiles.undo(window.stream, filled))
+        found = explain(alert, seen, self._channels, scorer, profiles, facts)
+        return without_channels(found, window.values[0], lacks) if lacks.any() else found
 
     @property
     def _mark(self) -> bytes:
         return self.model[:8].encode()
 
-    def _scaled(self, windows: Windows) -> Float32:
-        if self._scale == "none":
-            return windows.values
-        return self.profiles.apply(windows.stream, windows.values)
+    def _scaled(self, windows: Windows) -> Units:
+        """The windows as the detector sees them, and the neutral value and the spread of their channels there."""
+        center, scale = (self.profiles.columns[name][windows.stream] for name in ("center", "scale"))
+        if self._scale != "none":
+            none = np.zeros_like(center)
+            return Units(self.profiles.apply(windows.stream, windows.values), none, none + 1)
+        unlearned = np.isnan(center)
+        if not unlearned.any():
+            return Units(windows.values, center, scale)
+        values = np.where(unlearned[:, None], np.float32(np.nan), windows.values)
+        return Units(values, np.where(unlearned, 0, center), np.where(unlearned, 1, scale))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.ports.scorer import Scorer
 from monitor.records.alerts import Evidence
-from monitor.records.batches import Float32, Windows
+from monitor.records.batches import Bool, Float32, Windows
 
 
 def explain(
@@ -24,14 +25,14 @@ def explain(
     """The evidence of the window (one row) that opened the alert; `facts` are what else is known of the window.
 
     Without a scorer, for a stream that has no model, the window's own median is what was expected. `profiles` scale
-    the window for the scorer; None where it takes readings as they are. A scorer that does not explain leaves each
-    cell's share of the distance from that median.
+    the window for the scorer; None where it takes readings as they are. A scorer that does not explain, or cannot with
+    numbers so large, leaves each cell's share of the distance from that median.
     """
     values = window.values[0]
     median = np.broadcast_to(np.median(values, axis=0), values.shape)
     expected, contribution = (median, None) if scorer is None else _by_model(window, scorer, profiles)
-    if contribution is None:
-        distance = np.abs(values - median)
+    if contribution is None or not np.isfinite(contribution).all():
+        distance = np.nan_to_num(np.abs(values.astype(np.float64) - median))
         contribution = distance / max(float(distance.sum()), 1e-12)
     return Evidence(
         alert=alert,
@@ -43,6 +44,12 @@ def explain(
         contribution=np.asarray(contribution, dtype=np.float32),
         facts=facts,
     )
+
+
+def without_channels(found: Evidence, values: Float32, lacks: Bool) -> Evidence:
+    """The evidence of a window whose channels `lacks` (channels,) were filled in; `values` is the window itself."""
+    share = np.where(lacks, np.float32(0), found.contribution)
+    return replace(found, values=values, contribution=share / np.maximum(share.sum(), np.float32(1e-12)))
 
 
 def _by_model(window: Windows, scorer: Scorer, profiles: Profiles | None) -> tuple[Float32 | None, Float32 | None]:

@@ -23,6 +23,8 @@ from monitor.records.alerts import Evidence
 from monitor.records.batches import Bool, Float32, Int32, Int64, Scores, State, Windows
 from monitor.records.streams import StreamIndex
 
+MOST_SCORE = np.float32(1e30)  # what a score and a ratio are at most: a window of absurd numbers, whose score would be
+MOST_RATIO = np.float32(1e9)  # infinite, is an anomaly that SQL, JSON and people can read
 DETECTOR = "detector"  # its name among the components of a score
 
 Components = Mapping[str, Float32]
@@ -119,13 +121,14 @@ class Recipe:
         if self._mixture.companions:
             score, components = self._combined(windows, score, enrolled)
         limit, ratio = np.full((2, len(windows)), np.nan, np.float32)
-        poor = (windows.imputed > self._max_imputed) | ~np.isfinite(score)
+        score = np.minimum(score, MOST_SCORE)
+        poor = (windows.imputed > self._max_imputed) | np.isnan(score)
         bucket = np.zeros(len(windows), np.int64)
         bucket[enrolled] = self._threshold.buckets(windows.stream[enrolled], windows.end[enrolled])
         for rows in rounds(windows.stream, bucket):
             stream, model = windows.stream[rows], enrolled[rows]
             limit[rows] = self._limits(stream, bucket[rows], model)
-            ratio[rows] = np.where(poor[rows], np.nan, score[rows] / limit[rows])
+            ratio[rows] = np.where(poor[rows], np.nan, np.minimum(score[rows] / limit[rows], MOST_RATIO))
             normal = model & ~poor[rows] & ~(ratio[rows] > 1) & ~alerting(rows, ratio[rows])
             self._threshold.learn(stream[normal], score[rows][normal].astype(np.float64))
         state = np.where(ratio > 1, State.ANOMALY, State.OK)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.pipeline.state.segments import segments
-from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32
+from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64
 
 IQR_TO_STD = 1.349  # interquartile range of a normal distribution, in standard deviations
 GARBAGE = 1e4  # scales: further out lies what a broken register sends; what 1 % of the readings reach is within 100
@@ -25,8 +25,10 @@ ABSURD = 1e3  # times its level: the same for a channel at rest, which has no sc
 class Profile:
     """What is known of one stream: centre and scale (channels,), and its normal scores.
 
+    Both are NaN of a channel that was not learned, as it hardly ever had a value; to the model it is missing for good.
     It was learned from `readings` readings, from `first` to `last`, ns, without `garbage` of them. `least` is what its
-    limit never falls below, in the unit of the score.
+    limit never falls below, in the unit of the score. `rest` (channels,) is the longest time of equal values, ns; 0 or
+    None = not known.
     """
 
     center: Float32
@@ -39,12 +41,20 @@ class Profile:
     readings: int = 0
     garbage: int = 0
     least: float = 0.0
+    rest: Int64 | None = None
 
     @property
     def sound(self) -> bool:
         """Whether windows can be scaled by it and limits begin from it: finite, and no scale of 0."""
-        numbers = (*self.center.tolist(), *self.scale.tolist(), self.score_mean, self.score_std, self.least)
-        return all(map(math.isfinite, numbers)) and bool((self.scale > 0).all()) and self.score_std >= 0
+        learned = self.learned
+        scales = bool(np.isfinite(self.center[learned]).all() and (self.scale[learned] > 0).all() and learned.any())
+        scores = all(map(math.isfinite, (self.score_mean, self.score_std, self.least))) and self.score_std >= 0
+        return scales and bool(np.isfinite(self.scale[learned]).all()) and scores
+
+    @property
+    def learned(self) -> Bool:
+        """Which channels were learned."""
+        return np.asarray(~(np.isnan(self.center) & np.isnan(self.scale)))
 
 
 class StreamScale(NamedTuple):
@@ -58,6 +68,11 @@ class StreamScale(NamedTuple):
     def none(cls, channels: int) -> StreamScale:
         """Leaves readings as they are."""
         return cls(np.zeros(channels, np.float32), np.ones(channels, np.float32), np.zeros(channels, bool))
+
+    def only(self, learned: Bool) -> StreamScale:
+        """Without the channels that were not learned: they have NaN."""
+        none = np.float32(np.nan)
+        return self._replace(center=np.where(learned, self.center, none), scale=np.where(learned, self.scale, none))
 
     def plausible(self, readings: Float32) -> Bool:
         """Which of (..., channels) readings are no garbage: no channel lies further out than `GARBAGE` scales."""
@@ -103,14 +118,14 @@ class Profiles:
     """The profiles of all streams of a family. `model` is empty for a stream that has none yet."""
 
     def __init__(self, channels: int) -> None:
-        self.columns = Columns(
-            {
-                "model": ("S8", (), b""),  # first 8 hex digits of the artefact
-                "seen": (np.int64, (), 0),  # readings kept to train or enrol on
-                "center": (np.float32, (channels,), 0.0),
-                "scale": (np.float32, (channels,), 1.0),
-            }
-        )
+        spec: dict[str, Spec] = {
+            "model": ("S8", (), b""),  # first 8 hex digits of the artefact
+            "seen": (np.int64, (), 0),  # readings kept to train or enrol on
+            "center": (np.float32, (channels,), 0.0),
+            "scale": (np.float32, (channels,), 1.0),
+        }
+        self.columns = Columns({**spec, "rest": (np.int64, (channels,), 0)})
+        self.earlier = (layout(spec),)
 
     def apply(self, stream: Int32, windows: Float32) -> Float32:
         """Windows (m, length, channels) in units of their stream's scale."""
@@ -127,6 +142,7 @@ class Profiles:
         self.columns["model"][code] = model
         self.columns["center"][code] = profile.center
         self.columns["scale"][code] = profile.scale
+        self.columns["rest"][code] = 0 if profile.rest is None else profile.rest
 
     def rows_until(self, stream: Int32, after: int) -> int:
         """How many of these readings it takes until one of the streams has been seen for `after` of them, or all."""

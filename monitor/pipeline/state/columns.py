@@ -24,7 +24,7 @@ class Columns:
     """Named arrays with one row per stream; `columns["clock"][codes]` reads and writes as numpy does."""
 
     def __init__(self, spec: Mapping[str, Spec]) -> None:
-        self._spec = spec
+        self.spec = spec
         self._arrays = {name: np.full((0, *shape), fill, dtype) for name, (dtype, shape, fill) in spec.items()}
         self.dtype = layout(spec)
         self._rows = 0
@@ -38,7 +38,7 @@ class Columns:
         if rows <= self._rows:
             return
         size = max(rows, 2 * self._rows, 64)
-        for name, (dtype, shape, fill) in self._spec.items():
+        for name, (dtype, shape, fill) in self.spec.items():
             larger = np.full((size, *shape), fill, dtype)
             larger[: self._rows] = self._arrays[name]
             self._arrays[name] = larger
@@ -54,9 +54,9 @@ class Columns:
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
         """Put back what `dump` gave; columns that `rows` lacks (of an earlier layout) take the value of a new row."""
         for name, column in self._arrays.items():
-            column[codes] = rows[name] if name in (rows.dtype.names or ()) else self._spec[name][2]
+            column[codes] = rows[name] if name in (rows.dtype.names or ()) else self.spec[name][2]
 
     def clear(self, codes: NDArray[np.integer]) -> None:
         """Make these rows new."""
-        for name, (_, _, fill) in self._spec.items():
+        for name, (_, _, fill) in self.spec.items():
             self._arrays[name][codes] = fill

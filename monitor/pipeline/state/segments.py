@@ -39,6 +39,19 @@ def segments(stream: Int32) -> tuple[Int64, Int64]:
     return starts, np.diff(np.append(starts, len(stream)))
 
 
+def streaks(stream: Int32, carry: Int32, flags: Bool) -> tuple[Int32, Int32]:
+    """How many rows in a row each flag (n, k) has been set, up to each row of its stream; sorted by stream.
+
+    `carry` (streams, k) is that before the stream's first row. Returns the counts (n, k), and those after its last.
+    """
+    first, size = segments(stream)
+    row = np.arange(len(stream))[:, None]
+    start = np.repeat(first, size)[:, None]
+    broken = np.maximum.accumulate(np.where(flags, -1, row), axis=0)  # the newest row without it, maybe of another
+    count = np.where(broken >= start, row - broken, row - start + 1 + np.repeat(carry, size, axis=0))
+    return count.astype(np.int32), count[first + size - 1].astype(np.int32)
+
+
 def running(stream: Int32, carry: Float64, values: Float64) -> tuple[Float64, Float64]:
     """Sum of each stream's values before each row, (n,), and of all, (k,), begun at `carry` (k,); sorted by stream.
 

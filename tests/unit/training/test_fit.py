@@ -161,3 +161,58 @@ def test_a_channel_that_moves_leaves_its_limit_without_a_floor() -> None:
     _, profiles = fit.train(family(), [("a", block(0, values.tolist()))], Recording, NORMAL)
 
     assert profiles["a"].least == 0
+
+
+# Channels that lack values
+
+
+def two_channels(second: Float64) -> list[tuple[str, HistoryBlock]]:
+    rng = np.random.default_rng(5)
+    values = np.stack([rng.normal(20, 1, len(second)), second], axis=1).astype(np.float32)
+    return [("a", HistoryBlock(1, np.arange(len(second)) * SECOND, values))]
+
+
+def test_a_channel_that_never_had_a_value_is_not_learned_and_the_others_are() -> None:
+    detector = Recording()
+    settings_ = family(channels=["x", "y"])
+
+    _, profiles = fit.train(settings_, two_channels(np.full(200, np.nan)), lambda: detector, NORMAL)
+
+    assert profiles["a"].learned.tolist() == [True, False]
+    assert profiles["a"].sound
+    assert len(detector.seen[0]) == 197
+    assert (detector.seen[0][:, :, 1] == 0).all()
+
+
+@pytest.mark.parametrize(("dead_from", "learned", "windows"), [(150, [True, True], 147), (60, [True, False], 197)])
+def test_a_channel_that_died_meanwhile_is_learned_if_it_lived_for_half_of_the_time(
+    dead_from: int, learned: list[bool], windows: int
+) -> None:
+    detector = Recording()
+    second = np.random.default_rng(6).normal(5, 1, 200)
+    second[dead_from:] = np.nan
+
+    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), lambda: detector, NORMAL)
+
+    assert profiles["a"].learned.tolist() == learned
+    assert len(detector.seen[0]) == windows
+    assert np.isfinite(detector.seen[0]).all()
+
+
+def test_streams_without_any_value_are_left_out() -> None:
+    history = [("dead", HistoryBlock(2, np.arange(200) * SECOND, np.full((200, 2), np.nan, np.float32)))]
+    alive = two_channels(np.random.default_rng(7).normal(0, 1, 200))
+    _, profiles = fit.train(family(channels=["x", "y"]), [*history, *alive], Recording, NORMAL)
+    assert list(profiles) == ["a"]
+    with pytest.raises(ModelError, match="has 32 complete windows"):
+        fit.train(family(channels=["x", "y"]), history, Recording, NORMAL)
+
+
+def test_the_longest_rest_of_each_channel_is_kept() -> None:
+    second = np.random.default_rng(8).normal(0, 1, 400)
+    second[100:121] = 3.0
+    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), Recording, NORMAL)
+    assert np.asarray(profiles["a"].rest).tolist() == [SECOND, 20 * SECOND]
+    second[150:300] = 3.0  # more than an eighth of all: that says nothing
+    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), Recording, NORMAL)
+    assert np.asarray(profiles["a"].rest).tolist() == [SECOND, 0]

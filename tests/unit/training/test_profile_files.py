@@ -17,7 +17,11 @@ ONE: Float32 = np.ones(2, np.float32)
 
 
 def test_profiles_come_back_from_disk(tmp_path: Path) -> None:
-    profiles = {"pump ü": Profile(ONE, 2 * ONE, 0.5, 0.25, 77, 10, 90, 9), "b": Profile(3 * ONE, ONE, 1.5, 0.5, 3)}
+    half = np.array([3, np.nan], np.float32)  # the second channel was not learned
+    rest = np.array([5, 7])
+    profiles = {
+        "pump ü": Profile(ONE, 2 * ONE, 0.5, 0.25, 77, 10, 90, 9, rest=rest), "b": Profile(half, half, 1.5, 0.5, 3),
+    }  # fmt: skip
 
     save_profiles(tmp_path, profiles)
     loaded = load_profiles(tmp_path)
@@ -29,6 +33,8 @@ def test_profiles_come_back_from_disk(tmp_path: Path) -> None:
         assert loaded[name].score_mean == profile.score_mean
         assert (loaded[name].score_std, loaded[name].score_count) == (profile.score_std, profile.score_count)
     assert (loaded["pump ü"].first, loaded["pump ü"].last, loaded["pump ü"].readings) == (10, 90, 9)
+    assert [np.asarray(profile.rest).tolist() for profile in loaded.values()] == [[5, 7], [0, 0]]
+    assert loaded["b"].learned.tolist() == [True, False]
 
 
 def test_profiles_of_an_earlier_version_have_no_span(tmp_path: Path) -> None:

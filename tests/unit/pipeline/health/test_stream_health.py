@@ -73,7 +73,7 @@ def test_a_value_out_of_range_is_missing_counted_and_an_alert() -> None:
     assert outcome.history[0][1].values[:, 0].tolist() == [1, 2, 3, 3, 4, 4, 5, 5, 6, 30, -10]
     assert life(outcome) == [("out-of-range", "m-0", "opened", 103), ("out-of-range", "m-0", "cleared", 109)]
     alert = alert_of(outcome)
-    assert alert.id == alert_id("live", "f", "m-0", 103 * S, "out-of-range")
+    assert alert.id == alert_id("live", "f", "m-0", 103 * S, "out-of-range", "value")
     assert (alert.last_at, alert.peak_at, alert.peak_ratio) == (105 * S, 105 * S, 4.0)  # 90 is 4 half widths from 10
     assert (alert.windows, alert.severity, alert.resolved_at) == (2, Severity.WARNING, 109 * S)
     assert outcome.facts[-1].ratio == 1.0
@@ -90,7 +90,7 @@ def test_open_ranges(ends: list[float], value: float, ratio: float) -> None:
 
 
 def test_only_the_bad_channel_is_taken_out() -> None:
-    made = pipeline(1, channels=["a", "b"], valid_range={"b": [0.0, 1.0]})
+    made = pipeline(1, channels=["a", "b"], valid_range={"b": [0.0, 1.0]}, window={"length": 8})
     outcome = made.process(readings([0] * 2, range(2), [[100, 0.5], [200, 7.0]]))
     assert outcome.history[0][1].values.tolist() == [[100, 0.5], [200, 0.5]]
     assert made.process(readings([0], [2], [[1e30, 1.0]])).facts == []

@@ -1,0 +1,109 @@
+"""Windows that lack channels: the missing ones are masked, and the score is that of the channels that are there.
+
+A detector scores whole windows only, so every cell of a channel that has a NaN in the window is filled: first with the
+neutral value, the stream's own median, then with what makes the score smallest along a few lines: all of the channel
+moved up or down, and moved along with each of the channels that are there. That is what the detector would believe of
+the missing channel, given the others: a channel that always follows another one is not taken to have stopped, which
+would be a fault of its own. The remaining score is spread over fewer cells and is raised by the root of channels /
+channels that are there, so that it stands against the same limit. A window without any channel has no score.
+
+Only windows that the detector has no score for are looked at, so complete windows cost nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.ports.scorer import Scorer
+from monitor.records.batches import Bool, Float32, Float64, Int64
+
+MOST_LINES = 8  # of one missing channel; each costs three more scorings of the window
+FURTHEST = 4.0  # usual spreads of a channel in one step, or so many times what another channel does
+
+
+class Units(NamedTuple):
+    """Windows (m, length, channels) as the detector sees them, NaN = missing.
+
+    `neutral` and `spread` (m, channels) are the median and the usual spread of each channel in the same unit.
+    """
+
+    windows: Float32
+    neutral: Float32
+    spread: Float32
+
+
+class Masked(NamedTuple):
+    """Windows (m, length, channels) as they were filled, their scores (m,), and which channels (m, channels) lack."""
+
+    windows: Float32
+    score: Float32
+    lacks: Bool
+
+
+def score(scorer: Scorer, windows: Float32, neutral: Float32, spread: Float32) -> Float32:
+    """Scores (m,) of windows, given as `Units` has them; NaN only where no channel is complete."""
+    found = scorer.score(windows)
+    lacking = np.flatnonzero(np.isnan(found))
+    if len(lacking):
+        found = found.copy()
+        found[lacking] = mask(scorer, windows[lacking], neutral[lacking], spread[lacking]).score
+    return found
+
+
+def mask(scorer: Scorer, windows: Float32, neutral: Float32, spread: Float32) -> Masked:
+    """Fill what these windows lack, and score them."""
+    lacks = np.asarray(np.isnan(windows).any(axis=1))
+    filled = np.where(lacks[:, None], neutral[:, None], windows)
+    result = np.full(len(windows), np.nan, np.float32)
+    for pattern in np.unique(lacks, axis=0):
+        if not pattern.all():
+            rows = np.flatnonzero((lacks == pattern).all(axis=1))
+            filled[rows], best = _fitted(scorer, filled[rows], np.flatnonzero(pattern), neutral[rows], spread[rows])
+            result[rows] = best * np.sqrt(len(pattern) / np.count_nonzero(~pattern))
+    return Masked(filled, result, lacks)
+
+
+def _fitted(
+    scorer: Scorer, windows: Float32, lacking: Int64, neutral: Float32, spread: Float32
+) -> tuple[Float32, Float64]:
+    """The windows with their `lacking` channels moved to the smallest score, and that score."""
+    best = scorer.score(windows).astype(np.float64)
+    present = np.setdiff1d(np.arange(windows.shape[2]), lacking)[: MOST_LINES - 1]
+    moves = (windows[:, :, present] - neutral[:, None, present]) / spread[:, None, present]
+    for along in _lines(moves.astype(np.float64)):
+        for channel in lacking.tolist():
+            line = np.zeros_like(windows)
+            line[:, :, channel] = along * spread[:, channel, None]
+            windows, best = _least(scorer, windows, line, best)
+    return windows, best
+
+
+def _lines(moves: Float64) -> list[Float64]:
+    """The level, then what each channel of `moves` (m, length, channels) does beside all lines before it, (m, length).
+
+    They are at right angles, so that what one of them has settled the next one leaves alone.
+    """
+    lines = [np.ones(moves.shape[:2])]
+    for channel in range(moves.shape[2]):
+        line = np.ascontiguousarray(moves[:, :, channel])
+        with np.errstate(over="ignore", invalid="ignore"):
+            for known in lines:
+                size = np.maximum((known * known).sum(axis=1), 1e-12)
+                line = line - ((line * known).sum(axis=1) / size)[:, None] * known
+        lines.append(np.nan_to_num(line, posinf=0, neginf=0))
+    return lines
+
+
+def _least(scorer: Scorer, windows: Float32, line: Float32, best: Float64) -> tuple[Float32, Float64]:
+    """Each window moved along its line to the smallest score: that of the parabola through three squared scores."""
+    below, above = (scorer.score(moved).astype(np.float64) for moved in (windows - line, windows + line))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        bend = below**2 - 2 * best**2 + above**2
+        step = np.clip((below**2 - above**2) / (2 * bend), -FURTHEST, FURTHEST)
+    step = np.where(np.isfinite(step) & (bend > 0), step, 0).astype(np.float32)
+    moved = np.asarray(windows + step[:, None, None] * line, np.float32)
+    found = scorer.score(moved).astype(np.float64)
+    better = found < best
+    return np.where(better[:, None, None], moved, windows), np.where(better, found, best)

@@ -1,0 +1,86 @@
+"""Windows that lack channels: what is put in their place, and what score is left."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.pipeline.scoring import partial_windows
+from monitor.records.batches import Float32
+from monitor.testing.in_memory import DistanceScorer
+
+NAN = np.float32(np.nan)
+
+
+class Cloud(DistanceScorer):
+    """Root mean square of the cells' Mahalanobis distances, where the channels have this covariance at each step."""
+
+    def __init__(self, covariance: list[list[float]]) -> None:
+        self._inverse = np.linalg.inv(np.array(covariance))
+        self.calls = 0
+
+    def score(self, windows: Float32) -> Float32:
+        self.calls += 1
+        wide = windows.astype(np.float64)
+        squares = np.einsum("mlc,cd,mld->m", wide, self._inverse, wide)
+        found = np.sqrt(np.maximum(squares, 0) / windows[0].size).astype(np.float32)
+        return np.where(np.isnan(windows).any(axis=(1, 2)), np.float32(np.nan), found)
+
+
+def score(scorer: Cloud, windows: Float32) -> Float32:
+    m, _, channels = windows.shape
+    zero = np.zeros((m, channels), np.float32)
+    return partial_windows.score(scorer, windows, zero, zero + 1)
+
+
+def windows(count: int, channels: int = 2) -> Float32:
+    return np.random.default_rng(1).normal(0, 1, (count, 6, channels)).astype(np.float32)
+
+
+def test_complete_windows_are_scored_once_and_as_they_are() -> None:
+    scorer, given = Cloud([[1, 0.5], [0.5, 1]]), windows(20)
+    assert score(scorer, given).tobytes() == Cloud([[1, 0.5], [0.5, 1]]).score(given).tobytes()
+    assert scorer.calls == 1
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6, -0.95])
+def test_the_score_is_that_of_the_channels_that_are_there(correlation: float) -> None:
+    """The distance of the first channel alone, whatever the other one would have had to be."""
+    scorer, given = Cloud([[1, correlation], [correlation, 1]]), windows(20)
+    given[:, 2:, 1] = NAN
+
+    found = score(scorer, given)
+
+    alone = np.sqrt(np.square(given[:, :, 0].astype(np.float64)).mean(axis=1))
+    np.testing.assert_allclose(found, alone, rtol=1e-3)
+
+
+def test_a_window_without_any_channel_has_no_score() -> None:
+    given = windows(3)
+    given[1, 0] = NAN
+    found = score(Cloud([[1, 0], [0, 1]]), given)
+    assert np.isnan(found).tolist() == [False, True, False]
+
+
+def test_windows_that_lack_different_channels_do_not_touch_each_other() -> None:
+    covariance = np.full((3, 3), 0.7) + 0.3 * np.eye(3)
+    given = windows(30, 3)
+    given[::3, 1, 0] = given[1::4, 5, 2] = NAN
+    together = score(Cloud(covariance.tolist()), given)
+    alone = [score(Cloud(covariance.tolist()), given[i : i + 1]) for i in range(len(given))]
+    assert together.tobytes() == np.concatenate(alone).tobytes()
+
+
+def test_an_infinite_score_stays_one() -> None:
+    given = windows(2)
+    given[:, :, 1] = NAN
+    given[0, 3, 0] = 3e38
+
+    class Overflows(Cloud):
+        def score(self, windows: Float32) -> Float32:
+            found = super().score(windows)
+            return np.where(np.abs(windows).max(axis=(1, 2)) > 1e30, np.float32(np.inf), found)
+
+    found = score(Overflows([[1, 0], [0, 1]]), given)
+    assert np.isinf(found[0])
+    assert np.isfinite(found[1])
