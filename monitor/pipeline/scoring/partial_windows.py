@@ -4,7 +4,7 @@ A detector scores whole windows only, so every cell of a channel that has a NaN 
 neutral value, the stream's own median, then with what makes the score smallest along a few lines: all of the channel
 moved up or down, and moved along with each of the channels that are there. That is what the detector would believe of
 the missing channel, given the others: a channel that always follows another one is not taken to have stopped, which
-would be a fault of its own. The remaining score is spread over fewer cells and is raised by the root of channels /
+would itself be a fault. The remaining score is spread over fewer cells and is raised by the root of channels /
 channels that are there, so that it stands against the same limit. A window without any channel has no score.
 
 Only windows that the detector has no score for are looked at, so complete windows cost nothing.

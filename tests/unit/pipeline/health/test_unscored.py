@@ -63,8 +63,13 @@ def test_a_step_that_is_too_long_is_named_and_a_return_to_the_old_one_resolves()
 
 
 def test_a_channel_that_is_missing_for_good_is_named() -> None:
-    (_, second, *_) = facts(process(pipeline(channels=["temperature", "flow"]), steady(300), missing=156))
+    (_, second, *_) = facts(process(pipeline(channels=["flow"]), steady(300), missing=156))
     assert second.cause.endswith("36 windows with too many values missing: flow at 36 readings")
+
+
+def test_one_missing_channel_of_two_is_an_alert_of_the_channel_and_the_stream_is_scored() -> None:
+    outcome = process(pipeline(channels=["temperature", "flow"]), steady(300), missing=156)
+    assert [(fact.alert_kind, fact.channel) for fact in outcome.facts] == [("missing", "flow")]
 
 
 @pytest.mark.parametrize("length", [20, 400])
@@ -136,7 +141,7 @@ def test_other_hops_are_not_scored_either(changes: dict[str, object]) -> None:
 
 
 def test_without_a_grid_windows_that_lack_values_are_not_scored() -> None:
-    made = pipeline(interval="none", channels=["a", "b"])
+    made = pipeline(interval="none", channels=["b"])
     outcome = process(made, [T0 + 7.3 * i for i in range(200)], missing=100)
     (first, *_) = facts(outcome)
     assert "b at" in first.cause
