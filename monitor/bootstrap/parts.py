@@ -144,11 +144,11 @@ def kafka_source_now(settings: Settings, running: Mapping[str, Pipeline], listen
     return kafka_source(settings, running, listener)
 
 
-def kafka_range(settings: Settings, running: Mapping[str, Pipeline], start: int | None, end: int | None) -> Source:
-    """The records of all families' topics between two times, ns; None = from the first, to the last."""
+def kafka_range(settings: Settings, running: Mapping[str, Pipeline], written: int | None = None, **edge: int) -> Source:
+    """The records that all families' topics hold now; `KafkaRange` says which of them the options leave out."""
     from monitor.sources.kafka import KafkaRange
 
-    return KafkaRange(settings.kafka, decoders(settings, {n: p.index for n, p in running.items()}), start, end)
+    return KafkaRange(settings.kafka, decoders(settings, {n: p.index for n, p in running.items()}), written, **edge)
 
 
 def broker(settings: Settings) -> AbstractContextManager[Settings]:

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,8 +23,6 @@ from monitor.records.scalars import LIVE
 
 if TYPE_CHECKING:
     from monitor.cli.rendering.alert_table import FittedTable
-    from monitor.pipeline.family import Pipeline
-    from monitor.ports.source import Assignments, Source
     from monitor.replay.late_rescore import Difference
     from monitor.store.late import LateRecord
     from monitor.store.queries import Reader
@@ -111,8 +109,9 @@ def rescore(
     from monitor import bootstrap
     from monitor.cli.replay import from_kafka
     from monitor.cli.run_process import stopping
-    from monitor.replay.bounded_run import Between, Replay
+    from monitor.replay.bounded_run import Replay
     from monitor.replay.late_rescore import past_of, waiting
+    from monitor.replay.time_range import TimeRange
 
     settings = load(config)
     wanted = {key: value for key, value in settings.families.items() if family in (None, key)}
@@ -125,12 +124,7 @@ def rescore(
     )
     start, end = min(past.start for past in pasts.values()), max(past.end for past in pasts.values())
     logs.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
-    range_ = from_kafka(chosen, max(start, 0), None)  # no end: the last windows may need what arrived much later
-
-    def connect(running: Mapping[str, Pipeline], listener: Assignments) -> Source:
-        return Between(range_(running, listener), start, end)
-
-    past = Replay(name, connect, replace=replace)
+    past = Replay(name, from_kafka(chosen, TimeRange(start, end)), replace=replace)
     with stopping() as stop, bootstrap.worker(chosen, replay=past) as (runner, *_):
         runner.run(stop.is_set)
     reader = bootstrap.reader(settings)

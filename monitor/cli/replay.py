@@ -16,8 +16,8 @@ import typer
 from rich.console import Console
 
 from monitor import bootstrap
+from monitor.cli.parameters import event_times
 from monitor.cli.parameters.reading import Reading, with_reading
-from monitor.cli.parameters.times import time_option
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end_of_run
 from monitor.cli.rendering.not_read import say_not_read
@@ -28,7 +28,8 @@ from monitor.errors import NOT_ALL_JUDGED, SettingsError
 from monitor.observability import logs
 from monitor.records.dead_counts import DeadCounts
 from monitor.records.totals import Totals
-from monitor.replay.bounded_run import Between, Connect, Replay
+from monitor.replay.bounded_run import Connect, Replay
+from monitor.replay.time_range import Between, TimeRange
 from monitor.replay.times_read import TimesRead
 
 if TYPE_CHECKING:
@@ -45,10 +46,8 @@ def replay(  # noqa: PLR0913 (one argument per option)
     config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
     *,
     name: Annotated[str, typer.Option(help="Run name of the replay; its rows in SQL carry it.")],
-    start: Annotated[
-        str | None, typer.Option("--from", help="First time (ISO 8601, UTC unless it says so) ...")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", help="... and the time before which it ends.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help=event_times.FROM)] = None,
+    end: Annotated[str | None, typer.Option("--to", help=event_times.TO)] = None,
     family: Annotated[str | None, typer.Option(help="Only this family; with --file, the one it belongs to.")] = None,
     file: Annotated[
         Path | None, typer.Option(help="Read CSV or Parquet instead of Kafka: a file, a folder, or a pattern.")
@@ -70,37 +69,39 @@ def replay(  # noqa: PLR0913 (one argument per option)
     """Watch past readings again with today's models and settings: live results stay as they are, nothing is sent.
 
     Records that cannot be read are said; where they are more than 3 %, the exit code is 6.
-    On Kafka, --from and --to are compared with the records' Kafka timestamps, in a file with its own times.
+    --from and --to are compared with the times of the readings, on Kafka as in a file: the first window ends where one
+    is complete after --from. Readings outside are left out and counted.
     """
     settings = _chosen(load(config), config, family, file)
     bootstrap.check_detectors(settings)  # what is wrong with the file comes before what is wrong with the options
     logs.configure(json=as_json or not sys.stderr.isatty(), level=logging.WARNING)
-    first, last = time_option(start, "--from"), time_option(end, "--to")
+    span = event_times.time_range(start, end)
     opened: list[FileSource] = []
     if file is None:
-        connect = from_kafka(settings, first, last)
+        connect = from_kafka(settings, span)
     else:
         settings, columns = _columns(settings, values, reading, time=when, rate=rate, key=key_column, stream=key)
-        connect = _file(file, columns, first, last, opened)
+        connect = _file(file, columns, span, opened)
     times = TimesRead(connect)
     past = Replay(name, times, replace=replace, notify=notify)
     with stopping() as stop, bootstrap.worker(settings, replay=past) as worker, _bar(name) as watch:
         totals = worker.runner.run(stop.is_set, watch)
         backlog = drain(worker.dispatcher, stop)
         complete = not stop.is_set()
-    if complete and not totals.records:
-        typer.echo(
-            "nothing was read: no record lies between --from and --to (an embedded broker cannot look up times: "
-            "leave both out there)",
-            err=True,
+    if complete:
+        where = (
+            f"topic {', '.join(family.topic for family in settings.families.values())}" if file is None else str(file)
         )
+        event_times.refuse_empty(span, where, settings if file is None else None)
+        if not totals.records:
+            typer.echo(f"{where}: nothing was read", err=True)
     for source in opened[-1:]:
         show_notes(source.times)
     dead = _unreadable(settings, name)
     if dead.total:
         say_not_read(dead, totals.records, "records" if file is None else f"rows of {file.name}")
     alerts = _alerts(settings, name)
-    _report(name, totals, times, alerts, complete=complete, as_json=as_json)
+    _report(name, totals, (times, span), alerts, complete=complete, as_json=as_json)
     refuse_undelivered(backlog)
     end_of_run(_counts(settings, name), alerts)
     if complete and dead.many(totals.records):
@@ -133,7 +134,7 @@ def _columns(settings: Settings, values: str, reading: Reading, **where: Any) ->
     return settings.model_copy(update={"families": families}), columns
 
 
-def _file(file: Path, columns: FileColumns, start: int | None, end: int | None, opened: list[FileSource]) -> Connect:
+def _file(file: Path, columns: FileColumns, span: TimeRange, opened: list[FileSource]) -> Connect:
     """Read a file; every source that is opened is added to `opened`."""
 
     def connect(running: Mapping[str, Pipeline], listener: Assignments) -> Source:
@@ -141,19 +142,19 @@ def _file(file: Path, columns: FileColumns, start: int | None, end: int | None, 
 
         ((name, pipeline),) = running.items()
         opened.append(FileSource(file, columns, pipeline.index, family=name, assignments=listener))
-        return Between(opened[-1], start, end)
+        return Between(opened[-1], span)
 
     return connect
 
 
-def from_kafka(settings: Settings, start: int | None, end: int | None) -> Connect:
-    """Read the topics between two Kafka timestamps, ns; refuses to start an embedded broker, which would be empty."""
+def from_kafka(settings: Settings, span: TimeRange) -> Connect:
+    """Read the topics within a range of event times; refuses to start an embedded broker, which would be empty."""
     if settings.kafka.bootstrap_servers == "embedded":
         raise SettingsError(
             'kafka.bootstrap_servers is "embedded", a broker in which a replay finds nothing; give the address that '
             "the worker printed, that of a real Kafka, or --file"
         )
-    return lambda running, _listener: bootstrap.kafka_range(settings, running, start, end)
+    return lambda running, _listener: event_times.from_kafka(settings, running, span)
 
 
 @contextmanager
@@ -197,12 +198,18 @@ def _counts(settings: Settings, run: str) -> Counter[str]:
         reader.close()
 
 
-def _report(name: str, totals: Totals, times: TimesRead, alerts: list[Alert], *, complete: bool, as_json: bool) -> None:
+def _report(
+    name: str, totals: Totals, read: tuple[TimesRead, TimeRange], alerts: list[Alert], *, complete: bool, as_json: bool
+) -> None:
+    times, span = read
     if as_json:
-        fields = {"run": name, "complete": complete, **asdict(totals), **time_fields(times)}
+        counts = {**asdict(totals), "outside": span.outside}
+        fields = {"run": name, "complete": complete, **counts, **time_fields(times)}
         typer.echo(json.dumps(fields | {"alerts": [alert_fields(a) for a in alerts]}))
         return
     console = Console(highlight=False)
     typer.echo(time_line(times), nl=False)
     console.print(totals_table(f"Replay {name}" + ("" if complete else " (stopped before its end)"), totals))
+    if span.outside:
+        console.print(event_times.outside(span))
     console.print(alerts_table(alerts) if alerts else "No alert opened.")

@@ -108,7 +108,7 @@ def _score(
     from monitor import bootstrap
     from monitor.cli.rendering.beat_rows import beat_writer
     from monitor.records.streams import StreamIndex
-    from monitor.replay import learn_rows, score_rows
+    from monitor.replay import learn_rows, row_judge, score_rows
     from monitor.replay.score_beats import score_beats
     from monitor.sources.files.scored_output import ScoredWriter
     from monitor.sources.files.source import FileSource
@@ -128,7 +128,7 @@ def _score(
                 normal, write_beats = bootstrap.normal_scores(), beat_writer(writer, advance)
                 return noted(score_beats(source, first, fresh(), create, normal, write_beats), source.times), family
 
-            def write(rows: Any, found: score_rows.Columns) -> None:
+            def write(rows: Any, found: row_judge.Columns) -> None:
                 writer.write(rows, found)
                 advance(len(rows))
 

@@ -28,7 +28,7 @@ class Files:
 
     def check(self, columns: FileColumns) -> None:
         """Raise SettingsError where the output would replace an input, or has a column of these names already."""
-        from monitor.replay.score_rows import COLUMNS
+        from monitor.replay.row_judge import COLUMNS
         from monitor.sources.files.chain import files_of
 
         inputs = files_of(self.read) + (files_of(self.learned) if self.learned else [])

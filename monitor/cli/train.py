@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 
 from monitor import bootstrap
-from monitor.cli.parameters.times import time_option
+from monitor.cli.parameters import event_times
 from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_line
 from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError
 from monitor.ports.models import ModelRow
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE
+from monitor.replay.time_range import TimeRange
 from monitor.training import fit
 from monitor.training.growth import growing_streams
 from monitor.training.model_manager import PACKED_AT_ONCE
@@ -30,13 +31,16 @@ def train(
     config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
     *,
     family: Annotated[str | None, typer.Option(help="Only this family; all of them by default.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Read Kafka from this time (ISO 8601) on ...")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="... up to this time.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help=f"Read Kafka. {event_times.FROM}")] = None,
+    end: Annotated[str | None, typer.Option("--to", help=event_times.TO)] = None,
     run: Annotated[str, typer.Option(help="The run whose collected history is used without --from.")] = LIVE,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new models as JSON.")] = False,
 ) -> None:
-    """Train on what a run has collected so far, or on a time range of the Kafka topics; the new model takes over."""
+    """Train on what a run has collected so far, or on a range of event times of the Kafka topics.
+
+    The new model takes over.
+    """
     settings = load(config)
     bootstrap.check_detectors(settings)
     names = [family] if family is not None else list(settings.families)
@@ -47,13 +51,13 @@ def train(
     try:
         for name in names:
             seen: list[int] = []
+            span = event_times.time_range(start, end)
             if start is None and end is None:
                 model = _train_on_kept(settings, name, run, store, seen)
             else:
-                history = _kafka_history(settings, name, time_option(start, "--from"), time_option(end, "--to"))
-                model = _train(settings, name, _noted(history, seen), store)
+                model = _train(settings, name, _noted(_kafka_history(settings, name, span), seen), store)
             folder = bootstrap.library(settings, store).folder(model)
-            _report(model, folder.resolve(), seen, quiet=quiet, as_json=as_json)
+            _report(model, folder.resolve(), (seen, span), quiet=quiet, as_json=as_json)
     finally:
         store.close()
 
@@ -96,21 +100,26 @@ def _train_on_kept(settings: Settings, name: str, run: str, store: Store, seen: 
     return model
 
 
-def _kafka_history(settings: Settings, name: str, start: int | None, end: int | None) -> Iterator[fit.Named]:
-    """Gridded readings of a family from a time range of its topic, ns."""
+def _kafka_history(settings: Settings, name: str, span: TimeRange) -> Iterator[fit.Named]:
+    """Gridded readings of a family from a range of event times of its topic. Raises SettingsError where it is empty."""
     pipeline = bootstrap.pipeline(name, settings.families[name])
-    source = bootstrap.kafka_range(settings, {name: pipeline}, start, end)
+    source = event_times.from_kafka(settings, {name: pipeline}, span)
     try:
         yield from fit.gridded(pipeline, source)
     finally:
         source.close()
+    chosen = settings.model_copy(update={"families": {name: settings.families[name]}})
+    event_times.refuse_empty(span, f"topic {settings.families[name].topic}", chosen)
 
 
-def _report(model: ModelRow, folder: Path, seen: list[int], *, quiet: bool, as_json: bool) -> None:
+def _report(model: ModelRow, folder: Path, read: tuple[list[int], TimeRange], *, quiet: bool, as_json: bool) -> None:
+    seen, span = read
     times = TimeSpan(min(seen, default=None), max(seen, default=None))
     if as_json:
-        fields = {"family": model.family, "id": model.id, "path": str(folder)}
+        fields = {"family": model.family, "id": model.id, "path": str(folder), "outside": span.outside}
         typer.echo(json.dumps(fields | time_fields(times)))
     elif not quiet:
         text = f"{time_line(times)}{model.family}: model {model.id[:16]} is champion, saved in {folder}"
         Console().print(text, soft_wrap=True)
+        if span.outside:
+            Console().print(event_times.outside(span))

@@ -30,6 +30,7 @@ class Align(Section):
     max_age: Spanned = Span(count=10)
     max_imputed: float = Field(default=0.2, ge=0, le=1)
     max_future_skew: Duration = 5 * 60 * 10**9
+    max_jump: Duration | None = None
 
 
 class Detector(Section):
@@ -98,9 +99,10 @@ class Family(Section):
         """Where its readings are put. Raises SettingsError for a duration that is no whole number of intervals."""
         align, interval = self.align, self.interval
         if interval is None or self.window.rules.whole:
-            return Grid(None)
+            return Grid(None, max_jump=align.max_jump or 0)
         spans = (("lateness", align.lateness), ("max_gap", align.max_gap), ("max_age", align.max_age))
-        return Grid(interval, *(span.steps(interval, f"align.{name}") for name, span in spans))
+        lateness, max_gap, max_age = (span.steps(interval, f"align.{name}") for name, span in spans)
+        return Grid(interval, lateness, max_gap, max_age, align.max_jump or 0)
 
     @property
     def shape(self) -> Shape:

@@ -49,7 +49,7 @@ def train(settings: Settings, name: str, store: Store) -> ModelRow:
     """Train a family on everything its topic holds, and make the model its champion."""
     family = settings.families[name]
     pipeline = bootstrap.pipeline(name, family)
-    source = bootstrap.kafka_range(settings, {name: pipeline}, None, None)
+    source = bootstrap.kafka_range(settings, {name: pipeline})
     try:
         history = list(fit.gridded(pipeline, source))
     finally:
@@ -80,7 +80,7 @@ def watch(settings: Settings, simulator: Publishing, expected: int, look: Callab
 
 def replay(settings: Settings, run: str) -> Totals:
     """Watch everything that is in Kafka once more, under another run name."""
-    past = Replay(run, lambda running, _: bootstrap.kafka_range(settings, running, None, None))
+    past = Replay(run, lambda running, _: bootstrap.kafka_range(settings, running))
     with bootstrap.worker(settings, replay=past) as (runner, *_):
         return runner.run()
 

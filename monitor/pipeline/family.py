@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monitor.config.families import Family
 from monitor.pipeline.alerting.anomaly_alerts import EARLIER, Alerter, Changes
 from monitor.pipeline.alerting.health_alerts import HealthFacts
+from monitor.pipeline.alignment.believed import Believed
 from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.alignment.counters import Counters
 from monitor.pipeline.alignment.long_fills import LongFills
@@ -75,6 +76,7 @@ class Pipeline:
             **self._counters.sections,
             **self._fills.sections,
             "aligner": Section(self._aligner.columns, signature(grid), self._aligner.earlier),
+            "held": Section(self._aligner.held, signature("held")),
             "windower": Section(self._windower, cut),
             **recipe.sections,
             "alerts": Section(self._alerter.columns, signature("alerts"), EARLIER),
@@ -88,7 +90,13 @@ class Pipeline:
     def process(self, readings: Readings, now: int | None = None) -> Outcome:
         """Run a batch through all stages. `now` (ns) is the wall clock where the readings are live."""
         self._grow()
-        return self._arrive(self._counters.rises(readings), now)
+        facts = self._health.facts()
+        self._health.heard(readings, now, facts)
+        believed = self._aligner.clocks.believed(readings, now)
+        gridded = self._place(believed, self._counters.rises(believed.readings), facts)
+        outcome = self._finish(gridded, facts, Arrived(readings.stream, now))
+        outcome.late = self._aligner.late
+        return outcome
 
     def prime(self, gridded: Readings, learned: Pipeline) -> None:
         """Begin with readings that `learned`, another pipeline of this family and index, has put on the grid.
@@ -98,21 +106,20 @@ class Pipeline:
         self._grow()
         codes = np.unique(gridded.stream)
         self._counters.follow(learned._counters, codes)
-        self._arrive(gridded)
+        self._follow(self._aligner.clocks.believed(gridded))
+        self._follow(self._aligner.clocks.settle())
         for name in self._health.sections:
             self._parts[name].load(codes, learned._parts[name].dump(codes))
 
-    def _arrive(self, readings: Readings, now: int | None = None) -> Outcome:
-        facts = self._health.facts()
-        readings = self._health.arrive(readings, now, facts)
-        outcome = self._finish(self._aligner.add(readings, now), facts, Arrived(readings.stream, now))
-        outcome.late = self._aligner.late
-        return outcome
-
     def flush(self) -> Outcome:
-        """The source has ended: take what still waited for earlier readings, or for later ones."""
+        """The source has ended: take what was held to be confirmed, and waited for earlier readings or later ones."""
         self._grow()
-        return self._finish(self._aligner.flush(), self._health.facts(), ended=True)
+        facts, aligner = self._health.facts(), self._aligner
+        facts.touched.update(np.flatnonzero(aligner.held.columns["count"]).tolist())
+        first = aligner.clocks.settle()
+        checked = self._health.arrive(self._counters.rises(first.readings), facts)
+        gridded = aligner.finish(first._replace(readings=checked))
+        return self._finish(gridded, facts, Arrived(checked.stream, None), ended=True)
 
     def look(self, quiet: Quiet) -> Outcome:
         """Live only, with all streams of this worker: find silent ones; let go what waits in the grid of idle ones."""
@@ -177,8 +184,13 @@ class Pipeline:
         return self._codec.dump(codes)
 
     def counters(self, codes: NDArray[np.integer]) -> Int64:
-        """The `COUNTERS` of each stream since its state began, (n, len(COUNTERS))."""
+        """The `COUNTERS` of each stream since its state began, (n, len(COUNTERS)).
+
+        A reading that is held counts as what it is if nothing confirms it.
+        """
         grid = np.stack([self._aligner.columns[name][codes] for name in GRID], axis=1)
+        for name, held in zip(("accepted", "future"), self._aligner.clocks.pending(codes), strict=True):
+            grid[:, GRID.index(name)] += held
         return np.concatenate([grid, self._health.counters(codes)], axis=1)
 
     def training_readings(self, codes: NDArray[np.integer]) -> Int64:
@@ -192,7 +204,7 @@ class Pipeline:
     def clock(self, codes: NDArray[np.integer]) -> Int64:
         """Time of each stream's newest reading, ns; NEVER before the first."""
         slot = self._aligner.newest(codes)
-        return np.where(slot == NEVER, NEVER, self._grid.times(slot))
+        return np.where(slot == NEVER, self._aligner.held.columns["time"][codes], self._grid.times(slot))
 
     def forget(self, codes: Int32) -> None:
         """Drop streams that left this worker; their codes will be given to others."""
@@ -213,6 +225,15 @@ class Pipeline:
     def _grow(self) -> None:
         for part in self._parts.values():
             part.grow(len(self.index))
+
+    def _follow(self, believed: Believed) -> None:
+        """Take in readings without an outcome."""
+        facts = self._health.facts()
+        self._finish(self._place(believed, believed.readings, facts), facts, Arrived(believed.readings.stream, None))
+
+    def _place(self, believed: Believed, readings: Readings, facts: HealthFacts) -> Gridded:
+        """Put believed readings on the grid; `readings` are the same ones with the values that they have there."""
+        return self._aligner.place(believed._replace(readings=self._health.arrive(readings, facts)))
 
     def _step(self, windows: Windows, changes: Changes, rows: Int64, ratio: Float32) -> Bool:
         """Alerts after the windows at `rows`; whether one is open at each of them."""

@@ -19,7 +19,8 @@ Float64 = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
 Bool = NDArray[np.bool_]
 
-LIVE, NAMESPACE, NEVER = scalars.LIVE, scalars.NAMESPACE, scalars.NEVER
+LIVE, NAMESPACE = scalars.LIVE, scalars.NAMESPACE
+NEVER, FOREVER = scalars.NEVER, scalars.FOREVER
 Nanoseconds = scalars.Nanoseconds
 State = scalars.State
 TopicPartition = scalars.TopicPartition
@@ -30,7 +31,8 @@ DeadLetter = dead_letters.DeadLetter
 class Readings:
     """Readings of one family in order of arrival. `values` is (n, width); NaN = missing.
 
-    `width` is the number of channels, or length x channels where each message is a whole window.
+    `width` is the number of channels, or length x channels where each message is a whole window. `sent` has Kafka's
+    timestamp of each one's record in ns, `FOREVER` where it has none; None where the readings are from elsewhere.
     """
 
     stream: Int32
@@ -38,6 +40,7 @@ class Readings:
     values: Float32
     partition: Int32
     offset: Int64
+    sent: Int64 | None = None
 
     def __len__(self) -> int:
         """Readings in the batch."""
@@ -45,7 +48,10 @@ class Readings:
 
     def take(self, rows: NDArray[np.integer] | Bool) -> Readings:
         """The readings at `rows` (indices or mask)."""
-        return Readings(self.stream[rows], self.time[rows], self.values[rows], self.partition[rows], self.offset[rows])
+        sent = None if self.sent is None else self.sent[rows]
+        return Readings(
+            self.stream[rows], self.time[rows], self.values[rows], self.partition[rows], self.offset[rows], sent
+        )
 
 
 @dataclass(frozen=True, slots=True)

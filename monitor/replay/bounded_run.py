@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import replace as changed
 from typing import Protocol
 
 from monitor.errors import ModelError, SettingsError
 from monitor.pipeline.family import Pipeline
 from monitor.ports.source import Assignments, Source
 from monitor.ports.store import Store
-from monitor.records.batches import LIVE, Poll, TopicPartition
+from monitor.records.batches import LIVE, TopicPartition
 from monitor.training.model_manager import Refused
 from monitor.worker.model_provider import Models
 
@@ -102,22 +101,3 @@ class Pinned:
     def request(self, pipeline: Pipeline, stream_ids: Mapping[str, int]) -> None:
         """Enrol streams that the model does not know, as the live run does."""
         self._models.request(pipeline, stream_ids)
-
-
-class Between:
-    """The readings of a source with `start` <= time < `end`, ns; None = no bound."""
-
-    def __init__(self, source: Source, start: int | None, end: int | None) -> None:
-        self._source, self._start, self._end = source, start, end
-        self.commit, self.hold, self.close = source.commit, source.hold, source.close
-
-    def poll(self, timeout: float) -> Poll:
-        """See `monitor.ports.source.Source`."""
-        poll = self._source.poll(timeout)
-        kept = {}
-        for family, readings in poll.readings.items():
-            wanted = readings.time >= (self._start if self._start is not None else readings.time)
-            if self._end is not None:
-                wanted &= readings.time < self._end
-            kept[family] = readings.take(wanted)
-        return changed(poll, readings=kept)

@@ -94,8 +94,11 @@ def learn(
     return profiles
 
 
-def prime(pipeline: Pipeline, gridding: Pipeline, blocks: Blocks) -> None:
-    """Let the first windows reach back into the training rows of the one stream, none of which is judged."""
+def prime(pipeline: Pipeline, gridding: Pipeline, blocks: Blocks) -> int:
+    """Let the first windows reach back into the training rows of the one stream, none of which is judged.
+
+    Returns where the stream's clock stands, ns.
+    """
     code, family = blocks[0][0], pipeline.family
     time = np.concatenate([block.time for _, block in blocks])
     values = np.concatenate([block.values for _, block in blocks])
@@ -104,6 +107,7 @@ def prime(pipeline: Pipeline, gridding: Pipeline, blocks: Blocks) -> None:
     first = len(time) - keep
     rows = Readings(none + np.int32(code), time[first:], values[first:], none, none.astype(np.int64))
     pipeline.prime(rows, gridding)
+    return int(pipeline.clock(np.array([code]))[0])
 
 
 def growing_in(pipeline: Pipeline, blocks: Blocks) -> list[str]:

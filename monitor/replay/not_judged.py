@@ -104,7 +104,7 @@ class NotJudged:
 
     def _note_steps(self, states: NDArray[Any], time: Int64) -> None:
         """How far rows without a verdict are from the row before them on the grid."""
-        taken = ~np.isin(states.astype(str), ("late", "duplicate", "invalid"))
+        taken = ~np.isin(states.astype(str), ("late", "duplicate", "future", "invalid"))
         times = time[taken]
         if not len(times):
             return
@@ -125,6 +125,7 @@ _WORDS = {
     "insufficient": "at the end of no whole window, after gaps or with values missing",
     "late": "late: their time lies before that of an earlier row",
     "duplicate": "duplicates: an earlier row has their time",
+    "future": "from the future: the rows after them are at other times",
     "invalid": "unreadable",
 }
 

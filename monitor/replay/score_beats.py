@@ -14,7 +14,8 @@ from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.source import Source
 from monitor.records.batches import Int64, Poll, Readings, Scores, State
 from monitor.replay.learn_rows import MODEL
-from monitor.replay.score_rows import Columns, Summary
+from monitor.replay.row_judge import Columns
+from monitor.replay.score_rows import Summary
 from monitor.training import fit
 
 RECENT = 10**10  # ns before the newest sample in which an R-peak may still be found

@@ -11,13 +11,14 @@ import numpy as np
 
 from monitor.config.families import Family
 from monitor.errors import SettingsError
-from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings
+from monitor.records.batches import FOREVER, NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings
 from monitor.records.streams import StreamIndex
 from monitor.sources.faults import Fault, Faults
 from monitor.sources.notation import Notation
 from monitor.sources.stream_names import Key, stream_name
 from monitor.sources.timestamps import Arrivals, Raw, TimeReader, Times
 
+EARLIEST_MS = 946_684_800_000  # 2000: a Kafka timestamp before that was set by mistake
 Cell = float | None  # a value as a message gives it
 
 
@@ -131,7 +132,7 @@ class Assembly:
         """What a decoder returns. Readings of one record came together: they are put in the order of their times."""
         records = self.records
         time = self.settle(rows, stream, time)
-        readings = Readings(stream, time, values, records.partition[rows], records.offset[rows])
+        readings = Readings(stream, time, values, records.partition[rows], records.offset[rows], self._sent(rows))
         back: Bool = (rows[1:] == rows[:-1]) & (time[1:] < time[:-1])
         if back.any():
             order = np.lexsort((time, rows))  # stable: of two readings of one time the first comes first
@@ -142,6 +143,13 @@ class Assembly:
         stamps = () if records.stamps is None else records.stamps()
         faults = sorted(self.faults.items())
         return readings.take(good), [self._dead_letter(row, fault, stamps) for row, fault in faults]
+
+    def _sent(self, rows: Int64) -> Int64 | None:
+        """Kafka's own times of these records in ns; FOREVER where one has none, or none that can be."""
+        if self.records.stamps is None:
+            return None
+        milliseconds = np.minimum(np.array(self.records.stamps(), dtype=np.int64), FOREVER // 10**6)
+        return np.where(milliseconds < EARLIEST_MS, FOREVER, milliseconds * 10**6)[rows]
 
     def known(self, time: Int64, rows: Int64) -> Int64:
         """The same times, after blaming the records that have none."""

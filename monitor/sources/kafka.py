@@ -14,7 +14,8 @@ from monitor.errors import MonitorError, SourceError
 from monitor.ports import source
 from monitor.records import batches
 from monitor.records.batches import Poll
-from monitor.sources.kafka_client import Decoders, Message, Reader, admin_client, decode, sentence
+from monitor.sources.decode import EARLIEST_MS
+from monitor.sources.kafka_client import Decoders, Message, Reader, admin_client, decode, is_embedded, sentence
 from monitor.sources.kafka_end_offsets import Ends
 
 _WAIT = 30.0  # seconds for a broker to answer a question
@@ -147,14 +148,23 @@ class KafkaSource:
 
 
 class KafkaRange:
-    """The records of some topics between two times of their *Kafka timestamps*, ns; outside of any group.
+    """The records that some topics hold now, in order, outside of any group; `Poll.finished` ends them.
 
-    None = from the oldest record, or up to the newest one there is now. `Poll.finished` turns true when every
-    partition is through. Raises SourceError where a topic is missing or no broker answers.
+    `written_ns`: without records before the first one of its partition that was written then or later, by Kafka's
+    timestamps. What comes after it is all read, in whatever order its timestamps are. Nothing is left out where
+    timestamps are missing or before 2000, or the broker cannot look them up.
+    `oldest` and `newest`: at most so many records at the beginning, or at the end, of each partition.
+    Raises SourceError where a topic is missing or no broker answers.
     """
 
     def __init__(
-        self, kafka: services.Kafka, decoders: Decoders, start_ns: int | None = None, end_ns: int | None = None
+        self,
+        kafka: services.Kafka,
+        decoders: Decoders,
+        written_ns: int | None = None,
+        *,
+        oldest: int | None = None,
+        newest: int | None = None,
     ) -> None:
         self._decoders = decoders
         exact = kafka.model_copy(update={"on_gap": "fail"})
@@ -162,7 +172,11 @@ class KafkaRange:
         self._consumer = self._reader.consumer
         self._closed = False
         try:
-            starts, ends = self._bounds(start_ns, end_ns)
+            marks = self._marks()
+            starts = self._starts(written_ns, marks)
+            if newest is not None:
+                starts = {p: max(start, marks[p][1] - newest) for p, start in starts.items()}
+            ends = {p: high if oldest is None else min(high, low + oldest) for p, (low, high) in marks.items()}
             self._end = {p: end for p, end in ends.items() if end > starts[p]}  # partitions not yet through
             self._consumer.assign([TopicPartition(*p, starts[p]) for p in self._end])
         except KafkaException as error:
@@ -201,28 +215,30 @@ class KafkaRange:
             self._closed = True
             self._consumer.close()
 
-    def _bounds(
-        self, start_ns: int | None, end_ns: int | None
-    ) -> tuple[dict[batches.TopicPartition, int], dict[batches.TopicPartition, int]]:
-        """First offset, and offset after the last one, of each partition."""
+    def _marks(self) -> dict[batches.TopicPartition, tuple[int, int]]:
+        """First offset of each partition, and the one after the last."""
         known = self._consumer.list_topics(timeout=_WAIT).topics
         if missing := sorted(set(self._decoders) - set(known)):
             raise SourceError(f"there is no topic {', '.join(missing)}; it has {', '.join(sorted(known)) or 'none'}")
         partitions = [(topic, partition) for topic in self._decoders for partition in known[topic].partitions]
-        marks = {p: self._consumer.get_watermark_offsets(TopicPartition(*p), timeout=_WAIT) for p in partitions}
-        starts = {p: low for p, (low, _) in marks.items()} | self._offsets_at(start_ns, partitions)
-        ends = {p: high for p, (_, high) in marks.items()} | self._offsets_at(end_ns, partitions)
-        return {p: marks[p][1] if start == OFFSET_END else start for p, start in starts.items()}, {
-            p: marks[p][1] if end == OFFSET_END else end for p, end in ends.items()
-        }
+        return {p: self._consumer.get_watermark_offsets(TopicPartition(*p), timeout=_WAIT) for p in partitions}
+
+    def _starts(
+        self, written_ns: int | None, marks: Mapping[batches.TopicPartition, tuple[int, int]]
+    ) -> dict[batches.TopicPartition, int]:
+        """First offset to read of each partition."""
+        oldest = {p: low for p, (low, _) in marks.items()}
+        if written_ns is None or is_embedded(self._consumer.list_topics(timeout=_WAIT)):
+            return oldest
+        plausible = self._offsets_at(EARLIEST_MS, list(marks))
+        written = self._offsets_at(-(-written_ns // 10**6), list(marks))
+        end = {p: marks[p][1] if offset == OFFSET_END else offset for p, offset in written.items()}
+        return {p: end[p] if plausible[p] == low else low for p, low in oldest.items()}
 
     def _offsets_at(
-        self, time_ns: int | None, partitions: Sequence[batches.TopicPartition]
+        self, milliseconds: int, partitions: Sequence[batches.TopicPartition]
     ) -> dict[batches.TopicPartition, int]:
         """Offset of the first record at or after a time, or OFFSET_END where all are older."""
-        if time_ns is None:
-            return {}
-        milliseconds = -(-time_ns // 10**6)
         found = self._consumer.offsets_for_times([TopicPartition(*p, milliseconds) for p in partitions], timeout=_WAIT)
         return {(item.topic, item.partition): item.offset for item in found}
 

@@ -235,13 +235,18 @@ def ensure_topic(kafka: services.Kafka, topic: str, partitions: int = 1) -> int:
     admin = admin_client(kafka)
     try:
         known = admin.list_topics(timeout=10)
-        if topic not in known.topics and not str(known.cluster_id).startswith(MOCK):
+        if topic not in known.topics and not is_embedded(known):
             admin.create_topics([NewTopic(topic, partitions, -1)])[topic].result(30)
         return _settled(lambda: admin.list_topics(topic, timeout=10).topics[topic])
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return _settled(lambda: admin.list_topics(topic, timeout=10).topics[topic])
         raise SourceError(f"topic {topic} cannot be made at {kafka.bootstrap_servers}: {sentence(error)}") from None
+
+
+def is_embedded(known: Any) -> bool:
+    """Whether the answer of `list_topics` is an embedded broker's."""
+    return str(known.cluster_id).startswith(MOCK)
 
 
 def _settled(look: Callable[[], Any]) -> int:

@@ -10,6 +10,7 @@ import pytest
 from monitor.bootstrap import DECODERS
 from monitor.config.formats import VECTORS
 from monitor.config.references import resolve
+from monitor.records.batches import FOREVER
 from monitor.records.streams import StreamIndex
 from tests.formats import Reading, decoder, encode, family, records
 
@@ -82,6 +83,18 @@ def test_the_kafka_timestamp_may_be_the_time(kind: str) -> None:
     assert readings.time.tolist() == [1_700_000_000_123_000_000]
     assert [(letter.offset, letter.reason) for letter in dead] == [(101, "bad-time")]
     assert len(none) == 0
+
+
+@kinds
+def test_readings_know_when_their_record_was_written(kind: str) -> None:
+    """None where Kafka does not say, and a time that never comes where it says nothing that can be."""
+    bodies, stamps = encode(kind, READINGS[:1]), [1_700_000_000_123, -1, 1_700_000_000, 2**62]
+    readings, _ = decoder(family(kind), StreamIndex()).decode(records([*bodies * 2, None, *bodies], stamps=stamps))
+    bare, _ = decoder(family(kind), StreamIndex()).decode(records(bodies))
+
+    assert readings.sent is not None
+    assert readings.sent.tolist() == [1_700_000_000_123_000_000, FOREVER, FOREVER // 10**6 * 10**6]
+    assert bare.sent is None
 
 
 @kinds

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import structlog
+from confluent_kafka import Producer
 from sqlalchemy import create_engine, text
 
 from monitor import bootstrap
@@ -24,6 +25,7 @@ from monitor.errors import NOT_ALL_JUDGED, ModelError, MonitorError, SettingsErr
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Alert
 from monitor.records.batches import LIVE, State
+from monitor.records.counters import READINGS
 from monitor.simulator.publish import publish
 from monitor.simulator.recording import Recording
 from monitor.sources.embedded import EmbeddedBroker
@@ -115,7 +117,7 @@ def rows(folder: Path) -> dict[str, list[Any]]:
     return found
 
 
-def facts(settings: Settings, run: str) -> tuple[list[Any], list[bytes]]:
+def facts(settings: Settings, run: str, windows: int = ROWS - TRAIN - 11) -> tuple[list[Any], list[bytes]]:
     """Alerts but for what names the run, and scores as bits."""
     reader = bootstrap.reader(settings)
     try:
@@ -124,7 +126,7 @@ def facts(settings: Settings, run: str) -> tuple[list[Any], list[bytes]]:
     finally:
         reader.close()
     columns = (scores.start, scores.end, scores.score, scores.limit, scores.ratio, scores.imputed, scores.state)
-    assert len(scores) == ROWS - TRAIN - 11
+    assert len(scores) == windows
     return alerts, [column.tobytes() for column in columns]
 
 
@@ -386,3 +388,77 @@ def test_a_range_of_kafka(plant: Path, broker: EmbeddedBroker) -> None:
     settings = load(config)
     assert summary["readings"] == ROWS - TRAIN
     assert facts(settings, "kafka") == facts(settings, LIVE)
+
+
+def test_from_and_to_are_event_times_on_kafka_and_in_files(plant: Path, broker: EmbeddedBroker) -> None:
+    """What was sent today for the past is found by its own times; the summary counts the rest."""
+    rows = readings()
+    rows.rename(columns={"at": "time"}).to_csv(plant / "all.csv", index=False)
+    recording = Recording(plant / "all.csv", FileColumns(values=("value",), time="time", stream="p-1"), "pumps")
+    broker.create_topic("pumps")
+    publish(recording.batches(), {"bootstrap.servers": broker.bootstrap_servers})
+    config = configure(plant, broker.bootstrap_servers)
+    span = ("--from", rows["at"][TRAIN], "--to", rows["at"][TRAIN + 200])
+    kafka = replay(config, "--name", "kafka", *span)
+    file = replay(config, "--name", "file", "--file", plant / "all.csv", "--time", "time", "--key", "p-1", *span)
+    settings = load(config)
+
+    assert (kafka["readings"], kafka["outside"]) == (file["readings"], file["outside"]) == (200, ROWS - 200)
+    assert facts(settings, "kafka", 200 - 11) == facts(settings, "file", 200 - 11)
+    shown = command("replay", config, "--name", "shown", *span)
+    assert f"{ROWS - 200:,} readings outside of --from/--to" in shown
+
+    trained = json.loads(command("train", config, "--json", "--from", rows["at"][0], "--to", rows["at"][TRAIN]))
+    assert trained["outside"] == ROWS - TRAIN
+
+
+def test_a_range_without_readings_says_where_there_are_some(plant: Path, broker: EmbeddedBroker) -> None:
+    rows = readings()
+    rows.rename(columns={"at": "time"}).to_csv(plant / "all.csv", index=False)
+    recording = Recording(plant / "all.csv", FileColumns(values=("value",), time="time", stream="p-1"), "pumps")
+    broker.create_topic("pumps")
+    publish(recording.batches(), {"bootstrap.servers": broker.bootstrap_servers})
+    config = configure(plant, broker.bootstrap_servers)
+    first, last = (str(pd.Timestamp(at).tz_localize(None)) for at in (rows["at"].iloc[0], rows["at"].iloc[-1]))
+    file = ("--file", plant / "all.csv", "--time", "time")
+    for number, options in enumerate(((), file)):
+        with pytest.raises(SettingsError, match=rf"--from 2036-01-01.*from {first}.* to {last}"):
+            replay(config, "--name", f"later-{number}", "--from", "2036-01-01", *options)
+    with pytest.raises(SettingsError, match=rf"--to 2020-01-01.*from {first}.* to {last}"):
+        command("train", config, "--to", "2020-01-01")
+    with pytest.raises(SettingsError, match="--from 2026-03-02 is not before --to 2026-03-01"):
+        replay(config, "--name", "turned", "--from", "2026-03-02", "--to", "2026-03-01")
+
+
+def counters(settings: Settings, run: str) -> dict[str, int]:
+    engine = create_engine(settings.store.url)
+    with engine.connect() as connection:
+        names = ", ".join(READINGS)
+        row = connection.execute(text(f"select {names} from streams where run = :run"), {"run": run}).one()
+    engine.dispose()
+    return dict(row._mapping)
+
+
+def test_a_backlog_and_its_replay_set_the_same_readings_aside(tmp_path: Path, broker: EmbeddedBroker) -> None:
+    """A logger that runs an hour ahead for a while, and two wrong times in records that carry the same wrong time."""
+    broker.create_topic("pumps")
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    day, hour = 86_400_000, 3_600_000
+    start = int(pd.Timestamp("2026-03-01", tz="UTC").timestamp() * 1000) + TRAIN * 10_000
+    wrong = {100: 30 * day, 250: 3650 * day}  # before its reading
+    for row, value in enumerate(readings()["value"][TRAIN:]):
+        written = start + row * 10_000
+        at = written + hour * (150 <= row < 160)
+        sent = [(at, written)] if row not in wrong else [(at + wrong[row], at + wrong[row]), (at, written)]
+        for time, stamp in sent:
+            producer.produce("pumps", json.dumps({"time": time, "value": value}), b"p-1", 0, timestamp=stamp)
+    assert producer.flush(30) == 0
+    config = configure(tmp_path, broker.bootstrap_servers)
+    settings = load(config)
+    train(settings)
+
+    command("run", config, "--until-end", "--json")
+    replay(config, "--name", "again")
+
+    expected = {"accepted": ROWS - TRAIN - 10, "late": 0, "duplicate": 0, "future": 10 + len(wrong)}
+    assert counters(settings, LIVE) == counters(settings, "again") == expected

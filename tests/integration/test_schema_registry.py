@@ -49,7 +49,7 @@ def consume(
     registry = {"url": url, "options": {"max.retries": 0}}
     server = {"bootstrap_servers": kafka.bootstrap_servers}
     settings = parse({"kafka": server, "schema_registry": registry, "families": {"f": family}})
-    source = bootstrap.kafka_range(settings, bootstrap.pipelines(settings), None, None)
+    source = bootstrap.kafka_range(settings, bootstrap.pipelines(settings))
     found: list[Readings] = []
     dead: list[DeadLetter] = []
     try:

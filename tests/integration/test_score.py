@@ -217,6 +217,33 @@ def test_the_size_of_chunks_changes_nothing(tmp_path: Path, quick: list[str], mo
         assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+@pytest.mark.parametrize("place", [0, TRAIN - 1, TRAIN, 404, 600])
+def test_one_reading_from_the_future_costs_no_other_its_score(
+    tmp_path: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    """At the start, at the end of the training rows, within the fault and at the end: the others are judged as ever."""
+    rows = table()
+    rows.insert(place, ["2036-01-01 00:00:00", "20.5"])
+    train = ["--train-rows", str(TRAIN + (place < TRAIN))]  # the same ones to learn from
+    clean = write(tmp_path / "clean.csv", table())
+    ahead = write(tmp_path / "ahead.csv", rows)
+    score(clean, "--time", "timestamp", *quick, "--output", tmp_path / "expected.csv")
+    summary = score(ahead, "--time", "timestamp", *quick[:2], *train, "--output", tmp_path / "out.csv")
+    expected, out = read(tmp_path / "expected.csv"), read(tmp_path / "out.csv")
+
+    assert out["state"][place] == "future"
+    assert summary["states"]["future"] == 1
+    assert np.isnan(out["score"][place])
+    assert out.drop(index=place).to_csv(index=False) == expected.to_csv(index=False)
+
+    original = source.FileSource.__init__
+    monkeypatch.setattr(
+        source.FileSource, "__init__", lambda self, *args, **more: original(self, *args, **{**more, "chunk_rows": 1})
+    )
+    score(ahead, "--time", "timestamp", *quick[:2], *train, "--output", tmp_path / "parts.csv")
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
+
+
 def test_several_channels_another_delimiter_and_parquet(tmp_path: Path) -> None:
     values = signal(600, 3)
     frame = pd.DataFrame(values, columns=["a", "b", "c"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from monitor import bootstrap
 from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
+from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.family import Outcome, Pipeline
 from monitor.records.batches import Readings
 from monitor.records.streams import StreamIndex
@@ -114,8 +115,11 @@ def reference(batch: Readings, after: int, pause: int) -> list[tuple[int, int, i
 @given(seed=st.integers(0, 2**32 - 1))
 def test_frozen_streams_are_those_of_the_rule(seed: int) -> None:
     batch = plant(seed)
-    bad = np.stack([np.abs(batch.values[:, 0]) > 3, batch.values[:, 1] > 4], axis=1)
-    clean = replace(batch, values=np.where(bad, np.float32(np.nan), batch.values))
+    screen = aligner_of(pipeline().family)
+    screen.grow(STREAMS)
+    believed = screen.clocks.believed(batch).readings
+    bad = np.stack([np.abs(believed.values[:, 0]) > 3, believed.values[:, 1] > 4], axis=1)
+    clean = replace(believed, values=np.where(bad, np.float32(np.nan), believed.values))
     outcomes, made = run(batch, [], restart=False)
     found = [fact for outcome in outcomes for fact in outcome.facts if fact.alert_kind == "frozen"]
     changes = [(fact.stream, fact.channel, fact.at, str(fact.kind)) for fact in found]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.config.resolved import Grid, Shape
+from monitor.pipeline.alignment import believed
 from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.alignment.channel_joiner import Joiner
 from monitor.pipeline.state.segments import Gridded
@@ -69,19 +70,22 @@ def reference(messages: list[Message], setup: Setup) -> tuple[Gridded, dict[str,
         values = tuple(value if slot - since <= setup.max_age else NAN for since, value in found)
         rows.append(Message(stream, slot * INTERVAL, values))
     plain = Aligner(CHANNELS, Grid(INTERVAL, 0, GAP))
-    plain.columns.grow(STREAMS)
-    gridded = plain.add(readings(rows))
+    plain.grow(STREAMS)
+    batch = believed.by_stream(
+        readings(rows), plain.grid, plain.columns["head"]
+    )  # past the clocks: that was decided above
+    gridded = plain.place(batch)
     return gridded, counts | {"imputed": int(plain.columns["imputed"].sum())}, late
 
 
 def joined(
-    messages: list[Message], setup: Setup, cuts: list[int], *, restart: bool
+    messages: list[Message], setup: Setup, cuts: list[int], *, restart: bool, max_jump: int = 10**6
 ) -> tuple[list[Gridded], Joiner, list[int]]:
     """What comes out batch by batch, the joiner, and the numbers of the late messages."""
 
     def fresh() -> Joiner:
-        made = Joiner(CHANNELS, Grid(INTERVAL, setup.lateness, GAP, setup.max_age))
-        made.columns.grow(STREAMS)
+        made = Joiner(CHANNELS, Grid(INTERVAL, setup.lateness, GAP, setup.max_age, max_jump))
+        made.grow(STREAMS)
         return made
 
     joiner, parts, late = fresh(), [], []
@@ -93,8 +97,10 @@ def joined(
             late += joiner.late.readings.offset.tolist()
             assert (joiner.late.behind > setup.lateness * INTERVAL).all()
         if restart:
-            saved, joiner = joiner.columns.dump(np.arange(STREAMS)), fresh()
-            joiner.columns.load(np.arange(STREAMS), np.frombuffer(saved.tobytes(), saved.dtype))
+            before, joiner = joiner, fresh()
+            for old, new in ((before.columns, joiner.columns), (before.held, joiner.held)):
+                saved = old.dump(np.arange(STREAMS)).tobytes()
+                new.load(np.arange(STREAMS), np.frombuffer(saved, new.dtype))
     return [*parts, joiner.flush()], joiner, sorted(late)
 
 
@@ -129,6 +135,8 @@ def test_any_messages_cuts_and_restarts_give_what_the_reference_gives(
 ) -> None:
     if rising:
         messages = sorted(messages, key=lambda m: m.time)
+    begins = itertools.product(range(STREAMS), (-2 * INTERVAL, -INTERVAL))  # two each, so that no clock is in doubt
+    messages = [*(Message(stream, time, (0.5,) * CHANNELS) for stream, time in begins), *messages]
     expected, counts, late = reference(messages, setup)
 
     parts, joiner, found_late = joined(messages, setup, cuts, restart=restart)
@@ -181,6 +189,23 @@ def test_delays_within_lateness_and_any_interleaving_change_no_window(
     assert late == []
     assert int(joiner.columns["duplicate"].sum()) == doubles
     assert int(joiner.columns["imputed"].sum()) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(cuts=st.lists(st.integers(0, 40), max_size=8), restart=st.booleans())
+def test_a_jump_is_judged_by_slots_and_not_by_messages(cuts: list[int], restart: bool) -> None:
+    """All channels of one slot far ahead are one jump; of a gap that lasts, all channels of its first slot are kept."""
+    day, whole = 8640, plant(40)
+    ahead = [Message(0, (day + 7) * INTERVAL, message.cells) for message in whole[:2]]  # before the machine goes on
+    after_gap = [message._replace(time=message.time + day * INTERVAL) for message in whole]
+    sent = [*whole[:30], *ahead, *whole[30:], *after_gap]
+
+    parts, joiner, late = joined(sent, Setup(1, 5), cuts, restart=restart, max_jump=0)
+    clean, _, _ = joined([*whole, *after_gap], Setup(1, 5), [], restart=False, max_jump=0)
+
+    assert by_stream(parts) == by_stream(clean)
+    assert (int(joiner.columns["future"].sum()), late) == (len(ahead), [])
+    assert sum(int(joiner.columns[name].sum()) for name in ("accepted", "future")) == len(sent)
 
 
 def test_a_slow_channel_is_held_up_to_max_age_and_no_longer() -> None:

@@ -13,7 +13,7 @@ from monitor.sources.files.scored_output import ScoredWriter
 from monitor.sources.files.source import TIMESTAMP
 
 if TYPE_CHECKING:
-    from monitor.replay.score_rows import Columns
+    from monitor.replay.row_judge import Columns
 
 
 def beat_writer(writer: ScoredWriter, advance: Callable[[int], None]) -> Callable[[Int64, Int64, Columns], None]:

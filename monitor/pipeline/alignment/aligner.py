@@ -3,7 +3,7 @@
 Every decision depends only on the order in which a stream's readings arrived, never on how they were cut into batches:
 
 * *slot* of a reading: its time divided by the interval, rounded. The stream's *clock* is the largest slot seen.
-* *future*: more than `max_future_skew` ahead of the wall clock; set aside, the clock does not move.
+* *future*: ahead of what can be believed; set aside, the clock does not move. `clocks` decides that beforehand.
 * *late*: more than `lateness` slots behind the clock when it arrived.
   After `flush` what comes before the last released slot is late too: the clock goes `lateness` ahead of that slot.
 * *duplicate*: in time, but its slot was already taken; the first one wins.
@@ -19,7 +19,7 @@ Without an interval there is no grid: the slot is the time itself, nothing waits
 One stream on a grid of 10 ns. The second reading of slot 2 is a duplicate; slot 3 is filled in when slot 4 comes:
 
 >>> aligner = Aligner(width=1, grid=Grid(interval=10, lateness=1, max_gap=3))
->>> aligner.columns.grow(1)
+>>> aligner.grow(1)
 >>> time, value = np.array([10, 21, 19, 40, 52]), np.array([[1.0], [2.0], [9.0], [4.0], [5.0]], np.float32)
 >>> one = np.zeros(5, np.int32)
 >>> ready = aligner.add(Readings(one, time, value, partition=one, offset=np.arange(5)))
@@ -35,12 +35,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.resolved import Grid
+from monitor.pipeline.alignment.believed import Believed, clock_before
+from monitor.pipeline.alignment.clocks import Clocks
+from monitor.pipeline.alignment.held import Held
 from monitor.pipeline.alignment.holding import Holding
 from monitor.pipeline.alignment.interpolation import interpolate
 from monitor.pipeline.alignment.sorted_readings import NOTHING, Aside, Missing, Sorted
 from monitor.pipeline.state.columns import Columns, layout
-from monitor.pipeline.state.segments import Gridded, segment_starts, segments
-from monitor.records.batches import NEVER, Bool, Int32, Int64, Readings
+from monitor.pipeline.state.segments import Gridded, in_turn, segment_starts, segments
+from monitor.records.batches import NEVER, Int32, Int64, Readings
 from monitor.records.counters import GRID
 from monitor.records.late import Late
 
@@ -48,14 +51,16 @@ from monitor.records.late import Late
 class Aligner:
     """Puts the readings of one family, of `width` numbers each, on its grid; `skew` (`max_future_skew`) is in ns.
 
-    `patience`: how many readings in a row a cell is filled in for; None = for ever.
+    `patience`: how many readings in a row a cell is filled in for; None = for ever. `exact`: values come as float64,
+    and are held so until they are placed.
     """
 
-    def __init__(self, width: int, grid: Grid, skew: int = 0, patience: int | None = None) -> None:
+    def __init__(
+        self, width: int, grid: Grid, skew: int = 0, patience: int | None = None, *, exact: bool = False
+    ) -> None:
         self.grid = grid
         self._holding = Holding(width, patience)
         self._lateness = grid.lateness
-        self._skew = skew
         self.late: Late | None = None  # those of the last batch
         self.aside: list[tuple[str, Aside]] = []  # with their counters
         self.released = NOTHING  # with NaN for what is missing, and without filled slots; those that lack values:
@@ -73,6 +78,13 @@ class Aligner:
             }
             | self._holding.spec
         )
+        self.held = Held(width, grid, exact=exact)
+        self.clocks = Clocks(grid, skew, self.columns, self.held)
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` streams."""
+        self.columns.grow(rows)
+        self.held.grow(rows)
 
     @property
     def earlier(self) -> tuple[np.dtype[np.void], ...]:
@@ -82,16 +94,19 @@ class Aligner:
 
     def add(self, readings: Readings, now: int | None = None) -> Gridded:
         """Accept a batch in order of arrival and return what can be released. `now` (ns) is the wall clock, if live."""
-        self.late, self.aside, self.missing = None, [], None
-        readings = self._present(readings, now)
-        batch, order = self._sort(readings)
+        return self.place(self.clocks.believed(readings, now))
+
+    def place(self, believed: Believed) -> Gridded:
+        """Accept the believed readings of a batch, and return what can be released."""
+        self.late, self.aside, self.missing = None, self.clocks.aside, None
         self.released = NOTHING
+        batch = Sorted(believed.stream, believed.slot, believed.readings.values[believed.order])
         if len(batch.stream):
-            if (ready := self._in_order(batch)) is not None:
+            if (ready := self._in_order(batch, believed)) is not None:
                 return ready
             accepted, late, behind = self._accept(batch)
             if len(late):
-                self.late = Late(readings.take(order[late]), behind * (self.grid.interval or 1))
+                self.late = Late(believed.readings.take(believed.order[late]), behind * (self.grid.interval or 1))
             batch = self._release(accepted)
         return self._fill(batch)
 
@@ -102,6 +117,16 @@ class Aligner:
         released = self._fill(self._take_waiting(streams))
         self.columns["clock"][streams] = self.columns["head"][streams] + self._lateness
         return released
+
+    def finish(self, believed: Believed) -> Gridded:
+        """Place the last readings of all, and release everything that waits."""
+        placed = self.place(believed)
+        aside, missing, first = self.aside, self.missing, self.released
+        rest = self.flush()
+        self.aside, self.released = aside, first.and_then(self.released)
+        if missing is not None:
+            self.missing = missing if self.missing is None else missing.and_then(self.missing)
+        return in_turn(placed, rest)
 
     def newest(self, codes: NDArray[np.integer]) -> Int64:
         """Slot of each stream's newest reading that was accepted; NEVER before the first."""
@@ -114,42 +139,14 @@ class Aligner:
         waiting = self.columns["waiting"]
         return np.flatnonzero(waiting).astype(np.int32) if streams is None else streams[waiting[streams] > 0]
 
-    def _present(self, readings: Readings, now: int | None) -> Readings:
-        """Those from the future counted and left out."""
-        if now is not None:
-            future = readings.time > now + self._skew
-            if future.any():
-                np.add.at(self.columns["future"], readings.stream[future], 1)
-                self.aside.append(("future", self._ahead(readings, future, now)))
-                return readings.take(~future)
-        return readings
-
-    def _ahead(self, readings: Readings, future: Bool, now: int) -> Aside:
-        """Those of the future, by stream and in order of arrival."""
-        order = np.argsort(readings.stream, kind="stable")
-        stream, future = readings.stream[order], future[order]
-        slot = np.where(future, NEVER, self.grid.slots(readings.time[order]))
-        clock = self._clock_before(stream, slot, segment_starts(stream))
-        return Aside(stream[future], clock[future], (readings.time[order] - now)[future])
-
-    def _sort(self, readings: Readings) -> tuple[Sorted, Int64]:
-        """By stream, arrival order kept; also returns the row that each came from."""
-        stream = readings.stream
-        small = stream.astype(np.uint16) if len(stream) and stream.max() < 2**16 else stream  # radix sort: 3 x faster
-        order = np.argsort(small, kind="stable")
-        return Sorted(stream[order], self.grid.slots(readings.time[order]), readings.values[order]), order
-
-    def _in_order(self, batch: Sorted) -> Gridded | None:
+    def _in_order(self, batch: Sorted, believed: Believed) -> Gridded | None:
         """Fast path: the batch as it is, where the buffers are empty and every reading fills the next slot."""
         stream, slot, values = batch
-        first, columns = segment_starts(stream), self.columns
+        first, columns = believed.first, self.columns
         streams, last = stream[first], np.append(first[1:], len(stream)) - 1
         if not (self.grid.interval and len(stream)) or columns["waiting"][streams].any() or np.isnan(values).any():
             return None
-        step = np.ones_like(slot)
-        np.subtract(slot[1:], slot[:-1], out=step[1:])
-        step[first] = slot[first] - columns["head"][streams]
-        if (step != 1).any():
+        if (believed.step != 1).any():
             return None
         columns["head"][streams] = slot[last]
         columns["clock"][streams] = np.maximum(columns["clock"][streams], slot[last])  # ahead after `flush`
@@ -173,7 +170,7 @@ class Aligner:
         rising[first] = slot[first] > clock[stream[first]]
         too_late = behind = np.zeros(0, np.int64)
         if not rising.all():
-            before = self._clock_before(stream, slot, first)
+            before = clock_before(clock, stream, slot, first)
             late = slot < before - self._lateness
             too_late = np.flatnonzero(late)
             behind = (before - slot)[too_late]
@@ -191,16 +188,6 @@ class Aligner:
             _count(self.columns["accepted"], stream)
             return batch, too_late, behind
         return self._merge(waited, batch), too_late, behind
-
-    def _clock_before(self, stream: Int32, slot: Int64, first: Int64) -> Int64:
-        """The stream's clock at the moment before each reading arrived, by a running maximum over slot ranks."""
-        known = np.maximum(self.columns["clock"][stream[first]], NEVER)
-        levels, rank = np.unique(np.concatenate([known, slot]), return_inverse=True)
-        before = rank[len(known) :].copy()
-        before[1:] = before[:-1].copy()
-        before[first] = rank[: len(known)]
-        segment = np.repeat(np.arange(len(first)), segments(stream)[1])
-        return np.asarray(levels[np.maximum.accumulate(before + segment * len(levels)) - segment * len(levels)])
 
     def _take_waiting(self, streams: Int32) -> Sorted:
         """Readings of these streams that waited for earlier ones; they wait no more, or again."""

@@ -23,11 +23,14 @@ from numpy.typing import NDArray
 from monitor.config.families import Family
 from monitor.config.resolved import Grid
 from monitor.pipeline.alignment.aligner import Aligner
+from monitor.pipeline.alignment.believed import Believed, clock_before
+from monitor.pipeline.alignment.clocks import Clocks
+from monitor.pipeline.alignment.held import Held
 from monitor.pipeline.alignment.holding import patience
 from monitor.pipeline.alignment.sorted_readings import NOTHING, Aside, Sorted
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import Gridded, segment_starts, segments
-from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Readings
+from monitor.pipeline.state.segments import Gridded, segments
+from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64
 from monitor.records.counters import GRID
 from monitor.records.late import Late
 
@@ -35,14 +38,17 @@ from monitor.records.late import Late
 def aligner_of(family: Family) -> Aligner:
     """What puts the readings of a family on its grid."""
     kind = Joiner if family.format.channel else Aligner
-    return kind(family.shape.width, family.grid, family.align.max_future_skew, patience(family))
+    exact = bool(family.format.counters)
+    return kind(family.shape.width, family.grid, family.align.max_future_skew, patience(family), exact=exact)
 
 
 class Joiner(Aligner):
     """An aligner for streams whose channels come one by one; the grid has an interval."""
 
-    def __init__(self, width: int, grid: Grid, skew: int = 0, patience: int | None = None) -> None:
-        super().__init__(width, grid, skew, patience)
+    def __init__(
+        self, width: int, grid: Grid, skew: int = 0, patience: int | None = None, *, exact: bool = False
+    ) -> None:
+        super().__init__(width, grid, skew, patience, exact=exact)
         self._places = grid.lateness + 1  # for the slots that may wait at a time, each at its number modulo this
         self.columns = Columns(
             dict.fromkeys(GRID, (np.int64, (), 0))
@@ -58,17 +64,18 @@ class Joiner(Aligner):
             }
             | self._holding.spec
         )
+        self.held = Held(width, grid, joins=True, exact=exact)
+        self.clocks = Clocks(grid, skew, self.columns, self.held)
 
-    def add(self, readings: Readings, now: int | None = None) -> Gridded:
+    def place(self, believed: Believed) -> Gridded:
         """See `Aligner`; each reading has some of the channels, and NaN in the others."""
-        self.late, self.aside, self.missing = None, [], None
-        readings = self._present(readings, now)
-        batch, order = self._sort(readings)
+        self.late, self.aside, self.missing = None, self.clocks.aside, None
         self.released = NOTHING
+        readings, order, first = believed.readings, believed.order, believed.first
+        batch = Sorted(believed.stream, believed.slot, readings.values[order])
         if not len(batch.stream):
             return self._fill(batch)
-        first = segment_starts(batch.stream)
-        before = self._clock_before(batch.stream, batch.slot, first)
+        before = clock_before(self.columns["clock"], batch.stream, batch.slot, first)
         late = batch.slot < before - self._lateness
         if late.any():
             np.add.at(self.columns["late"], batch.stream[late], 1)

@@ -7,8 +7,8 @@ A stream that is the only one of its family is frozen without such changes, if i
 learned from (see `frozen_alerts`).
 
 Times are event times, and streams are taken in their order of arrival: any cut into batches gives the same alerts.
-Values that are missing, readings of the future and those older than the stream's newest one are skipped, and a pause
-of the channel of more than `max_gap` begins a new run of equal values.
+Values that are missing and those older than the stream's newest one are skipped, and a pause of the channel of more
+than `max_gap` begins a new run of equal values.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class Frozen:
             newest = int(rows["moved"].argmax())
             self._moved, self._moving = int(rows["moved"][newest]), int(rows["moving"][newest])
 
-    def watch(self, readings: Readings, future: Bool | None, facts: HealthFacts) -> None:
+    def watch(self, readings: Readings, facts: HealthFacts) -> None:
         """Take in readings in order of arrival."""
-        rows = self._usable(readings, future)
+        rows = self._usable(readings)
         if not len(rows):
             return
         stream, time = readings.stream[rows], readings.time[rows]
@@ -99,12 +99,11 @@ class Frozen:
         touched = stream[first]
         self.columns["moved"][touched], self.columns["moving"][touched] = self._moved, self._moving
 
-    def _usable(self, readings: Readings, future: Bool | None) -> Int64:
+    def _usable(self, readings: Readings) -> Int64:
         """Rows that say something, by stream and in order of arrival."""
         rows, missing = np.arange(len(readings)), np.isnan(readings.values)
-        if missing.any() or (future is not None and future.any()):
-            usable = ~missing.all(axis=1)
-            rows = np.flatnonzero(usable if future is None else usable & ~future)
+        if missing.any():
+            rows = np.flatnonzero(~missing.all(axis=1))
         stream = readings.stream[rows]
         small = stream.astype(np.uint16) if len(stream) and stream.max() < 2**16 else stream  # radix sort
         rows = rows[np.argsort(small, kind="stable")]

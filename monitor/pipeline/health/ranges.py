@@ -59,30 +59,28 @@ class Ranges:
         ]
         self._any = bool(family.valid_range or family.format.high or family.format.low)
 
-    def screen(self, readings: Readings, future: Bool | None, facts: HealthFacts) -> Readings:
-        """The readings with NaN for what is out of range; those of the `future` count as that and not as this."""
+    def screen(self, readings: Readings, facts: HealthFacts) -> Readings:
+        """The readings with NaN for what is out of range."""
         if not (self._any or self.columns.left):  # an alert may be open from when there were ranges
             return readings
         cells = readings.values.reshape(len(readings), -1, len(self._channels))  # several where a message is a window
         bad_cells = (cells < self._low) | (cells > self._high)
         bad = np.asarray(bad_cells.any(axis=1))
-        if future is not None:
-            bad &= ~future[:, None]
         opened = self.columns["opened"][readings.stream] != NEVER
         if (bad | opened).any():
             np.add.at(self._counts["out_of_range"], readings.stream[bad.any(axis=1)], 1)
-            self._walk(readings, cells, bad, self._busy(readings, bad | opened, future), facts)
+            self._walk(readings, cells, bad, self._busy(readings, bad | opened), facts)
         if not bad_cells.any():
             return readings
         values = np.where(bad_cells, np.float32(np.nan), cells).reshape(readings.values.shape)
         return replace(readings, values=values)
 
-    def _busy(self, readings: Readings, known: Bool, future: Bool | None) -> Bool:
+    def _busy(self, readings: Readings, known: Bool) -> Bool:
         """Cells (n, channels) of streams and channels that have an alert or need one."""
         streams, row = np.unique(readings.stream, return_inverse=True)
         busy = np.zeros((len(streams), len(self._channels)), bool)
         np.logical_or.at(busy, row, known)
-        return np.asarray(busy[row] if future is None else busy[row] & ~future[:, None])
+        return np.asarray(busy[row])
 
     def _walk(self, readings: Readings, cells: Float32, bad: Bool, busy: Bool, facts: HealthFacts) -> None:
         """One reading after the other, of the channels that have an alert or need one."""

@@ -32,7 +32,7 @@ class Health:
 
     def __init__(self, run: str, name: str, family: Family, index: StreamIndex, profiles: Profiles) -> None:
         self._run, self._name, self._index = run, name, index
-        self._skew, self._channels = family.align.max_future_skew, family.channels
+        self._channels = family.channels
         self.columns = Columns({**_COUNTERS, **Silence.SPEC})
         self.dtype, self.dump = self.columns.dtype, self.columns.dump
         self._ranges = Ranges(family, index, self.columns)
@@ -67,16 +67,18 @@ class Health:
         self._over.clear()
         return facts
 
-    def arrive(self, readings: Readings, now: int | None, facts: HealthFacts) -> Readings:
-        """Check readings in order of arrival; returns them without values that are out of range."""
+    def heard(self, readings: Readings, now: int | None, facts: HealthFacts) -> None:
+        """Readings have arrived, believed or not; `now` (ns) is the wall clock, if live."""
+        if len(readings) and now is not None:
+            self.silence.heard(readings.stream, now, facts)
+
+    def arrive(self, readings: Readings, facts: HealthFacts) -> Readings:
+        """Check believed readings in order of arrival; returns them without values that are out of range."""
         if not len(readings):
             return readings
-        if now is not None:
-            self.silence.heard(readings.stream, now, facts)
-        future = None if now is None else readings.time > now + self._skew
-        readings = self._ranges.screen(readings, future, facts)
+        readings = self._ranges.screen(readings, facts)
         if self._frozen.watches:
-            self._frozen.watch(readings, future, facts)
+            self._frozen.watch(readings, facts)
         elif self._stopped.columns.left and not self.resting.watches:
             self._resolve_frozen(readings, facts)
         return readings

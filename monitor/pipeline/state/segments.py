@@ -26,6 +26,16 @@ class Gridded:
         return len(self.stream)
 
 
+def in_turn(one: Gridded, other: Gridded) -> Gridded:
+    """Both, stream by stream: in each, the slots of `one` come before those of the other."""
+    if not len(one):
+        return other
+    names = ("stream", "slot", "values", "imputed", "restart")
+    columns = [np.concatenate([getattr(part, name) for part in (one, other)]) for name in names]
+    order = np.argsort(columns[0], kind="stable")
+    return Gridded(*(column[order] for column in columns))
+
+
 def segment_starts(stream: Int32) -> Int64:
     """Index of the first row of each stream in a column sorted by stream."""
     if len(stream) == 0:

@@ -32,7 +32,7 @@ def windows(slots: list[int]) -> dict[int, bytes]:
     """The windows of readings at these slots, by their end."""
     grid = Grid(10 * S, 0, GAP)
     aligner, windower = Aligner(1, grid), SlidingWindower(Shape(LENGTH, 1, 1, 1), grid)
-    aligner.columns.grow(1)
+    aligner.grow(1)
     windower.grow(1)
     none, slot = np.zeros(len(slots), np.int32), np.array(slots, np.int64)
     values = (slot * slot % 7).astype(np.float32)[:, None]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from monitor.records.batches import Poll, Readings
-from monitor.replay.bounded_run import Between
-from monitor.replay.score_rows import anomaly_score, common_interval
+from monitor.replay.row_judge import anomaly_score
+from monitor.replay.score_rows import common_interval
+from monitor.replay.time_range import Between, TimeRange
 
 SECOND = 10**9
 
@@ -61,6 +62,9 @@ class Listed:
     [(None, None, [1, 2, 3]), (2, None, [2, 3]), (None, 3, [1, 2]), (2, 3, [2])],
 )
 def test_a_time_range_takes_its_start_and_leaves_its_end(start: int | None, end: int | None, kept: list[int]) -> None:
-    poll = Between(Listed([1, 2, 3]), start, end).poll(0)
+    span = TimeRange(start, end)
+    poll = Between(Listed([1, 2, 3]), span).poll(0)
     assert poll.readings["f"].time.tolist() == kept
     assert poll.records == 3
+    assert (span.inside, span.outside) == (len(kept), 3 - len(kept))
+    assert (span.first, span.last) == (1, 3)

@@ -100,7 +100,7 @@ def of_slots(width: int, *slots: int) -> Readings:
 def test_what_comes_after_an_idle_close_is_late(*, joined: bool, again: bool) -> None:
     width = 2 if joined else 1
     made = Joiner(2, Grid(S, 5, 3, 3)) if joined else Aligner(1, Grid(S, 5, 3))
-    made.columns.grow(1)
+    made.grow(1)
     released = len(made.add(of_slots(width, 1, 2, 4)))
     released += len(made.flush(np.array([0], np.int32)))
     assert released == 4  # and slot 3, filled in

@@ -107,13 +107,13 @@ def test_whole_windows_have_ranges_too() -> None:
     made = pipeline(
         1, interval="none", channels=["a", "b"], window={"kind": "message", "length": 2}, valid_range={"b": [0.0, 1.0]}
     )
-    outcome = made.process(readings([0], [5], [[9, 0, 9, 3]]))
+    outcome = made.process(readings([0, 0], [5, 6], [[9, 0, 9, 3], [9, 0, 9, 0]]))
     assert alert_of(outcome).peak_ratio == pytest.approx(5.0)
 
 
 def test_an_alert_ends_when_ranges_are_no_longer_configured() -> None:
     made = pipeline(1, valid_range={"value": [0.0, 1.0]})
-    made.process(readings([0], [0], [5]))
+    made.process(readings([0, 0], [-1, 0], [5, 5]))
     codes = np.array([0], np.int32)
     later = pipeline(1)
     assert later.load(codes, made.dump(codes)) == set()
