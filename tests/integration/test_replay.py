@@ -445,7 +445,7 @@ def test_a_backlog_and_its_replay_set_the_same_readings_aside(tmp_path: Path, br
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
     day, hour = 86_400_000, 3_600_000
     start = int(pd.Timestamp("2026-03-01", tz="UTC").timestamp() * 1000) + TRAIN * 10_000
-    wrong = {100: 30 * day, 250: 3650 * day}  # before its reading
+    wrong = {100: 30 * day, 250: 400 * day}  # before its reading
     for row, value in enumerate(readings()["value"][TRAIN:]):
         written = start + row * 10_000
         at = written + hour * (150 <= row < 160)
