@@ -38,7 +38,6 @@ interval = "10s"
 window = { length = 12 }
 detector = { kind = "mahalanobis" }
 train = { after = AFTER, wait = true }
-alerts = { open_count = 1, open_of = 1 }
 """
 
 
@@ -111,4 +110,4 @@ def test_a_topic(tmp_path: Path, after: int) -> None:
     opened = [alert.opened_at // 10**9 for alert in found if alert.kind == "anomaly"]
     fault = range(int(second(FAULT.start).timestamp()), int(second(FAULT.stop).timestamp()) + 121)
     assert opened
-    assert all(at in fault for at in opened)
+    assert [at for at in opened if at not in fault] == []

@@ -62,11 +62,11 @@ class DetectorPath:
     def score(self, windows: Windows, enrolled: Bool, cold_start: ColdStart) -> Float32:
         """Score of each window (m,)."""
         if self.scorer is not None and enrolled.all():
-            return partial_windows.score(self.scorer, *self._scaled(windows))
+            return partial_windows.score(self.scorer, self._scaled(windows))
         score = np.empty(len(windows), np.float32)
         score[~enrolled] = cold_start(windows.values[~enrolled])
         if self.scorer is not None and enrolled.any():
-            score[enrolled] = partial_windows.score(self.scorer, *self._scaled(windows.take(enrolled)))
+            score[enrolled] = partial_windows.score(self.scorer, self._scaled(windows.take(enrolled)))
         return score
 
     def explain(self, alert: UUID, window: Windows, facts: Mapping[str, float]) -> Evidence:
@@ -75,7 +75,7 @@ class DetectorPath:
         profiles = None if self._scale == "none" else self.profiles
         seen, lacks = window, np.zeros(len(self._channels), bool)
         if scorer is not None and np.isnan((units := self._scaled(window)).windows).any():
-            filled, _, (lacks,) = partial_windows.mask(scorer, *units)
+            filled, _, (lacks,) = partial_windows.mask(scorer, units)
             seen = replace(window, values=filled if profiles is None else profiles.undo(window.stream, filled))
         found = explain(alert, seen, self._channels, scorer, profiles, facts)
         return without_channels(found, window.values[0], lacks) if lacks.any() else found
@@ -85,13 +85,14 @@ class DetectorPath:
         return self.model[:8].encode()
 
     def _scaled(self, windows: Windows) -> Units:
-        """The windows as the detector sees them, and the neutral value and the spread of their channels there."""
-        center, scale = (self.profiles.columns[name][windows.stream] for name in ("center", "scale"))
+        """The windows as the detector sees them, with what is usual of their streams."""
+        columns, stream = self.profiles.columns, windows.stream
+        center, scale, usual = columns["center"][stream], columns["scale"][stream], columns["usual"][stream]
         if self._scale != "none":
             none = np.zeros_like(center)
-            return Units(self.profiles.apply(windows.stream, windows.values), none, none + 1)
+            return Units(self.profiles.apply(stream, windows.values), none, none + 1, usual)
         unlearned = np.isnan(center)
         if not unlearned.any():
-            return Units(windows.values, center, scale)
+            return Units(windows.values, center, scale, usual)
         values = np.where(unlearned[:, None], np.float32(np.nan), windows.values)
-        return Units(values, np.where(unlearned, 0, center), np.where(unlearned, 1, scale))
+        return Units(values, np.where(unlearned, 0, center), np.where(unlearned, 1, scale), usual)

@@ -4,8 +4,9 @@ A detector scores whole windows only, so every cell of a channel that has a NaN 
 neutral value, the stream's own median, then with what makes the score smallest along a few lines: all of the channel
 moved up or down, and moved along with each of the channels that are there. That is what the detector would believe of
 the missing channel, given the others: a channel that always follows another one is not taken to have stopped, which
-would itself be a fault. The remaining score is spread over fewer cells and is raised by the root of channels /
-channels that are there, so that it stands against the same limit. A window without any channel has no score.
+would be a fault by itself. To the square of what is left comes the share of the missing channels in a usual score, as
+if they were normal. So the score of a normal window is as high as ever, a fault in a channel that is there adds what it
+always adds, and the limit stays what it is. A window without any channel has no score.
 
 Only windows that the detector has no score for are looked at, so complete windows cost nothing.
 """
@@ -26,12 +27,18 @@ FURTHEST = 4.0  # usual spreads of a channel in one step, or so many times what 
 class Units(NamedTuple):
     """Windows (m, length, channels) as the detector sees them, NaN = missing.
 
-    `neutral` and `spread` (m, channels) are the median and the usual spread of each channel in the same unit.
+    `neutral` and `spread` (m, channels) are the median and the usual spread of each channel in the same unit, `usual`
+    (m,) the usual score of the stream; 0 where it is not known.
     """
 
     windows: Float32
     neutral: Float32
     spread: Float32
+    usual: Float32
+
+    def take(self, rows: Int64) -> Units:
+        """Those at `rows`."""
+        return Units(*(column[rows] for column in self))
 
 
 class Masked(NamedTuple):
@@ -42,26 +49,29 @@ class Masked(NamedTuple):
     lacks: Bool
 
 
-def score(scorer: Scorer, windows: Float32, neutral: Float32, spread: Float32) -> Float32:
-    """Scores (m,) of windows, given as `Units` has them; NaN only where no channel is complete."""
-    found = scorer.score(windows)
+def score(scorer: Scorer, units: Units) -> Float32:
+    """Scores (m,) of windows; NaN only where no channel is complete."""
+    found = scorer.score(units.windows)
     lacking = np.flatnonzero(np.isnan(found))
     if len(lacking):
         found = found.copy()
-        found[lacking] = mask(scorer, windows[lacking], neutral[lacking], spread[lacking]).score
+        found[lacking] = mask(scorer, units.take(lacking)).score
     return found
 
 
-def mask(scorer: Scorer, windows: Float32, neutral: Float32, spread: Float32) -> Masked:
+def mask(scorer: Scorer, units: Units) -> Masked:
     """Fill what these windows lack, and score them."""
-    lacks = np.asarray(np.isnan(windows).any(axis=1))
-    filled = np.where(lacks[:, None], neutral[:, None], windows)
-    result = np.full(len(windows), np.nan, np.float32)
+    lacks = np.asarray(np.isnan(units.windows).any(axis=1))
+    filled = np.where(lacks[:, None], units.neutral[:, None], units.windows)
+    result = np.full(len(filled), np.nan, np.float32)
     for pattern in np.unique(lacks, axis=0):
         if not pattern.all():
             rows = np.flatnonzero((lacks == pattern).all(axis=1))
-            filled[rows], best = _fitted(scorer, filled[rows], np.flatnonzero(pattern), neutral[rows], spread[rows])
-            result[rows] = best * np.sqrt(len(pattern) / np.count_nonzero(~pattern))
+            some = units.take(rows)
+            filled[rows], best = _fitted(scorer, filled[rows], np.flatnonzero(pattern), some.neutral, some.spread)
+            there = np.count_nonzero(~pattern) / len(pattern)
+            normal = np.sqrt(best**2 + (1 - there) * some.usual.astype(np.float64) ** 2)
+            result[rows] = np.where(some.usual > 0, normal, best / np.sqrt(there))
     return Masked(filled, result, lacks)
 
 

@@ -124,7 +124,7 @@ class Profiles:
             "center": (np.float32, (channels,), 0.0),
             "scale": (np.float32, (channels,), 1.0),
         }
-        self.columns = Columns({**spec, "rest": (np.int64, (channels,), 0)})
+        self.columns = Columns({**spec, "rest": (np.int64, (channels,), 0), "usual": (np.float32, (), 0.0)})
         self.earlier = (layout(spec),)
 
     def apply(self, stream: Int32, windows: Float32) -> Float32:
@@ -142,6 +142,7 @@ class Profiles:
         self.columns["model"][code] = model
         self.columns["center"][code] = profile.center
         self.columns["scale"][code] = profile.scale
+        self.columns["usual"][code] = profile.score_mean
         self.columns["rest"][code] = 0 if profile.rest is None else profile.rest
 
     def rows_until(self, stream: Int32, after: int) -> int:

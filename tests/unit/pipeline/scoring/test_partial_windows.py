@@ -10,6 +10,7 @@ from monitor.records.batches import Float32
 from monitor.testing.in_memory import DistanceScorer
 
 NAN = np.float32(np.nan)
+USUAL = 1.25
 
 
 class Cloud(DistanceScorer):
@@ -30,7 +31,8 @@ class Cloud(DistanceScorer):
 def score(scorer: Cloud, windows: Float32) -> Float32:
     m, _, channels = windows.shape
     zero = np.zeros((m, channels), np.float32)
-    return partial_windows.score(scorer, windows, zero, zero + 1)
+    usual = np.full(m, USUAL, np.float32)
+    return partial_windows.score(scorer, partial_windows.Units(windows, zero, zero + 1, usual))
 
 
 def windows(count: int, channels: int = 2) -> Float32:
@@ -45,11 +47,22 @@ def test_complete_windows_are_scored_once_and_as_they_are() -> None:
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6, -0.95])
 def test_the_score_is_that_of_the_channels_that_are_there(correlation: float) -> None:
-    """The distance of the first channel alone, whatever the other one would have had to be."""
+    """The distance of the first channel alone, and what is usual of the other one, whatever it would have had to be."""
     scorer, given = Cloud([[1, correlation], [correlation, 1]]), windows(20)
     given[:, 2:, 1] = NAN
 
     found = score(scorer, given)
+
+    alone = np.square(given[:, :, 0].astype(np.float64)).mean(axis=1)
+    np.testing.assert_allclose(found, np.sqrt((alone + USUAL**2) / 2), rtol=1e-3)
+
+
+def test_where_the_usual_score_is_not_known_it_is_that_of_the_others_alone() -> None:
+    scorer, given = Cloud([[1, 0.5], [0.5, 1]]), windows(20)
+    given[:, 2:, 1] = NAN
+    zero = np.zeros((20, 2), np.float32)
+
+    found = partial_windows.score(scorer, partial_windows.Units(given, zero, zero + 1, zero[:, 0]))
 
     alone = np.sqrt(np.square(given[:, :, 0].astype(np.float64)).mean(axis=1))
     np.testing.assert_allclose(found, alone, rtol=1e-3)
