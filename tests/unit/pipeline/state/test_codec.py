@@ -40,7 +40,7 @@ FAMILIES: dict[str, dict[str, object]] = {
     "messages": {"interval": "none", "window": {"kind": "message", "length": 4}, "threshold": {"kind": "static"}},
 }
 REBUILT = {1: {"windower"}}  # parts of older versions that are not read: they begin anew
-WRITTEN = f"{VERSION}.5"
+WRITTEN = f"{VERSION}.2"
 ONE = np.array([0], np.int32)
 MANY = np.arange(3, dtype=np.int32)
 
