@@ -91,7 +91,7 @@ class NotJudged:
         dead = {letter.offset - self._row: letter for letter in poll.dead}
         for row in rows.tolist():
             letter = dead.get(row)
-            name = _WORDS.get(str(states[row]), str(states[row]))
+            name = _in_words(str(states[row]))
             name = f"{name} ({letter.reason})" if letter is not None else name
             if name in self.reasons:
                 self.reasons[name].rows += 1
@@ -121,13 +121,18 @@ class NotJudged:
         return step if 2 * count > self._steps.total() and step > 1.5 * self.interval else None
 
 
-_WORDS = {
-    "insufficient": "at the end of no whole window, after gaps or with values missing",
-    "late": "late: their time lies before that of an earlier row",
-    "duplicate": "duplicates: an earlier row has their time",
-    "future": "from the future: the rows after them are at other times",
-    "invalid": "unreadable",
-}
+def _in_words(state: str) -> str:
+    match state:
+        case "late":
+            return "late: their time lies before that of an earlier row"
+        case "duplicate":
+            return "duplicates: an earlier row has their time"
+        case "future":
+            return "from the future: the rows after them are at other times"
+        case "invalid":
+            return "unreadable"
+        case _:
+            return "at the end of no whole window, after gaps or with values missing"
 
 
 def _utc(time: int) -> str:

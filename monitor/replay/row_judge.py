@@ -31,10 +31,13 @@ def anomaly_score(ratio: NDArray[np.floating]) -> Float64:
 
 
 class Judge:
-    """Gives each row of one stream the outcome of its windows."""
+    """Gives each row of one stream the outcome of its windows.
 
-    def __init__(self, grid: Grid) -> None:
-        self._grid, self._fates = grid, RowFates(grid)
+    The first `warm_up` rows end no whole window, as nothing was read before them: they are in state "bootstrap".
+    """
+
+    def __init__(self, grid: Grid, warm_up: int = 0) -> None:
+        self._grid, self._fates, self._warm_up = grid, RowFates(grid), warm_up
         self._row = 0
         self._parts: list[Columns] = []  # views of columns returned before: the open row, and those after it
         self._ids = {anomaly: np.full(0, None, object) for anomaly in (True, False)}  # alerts of their rows
@@ -71,6 +74,7 @@ class Judge:
         the anomaly's. While the judge is not `decided`, later calls may still change what they returned.
         """
         parts = [*self._parts, _blank(poll.records, State.INSUFFICIENT)]
+        parts[-1]["state"][: max(0, self._warm_up - self._row)] = _NAMES[State.BOOTSTRAP]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[-1]}
         self._row += poll.records
         start = self._row - len(columns["state"])

@@ -125,7 +125,9 @@ def score_other_rows(
     As `score_rows` otherwise, but that no window reaches back into the training rows.
     """
     pipeline = fresh()
-    judge, summary = Judge(pipeline.family.grid), _summary(pipeline.family, learned)
+    family = pipeline.family
+    warm_up = family.shape.length - 1 if family.window.rules.consecutive else 0
+    judge, summary = Judge(family.grid, warm_up), _summary(family, learned)
     summary.learned(learn_rows(pipeline, fresh(), learned, create), pipeline)
     return _judge_rows(pipeline, judge, source, summary, write)
 

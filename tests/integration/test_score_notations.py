@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from monitor.cli.app import build
-from monitor.errors import SettingsError, SourceError
+from monitor.errors import NotJudgedError, SettingsError, SourceError
 
 ROWS, FAULT = 520, slice(400, 430)
 
@@ -31,7 +32,8 @@ def score(path: Path, *options: str, time: str = "time", value: str = "value") -
     shown: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("typer.echo", lambda text, **_: shown.append(str(text)))
-        build().main(args=command, standalone_mode=False)
+        with suppress(NotJudgedError):  # it comes behind the summary
+            build().main(args=command, standalone_mode=False)
     found: dict[str, Any] = json.loads(shown[-1])
     return {**found, "table": pd.read_csv(out, keep_default_na=False)}
 
@@ -40,6 +42,11 @@ def opened(found: dict[str, Any]) -> list[int]:
     """Rows at which an alert opened."""
     rows: list[int] = np.flatnonzero(found["table"]["alert_opened"]).tolist()
     return rows
+
+
+def kinds(found: dict[str, Any]) -> list[str]:
+    """Kinds of the alerts, but for those that say how much was not judged."""
+    return [alert["kind"] for alert in found["alerts"] if alert["kind"] != "unscored"]
 
 
 def numbers(level: float = 20.0, fault: float = 4.0) -> list[float]:
@@ -114,18 +121,19 @@ def over(row: int, value: float) -> str:
 
 def test_a_word_above_the_range_is_an_alert_and_is_not_learned(tmp_path: Path) -> None:
     found = score(plain(tmp_path / "in.csv", over), "--high", "OVER,Over Range")
-    (alert,) = found["alerts"]
-    assert alert["severity"] == "warning"
-    table = found["table"]
-    assert opened(found) == [FAULT.start]
-    assert set(table["state"][FAULT.stop + 12 :]) == {"ok"}
+    assert kinds(found) == ["out-of-range"]
+    assert found["alerts"][0]["severity"] == "warning"
+    assert opened(found)[0] == FAULT.start
+    assert set(found["table"]["state"][FAULT.stop + 12 :]) == {"ok"}
 
-    assert score(plain(tmp_path / "in.csv", over), "--missing", "over range")["alerts"] == []
+    assert kinds(score(plain(tmp_path / "in.csv", over), "--missing", "over range")) == []
 
 
 def test_a_number_that_stands_for_no_value_is_one(tmp_path: Path) -> None:
     path = plain(tmp_path / "in.csv", lambda row, value: "-9999.0" if 300 <= row < 320 else str(value))
-    assert opened(score(path, "--missing", "-9999")) == [FAULT.start + 1]
+    found = score(path, "--missing", "-9999")
+    assert kinds(found) == ["anomaly"]
+    assert FAULT.start + 1 in opened(found)
 
 
 def test_what_is_not_good_is_missing(tmp_path: Path) -> None:
@@ -136,10 +144,11 @@ def test_what_is_not_good_is_missing(tmp_path: Path) -> None:
         for row, (at, value) in enumerate(zip(stamps(), numbers(fault=0), strict=True))
     ]
     path = write(tmp_path / "in.csv", cells, ("time", "value", "StatusCode"))
-    assert score(path)["alerts"] != []
+    assert kinds(score(path)) == ["anomaly"]
 
     found = score(path, "--quality", "StatusCode", "--good", "Good")
-    assert found["alerts"] == []
+    assert kinds(found) == []
+    assert [alert["kind"] for alert in found["alerts"]] == ["unscored"]
     assert found["states"]["insufficient"] >= len(lost)
 
 
@@ -261,7 +270,8 @@ def test_another_file_is_learned_from(tmp_path: Path) -> None:
     write(judged, [(at, str(value)) for at, value in list(zip(stamps(), numbers(), strict=True))[380:]])
     found = score(judged, "--train-file", str(learned))
     assert found["rows"] == ROWS - 380
-    assert "bootstrap" not in found["states"]
+    assert found["states"]["bootstrap"] == 11  # of the first window
+    assert found["not_judged"] == []
     assert opened(found) == [FAULT.start + 1 - 380]
     with pytest.raises(SettingsError, match="is a file that is read"):
         score(judged, "--train-file", str(tmp_path / "out.csv"))

@@ -247,7 +247,7 @@ def test_only_the_loop_and_the_worker_poll_a_source() -> None:
         if re.search(r"source\.poll\(", path.read_text(encoding="utf-8"))
     }
     assert polling == {
-        "pipeline/loop.py", "worker/runner.py", "replay/bounded_run.py", "replay/times_read.py", "cli/score.py",
+        "pipeline/loop.py", "worker/runner.py", "replay/time_range.py", "replay/times_read.py", "cli/score.py",
     }  # fmt: skip
 
 
