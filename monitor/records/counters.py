@@ -12,6 +12,7 @@ READINGS = (  # every reading is counted by exactly one of these
     "duplicate",  # its slot was taken already
     "future",  # ahead of the wall clock by more than `max_future_skew`
 )
+SET_ASIDE = READINGS[1:]  # those of readings that are not judged
 GRID = (*READINGS, "imputed")  # imputed: slots that the aligner filled in
 HEALTH = (
     "gaps",  # longer than can be filled in: the windows restarted

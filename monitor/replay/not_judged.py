@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.config.durations import format_duration
 from monitor.pipeline.health.causes import rounded
 from monitor.records.batches import NEVER, Int64, Poll, State
+from monitor.records.counters import SET_ASIDE
 
 FEW = 0.05  # share of the rows to judge
 RUN = 2  # windows; one gap leaves less than one without a verdict
@@ -104,7 +105,7 @@ class NotJudged:
 
     def _note_steps(self, states: NDArray[Any], time: Int64) -> None:
         """How far rows without a verdict are from the row before them on the grid."""
-        taken = ~np.isin(states.astype(str), ("late", "duplicate", "future", "invalid"))
+        taken = ~np.isin(states.astype(str), (*SET_ASIDE, "invalid"))
         times = time[taken]
         if not len(times):
             return

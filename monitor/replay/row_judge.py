@@ -14,9 +14,11 @@ from monitor.config.resolved import Grid
 from monitor.pipeline.family import Outcome
 from monitor.records.alerts import Alert, Fact, FactKind
 from monitor.records.batches import Float64, Int64, Poll, State
+from monitor.records.counters import SET_ASIDE
 from monitor.replay.row_fates import RowFates
 
-LATE, DUPLICATE, FUTURE, INVALID = "late", "duplicate", "future", "invalid"  # besides the states of a scored window
+LATE, DUPLICATE, FUTURE = SET_ASIDE  # states of rows, besides those of a scored window
+INVALID = "invalid"
 ANOMALY = "anomaly"  # the kind of alert that windows open, as against the health of the stream
 
 COLUMNS = ("score", "limit", "ratio", "anomaly_score", "state", "alert_id", "alert_opened")
