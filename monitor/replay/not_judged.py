@@ -129,7 +129,7 @@ def _in_words(state: str) -> str:
         case "duplicate":
             return "duplicates: an earlier row has their time"
         case "future":
-            return "from the future: the rows after them are at other times"
+            return "far ahead of the rows before them, and not confirmed by the next row"
         case "invalid":
             return "unreadable"
         case _:

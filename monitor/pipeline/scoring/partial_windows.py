@@ -2,11 +2,12 @@
 
 A detector scores whole windows only, so every cell of a channel that has a NaN in the window is filled: first with the
 neutral value, the stream's own median, then with what makes the score smallest along a few lines: all of the channel
-moved up or down, and moved along with each of the channels that are there. That is what the detector would believe of
-the missing channel, given the others: a channel that always follows another one is not taken to have stopped, which
-would be a fault by itself. To the square of what is left comes the share of the missing channels in a usual score, as
-if they were normal. So the score of a normal window is as high as ever, a fault in a channel that is there adds what it
-always adds, and the limit stays what it is. A window without any channel has no score.
+moved up or down, and moved along with each of the channels that are there; then with what the detector rebuilds. That
+is what the detector would believe of the missing channel, given the others: a channel that always follows another one
+is not taken to have stopped, which would be a fault by itself. To the square of what is left comes the share of the
+missing channels in a usual score, as if they were normal. So the score of a normal window is as high as ever, a fault
+in a channel that is there adds what it always adds, and the limit stays what it is. A window without any channel has no
+score.
 
 Only windows that the detector has no score for are looked at, so complete windows cost nothing.
 """
@@ -21,6 +22,7 @@ from monitor.ports.scorer import Scorer
 from monitor.records.batches import Bool, Float32, Float64, Int64
 
 MOST_LINES = 8  # of one missing channel; each costs three more scorings of the window
+MOST_REBUILDS = 8  # of a window by a detector that reconstructs
 FURTHEST = 4.0  # usual spreads of a channel in one step, or so many times what another channel does
 
 
@@ -87,6 +89,23 @@ def _fitted(
             line = np.zeros_like(windows)
             line[:, :, channel] = along * spread[:, channel, None]
             windows, best = _least(scorer, windows, line, best)
+    return _rebuilt(scorer, windows, lacking, best)
+
+
+def _rebuilt(scorer: Scorer, windows: Float32, lacking: Int64, best: Float64) -> tuple[Float32, Float64]:
+    """The same with what the detector rebuilds in the `lacking` channels, as long as that makes scores smaller."""
+    rows = np.arange(len(windows))
+    windows, best = windows.copy(), best.copy()
+    for _ in range(MOST_REBUILDS):
+        rebuilt = scorer.reconstruct(windows[rows]) if len(rows) else None
+        if rebuilt is None:
+            break
+        moved = windows[rows]
+        moved[:, :, lacking] = rebuilt[:, :, lacking]
+        found = scorer.score(moved).astype(np.float64)
+        better = found < best[rows]
+        rows = rows[better]
+        windows[rows], best[rows] = moved[better], found[better]
     return windows, best
 
 
