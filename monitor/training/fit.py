@@ -24,6 +24,7 @@ from monitor.ports.scorer import Scorer
 from monitor.ports.source import Source
 from monitor.ports.store import HistoryBlock
 from monitor.records.batches import Bool, Float32, Int64
+from monitor.training.garbage import without_garbage
 from monitor.training.rests import longest_rests
 
 MOST_WINDOWS = 20_000  # more of them cost time and teach little: neighbours share almost all readings
@@ -166,11 +167,15 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     """Scaled windows of one stream; none of them spans a gap in time."""
     time = np.concatenate([block.time for block in blocks])
     values = np.concatenate([block.values for block in blocks])
+    garbage = 0
+    if family.window.rules.consecutive:
+        values, garbage = without_garbage(values, robust_scale(values), family.grid.max_gap)
     windows, end, readings = windower(family).cut_history(values, time, MOST_WINDOWS)
     usual = robust_scale(readings)
     scale = usual if family.scale == "stream" else StreamScale.none(len(family.channels))
-    garbage = int(np.count_nonzero(~usual.plausible(readings)))
-    plausible = usual.plausible(windows).all(axis=1) if garbage else np.ones(len(windows), bool)
+    if not family.window.rules.consecutive:
+        garbage = int(np.count_nonzero(usual.garbage(readings).any(axis=1)))
+    plausible = ~usual.garbage(windows).any(axis=(1, 2))
     windows = np.asarray((windows[plausible] - scale.center) / scale.scale, dtype=np.float32)
     learned = _learned(np.asarray(~np.isnan(windows).any(axis=1)))
     if learned.any():

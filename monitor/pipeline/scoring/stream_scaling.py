@@ -18,6 +18,11 @@ from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64
 
 IQR_TO_STD = 1.349  # interquartile range of a normal distribution, in standard deviations
 GARBAGE = 1e4  # scales: further out lies what a broken register sends; what 1 % of the readings reach is within 100
+APART = 10  # scales, or usual ranges: the ends of a register that lie further out than that are no measurements
+IMMEASURABLE = 1e18
+REGISTER_ENDS = np.array(
+    [2**15 - 1, -(2**15), 2**16 - 1, 2**31 - 1, -(2**31), 2**31, 2**32 - 1, 2**32, 2**63, -(2**63)], np.float64
+)  # with what float32 makes of them
 ABSURD = 1e3  # times its level: the same for a channel at rest, which has no scale
 
 
@@ -74,9 +79,11 @@ class StreamScale(NamedTuple):
         none = np.float32(np.nan)
         return self._replace(center=np.where(learned, self.center, none), scale=np.where(learned, self.scale, none))
 
-    def plausible(self, readings: Float32) -> Bool:
-        """Which of (..., channels) readings are no garbage: no channel lies further out than `GARBAGE` scales."""
-        return np.asarray(~(np.abs(readings.astype(np.float64) - self.center) > GARBAGE * self.scale).any(axis=-1))
+    def garbage(self, readings: Float32) -> Bool:
+        """Which values (..., channels) are what a broken register sends: absurdly far out, whatever is usual."""
+        away = np.abs(readings.astype(np.float64) - self.center)
+        scale = self.scale.astype(np.float64)
+        return np.asarray((away > GARBAGE * scale) | (of_a_register(readings) & (away > APART * scale)))
 
 
 def robust_scale(readings: Float32) -> StreamScale:
@@ -85,17 +92,35 @@ def robust_scale(readings: Float32) -> StreamScale:
     The scale is IQR / 1.349, no smaller than a tenth of the std of the readings with the lowest and highest 1 % pulled
     in. Floors keep the last digit from counting as a fault: a channel that rested but for single readings has at least
     the smallest step it ever took (at most 10 % of its level), and one that never moved 1 % of its level (at least
-    1e-6). NaN readings are left out; a channel that has no others gets NaN.
+    1e-6). NaN readings are left out, and the ends of registers that lie far from all others (see `of_a_register`); a
+    channel that has no others gets NaN.
     """
     channels = [_scale_of(channel[~np.isnan(channel)]) for channel in readings.astype(np.float64).T]
     center, scale, rests = (np.array(column) for column in zip(*channels, strict=True))
     return StreamScale(center.astype(np.float32), scale.astype(np.float32), rests.astype(bool))
 
 
+def of_a_register(values: Float32 | Float64) -> Bool:
+    """Which values are the ends of the numbers that a register can hold, or larger than anything that is measured."""
+    return np.asarray(np.isin(values, REGISTER_ENDS) | (np.abs(values) >= IMMEASURABLE))
+
+
+def _measured(values: Float64) -> Float64:
+    """Without the ends of registers, where the other values are most of them and lie far away from these."""
+    ends = of_a_register(values)
+    rest = values[~ends]
+    if not ends.any() or 2 * len(rest) <= len(values):
+        return values
+    center = float(np.median(rest))
+    usual = max(float(np.ptp(np.percentile(rest, [1, 99]))), 1e-2 * abs(center), 1e-6)
+    return values[~(ends & (np.abs(values - center) > APART * usual))]
+
+
 def _scale_of(values: Float64) -> tuple[float, float, bool]:
     """Centre, scale and whether it rests, of one channel's readings (n,)."""
     if not len(values):
         return math.nan, math.nan, False
+    values = _measured(values)
     low, center, high = np.percentile(values, [25, 50, 75]).tolist()
     spread = max((high - low) / IQR_TO_STD, 0.1 * _usual_std(values, center))
     level = 1e-2 * abs(center)

@@ -125,8 +125,33 @@ def test_one_garbage_reading_changes_no_scale_and_is_not_learned_from(garbage: f
     _, profiles = fit.train(family(), [("a", block(0, spoilt.tolist()))], lambda: detector, NORMAL)
 
     assert dirty.scale[0] == pytest.approx(clean.scale[0], rel=0.02)
-    assert (profiles["a"].garbage, len(detector.seen[0])) == (1, 2000 - 3 - 4)  # the 4 windows that hold it are gone
+    assert (profiles["a"].garbage, len(detector.seen[0])) == (1, 1997)  # filled in, as a value that never came is
     assert np.abs(detector.seen[0]).max() < 10
+
+
+@pytest.mark.parametrize("garbage", [-3.4e38, 2147483647.0, 65535.0, -32768.0])
+@pytest.mark.parametrize("every", [3, 9, 20])
+def test_much_garbage_leaves_the_scale_as_it_is(garbage: float, every: int) -> None:
+    usual = 50 + 5 * np.sin(np.arange(2000) / 15) + np.random.default_rng(1).normal(size=2000)
+    spoilt = np.where(np.arange(2000) % every == 1, garbage, usual)
+    detector = Recording()
+
+    _, profiles = fit.train(family(), [("a", block(0, spoilt.tolist()))], lambda: detector, NORMAL)
+
+    assert profiles["a"].scale[0] == pytest.approx(robust_scale(usual.astype(np.float32)[:, None]).scale[0], rel=0.1)
+    assert profiles["a"].garbage == np.count_nonzero(spoilt == garbage)
+    assert np.abs(detector.seen[0]).max() < 10
+
+
+def test_a_long_run_of_garbage_is_not_filled_in() -> None:
+    values = 20 + np.random.default_rng(1).normal(size=400)
+    values[100:110] = 4294967295.0
+    detector = Recording()
+
+    fit.train(family(), [("a", block(0, values.tolist()))], lambda: detector, NORMAL)
+
+    assert len(detector.seen[0]) == 397 - 13
+    assert np.isfinite(detector.seen[0]).all()
 
 
 def test_a_state_that_is_rare_but_normal_is_learned_from() -> None:
