@@ -1,9 +1,9 @@
 """Windows that lack channels: the missing ones are masked, and the score is that of the channels that are there.
 
 A detector scores whole windows only, so every cell of a channel that has a NaN in the window is filled: first with the
-neutral value, the stream's own median, then with what makes the score smallest along a few lines: all of the channel
-moved up or down, and moved along with each of the channels that are there; then with what the detector rebuilds. That
-is what the detector would believe of the missing channel, given the others: a channel that always follows another one
+neutral value, the stream's own median, or a level and slope near it; then with what makes the score smallest along a
+few lines: slow waves of the channel, and what each of the channels that are there does; then with what the detector
+rebuilds. That is what it would believe of the missing channel, given the others: one that always follows another one
 is not taken to have stopped, which would be a fault by itself. To the square of what is left comes the share of the
 missing channels in a usual score, as if they were normal. So the score of a normal window is as high as ever, a fault
 in a channel that is there adds what it always adds, and the limit stays what it is. A window without any channel has no
@@ -14,6 +14,7 @@ Only windows that the detector has no score for are looked at, so complete windo
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ from monitor.ports.scorer import Scorer
 from monitor.records.batches import Bool, Float32, Float64, Int64
 
 MOST_LINES = 8  # of one missing channel; each costs three more scorings of the window
+STARTS = (-1.5, 0.0, 1.5)  # usual spreads
+WAVES = 5  # the first of a cosine transform: what a channel does slowly
+PASSES = 2  # along all lines
 MOST_REBUILDS = 8  # of a window by a detector that reconstructs
 FURTHEST = 4.0  # usual spreads of a channel in one step, or so many times what another channel does
 
@@ -83,13 +87,32 @@ def _fitted(
     """The windows with their `lacking` channels moved to the smallest score, and that score."""
     best = scorer.score(windows).astype(np.float64)
     present = np.setdiff1d(np.arange(windows.shape[2]), lacking)[: MOST_LINES - 1]
-    moves = (windows[:, :, present] - neutral[:, None, present]) / spread[:, None, present]
-    for along in _lines(moves.astype(np.float64)):
+    moves = ((windows[:, :, present] - neutral[:, None, present]) / spread[:, None, present]).astype(np.float64)
+    lines = _lines(moves)
+    for channel in lacking.tolist():
+        windows, best = _begun(scorer, windows, [_of(channel, line, windows, spread) for line in lines[:2]], best)
+    for along in lines * PASSES:
         for channel in lacking.tolist():
-            line = np.zeros_like(windows)
-            line[:, :, channel] = along * spread[:, channel, None]
-            windows, best = _least(scorer, windows, line, best)
+            windows, best = _least(scorer, windows, _of(channel, along, windows, spread), best)
     return _rebuilt(scorer, windows, lacking, best)
+
+
+def _of(channel: int, along: Float64, windows: Float32, spread: Float32) -> Float32:
+    """A move of one channel, in usual spreads of it (m, length), as one of the windows."""
+    line = np.zeros_like(windows)
+    line[:, :, channel] = along * spread[:, channel, None]
+    return line
+
+
+def _begun(scorer: Scorer, windows: Float32, lines: list[Float32], best: Float64) -> tuple[Float32, Float64]:
+    """The windows moved by one of `STARTS` along each of these lines, to the smallest score: far from other minima."""
+    begun = windows
+    for steps in product(STARTS, repeat=len(lines)):
+        moved = np.asarray(windows + sum(step * line for step, line in zip(steps, lines, strict=True)), np.float32)
+        found = scorer.score(moved).astype(np.float64)
+        better = found < best
+        begun, best = np.where(better[:, None, None], moved, begun), np.where(better, found, best)
+    return begun, best
 
 
 def _rebuilt(scorer: Scorer, windows: Float32, lacking: Int64, best: Float64) -> tuple[Float32, Float64]:
@@ -114,7 +137,8 @@ def _lines(moves: Float64) -> list[Float64]:
 
     They are at right angles, so that what one of them has settled the next one leaves alone.
     """
-    lines = [np.ones(moves.shape[:2])]
+    turn = np.pi * (np.arange(moves.shape[1]) + 0.5) / moves.shape[1]
+    lines = [np.broadcast_to(np.cos(order * turn), moves.shape[:2]) for order in range(min(WAVES, moves.shape[1]))]
     for channel in range(moves.shape[2]):
         line = np.ascontiguousarray(moves[:, :, channel])
         with np.errstate(over="ignore", invalid="ignore"):

@@ -120,3 +120,25 @@ def test_a_channel_that_follows_another_one_with_a_lag_is_what_a_net_rebuilds(se
     masked = partial_windows.mask(detector, partial_windows.Units(dead, neutral, spread, usual)).score
 
     assert np.percentile(masked, 99) < 1.2 * np.percentile(whole, 99)
+
+
+@pytest.mark.parametrize("kind", ["dense", "mahalanobis"])
+def test_a_channel_in_another_phase_costs_no_false_alarm(kind: str) -> None:
+    """What such a net makes of a wrong start is a false alarm in one of ten windows."""
+    random, turns = np.random.default_rng(1), np.arange(800) / 15
+    values = np.stack([np.sin(turns), np.sin(turns + 5)], axis=1) + random.normal(0, 0.1, (800, 2))
+    windows = np.ascontiguousarray(sliding_window_view(1.4 * values, 20, axis=0).transpose(0, 2, 1), np.float32)
+    detector = models.create(kind, length=20, channels=2, scale=False).fit(windows[:300])
+    later = windows[320:].copy()
+    usual = np.full(len(later), np.median(detector.score(later)), np.float32)
+    later[:, :, 1] = np.nan
+    fault = later[:50].copy()
+    fault[:, 10:14, 0] += 3
+
+    neutral, spread = np.zeros((len(later), 2), np.float32), np.ones((len(later), 2), np.float32)
+    units = partial_windows.Units(later, neutral, spread, usual)
+    limit = detector.training_scores.limit(n_std=6)
+
+    assert partial_windows.mask(detector, units).score.max() < limit
+    faulty = partial_windows.Units(fault, neutral[:50], spread[:50], usual[:50])
+    assert partial_windows.mask(detector, faulty).score.min() > limit
