@@ -119,7 +119,7 @@ class Pipeline:
         first = aligner.clocks.settle()
         checked = self._health.arrive(self._counters.rises(first.readings), facts)
         gridded = aligner.finish(first._replace(readings=checked))
-        return self._finish(gridded, facts, Arrived(checked.stream, None), ended=True)
+        return self._finish(gridded, facts, Arrived(checked.stream, None, ended=True))
 
     def look(self, quiet: Quiet) -> Outcome:
         """Live only, with all streams of this worker: find silent ones; let go what waits in the grid of idle ones."""
@@ -239,13 +239,11 @@ class Pipeline:
         """Alerts after the windows at `rows`; whether one is open at each of them."""
         return self._alerter.step(windows, ratio, rows, changes)
 
-    def _finish(
-        self, gridded: Gridded, facts: HealthFacts, arrived: Arrived = NOTHING, *, ended: bool = False
-    ) -> Outcome:
+    def _finish(self, gridded: Gridded, facts: HealthFacts, arrived: Arrived = NOTHING) -> Outcome:
         gridded = self._fills.cut(gridded)
         self._health.count_gaps(gridded)
         self._health.missing.watch(self._aligner.released, facts)
-        windows = self._windower.finish(gridded) if ended else self._windower.add(gridded)
+        windows = self._windower.finish(gridded) if arrived.ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
             windows = windows.take(np.argsort(windows.stream, kind="stable"))
         self._health.resting.watch(windows, facts)

@@ -142,7 +142,7 @@ class Judge:
             for anomaly, known in self._open.items()
         }
         began: dict[UUID, int] = {}
-        for fact in facts:
+        for fact in facts if len(columns["alert_id"]) else ():
             if fact.kind not in (FactKind.OPENED, FactKind.CLEARED):
                 continue
             at, of_kind = place(fact), ids[fact.alert_kind == ANOMALY]

@@ -52,6 +52,8 @@ class Resting:
         concerned = ((self.columns["since"] != NEVER) | (alerts["opened"] != NEVER)).any(axis=1)
         concerned[windows.stream[equal.any(axis=1)]] = True
         some = windows.take(np.flatnonzero(concerned[windows.stream]))
+        if not len(some):  # those that rest sent nothing
+            return
         rests = np.asarray((some.values == some.values[:, :1]).all(axis=1))
         self._events(some, rests, self._since(some, rests), facts)
         self._needed = bool(((self.columns["since"] != NEVER) | (alerts["opened"] != NEVER)).any())

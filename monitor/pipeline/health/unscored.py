@@ -53,10 +53,11 @@ _ALERT: dict[str, Spec] = {
 
 
 class Arrived(NamedTuple):
-    """The streams of a batch's readings (n,), and the wall clock, ns, where they are live."""
+    """The streams of a batch's readings (n,), the wall clock, ns, where they are live, and whether the source ended."""
 
     stream: Int32
     now: int | None
+    ended: bool = False
 
 
 NOTHING = Arrived(np.zeros(0, np.int32), None)
@@ -114,6 +115,8 @@ class Unscored:
         gridded, scores = batch.gridded, batch.scores
         slow = np.zeros(len(self.columns["stretch"]), bool)
         slow[batch.arrived.stream] = True  # all that arrived may still wait for its slot
+        if batch.arrived.ended:
+            slow |= self.columns["stretch"] != NEVER
         number = self.columns["stretch"][streams]
         begin, end = self._places.ends(gridded, first, size, self.columns["placed"][streams])
         slow[streams] = (begin != number) | (end != number) | self._places.late_windows
@@ -138,7 +141,7 @@ class Unscored:
         closing = found.number <= complete
         self._close(found, complete, closing, batch, facts)
         self._keep(codes, found.take(np.flatnonzero(~closing)))
-        self._flooded(found, closing, batch, facts)
+        self._flooded(found, complete, batch, facts)
 
     def _after(self, batch: Batch, stream: Codes) -> Int64:
         """`placed` after the batch."""
@@ -233,10 +236,16 @@ class Unscored:
         self.columns["since"][code] = self.columns["newest_bad"][code] = number
         self.columns["counted"][code] = bad
 
-    def _flooded(self, found: Stretches, closing: Bool, batch: Batch, facts: HealthFacts) -> None:
-        """Open where so much was set aside that a stretch which is not complete can be no good one any more."""
+    def _flooded(self, found: Stretches, complete: Int64, batch: Batch, facts: HealthFacts) -> None:
+        """Open where so much was set aside that a stretch which is not complete can be no good one any more.
+
+        Not live, and before the end, only once those before it are complete: else the order would depend on the cut.
+        """
         aside = sum(found.column(name) for name in ASIDE)
-        for row in np.flatnonzero(~closing & (aside >= self._places.stretch)).tolist():
+        due = found.number == complete + 1
+        if batch.arrived.now is not None or batch.arrived.ended:
+            due = found.number > complete
+        for row in np.flatnonzero(due & (aside >= self._places.stretch)).tolist():
             self._flood(found, row, batch.arrived.now, facts)
 
     def _flood(self, found: Stretches, row: int, now: int | None, facts: HealthFacts) -> None:
@@ -249,9 +258,7 @@ class Unscored:
         if began == NEVER:  # without a grid, when it began is not known
             return
         self._begin(code, number, (began, began), most)
-        cause = (
-            f"{most:,} readings were late, duplicates or from the future within {most:,} slots of the stream's clock"
-        )
+        cause = f"{most:,} readings were late, duplicates or from the future within {most:,} slots of the clock"
         facts.opened(self._episode(code, 1.0, cause if now is None else self._cause(found, row)))
 
     def _run_ahead(self, batch: Batch, streams: Codes, facts: HealthFacts) -> None:

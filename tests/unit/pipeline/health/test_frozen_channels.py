@@ -48,6 +48,17 @@ def test_a_channel_that_rests_longer_than_it_ever_did_is_frozen_by_default() -> 
     assert (opened.started_at, opened.ratio) == (50 * S, 1.0)
 
 
+def test_a_batch_without_the_stream_that_rests_says_nothing_about_it() -> None:
+    """It ended the worker."""
+    made = learned(2, **PAIR)
+    made.process(pair(60, range(50, 200)))
+    others = readings([1] * 10, range(60, 70), [[t % 7, t % 5 + 0.1] for t in range(10)])
+    assert frozen_of(*made.process(others).facts) == []
+    assert frozen_of(*made.process(pair(200, range(50, 160)).take(np.arange(60, 200))).facts) == [
+        ("load", "opened", 50 + PATIENCE), ("load", "cleared", 160),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("rest", [0, 10**6])
 def test_nothing_is_frozen_of_which_no_rest_is_known(rest: int) -> None:
     assert frozen_of(*learned(rest=rest, **PAIR).process(pair(400, range(50, 400))).facts) == []
