@@ -16,7 +16,7 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.faults import Fault, Faults
 from monitor.sources.notation import Notation
 from monitor.sources.stream_names import Key, stream_name
-from monitor.sources.timestamps import Arrivals, Raw, TimeReader, Times
+from monitor.sources.timestamps import LAST, Arrivals, Raw, TimeReader, Times
 
 EARLIEST_MS = 946_684_800_000  # 2000: a Kafka timestamp before that was set by mistake
 Cell = float | None  # a value as a message gives it
@@ -157,9 +157,10 @@ class Assembly:
         return time
 
     def _kafka_times(self) -> Int64:
-        """Kafka's own times of all records in ns; NEVER where one has none."""
+        """Kafka's own times of all records in ns; NEVER where one has none, or none that can be."""
         milliseconds = np.array(self.records.stamps() if self.records.stamps else (), dtype=np.int64)
-        return np.where(milliseconds < 0, NEVER, milliseconds * 10**6)
+        known = (milliseconds >= 0) & (milliseconds < LAST // 10**6)  # a producer may write any number
+        return np.where(known, milliseconds, 0) * 10**6 + np.where(known, 0, NEVER)
 
     def _dead_letter(self, row: int, fault: Fault, stamps: Sequence[int]) -> DeadLetter:
         records = self.records
@@ -167,7 +168,7 @@ class Assembly:
         return DeadLetter(
             topic=records.topic, partition=int(records.partition[row]), offset=int(records.offset[row]),
             reason=fault.reason, error=fault.error, stream="" if isinstance(name, Fault) else name,
-            time=stamps[row] * 10**6 if stamps and stamps[row] >= 0 else None,
+            time=stamps[row] * 10**6 if stamps and 0 <= stamps[row] < LAST // 10**6 else None,
             key=records.keys[row], body=records.values[row],
         )  # fmt: skip
 

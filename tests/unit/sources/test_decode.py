@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -281,3 +282,16 @@ def test_a_dead_letter_knows_its_stream_where_the_record_says_so() -> None:
     inside = [b'{"m": {"id": 3}}', b"{", b'{"m": {"id": 4}, "time": 1, "value": 1e300}', b'{"m": {"id": [1]}}']
     _, dead = JsonDecoder(family(format={"key": "p{m.id}"}), StreamIndex()).decode(records(inside, [b"k"] * 4))
     assert [letter.stream for letter in dead] == ["p3", "", "p4", ""]
+
+
+@pytest.mark.parametrize("stamp", [2**62, 2**63 - 1, 10**14, -1])
+def test_a_kafka_timestamp_that_no_time_can_be_is_none(stamp: int) -> None:
+    def read(body: bytes) -> tuple[Readings, list[DeadLetter]]:
+        of_two = records([body] * 2)
+        decoder = JsonDecoder(family(format={"time": "$timestamp"}), StreamIndex())
+        return decoder.decode(replace(of_two, stamps=lambda: [stamp, 1_700_000_000_000]))
+
+    readings, dead = read(b'{"value": 1}')
+    assert readings.time.tolist() == [1_700_000_000 * SECOND]
+    assert [(letter.reason, letter.time) for letter in dead] == [("bad-time", None)]
+    assert [letter.time for letter in read(b"{}")[1]] == [None, 1_700_000_000 * SECOND]
