@@ -150,12 +150,12 @@ class NoBeat:
         opened, started, last, limit = (
             int(self.columns[name][code]) for name in ("opened", "started", "last", "limit")
         )
-        text = f"no heartbeat for {rounded(last - started)}, {self._looks(last)}" if cause else ""
+        text = f"no heartbeat for {rounded(last - started)}, {self._looks(last + DELAY)}" if cause else ""
         ratio = (last - started) / (limit or LEAST)
         return Episode(NO_BEAT, self._index.name(code), opened, started, last, ratio, last, 0, text)
 
     def _looks(self, moment: int) -> str:
-        """What the signal looked like then."""
+        """What the signal looked like then: when the newest numbers became known, which no earlier batch has seen."""
         row = max(0, int(np.searchsorted(self._line.time, moment, side="right")) - 1)
         time, value, equal, low, high = (column[row].item() for column in self._line)
         if equal == NEVER or time - equal < FLAT:
