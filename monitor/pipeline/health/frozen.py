@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from monitor.config.families import Family
 from monitor.pipeline.alerting.health_alerts import HealthFacts
+from monitor.pipeline.alignment.believed import clock_before
 from monitor.pipeline.health.frozen_alerts import Cell, FrozenAlerts, never_rested
 from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.pipeline.state.columns import Columns, Spec, layout
@@ -113,16 +114,7 @@ class Frozen:
     def _newer(self, stream: Int32, time: Int64) -> Bool:
         """Which readings are newer than all before them of their stream."""
         first = segment_starts(stream)
-        rising = np.empty(len(stream), bool)
-        np.greater(time[1:], time[:-1], out=rising[1:])
-        rising[first] = time[first] > self.columns["newest"][stream[first]]
-        if rising.all():
-            return rising
-        newest = dict(zip(stream[first].tolist(), self.columns["newest"][stream[first]].tolist(), strict=True))
-        for i, (code, at) in enumerate(zip(stream.tolist(), time.tolist(), strict=True)):
-            rising[i] = at > newest[code]
-            newest[code] = max(at, newest[code])
-        return rising
+        return time > clock_before(self.columns["newest"], stream, time, first)
 
     def _runs(self, stream: Int32, time: Int64, values: Float32, first: Int64) -> _Runs:
         """Runs of values (channels, n), sorted by stream; moves the columns on."""
