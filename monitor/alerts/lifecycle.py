@@ -146,13 +146,15 @@ def _obey(alert: Alert | None, command: Command) -> tuple[Alert, Answered]:
         alert = replace(alert, state=AlertState.ACKNOWLEDGED, acknowledged_at=command.at, acknowledged_by=command.by)
     elif command.kind is CommandKind.UNACKNOWLEDGE:
         alert = replace(alert, state=AlertState.OPEN, acknowledged_at=None, acknowledged_by="")
+    elif command.kind is CommandKind.CLOSE:
+        alert = replace(_acknowledged_by_hand(alert), state=AlertState.RESOLVED, resolved_at=command.effective)
     return alert, Answered(command, "")
 
 
 def _transition(cause: Fact | Command, alert: Alert, number: int) -> Transition:
     """The change that led to `alert`."""
     if isinstance(cause, Fact):
-        at, ratio, actor, note = cause.at, cause.ratio, MONITOR, ""
+        at, ratio, actor, note = cause.at, cause.ratio, MONITOR, cause.reason
     else:
         at, ratio, actor, note = _effective(cause, alert), math.nan, cause.by, cause.note
     return Transition(

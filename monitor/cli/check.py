@@ -17,6 +17,7 @@ from monitor import bootstrap
 from monitor.cli.rendering.escape import visible
 from monitor.config.durations import format_duration
 from monitor.config.families import Family
+from monitor.config.overrides import Override
 from monitor.config.services import WebhookNotifier
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
@@ -100,6 +101,7 @@ def _family(family: Family) -> dict[str, str]:
         "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",
         "alert resolves": f"after {alerts.resolve_after} windows below {alerts.resolve_below:g} of it",
         "stream alerts": _health(family),
+        **{f"streams {override.streams}": _override(override) for override in family.overrides},
         "state": f"about {state_bytes(family, 10_000) / 2**20:,.0f} MiB for 10,000 streams",
     }
 
@@ -121,6 +123,17 @@ def _health(family: Family) -> str:
     parts += [f"frozen after {format_duration(frozen)}"] if frozen else []
     parts += [f"out of range: {', '.join(family.valid_range)}"] if family.valid_range else []
     return "; ".join(parts) or "none"
+
+
+def _override(override: Override) -> str:
+    """What is different for some streams."""
+    parts = [] if override.limit is None else [f"{override.limit:g} times the limit"]
+    if override.silent_after is not None:
+        parts.append(
+            f"silent after {format_duration(override.silent_after)}" if override.silent_after else "never silent"
+        )
+    parts += [] if override.off is None else ["off: counted and not judged" if override.off else "not off"]
+    return "; ".join(parts)
 
 
 def _steps(count: int, interval: int | None) -> str:

@@ -176,7 +176,8 @@ def _times(report: StreamReport) -> dict[str, int | None]:
 
 def _state(report: StreamReport) -> str:
     unread = ("not read",) if report.owner in _NOT_READ else ()
-    return ", ".join((*report.alerts, *unread)) or "ok"
+    off = ("off",) if report.off else ()
+    return ", ".join((*off, *report.alerts, *unread)) or "ok"
 
 
 def _lateness(report: StreamReport) -> float | None:

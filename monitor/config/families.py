@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from monitor.config.durations import LONGEST, Duration, Interval, Span, Spanned, format_duration
 from monitor.config.formats import Format, format_problems
-from monitor.config.health import UNSCORED_BEATS, UNSCORED_WINDOWS, Health, Range, health_problems
+from monitor.config.health import NEVER_SILENT, UNSCORED_BEATS, UNSCORED_WINDOWS, Health, Range, health_problems
+from monitor.config.overrides import Override, override_problems
 from monitor.config.resolved import Grid, Shape
 from monitor.config.sections import Section
 from monitor.config.windows import Window
@@ -93,6 +94,7 @@ class Family(Section):
     threshold: Threshold = Threshold()
     alerts: Alerts = Alerts()
     health: Health = Health()
+    overrides: tuple[Override, ...] = ()
 
     @property
     def grid(self) -> Grid:
@@ -139,6 +141,12 @@ class Family(Section):
         return UNSCORED_WINDOWS * max(shape.length if self.window.rules.consecutive else 1, shape.hop)
 
     @property
+    def silent_soonest(self) -> int:
+        """The shortest time without a reading, ns, after which some stream may be silent; 0 = none ever is."""
+        times = (self.health.silence(self.interval), *(override.silent_after or 0 for override in self.overrides))
+        return min(filter(None, times), default=NEVER_SILENT)
+
+    @property
     def rate(self) -> float:
         """Readings per second; the family has a grid, or its windows are beats."""
         return self.window.rate or 1e9 / (self.interval or math.nan)
@@ -149,6 +157,7 @@ def family_problems(family: Family) -> Iterator[str]:
     yield from _span_problems(family)
     yield from family.window.rules.problems(family.window, family.interval, len(family.channels))
     yield from health_problems(family.health, family.valid_range, family.channels, may_freeze=family.may_freeze)
+    yield from override_problems(family.overrides)
     if len(set(family.channels)) < len(family.channels):
         yield "channels: each name may stand there once"
     if family.format.channel and family.interval is None:

@@ -15,6 +15,7 @@ _MISSING = {
     "topic": "name the Kafka topic of these streams",
     "interval": 'write interval = "10s" for readings on a grid, or interval = "none" where they come irregularly',
     "window": "add window.length, a count of readings such as 360 or a time such as 1h",
+    "streams": 'write a stream or a pattern such as "m-1*"',
     "length": "write a count of readings such as 360 or a time such as 1h",
 }
 
@@ -55,6 +56,8 @@ def _sentence(path: KeyPath, names: Sequence[str], item: Any, variable: str | No
             reason = f"{item['input']!r} is not known; write {item['ctx']['expected']}"
         case "model_type" | "model_attributes_type" | "dict_type":
             reason = "should be a table"
+        case "tuple_type" if path[-1] == "overrides":
+            reason = f"should be a list of tables; write [[{where}]]"
         case "tuple_type":
             reason = 'should be a list such as ["a", "b"]'
         case _:
@@ -69,7 +72,8 @@ def _either(names: Sequence[str]) -> str:
 def _locate(root: type[Section], location: tuple[int | str, ...]) -> tuple[KeyPath, Sequence[str]]:
     """Path of a pydantic location in the file, and the names that may stand there: keys of a table, or kinds of one.
 
-    A location also names branches of unions, which do not occur in the file; they are left out.
+    A location also names branches of unions, which do not occur in the file; they are left out. Tables of a list are
+    counted from 1.
     """
     path: list[str] = []
     names: Sequence[str] = ()
@@ -79,6 +83,9 @@ def _locate(root: type[Section], location: tuple[int | str, ...]) -> tuple[KeyPa
         if get_origin(annotation) is dict:
             path.append(str(part))
             annotation = get_args(annotation)[1]
+        elif isinstance(part, int) and get_origin(annotation) is tuple and sections:
+            path.append(str(part + 1))
+            annotation = sections[0]
         elif len(sections) == 1:
             path.append(str(part))
             names = list(sections[0].model_fields)

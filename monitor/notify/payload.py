@@ -40,7 +40,10 @@ from monitor.records.times import iso
 MAX_BYTES = 20_000
 _NAME = 200  # characters; a character takes at most 6 bytes in JSON
 _NOTE = 1_000
-_TYPES = {FactKind.OPENED: "opened", FactKind.CLEARED: "resolved", CommandKind.ACKNOWLEDGE: "acknowledged"}
+_TYPES = {
+    FactKind.OPENED: "opened", FactKind.CLEARED: "resolved",
+    CommandKind.ACKNOWLEDGE: "acknowledged", CommandKind.CLOSE: "resolved",
+}  # fmt: skip
 
 
 def payload(alert: Alert, transition: Transition, evidence: Evidence | None, store: UUID) -> str:

@@ -16,15 +16,19 @@ from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.alignment.believed import Believed
 from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.alignment.counters import Counters
+from monitor.pipeline.alignment.leaving_out import leave_out
 from monitor.pipeline.alignment.long_fills import LongFills
+from monitor.pipeline.health.closing import SWITCHED_OFF, ClosedAlerts
 from monitor.pipeline.health.no_beat import NoBeat
 from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import Health
 from monitor.pipeline.health.unscored import NOTHING, Arrived, Batch, Unscored
+from monitor.pipeline.overrides import Overrides
+from monitor.pipeline.scoring.collecting import collect
 from monitor.pipeline.scoring.recipe import Judged, Recipe
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Section, StateCodec, signature
-from monitor.pipeline.state.segments import Gridded, segment_starts
+from monitor.pipeline.state.segments import Gridded
 from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import HistoryBlock
@@ -63,8 +67,11 @@ class Pipeline:
         self._counters, self._aligner, self._fills = Counters(family), aligner_of(family), LongFills(family)
         self._windower = windower(family)
         self._alerter = Alerter(run, name, index, family.alerts)
-        self._health = Health(run, name, family, index, recipe.detector.profiles)
+        self.overrides = Overrides(family, index)
+        self._health = Health(run, name, family, index, recipe.detector.profiles, self.overrides)
         self._unscored, self._no_beat = Unscored(family, index), NoBeat(family, index)
+        closable = (self._alerter, *self._health.closable, self._unscored, self._no_beat)
+        self._closed = ClosedAlerts(run, name, closable)
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
         self._profiles = recipe.detector.profiles
         self._after = family.train_after
@@ -90,7 +97,7 @@ class Pipeline:
     def process(self, readings: Readings, now: int | None = None) -> Outcome:
         """Run a batch through all stages. `now` (ns) is the wall clock where the readings are live."""
         self._grow()
-        facts = self._health.facts()
+        facts = self._closed.report(self._health.facts())
         self._health.heard(readings, now, facts)
         believed = self._aligner.clocks.believed(readings, now)
         gridded = self._place(believed, self._counters.rises(believed.readings), facts)
@@ -114,7 +121,7 @@ class Pipeline:
     def flush(self) -> Outcome:
         """The source has ended: take what was held to be confirmed, and waited for earlier readings or later ones."""
         self._grow()
-        facts, aligner = self._health.facts(), self._aligner
+        facts, aligner = self._closed.report(self._health.facts()), self._aligner
         facts.touched.update(np.flatnonzero(aligner.held.columns["count"]).tolist())
         first = aligner.clocks.settle()
         checked = self._health.arrive(self._counters.rises(first.readings), facts)
@@ -123,7 +130,7 @@ class Pipeline:
 
     def look(self, quiet: Quiet) -> Outcome:
         """Live only, with all streams of this worker: find silent ones; let go what waits in the grid of idle ones."""
-        facts = self._health.facts()
+        facts = self._closed.report(self._health.facts())
         self._health.look(quiet, self.clock(quiet.stream), facts)
         waits = self._aligner.columns["waiting"][quiet.stream] > 0
         idle = quiet.stream[waits & (self._health.silence.times(quiet) >= self._idle)]
@@ -152,7 +159,17 @@ class Pipeline:
         saved = [(code, state) for code, state in zip(codes.tolist(), states, strict=True) if state is not None]
         lost = self._codec.load(np.array([code for code, _ in saved], np.int64), [state for _, state in saved])
         self.recipe.resume(codes, lost, self.index)
+        off = codes[self.overrides.off(codes)]
+        self._windower.clear(off)  # where it is switched on again, no window reaches over that time
+        for code, at in zip(off.tolist(), self.clock(off).tolist(), strict=True):
+            self._closed.close(code, at, SWITCHED_OFF)
         return set(lost)
+
+    def drop_alerts(self, codes: Int32, of_gateway: Int32) -> None:
+        """After `load`: alerts of `codes`, or only the gateway alert of the others, were closed in the database."""
+        for code, at in zip(codes.tolist(), self.clock(codes).tolist(), strict=True):
+            self._closed.drop(code, at)
+        self._health.silence.close_gateway(of_gateway)
 
     @property
     def model(self) -> str:
@@ -210,6 +227,8 @@ class Pipeline:
         """Drop streams that left this worker; their codes will be given to others."""
         for part in self._parts.values():
             part.clear(codes)
+        self.overrides.forget(codes)
+        self._closed.forget(codes.tolist())
         self.index.forget(codes.tolist())
 
     @property
@@ -225,6 +244,7 @@ class Pipeline:
     def _grow(self) -> None:
         for part in self._parts.values():
             part.grow(len(self.index))
+        self.overrides.follow()
 
     def _follow(self, believed: Believed) -> None:
         """Take in readings without an outcome."""
@@ -242,6 +262,8 @@ class Pipeline:
     def _finish(self, gridded: Gridded, facts: HealthFacts, arrived: Arrived = NOTHING) -> Outcome:
         gridded = self._fills.cut(gridded)
         self._health.count_gaps(gridded)
+        if self.overrides.switches:
+            gridded = leave_out(self.overrides.off, gridded, self._aligner)
         self._health.missing.watch(self._aligner.released, facts)
         windows = self._windower.finish(gridded) if arrived.ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
@@ -249,10 +271,11 @@ class Pipeline:
         self._health.resting.watch(windows, facts)
         times = self._grid.times(gridded.slot)
         self._no_beat.take(gridded, times, windows, self.window_facts.get("rr_s"), facts)
-        history, ready = self._collect(gridded)
+        history, ready = collect(gridded, self._grid, self._profiles, self.keeps, self._after)
         changes = Changes()
         step = partial(self._step, windows, changes)
-        judged = self.recipe.judge(windows, self._windower.cold_start, step)
+        factor = self.overrides.limits(windows.stream)
+        judged = self.recipe.judge(windows, self._windower.cold_start, step, factor)
         waiting = self._waiting(judged.scores)
         self._unscored.take(Batch(arrived, gridded, self._aligner, judged.scores, waiting), facts)
         return Outcome(
@@ -268,25 +291,6 @@ class Pipeline:
         """Windows that nothing can score before the stream has a model, though they hold enough readings."""
         none = np.isnan(scores.score) & (scores.imputed <= self.family.align.max_imputed)
         return np.asarray(none & ~self.has_model(scores.stream)) if none.any() else none
-
-    def _collect(self, gridded: Gridded) -> tuple[list[tuple[int, HistoryBlock]], list[int]]:
-        """Readings of streams that have no model yet, kept to train on: at most `keeps` of each."""
-        first = segment_starts(gridded.stream)
-        streams = gridded.stream[first]
-        new = np.flatnonzero(self._profiles.columns["model"][streams] == b"")
-        ends = np.append(first[1:], len(gridded))
-        seen = self._profiles.columns["seen"]
-        blocks, ready = [], []
-        for i in new.tolist():
-            code = int(streams[i])
-            part = slice(first[i], min(ends[i], first[i] + self.keeps - seen[code]))
-            if part.start < part.stop:
-                times = self._grid.times(gridded.slot[part])
-                blocks.append((code, HistoryBlock(-1, times, gridded.values[part])))
-                seen[code] += len(times)
-            if seen[code] >= self._after:
-                ready.append(code)
-        return blocks, ready
 
     def _evidence(self, alert: UUID, windows: Windows, row: int, judged: Judged) -> Evidence:
         """Why the window at `row` opened the alert."""

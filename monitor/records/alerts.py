@@ -45,6 +45,7 @@ class CommandKind(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     UNACKNOWLEDGE = "unacknowledge"
     NOTE = "note"
+    CLOSE = "close"
 
 
 Cause = FactKind | CommandKind
@@ -93,6 +94,7 @@ class Fact:
 
     The numbers are those of the whole alert up to this fact: severity, newest anomaly, peak and windows only rise.
     `cause` is a sentence for a person, as it was known at `last_at`; every fact of an alert that has one carries it.
+    `reason` says why it was cleared where no reading did that, and becomes the note of the transition.
     """
 
     kind: FactKind
@@ -112,6 +114,7 @@ class Fact:
     peak_at: int
     windows: int
     cause: str = ""
+    reason: str = ""
 
     @property
     def id(self) -> UUID:

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from sqlalchemy import Connection, select
@@ -45,6 +46,7 @@ class StreamReport:
     interval: int | None  # ns
     owner: Owner = ""  # the worker that took its partition last: what it is now, "" = not known
     age: int | None = None  # ns since its newest commit
+    off: bool = False  # switched off in the settings
 
 
 def read(
@@ -58,12 +60,13 @@ def read(
     rows = connection.execute(query).mappings().all()
     served = service.read(connection, run)
     alerts, models = _open_alerts(connection, run), _champions(connection)
-    plans = {each: _plan(connection, run, each) for each in {row["family"] for row in rows}}
+    settings = {each: _settings(connection, run, each) or {} for each in {row["family"] for row in rows}}
+    plans = {each: _plan(kept) for each, kept in settings.items()}
     reports = [_report(dict(row), alerts, models.get(row["family"], ""), plans[row["family"]]) for row in rows]
-    topics = {each: _topic(connection, run, each) for each in plans}
     return [
         replace(
-            report, owner=_owner(served, topics[report.family], report.partition),
+            report, owner=_owner(served, settings[report.family].get("topic", ""), report.partition),
+            off=_off(report.name, settings[report.family]),
             age=None if report.updated is None else max(0, served.now - report.updated),
         )
         for report in reports
@@ -86,10 +89,10 @@ def _owner(served: Service, topic: str, partition: int | None) -> Owner:
     return "" if owner is None else owner.state
 
 
-def _topic(connection: Connection, run: str, family: str) -> str:
-    """Of a family, as the newest settings of the run say; "" = not known."""
-    settings = _settings(connection, run, family)
-    return str(settings.get("topic", "")) if settings else ""
+def _off(name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a stream is switched off; models of the settings take too long to import for a list."""
+    matching = (rule["off"] for rule in settings.get("overrides", ()) if fnmatchcase(name, rule["streams"]))
+    return bool(([False] + [off for off in matching if off is not None])[-1])
 
 
 def _open_alerts(connection: Connection, run: str) -> dict[tuple[str, str], set[str]]:
@@ -107,10 +110,9 @@ def _champions(connection: Connection) -> dict[str, str]:
     return {row.family: row.id for row in rows}
 
 
-def _plan(connection: Connection, run: str, family: str) -> tuple[int, int | None]:
-    """Readings needed before training, and their interval, as the newest settings of the run say; 0 = not known."""
-    settings = _settings(connection, run, family)
-    if settings is None:
+def _plan(settings: Mapping[str, Any]) -> tuple[int, int | None]:
+    """Readings needed before training, and their interval, as settings say; 0 = not known."""
+    if not settings:
         return 0, None
     after, interval = settings["train"]["after"], settings["interval"]
     if after is None:  # the default follows from the window

@@ -71,13 +71,25 @@ class IdleDetector:
     def _load_idle(self, streams: Streams, caught_up: Iterable[TopicPartition], call: Call) -> None:
         """Load streams that were silent before the partition was assigned, before any of them counts as silent.
 
-        At half of that time: then all of the family is loaded when the gateway check asks whether all are silent.
+        At half of that time: then all of the family is loaded when the gateway check asks whether all are silent. Those
+        that are switched off are loaded at once: alerts may be open from when they were not.
         """
         after = _silent_after(streams)
         for partition in caught_up:
             clock = self._clocks[partition]
+            if streams.pipeline.overrides.switches and clock.unloaded is None:
+                call(partial(self._load_off, clock, streams, partition))
             if after and clock.proof - clock.since >= after // 2 and clock.unloaded != []:
                 call(partial(self._load, clock, streams, partition))
+
+    def _load_off(self, clock: _Clock, streams: Streams, partition: TopicPartition) -> None:
+        if self._builder.partitions.epochs.get(partition) != clock.epoch:  # taken away while we waited
+            return
+        names = self._store.stream_names(self._run, streams.pipeline.name, partition[1])
+        off = list(filter(streams.pipeline.overrides.off_by_name, names))
+        for i in range(0, len(off), LOAD_AT_ONCE):
+            streams.load_idle(off[i : i + LOAD_AT_ONCE], partition[1], self._store, self._run)
+        clock.unloaded = [name for name in names if name not in set(off)]
 
     def _load(self, clock: _Clock, streams: Streams, partition: TopicPartition) -> None:
         if self._builder.partitions.epochs.get(partition) != clock.epoch:  # taken away while we waited
@@ -100,6 +112,5 @@ class IdleDetector:
 
 
 def _silent_after(streams: Streams) -> int:
-    """Nanoseconds without a reading after which a stream of the family is silent; 0 = never."""
-    family = streams.pipeline.family
-    return family.health.silence(family.interval)
+    """Nanoseconds without a reading after which some stream of the family is silent; 0 = none ever is."""
+    return streams.pipeline.family.silent_soonest

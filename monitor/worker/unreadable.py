@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.health.closing import SWITCHED_OFF
 from monitor.pipeline.health.unreadable import Partition
 from monitor.ports.store import Position
 from monitor.records.alerts import Fact
@@ -76,11 +77,19 @@ class UnreadableRecords:
             read = replace(read, time=np.where(read.time > now, 0, read.time))
             dead = [replace(letter, time=now if letter.time is None else min(letter.time, now)) for letter in dead]
         facts = HealthFacts(self._run, family)
-        state = self._partitions.setdefault(partition, Partition())
+        state, off = self._partitions.setdefault(partition, Partition()), self._pipelines[family].overrides.off_by_name
+        if self._pipelines[family].overrides.switches:
+            facts.facts += self._closed(state, family, off)
+            dead = [replace(letter, stream="") if off(letter.stream) else letter for letter in dead]
         state.step(read, dead, self._pipelines[family].index.codes, facts)
         self._changed.add(partition)
         self._settle(partition)
         return facts.facts
+
+    def _closed(self, state: Partition, family: str, off: Callable[[str], bool]) -> list[Fact]:
+        closed = HealthFacts(self._run, family, SWITCHED_OFF)
+        state.close(off, closed)
+        return closed.facts
 
     def _settle(self, partition: TopicPartition) -> None:
         (self._settled.add if self._partitions[partition].settled else self._settled.discard)(partition)

@@ -27,12 +27,14 @@ One stream, six windows of 10 ns; 2 anomalies of 3 windows open an alert, 2 norm
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import numpy as np
 
 from monitor.config.families import Alerts
+from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.records.alerts import Fact, FactKind, Severity, alert_id
 from monitor.records.batches import NEVER, Bool, Float32, Int64, Windows
@@ -92,6 +94,13 @@ class Alerter:
         ratios = self.columns["peak"]
         continued = sorted(changes.continued)
         return changes.facts + [self._fact(code, FactKind.CONTINUED, float(ratios[code])) for code in continued]
+
+    def close(self, code: int, at: int, facts: HealthFacts) -> None:
+        """Resolve the stream's alert at `at`, ns, though no window did."""
+        if self.columns["opened"][code] != NEVER:
+            cleared = self._fact(code, FactKind.CLEARED, math.nan, max(at, int(self.columns["last"][code])))
+            facts.facts.append(replace(cleared, reason=facts.reason))
+        self.columns.clear(np.array([code]))
 
     def _window(self, code: int, window: tuple[int, int, float], row: int, changes: Changes) -> bool:
         """One window of one stream; returns whether an alert is open at it."""

@@ -34,11 +34,11 @@ class Episode:
 class HealthFacts:
     """Facts about health alerts of one family in one batch, in the order in which they became known.
 
-    `touched` are the streams whose saved state has changed without a reading of theirs.
+    `touched` are the streams whose saved state has changed without a reading of theirs; `reason` is that of each fact.
     """
 
-    def __init__(self, run: str, family: str) -> None:
-        self._run, self._family = run, family
+    def __init__(self, run: str, family: str, reason: str = "") -> None:
+        self._run, self._family, self.reason = run, family, reason
         self.facts: list[Fact] = []
         self.touched: set[int] = set()
 
@@ -74,5 +74,6 @@ class HealthFacts:
             peak_at=episode.peak_at,
             windows=episode.count,
             cause=episode.cause,
+            reason=self.reason,
         )
         self.facts.append(fact)

@@ -45,6 +45,11 @@ class FrozenAlerts:
             facts.cleared(episode, episode.last, episode.ratio)
             self.columns["opened"][cell] = NEVER
 
+    def close(self, code: int, at: int, facts: HealthFacts) -> None:
+        """Resolve the stream's alerts at `at`, ns, though no value changed."""
+        for channel in range(len(self._channels)):
+            self.resolve((code, channel), at, facts)
+
     def _episode(self, cell: Cell, last: int) -> Episode:
         opened, started = (int(self.columns[name][cell]) for name in ("opened", "started"))
         ratio, channel = (last - started) / max(opened - started, 1), self._channels[cell[1]]

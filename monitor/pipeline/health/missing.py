@@ -84,6 +84,12 @@ class MissingChannels:
             self._event((code, channel), at, int(since[row, channel]), facts, opens=bool(opens[row, channel]))
         self._needed = bool(((columns["gone"] > 0) | (columns["opened"] != NEVER)).any())
 
+    def close(self, code: int, at: int, facts: HealthFacts) -> None:
+        """Resolve the stream's alerts at `at`, ns, though no reading did."""
+        for channel in np.flatnonzero(self.columns["opened"][code] != NEVER).tolist():
+            self._event((code, channel), max(at, int(self.columns["opened"][code, channel])), at, facts, opens=False)
+        self.columns.clear(np.array([code]))
+
     def _concerned(self, released: Sorted, absent: Bool) -> Int64:
         """Rows of the streams that lack something, or did."""
         columns = self.columns

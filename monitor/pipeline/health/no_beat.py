@@ -95,6 +95,14 @@ class NoBeat:
             for name in _LINE:
                 self.columns[name][code] = getattr(self._line, name)[-1]
 
+    def close(self, code: int, at: int, facts: HealthFacts) -> None:
+        """Resolve the stream's alert at `at`, ns, though no beat did; it begins again with its next sample."""
+        if not self._watches:
+            return
+        if self.columns["opened"][code] != NEVER:
+            self._clear(code, at, facts)
+        self.columns["since"][code] = self.columns["sample"][code] = NEVER
+
     def _begins(self, code: int, time: Int64) -> list[int]:
         """Times at which samples come after a pause."""
         before = np.concatenate([[self.columns["sample"][code]], time[:-1]])[: len(time)]

@@ -11,6 +11,7 @@ an open range, as far as its only end is from zero, or 1 where that is less. A v
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -59,8 +60,8 @@ class Ranges:
         ]
         self._any = bool(family.valid_range or family.format.high or family.format.low)
 
-    def screen(self, readings: Readings, facts: HealthFacts) -> Readings:
-        """The readings with NaN for what is out of range."""
+    def screen(self, readings: Readings, facts: HealthFacts | None) -> Readings:
+        """The readings with NaN for what is out of range. Without `facts` no alert is opened."""
         if not (self._any or self.columns.left):  # an alert may be open from when there were ranges
             return readings
         cells = readings.values.reshape(len(readings), -1, len(self._channels))  # several where a message is a window
@@ -69,11 +70,17 @@ class Ranges:
         opened = self.columns["opened"][readings.stream] != NEVER
         if (bad | opened).any():
             np.add.at(self._counts["out_of_range"], readings.stream[bad.any(axis=1)], 1)
-            self._walk(readings, cells, bad, self._busy(readings, bad | opened), facts)
+            if facts is not None:
+                self._walk(readings, cells, bad, self._busy(readings, bad | opened), facts)
         if not bad_cells.any():
             return readings
         values = np.where(bad_cells, np.float32(np.nan), cells).reshape(readings.values.shape)
         return replace(readings, values=values)
+
+    def close(self, code: int, at: int, facts: HealthFacts) -> None:
+        """Resolve the stream's alerts at `at`, ns, though no reading did."""
+        for channel in np.flatnonzero(self.columns["opened"][code] != NEVER).tolist():
+            self._clear((code, channel), at, math.nan, facts)
 
     def _busy(self, readings: Readings, known: Bool) -> Bool:
         """Cells (n, channels) of streams and channels that have an alert or need one."""
@@ -132,9 +139,12 @@ class Ranges:
             return
         columns["calm"][cell] += 1
         if columns["calm"][cell] >= self._resolve_after:
-            end = max(time, int(columns["last"][cell]))
-            facts.cleared(self._episode(cell), end, ratio)
-            columns["closed"][cell], columns["opened"][cell] = end, NEVER
+            self._clear(cell, time, ratio, facts)
+
+    def _clear(self, cell: Cell, at: int, ratio: float, facts: HealthFacts) -> None:
+        end = max(at, int(self.columns["last"][cell]))
+        facts.cleared(self._episode(cell), end, ratio)
+        self.columns["closed"][cell], self.columns["opened"][cell] = end, NEVER
 
     def _episode(self, cell: Cell) -> Episode:
         names = ("opened", "last", "peak", "peak_at", "count")

@@ -21,8 +21,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.config.health import NEVER_SILENT
 from monitor.pipeline.alerting.health_alerts import GATEWAY, SILENT, Episode, HealthFacts
 from monitor.pipeline.health.causes import rounded
+from monitor.pipeline.overrides import Overrides
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import NEVER, Int32, Int64
 from monitor.records.streams import StreamIndex
@@ -58,8 +60,9 @@ class Silence:
         "silent_cover": (np.uint8, (), Cover.STREAM),
     }
 
-    def __init__(self, after: int, index: StreamIndex, columns: Columns) -> None:
-        self.after, self._index, self._columns = after, index, columns
+    def __init__(self, soonest: int, overrides: Overrides, index: StreamIndex, columns: Columns) -> None:
+        self.soonest = soonest  # the shortest time after which some stream is silent, ns; 0 = none ever is
+        self._overrides, self._index, self._columns = overrides, index, columns
         self.arrived = Columns({"at": (np.int64, (), NEVER)})
         self.needed = False  # some stream is silent
 
@@ -101,23 +104,46 @@ class Silence:
     def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts) -> None:
         """Find silent streams among all of this worker; `clock` (n,) is their newest reading's time."""
         silence, cover = self.times(quiet), self._columns["silent_cover"]
+        after = self._overrides.silent_after(quiet.stream)
+        never = after == NEVER_SILENT
+        after = np.where(never, self.soonest, after)  # those that never are show that others can be heard
         awake = (self._columns["silent_opened"][quiet.stream] == NEVER) | (cover[quiet.stream] == Cover.UNCONFIRMED)
-        due = awake & (silence >= self.after)
-        rest = silence[awake & ~due]
-        if not due.any() or (len(rest) and (rest >= self.after // 2).all()):
+        over = silence >= after
+        due, rest = awake & over & ~never, awake & ~over
+        if not due.any() or (rest.any() and (silence[rest] >= after[rest] // 2).all()):
             return
         codes, now, started = quiet.stream[due], quiet.now[due], clock[due]
         started = np.where(started == NEVER, now, np.minimum(started, now))
         self.needed = True
         facts.touched |= set(codes.tolist())
         kept = bool((cover == Cover.GATEWAY_OWNER).any())  # then these were assigned after the others had fallen silent
-        together = len(rest) == 0 and (kept or len(codes) >= GATEWAY_STREAMS)
+        together = not rest.any() and (kept or len(codes) >= GATEWAY_STREAMS)
         self._confirm(codes, int(now.max()), facts, holds=together and not kept)
         new = cover[codes] != Cover.GATEWAY_OWNER
         if together:
             self._cover(codes[new], int(now.max()), started[new], facts)
         else:
             self._alert_each(codes, now, started, facts)
+
+    def close(self, code: int, at: int, facts: HealthFacts) -> None:
+        """Resolve the stream's alert, or the gateway alert that its state holds: others are found silent again."""
+        opened, cover = (self._columns[name] for name in ("silent_opened", "silent_cover"))
+        if opened[code] == NEVER:
+            return
+        if cover[code] == Cover.STREAM:
+            self._resolve(code, SILENT, at, facts)
+        elif cover[code] != Cover.GATEWAY:
+            self._resolve(code, GATEWAY, at, facts)
+            covered = np.flatnonzero(cover == Cover.GATEWAY)
+            opened[covered], cover[covered] = NEVER, Cover.STREAM
+            facts.touched |= set(covered.tolist())
+        opened[code], cover[code] = NEVER, Cover.STREAM
+
+    def close_gateway(self, codes: NDArray[np.integer]) -> None:
+        """The gateway alert that these streams know of was closed in the database: they are found silent again."""
+        opened, cover = (self._columns[name] for name in ("silent_opened", "silent_cover"))
+        covered = codes[cover[codes] != Cover.STREAM]
+        opened[covered], cover[covered] = NEVER, Cover.STREAM
 
     def _confirm(self, codes: Int32, now: int, facts: HealthFacts, *, holds: bool) -> None:
         """Confirm one unconfirmed gateway alert of silent streams if it `holds`, and resolve the others."""
@@ -152,9 +178,12 @@ class Silence:
         facts.cleared(episode, now, episode.ratio)
         self._columns["silent_opened"][code], self._columns["silent_cover"][code] = NEVER, Cover.STREAM
 
+    def _after(self, code: int) -> int:
+        return int(self._overrides.silent_after(np.array([code]))[0])
+
     def _episode(self, code: int, kind: str, last: int) -> Episode:
         opened, started = (int(self._columns[name][code]) for name in ("silent_opened", "silent_started"))
         name = "" if kind == GATEWAY else self._index.name(code)
         who = "no reading of any stream" if kind == GATEWAY else "no reading"
-        cause, ratio = f"{who} for {rounded(last - started)}", 1 + (last - opened) / (self.after or NEVER)
+        cause, ratio = f"{who} for {rounded(last - started)}", 1 + (last - opened) / (self._after(code) or NEVER)
         return Episode(kind, name, opened, started, last, ratio, last, cause=cause)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +16,12 @@ from monitor.pipeline.health.missing import MissingChannels
 from monitor.pipeline.health.ranges import Ranges
 from monitor.pipeline.health.resting import Resting
 from monitor.pipeline.health.silence import Quiet, Silence
+from monitor.pipeline.overrides import Overrides
 from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.pipeline.state.codec import Section, signature
 from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.pipeline.state.segments import Gridded
-from monitor.records.batches import NEVER, Int64, Readings
+from monitor.records.batches import NEVER, Bool, Int64, Readings
 from monitor.records.counters import HEALTH
 from monitor.records.streams import StreamIndex
 
@@ -30,17 +33,20 @@ _EARLIER = layout({**_COUNTERS, **earlier.SPEC, **Silence.SPEC})
 class Health:
     """Ranges, frozen sensors and silence of one family under one run."""
 
-    def __init__(self, run: str, name: str, family: Family, index: StreamIndex, profiles: Profiles) -> None:
-        self._run, self._name, self._index = run, name, index
+    def __init__(
+        self, run: str, name: str, family: Family, index: StreamIndex, profiles: Profiles, overrides: Overrides
+    ) -> None:
+        self._run, self._name, self._index, self._overrides = run, name, index, overrides
         self._channels = family.channels
         self.columns = Columns({**_COUNTERS, **Silence.SPEC})
         self.dtype, self.dump = self.columns.dtype, self.columns.dump
         self._ranges = Ranges(family, index, self.columns)
         self.missing = MissingChannels(family, index)
-        self.silence = Silence(family.health.silence(family.interval), index, self.columns)
+        self.silence = Silence(family.silent_soonest, overrides, index, self.columns)
         self._stopped = FrozenAlerts(family, index, learned=family.health.frozen_after is None)
         self._frozen = Frozen(family, profiles, self._stopped)
         self.resting = Resting(family, profiles, self._stopped)
+        self.closable = (self.silence, self._ranges, self.missing, self._stopped)
         self._over: list[tuple[int, Episode]] = []  # alerts of earlier versions, by stream
 
     @property
@@ -76,6 +82,19 @@ class Health:
         """Check believed readings in order of arrival; returns them without values that are out of range."""
         if not len(readings):
             return readings
+        if self._overrides.switches and (off := self._overrides.off(readings.stream)).any():
+            return self._arrive_beside(off, readings, facts)
+        return self._arrive(readings, facts)
+
+    def _arrive_beside(self, off: Bool, readings: Readings, facts: HealthFacts) -> Readings:
+        """As `_arrive`, beside readings of streams that are `off` (n,): those are counted, and no alert opens."""
+        values, on = readings.values.copy(), ~off
+        values[off] = self._ranges.screen(readings.take(off), None).values
+        if on.any():
+            values[on] = self._arrive(readings.take(on), facts).values
+        return replace(readings, values=values)
+
+    def _arrive(self, readings: Readings, facts: HealthFacts) -> Readings:
         readings = self._ranges.screen(readings, facts)
         if self._frozen.watches:
             self._frozen.watch(readings, facts)
@@ -94,7 +113,7 @@ class Health:
 
     def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts) -> None:
         """Find silent streams; see `Silence.look`."""
-        if self.silence.after:
+        if self.silence.soonest:
             self.silence.look(quiet, clock, facts)
 
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:

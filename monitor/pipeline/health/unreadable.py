@@ -19,6 +19,7 @@ Four records of a new partition, none of which can be read:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -117,6 +118,11 @@ class Share:
             self._forget_closed(batch, end - 1)
             self._recent = np.concatenate([self._recent, records.bad])[-self._rule.newest :]
         return open_now
+
+    def close(self, facts: HealthFacts) -> None:
+        """Resolve the alert, though no record did."""
+        if self.opened != NEVER:
+            facts.cleared(self._episode(), self.last, math.nan)
 
     def dump(self) -> dict[str, Any]:
         """What is saved."""
@@ -224,6 +230,11 @@ class Partition:
             records = Arrivals(bad[at], time[at], partial(_why, letters, offset[at]), covered[at])
             share.step(records, facts)
         self._streams = {name: share for name, share in self._streams.items() if not share.settled}
+
+    def close(self, which: Callable[[str], bool], facts: HealthFacts) -> None:
+        """Resolve the alerts of these streams, which are judged no more."""
+        for name in list(filter(which, self._streams)):
+            self._streams.pop(name).close(facts)
 
     def dump(self) -> dict[str, Any]:
         """What is saved."""

@@ -110,6 +110,13 @@ class Unscored:
         self._run_ahead(batch, streams, facts)
         return None
 
+    def close(self, code: int, at: int, facts: HealthFacts) -> None:
+        """Resolve the stream's alert at `at`, ns, though no stretch did; its next stretch is counted from the start."""
+        if self.alerts["opened"][code] != NEVER:
+            self._clear(code, at, 0.0, facts)
+        for name in _STRETCHES.keys() - {"placed", "newest"} | {"absent"}:
+            self.columns[name][code] = self.columns.spec[name][2]
+
     def _slow(self, batch: Batch, streams: Codes, first: Int64, size: Int64) -> Bool:
         """Which streams (by code) need more than a sum: all but those judged throughout, inside of one stretch."""
         gridded, scores = batch.gridded, batch.scores

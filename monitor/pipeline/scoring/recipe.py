@@ -109,11 +109,12 @@ class Recipe:
             else:
                 self.detector.withdraw(np.array([code]))
 
-    def judge(self, windows: Windows, cold: ColdStart, alerting: Alerting) -> Judged:
+    def judge(self, windows: Windows, cold: ColdStart, alerting: Alerting, factor: Float32 | None = None) -> Judged:
         """Scores, limits and ratios of windows, sorted by stream and time; the limit then learns from normal ones.
 
         One round for each bucket of its limit that a stream passes through. In each, `alerting` is called with the rows
-        and their ratios and says at which of them an alert is open: nothing is learned there.
+        and their ratios and says at which of them an alert is open: nothing is learned there. Each limit is multiplied
+        by the window's `factor` (m,), None = 1.
         """
         enrolled = self.detector.enrolled(windows.stream)
         score = self.detector.score(windows, enrolled, cold)
@@ -128,6 +129,8 @@ class Recipe:
         for rows in rounds(windows.stream, bucket):
             stream, model = windows.stream[rows], enrolled[rows]
             limit[rows] = self._limits(stream, bucket[rows], model)
+            if factor is not None:
+                limit[rows] *= factor[rows]
             ratio[rows] = np.where(poor[rows], np.nan, np.minimum(score[rows] / limit[rows], MOST_RATIO))
             normal = model & ~poor[rows] & ~(ratio[rows] > 1) & ~alerting(rows, ratio[rows])
             self._threshold.learn(stream[normal], score[rows][normal].astype(np.float64))

@@ -207,3 +207,13 @@ def test_what_a_replay_of_a_file_could_not_read_belongs_to_its_family(store: Sql
     store.open_streams("past", "machines", ["m-1"])
     (row,) = json.loads(run(url, "list", "--run", "past", "--family", "machines", "--json"))
     assert (row["name"], row["unreadable"]) == ("m-1", 1)
+
+
+def test_a_stream_that_is_switched_off_is_shown_as_such(store: SqlStore, url: str) -> None:
+    fill(store, "m-1")
+    fill(store, "m-2")
+    table = {"topic": "t", "interval": "10s", "window": {"length": 8}}
+    overrides = [{"streams": "m-*", "off": True}, {"streams": "m-2", "off": False}]
+    store.note_settings("live", "machines", Family.model_validate({**table, "overrides": overrides}).model_dump_json())
+    found = {row["name"]: row for row in json.loads(run(url, "list", "--json"))}
+    assert (found["m-1"]["state"], found["m-2"]["state"]) == ("off", "ok")

@@ -9,6 +9,7 @@ import pytest
 
 from monitor import bootstrap
 from monitor.config.families import Family
+from monitor.config.overrides import Override
 from monitor.ports.store import silent
 from monitor.records.alerts import AlertState
 from monitor.records.batches import Poll, TopicPartition
@@ -269,3 +270,20 @@ def test_only_the_live_worker_looks(options: WorkerOptions, found: int, monkeypa
 
     Runner(connect, store, {"f": pipeline}, NoModels(), options).run(stop)
     assert [alert.kind for alert in store.alerts.values()] == ["silent"] * found
+
+
+def test_streams_that_are_switched_off_are_looked_at_first_and_their_alerts_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    before = Worker(store)
+    before.arrive(100, "a", "b")
+    before.arrive(160, "b")
+    assert before.proofs(100, 170) == ["silent a"]
+    changed = FAMILY.model_copy(update={"overrides": (Override(streams="a", off=True),)})
+    monkeypatch.setattr("tests.unit.worker.test_idle_detection.FAMILY", changed)
+    after = Worker(store)
+    assert after.proof(200) == ["silent a"]  # its end
+    assert [alert.state for alert in store.alerts.values()] == [AlertState.RESOLVED]
+    assert {t.note for t in store.transitions.values()} == {"", "switched off in the settings"}
+    assert after.proofs(201, 300) == ["silent b"]

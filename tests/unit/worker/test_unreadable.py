@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor import bootstrap
+from monitor.config.overrides import Override
 from monitor.config.settings import parse
 from monitor.errors import FencedError
 from monitor.ports.source import Assignments
@@ -136,3 +137,18 @@ def test_where_all_is_read_nothing_is_saved_once_enough_was_seen() -> None:
     work(store, {P0: [record("a", at) for at in range(400)]}, 50)
     assert store.positions["live", *P0].unreadable == before
     assert json.loads(before)["family"]["recent"] == "0" * 40
+
+
+def test_an_alert_of_a_stream_that_is_switched_off_is_closed_and_no_other_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    work(store, {P0: plant()[P0][:100]})  # while "bad" cannot be read
+    assert [(alert.stream, alert.state.value) for alert in store.alerts.values()] == [("bad", "open")]
+    family = SETTINGS.families["f"].model_copy(update={"overrides": (Override(streams="b*", off=True),)})
+    monkeypatch.setattr(
+        "tests.unit.worker.test_unreadable.SETTINGS", SETTINGS.model_copy(update={"families": {"f": family}})
+    )
+    work(store, {P0: plant()[P0]})
+    assert [(alert.stream, alert.state.value) for alert in store.alerts.values()] == [("bad", "resolved")]
+    assert {t.note for t in store.transitions.values()} == {"", "switched off in the settings"}
