@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.cli import stream_commands
 from monitor.cli.parameters.database import Config, Url, store_url, topics
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.spans import in_words
@@ -34,11 +35,12 @@ _EXPENDABLE = (*_MINOR, *(name for name in reversed(_COLUMNS.values()) if name n
 _NOT_READ = ("lost", "failed", "stuck", "cut off")  # what has become of the worker that would read it, unasked
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.registered_commands += stream_commands.app.registered_commands
 
 
 @app.callback()
 def streams() -> None:
-    """List streams and their health."""
+    """List streams and their health, and say which are gone or have another name."""
 
 
 @app.command("list")
@@ -48,13 +50,14 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     run: Run = LIVE,
     family: FamilyName = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show at most.")] = 100,
+    all_: Annotated[bool, typer.Option("--all", help="Also those that are retired.")] = False,
     local: Local = False,
     timezone: Timezone = None,
     as_json: Json = False,
 ) -> None:
     """List streams by family and name."""
     shown = moments(local, timezone)
-    found, service = _read(store_url(config, url), run, family, None, limit + 1)
+    found, service = _read(store_url(config, url), run, family, limit=limit + 1, retired=all_)
     if len(found) > limit:
         found.pop()
         typer.echo(f"There are more than these {limit} streams; --limit N shows more.", err=True)
@@ -83,7 +86,7 @@ def show(  # noqa: PLR0913, PLR0917 (an argument is an option)
 ) -> None:
     """Show one stream."""
     shown = moments(local, timezone)
-    found, service = _read(store_url(config, url), run, family, name, None)
+    found, service = _read(store_url(config, url), run, family, name, retired=True)
     if not found:
         raise SettingsError(f"run {run} has no stream called {name!r}; `watchkeeper streams list` shows all")
     if len(found) > 1:
@@ -125,7 +128,7 @@ def as_dict(report: StreamReport) -> dict[str, Any]:
     times = {name: None if value is None else iso(value) for name, value in _times(report).items()}
     more = {"state": _state(report), "lateness_s": _lateness(report), "readiness": readiness(report)}
     interval = None if report.interval is None else report.interval / 1e9
-    elsewhere = ("interval", "counts", "has_model", "owner", "age", *times)
+    elsewhere = ("interval", "retired", "counts", "has_model", "owner", "age", *times)
     fields = {name: value for name, value in asdict(report).items() if name not in elsewhere} | dict(report.counts)
     known = {"rate": report.rate or None, "ready": report.has_model, "eta_s": eta(report), "interval_s": interval}
     age = {"owner": report.owner or None, "stored_age_s": None if report.age is None else report.age / 1e9}
@@ -133,13 +136,16 @@ def as_dict(report: StreamReport) -> dict[str, Any]:
 
 
 def _read(
-    url: str, run: str, family: str | None, name: str | None, limit: int | None
+    url: str, run: str, family: str | None, name: str | None = None, *, limit: int | None = None, retired: bool
 ) -> tuple[list[StreamReport], Service]:
     from monitor.store.queries import open_reader
 
     reader = open_reader(url)
     try:
-        found, service = reader.stream_reports(run, family=family, name=name, limit=limit), reader.service(run)
+        found, service = (
+            reader.stream_reports(run, family=family, name=name, limit=limit, retired=retired),
+            reader.service(run),
+        )
         runs = [] if found else [known.run for known in reader.list_runs()]
     finally:
         reader.close()
@@ -171,11 +177,13 @@ def _print(what: object) -> None:
 
 
 def _times(report: StreamReport) -> dict[str, int | None]:
-    return {"last_time": report.last_time, "updated": report.updated}
+    return {"last_time": report.last_time, "updated": report.updated, "retired": report.retired}
 
 
 def _state(report: StreamReport) -> str:
     unread = ("not read",) if report.owner in _NOT_READ else ()
+    if report.retired is not None:
+        return "retired"
     off = ("off",) if report.off else ()
     return ", ".join((*off, *report.alerts, *unread)) or "ok"
 

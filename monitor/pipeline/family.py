@@ -70,8 +70,7 @@ class Pipeline:
         self.overrides = Overrides(family, index)
         self._health = Health(run, name, family, index, recipe.detector.profiles, self.overrides)
         self._unscored, self._no_beat = Unscored(family, index), NoBeat(family, index)
-        closable = (self._alerter, *self._health.closable, self._unscored, self._no_beat)
-        self._closed = ClosedAlerts(run, name, closable)
+        self._closed = ClosedAlerts(run, name, (self._alerter, *self._health.closable, self._unscored, self._no_beat))
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
         self._profiles = recipe.detector.profiles
         self._after = family.train_after
@@ -165,11 +164,14 @@ class Pipeline:
             self._closed.close(code, at, SWITCHED_OFF)
         return set(lost)
 
-    def drop_alerts(self, codes: Int32, of_gateway: Int32) -> None:
-        """After `load`: alerts of `codes`, or only the gateway alert of the others, were closed in the database."""
+    def drop_alerts(self, codes: Int32) -> None:
+        """After `load`: the alerts of these streams were closed in the database, but no gateway alert."""
         for code, at in zip(codes.tolist(), self.clock(codes).tolist(), strict=True):
-            self._closed.drop(code, at)
-        self._health.silence.close_gateway(of_gateway)
+            self._closed.drop(code, at, self._health.silence.holding(code))
+
+    def expect_nothing(self, codes: Sequence[int]) -> None:
+        """These streams are retired: they are not silent until they send again."""
+        self._health.silence.retired.update(codes)
 
     @property
     def model(self) -> str:
@@ -262,8 +264,7 @@ class Pipeline:
     def _finish(self, gridded: Gridded, facts: HealthFacts, arrived: Arrived = NOTHING) -> Outcome:
         gridded = self._fills.cut(gridded)
         self._health.count_gaps(gridded)
-        if self.overrides.switches:
-            gridded = leave_out(self.overrides.off, gridded, self._aligner)
+        gridded = leave_out(self.overrides, gridded, self._aligner)
         self._health.missing.watch(self._aligner.released, facts)
         windows = self._windower.finish(gridded) if arrived.ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
@@ -274,8 +275,7 @@ class Pipeline:
         history, ready = collect(gridded, self._grid, self._profiles, self.keeps, self._after)
         changes = Changes()
         step = partial(self._step, windows, changes)
-        factor = self.overrides.limits(windows.stream)
-        judged = self.recipe.judge(windows, self._windower.cold_start, step, factor)
+        judged = self.recipe.judge(windows, self._windower.cold_start, step, self.overrides.limits(windows.stream))
         waiting = self._waiting(judged.scores)
         self._unscored.take(Batch(arrived, gridded, self._aligner, judged.scores, waiting), facts)
         return Outcome(

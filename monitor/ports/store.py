@@ -33,11 +33,18 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class OpenedStream:
-    """A stream as the store knows it: its row id, the state to resume from (None when it is new), and its counters."""
+    """A stream as the store knows it: its row id, the state to resume from (None when it is new), and its counters.
+
+    `version` is that of its row, which people's commands raise. Alerts that the state holds are over where they were
+    `closed` by a command, but for the gateway alert of its family. `retired`: it is gone until it sends again.
+    """
 
     id: int
     state: bytes | None
     counts: Counts = NONE
+    version: int = 0
+    closed: bool = False
+    retired: bool = False
 
 
 class StreamState(NamedTuple):
@@ -45,7 +52,7 @@ class StreamState(NamedTuple):
 
     `before` is how many readings the row had counted when this worker last read or wrote it; another number there means
     that another worker has written it since. None = not known. `training_readings` are kept to train on, 0 where
-    it `has_model`. `rate` is in readings a second of event time.
+    it `has_model`. `rate` is in readings a second of event time. `version` is that of the row when it was loaded.
     """
 
     id: int
@@ -56,6 +63,7 @@ class StreamState(NamedTuple):
     training_readings: int = 0
     has_model: bool = False
     rate: float = 0.0
+    version: int = 0
     counts: Counts = NONE
 
 
@@ -158,6 +166,7 @@ class Store(Protocol):
     def stream_names(self, run: str, family: str, partition: int) -> list[str]:
         """Names of the family's streams whose newest readings came through this partition.
 
+        Without those that are retired, unless a gateway alert of the family is open, which their state may hold.
         Called once per ownership, for the idle check to load the streams that sent nothing since.
         """
         ...

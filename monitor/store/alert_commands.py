@@ -37,25 +37,33 @@ class SqlAlertCommands:
         command = replace(command, by=storable(command.by), note=storable(command.note))
         with self._database.writing() as connection:
             queue(connection)
-            stored = alert_rows.locked(connection, [command.alert]).get(command.alert)
-            if stored is None:
-                raise SettingsError(f"{self._database.label}: there is no alert {command.alert}")
-            c = schema.commands.c
-            earlier = connection.execute(select(c.refused).where(c.id == command.id)).one_or_none()
-            if earlier is not None:
-                return Answer(stored, earlier.refused or "")
-            recorded = alert_rows.recorded(connection, [stored.id]).get(stored.id)
-            merged = merge(stored, commands=[command], recorded=recorded)
-            if merged.changes:
-                changes = alert_rows.written(connection, [merged])
-                alert_rows.notify(connection, announced(changes, self._announce, (), self._store), time.time_ns())
-            (answered,) = merged.commands
-            connection.execute(schema.commands.insert().values(**_row(answered, _next(connection))))
-        return Answer(merged.alert, answered.refused)
+            answer = carry_out(connection, command, self._announce, self._store)
+        if answer is None:
+            raise SettingsError(f"{self._database.label}: there is no alert {command.alert}")
+        return answer
 
     def close(self) -> None:
         """Give connections back."""
         self._database.close()
+
+
+def carry_out(connection: Connection, command: Command, announce: Announce, store: UUID) -> Answer | None:
+    """Merge a command with the stored alert in a transaction that has its turn (`queue`); None = there is no alert."""
+    stored = alert_rows.locked(connection, [command.alert]).get(command.alert)
+    if stored is None:
+        return None
+    c = schema.commands.c
+    earlier = connection.execute(select(c.refused).where(c.id == command.id)).one_or_none()
+    if earlier is not None:
+        return Answer(stored, earlier.refused or "")
+    recorded = alert_rows.recorded(connection, [stored.id]).get(stored.id)
+    merged = merge(stored, commands=[command], recorded=recorded)
+    if merged.changes:
+        changes = alert_rows.written(connection, [merged])
+        alert_rows.notify(connection, announced(changes, announce, (), store), time.time_ns())
+    (answered,) = merged.commands
+    connection.execute(schema.commands.insert().values(**_row(answered, _next(connection))))
+    return Answer(merged.alert, answered.refused)
 
 
 def decisions(connection: Connection, run: str, family: str, since: int) -> list[Decision]:

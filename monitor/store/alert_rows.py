@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from monitor.alerts.lifecycle import Merged, merge_facts
 from monitor.alerts.notifications import Notification, announced, stale, withhold
@@ -47,6 +47,17 @@ def write_facts(connection: Connection, commit: Commit, store: UUID, now: int) -
         commit.withheld.update(after.kind for each in changed for change, after in each.changes if change.withheld)
     rows = list(written(connection, changed, commit.evidence))
     notify(connection, announced(rows, commit.announce, commit.evidence, store), now)
+
+
+def open_ids(run: str, family: str, stream: str) -> Select[UUID]:
+    """A query for the alerts of a stream that are not resolved; of the whole family where `stream` is ""."""
+    a = schema.alerts.c
+    return select(a.id).where(a.run == run, a.family == family, a.stream == stream, a.state != "resolved")
+
+
+def gateway_open(run: str, family: str) -> Select[UUID]:
+    """A query for the family's open gateway alerts."""
+    return open_ids(run, family, "").where(schema.alerts.c.kind == "gateway")
 
 
 def _followed(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store.engine import StreamRow, root_cause
-from monitor.store.stream_rows import FIELDS, SELECTED, columns, insert, update
+from monitor.store.stream_rows import FIELDS, SELECTED, columns, insert, opened, update
 
 _COPY_SCORES = (
     'COPY scores (stream_id, end_ns, start_ns, score, "limit", ratio, imputed, state, model) FROM STDIN (FORMAT BINARY)'
@@ -25,7 +25,7 @@ _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
 _COPY_TRAILER = b"\xff\xff"
 
 _TYPES = dict.fromkeys(FIELDS, "bigint") | {
-    "partition": "integer", "state": "bytea", "rate": "real",
+    "partition": "integer", "state": "bytea", "rate": "real", "version": "integer",
 }  # fmt: skip
 _UPDATE_STREAMS = update(
     "%s",
@@ -94,7 +94,7 @@ class Postgres:
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Those of `names` that have a row."""
         rows = connection.exec_driver_sql(_FIND_STREAMS, (list(names), run, family))
-        return [(row[0], OpenedStream(row[1], row[2], row[3:])) for row in map(tuple, rows)]
+        return list(map(opened, rows))
 
     def add_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Make rows for those of `names` that have none, and return them."""

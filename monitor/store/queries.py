@@ -156,11 +156,17 @@ class Reader:
             return rollups.read(connection, run, family, stream, start, end)
 
     def stream_reports(
-        self, run: str, *, family: str | None = None, name: str | None = None, limit: int | None = None
+        self,
+        run: str,
+        *,
+        family: str | None = None,
+        name: str | None = None,
+        limit: int | None = None,
+        retired: bool = False,
     ) -> list[StreamReport]:
         """How the streams of a run are doing, by family and name."""
         with self._database.reading() as connection:
-            return stream_reports.read(connection, run, family, name, limit)
+            return stream_reports.read(connection, run, family, name, limit, retired=retired)
 
     def service(self, run: str) -> Service:
         """A run's workers, what each of them owns, and the outbox."""

@@ -64,6 +64,9 @@ streams = Table(
     Column("rate", REAL, nullable=False, server_default=text("0")),  # readings a second of event time, at the end
     Column("state", LargeBinary),
     Column("updated", BigInteger),  # wall clock
+    Column("version", Integer, nullable=False, server_default=text("0")),  # rises with each command about the stream
+    Column("closed", BigInteger),  # wall clock, when a command closed alerts that `state` holds still
+    Column("retired", BigInteger),  # wall clock; NULL from its next reading on
     UniqueConstraint("run", "family", "name"),
 )
 

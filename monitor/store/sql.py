@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, collate, delete, select
+from sqlalchemy import Connection, collate, delete, or_, select
 
 from monitor.errors import StoreError
 from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
 from monitor.records.alerts import Decision
 from monitor.records.batches import LIVE, TopicPartition
-from monitor.store import alert_commands, changes, history, schema
+from monitor.store import alert_commands, alert_rows, changes, history, schema
 from monitor.store.commit import write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
@@ -96,6 +96,7 @@ class SqlStore:
         """Names of the family's streams of this partition; see `Store`."""
         s = schema.streams.c
         ours = select(s.name).where(s.run == run, s.family == family, s.partition == partition)
+        ours = ours.where(or_(s.retired.is_(None), alert_rows.gateway_open(run, family).exists()))
         with self._database.reading() as connection:
             return list(connection.execute(ours).scalars())
 

@@ -20,7 +20,7 @@ from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store import stream_rows
 from monitor.store.checkpoints import Checkpoints
 from monitor.store.engine import StreamRow, root_cause
-from monitor.store.stream_rows import FIELDS, SELECTED, insert, update
+from monitor.store.stream_rows import FIELDS, SELECTED, insert, opened, update
 
 BUSY_SECONDS = 15
 
@@ -94,7 +94,7 @@ class Sqlite:
     def find_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Those of `names` that have a row."""
         rows = connection.exec_driver_sql(_FIND_STREAMS, (run, family, json.dumps(names)))
-        return [(row[0], OpenedStream(row[1], row[2], row[3:])) for row in map(tuple, rows)]
+        return list(map(opened, rows))
 
     def add_streams(self, connection: Connection, run: str, family: str, names: Sequence[str]) -> list[StreamRow]:
         """Make rows for those of `names` that have none, and return them."""

@@ -19,7 +19,7 @@ from monitor.store.service import Service
 
 Owner = State | Literal[""]
 
-_COLUMNS = ("family", "name", "partition", "last_time", "updated", "rate", "seen", *COUNTERS)
+_COLUMNS = ("family", "name", "partition", "last_time", "updated", "rate", "seen", "retired", *COUNTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +47,18 @@ class StreamReport:
     owner: Owner = ""  # the worker that took its partition last: what it is now, "" = not known
     age: int | None = None  # ns since its newest commit
     off: bool = False  # switched off in the settings
+    retired: int | None = None  # since when, wall clock
 
 
 def read(
-    connection: Connection, run: str, family: str | None, name: str | None, limit: int | None
+    connection: Connection, run: str, family: str | None, name: str | None, limit: int | None, *, retired: bool = False
 ) -> list[StreamReport]:
-    """Reports of a run's streams, by family and name."""
+    """Reports of a run's streams, by family and name; of those that are `retired` only where that is asked."""
     t = schema.streams.c
     query = select(*(t[column] for column in _COLUMNS)).where(t.run == run).order_by(t.family, t.name).limit(limit)
     for column, wanted in ((t.family, family), (t.name, name)):
         query = query if wanted is None else query.where(column == wanted)
+    query = query if retired else query.where(t.retired.is_(None))
     rows = connection.execute(query).mappings().all()
     served = service.read(connection, run)
     alerts, models = _open_alerts(connection, run), _champions(connection)
@@ -93,6 +95,11 @@ def _off(name: str, settings: Mapping[str, Any]) -> bool:
     """Whether a stream is switched off; models of the settings take too long to import for a list."""
     matching = (rule["off"] for rule in settings.get("overrides", ()) if fnmatchcase(name, rule["streams"]))
     return bool(([False] + [off for off in matching if off is not None])[-1])
+
+
+def topic(connection: Connection, run: str, family: str) -> str:
+    """Of a family, as the newest settings of the run say; "" = not known."""
+    return str((_settings(connection, run, family) or {}).get("topic", ""))
 
 
 def _open_alerts(connection: Connection, run: str) -> dict[tuple[str, str], set[str]]:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import sub
+from typing import Any
 
-from monitor.ports.store import StreamState
+from monitor.ports.store import OpenedStream, StreamState
 from monitor.records.counters import COUNTERS, READINGS
 
-FIELDS = ("id", "partition", "last_time", "state", "before", "seen", "rate", *COUNTERS)  # what `columns` gives
-SELECTED = ", ".join(("name", "id", "state", *COUNTERS))
+FIELDS = (
+    "id",
+    "partition",
+    "last_time",
+    "state",
+    "before",
+    "seen",
+    "rate",
+    "version",
+    *COUNTERS,
+)  # what `columns` gives
+SELECTED = ", ".join(("name", "id", "state", "version", "closed", "retired", *COUNTERS))
 
 
 def columns(streams: Sequence[StreamState]) -> list[Sequence[object]]:
@@ -17,20 +28,29 @@ def columns(streams: Sequence[StreamState]) -> list[Sequence[object]]:
 
     `seen` is the number of training readings, and -1 where the stream has a model.
     """
-    *fields, training_readings, has_model, rate, counts = zip(*streams, strict=True)
-    return [*fields, list(map(sub, training_readings, has_model)), rate, *zip(*counts, strict=True)]
+    *fields, training_readings, has_model, rate, version, counts = zip(*streams, strict=True)
+    return [*fields, list(map(sub, training_readings, has_model)), rate, version, *zip(*counts, strict=True)]
 
 
 def update(now: str, value: dict[str, str], source: str = "") -> str:
     """The statement that saves streams; `value` says how SQL names each of `FIELDS`.
 
-    A row that has counted other readings than `before` says was written by another worker, and is left as it is.
+    A row that has counted other readings than `before` says was written by another worker, and one of another `version`
+    was changed by a command: both are left as they are. A stream that was retired is back with its next reading.
     """
-    changed = {"updated": now, **value}
-    changes = ", ".join(f'"{name}" = {new}' for name, new in changed.items() if name not in ("id", "before"))
     counted = " + ".join(f"streams.{name}" for name in READINGS)
-    unchanged = f"({value['before']} IS NULL OR {counted} = {value['before']})"
+    silent = f"{counted} = {' + '.join(value[name] for name in READINGS)}"
+    changed = {"updated": now, **value, "closed": "NULL", "retired": f"CASE WHEN {silent} THEN streams.retired END"}
+    kept = ("id", "before", "version")
+    changes = ", ".join(f'"{name}" = {new}' for name, new in changed.items() if name not in kept)
+    unchanged = f"({value['before']} IS NULL OR {counted} = {value['before']}) AND streams.version = {value['version']}"
     return f"UPDATE streams SET {changes}{source} WHERE streams.id = {value['id']} AND {unchanged}"  # noqa: S608 (our names)
+
+
+def opened(row: Sequence[Any]) -> tuple[str, OpenedStream]:
+    """A row of `SELECTED`, with its name."""
+    name, id_, state, version, closed, retired, *counts = row
+    return name, OpenedStream(id_, state, tuple(counts), version, closed is not None, retired is not None)
 
 
 def insert(run: str, family: str, name: str, source: str = "") -> str:

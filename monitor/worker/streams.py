@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.family import Pipeline
-from monitor.ports.store import Store, StreamState
+from monitor.ports.store import OpenedStream, Store, StreamState
 from monitor.records.batches import NEVER, Bool, Float64, Int32, Int64, Readings
 from monitor.records.counters import COUNTERS, READINGS
 
@@ -23,6 +23,7 @@ class Streams:
         self.pipeline = pipeline
         self.ids: Int64 = np.zeros(0, np.int64)  # -1 = not loaded
         self.partition: Int32 = np.zeros(0, np.int32)
+        self._version: Int64 = np.zeros(0, np.int64)  # of the row, as it was loaded
         self._changed: Bool = np.zeros(0, bool)
         self._earlier: Int64 = np.zeros((0, len(COUNTERS)), np.int64)  # before the pipeline's counters began
         self._counted: Int64 = np.zeros(0, np.int64)  # readings, as in the store
@@ -39,26 +40,29 @@ class Streams:
         codes, first = np.unique(readings.stream, return_index=True)
         unknown = self.ids[codes] < 0
         new = codes[unknown]
-        return self._load(new, readings.partition[first[unknown]], store, run)
+        return self._load(new, readings.partition[first[unknown]], store, run)[0]
 
     def load_idle(self, names: Sequence[str], partition: int, store: Store, run: str) -> None:
         """Load streams that sent nothing since the partition was assigned."""
         codes = self.pipeline.index.intern(names)
         self._grow()
         new = codes[self.ids[codes] < 0]
-        self._load(new, np.full(len(new), partition, np.int32), store, run)
+        opened = self._load(new, np.full(len(new), partition, np.int32), store, run)[1]
+        self.pipeline.expect_nothing([int(code) for code, row in zip(new, opened, strict=True) if row.retired])
 
-    def _load(self, new: Int32, partition: Int32, store: Store, run: str) -> set[str]:
+    def _load(self, new: Int32, partition: Int32, store: Store, run: str) -> tuple[set[str], list[OpenedStream]]:
         names = [self.pipeline.index.name(code) for code in new.tolist()]
         opened = store.open_streams(run, self.pipeline.name, names)
         rebuilt = self.pipeline.load(new, [stream.state for stream in opened])
+        self.pipeline.drop_alerts(new[[stream.closed for stream in opened]])
         self.ids[new] = [stream.id for stream in opened]
+        self._version[new] = [stream.version for stream in opened]
         self.partition[new] = partition
         saved = np.array([stream.counts for stream in opened], np.int64).reshape(-1, len(COUNTERS))
         self._earlier[new] = saved - self.pipeline.counters(new)  # 0, unless the state had to be rebuilt
         self._counted[new] = _readings(saved)
         self._clock[new], self._rate[new] = self.pipeline.clock(new), 0.0
-        return rebuilt
+        return rebuilt, opened
 
     def track(self, readings: Readings) -> None:
         """Note the partitions of readings that are being processed; the state of their streams changes."""
@@ -78,7 +82,7 @@ class Streams:
         has_model = self.pipeline.has_model(codes)
         training = np.where(has_model, 0, self.pipeline.training_readings(codes))
         columns = (self.ids[codes], self.partition[codes], clock)
-        more = (self._counted[codes], training, has_model, self._rates(codes, clock, totals))
+        more = (self._counted[codes], training, has_model, self._rates(codes, clock, totals), self._version[codes])
         rows, rest = ([column.tolist() for column in some] for some in (columns, more))
         counts = zip(*totals.T.tolist(), strict=True)
         return list(map(_made, zip(*rows, self.pipeline.dump(codes), *rest, counts, strict=True)))
@@ -119,6 +123,7 @@ class Streams:
             more += len(self.ids)  # at least double
             self.ids = np.concatenate([self.ids, np.full(more, -1, np.int64)])
             self.partition = np.concatenate([self.partition, np.zeros(more, np.int32)])
+            self._version = np.concatenate([self._version, np.zeros(more, np.int64)])
             self._changed = np.concatenate([self._changed, np.zeros(more, bool)])
             self._earlier = np.concatenate([self._earlier, np.zeros((more, len(COUNTERS)), np.int64)])
             self._counted = np.concatenate([self._counted, np.zeros(more, np.int64)])

@@ -99,7 +99,12 @@ class Model:
         row = self.rows.get(given.alert)
         if row is None or given.id in self.answers:
             return None if row is None else self.answers[given.id]
-        fits = {"acknowledge": row.state == "open", "unacknowledge": row.state == "acknowledged", "note": True}
+        fits = {
+            "acknowledge": row.state == "open",
+            "unacknowledge": row.state == "acknowledged",
+            "note": True,
+            "close": row.state != "resolved",
+        }
         self.answers[given.id] = fits[given.kind]
         if fits[given.kind]:
             if given.kind is CommandKind.ACKNOWLEDGE:
@@ -107,6 +112,8 @@ class Model:
             elif given.kind is CommandKind.UNACKNOWLEDGE:
                 row.state, row.by = "open", ""
             at = max(row.last_at, row.resolved_at or 0)
+            if given.kind is CommandKind.CLOSE:
+                row.state, row.resolved_at = "resolved", at
             row.transitions.append((given.id, str(given.kind), at, row.state))
         return self.answers[given.id]
 

@@ -1,4 +1,4 @@
-"""Streams of which the aligner has put readings on the grid and counted them, but which nothing behind it is to see."""
+"""Streams that are switched off: the aligner counts their readings, and nothing behind it sees them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.alignment.sorted_readings import Aside, Missing
+from monitor.pipeline.overrides import Overrides
 from monitor.pipeline.state.segments import Gridded
 from monitor.records.batches import Bool, Int32
 
 
-def leave_out(which: Callable[[Int32], Bool], gridded: Gridded, aligner: Aligner) -> Gridded:
-    """The batch without these streams, also in what the aligner says about it."""
+def leave_out(overrides: Overrides, gridded: Gridded, aligner: Aligner) -> Gridded:
+    """The batch without the streams that are switched off, also in what the aligner says about it."""
+    if not overrides.switches:
+        return gridded
+    which = overrides.off
     aligner.released = aligner.released.take(~which(aligner.released.stream))
     aligner.aside = [(name, Aside(*_without(which, aside))) for name, aside in aligner.aside]
     if aligner.missing is not None:

@@ -27,16 +27,19 @@ class ClosedAlerts:
 
     def close(self, code: int, at: int, reason: str) -> None:
         """Close the alerts of a stream that is loaded, whose clock is at `at`."""
-        facts = self.drop(code, at, reason)
-        if facts.facts:
-            self._waiting[code] = facts
-
-    def drop(self, code: int, at: int, reason: str = "") -> HealthFacts:
-        """The same without a report, of alerts that the database has closed already; returns what would be said."""
         facts = HealthFacts(self._run, self._family, reason)
         for part in self._parts:
             part.close(code, at, facts)
-        return facts
+        if facts.facts:
+            self._waiting[code] = facts
+
+    def drop(self, code: int, at: int, but: Closable | None) -> None:
+        """As `close`, without a report: the database has closed them already, `but` those of one part."""
+        unsaid = HealthFacts(self._run, self._family)
+        for part in self._parts:
+            if part is not but:
+                part.close(code, at, unsaid)
+        self._waiting.pop(code, None)
 
     def forget(self, codes: Iterable[int]) -> None:
         """These streams left this worker before that was reported: the next owner does it."""

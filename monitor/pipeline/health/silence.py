@@ -65,10 +65,13 @@ class Silence:
         self._overrides, self._index, self._columns = overrides, index, columns
         self.arrived = Columns({"at": (np.int64, (), NEVER)})
         self.needed = False  # some stream is silent
+        self.retired: set[int] = set()  # streams of which nothing is expected; they were loaded without a reading
 
     def heard(self, stream: Int32, now: int, facts: HealthFacts) -> None:
         """Readings of these streams have arrived; `now` is the wall clock, ns."""
         self.arrived["at"][stream] = now
+        if self.retired:
+            self.retired.difference_update(stream.tolist())
         if not self.needed:
             return
         columns = self._columns
@@ -106,6 +109,8 @@ class Silence:
         silence, cover = self.times(quiet), self._columns["silent_cover"]
         after = self._overrides.silent_after(quiet.stream)
         never = after == NEVER_SILENT
+        if self.retired:
+            never |= np.isin(quiet.stream, list(self.retired))
         after = np.where(never, self.soonest, after)  # those that never are show that others can be heard
         awake = (self._columns["silent_opened"][quiet.stream] == NEVER) | (cover[quiet.stream] == Cover.UNCONFIRMED)
         over = silence >= after
@@ -139,11 +144,9 @@ class Silence:
             facts.touched |= set(covered.tolist())
         opened[code], cover[code] = NEVER, Cover.STREAM
 
-    def close_gateway(self, codes: NDArray[np.integer]) -> None:
-        """The gateway alert that these streams know of was closed in the database: they are found silent again."""
-        opened, cover = (self._columns[name] for name in ("silent_opened", "silent_cover"))
-        covered = codes[cover[codes] != Cover.STREAM]
-        opened[covered], cover[covered] = NEVER, Cover.STREAM
+    def holding(self, code: int) -> Silence | None:
+        """This, where the stream's state holds a gateway alert."""
+        return self if self._columns["silent_cover"][code] in {Cover.GATEWAY_OWNER, Cover.UNCONFIRMED} else None
 
     def _confirm(self, codes: Int32, now: int, facts: HealthFacts, *, holds: bool) -> None:
         """Confirm one unconfirmed gateway alert of silent streams if it `holds`, and resolve the others."""

@@ -129,6 +129,7 @@ class Health:
         for part in (self.columns, self.silence.arrived):
             part.clear(codes)
         gone = set(codes.tolist())
+        self.silence.retired -= gone
         self._over = [(code, episode) for code, episode in self._over if code not in gone]
         self.silence.recheck_after_rebalance()
 

@@ -12,6 +12,8 @@ from monitor.config.settings import parse
 from monitor.errors import SettingsError
 
 H = 3600 * 10**9
+WRITE = 'write a stream or a pattern such as "m-1*"'
+UNIT = 'write e.g. "5s", or "none" to switch this off'
 
 
 def family(*overrides: Any, **more: Any) -> Family:
@@ -23,11 +25,11 @@ def family(*overrides: Any, **more: Any) -> Family:
     ("override", "problem"),
     [
         ({"streams": "a*"}, "overrides.2: nothing is said; add limit, silent_after or off, or leave it out"),
-        ({"streams": " ", "off": True}, 'overrides.2.streams: the pattern is empty; write a stream or a pattern such as "m-1*"'),
-        ({"off": True}, 'overrides.2.streams: missing; write a stream or a pattern such as "m-1*"'),
+        ({"streams": " ", "off": True}, f"overrides.2.streams: the pattern is empty; {WRITE}"),
+        ({"off": True}, f"overrides.2.streams: missing; {WRITE}"),
         ({"streams": "a", "limt": 2}, "overrides.2.limt: unknown key; did you mean limit?"),
         ({"streams": "a", "limit": 0}, "overrides.2.limit: should be greater than 0"),
-        ({"streams": "a", "silent_after": 5}, 'overrides.2.silent_after: 5 has no unit; write e.g. "5s", or "none" to switch this off'),
+        ({"streams": "a", "silent_after": 5}, f"overrides.2.silent_after: 5 has no unit; {UNIT}"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_place(override: dict[str, Any], problem: str) -> None:

@@ -96,6 +96,7 @@ def test_the_message_in_full() -> None:
         (CommandKind.ACKNOWLEDGE, "alert.acknowledged"),
         (CommandKind.UNACKNOWLEDGE, "alert.updated"),
         (CommandKind.NOTE, "alert.updated"),
+        (CommandKind.CLOSE, "alert.resolved"),
         (FactKind.CLEARED, "alert.resolved"),
     ],
 )

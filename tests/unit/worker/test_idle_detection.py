@@ -10,7 +10,7 @@ import pytest
 from monitor import bootstrap
 from monitor.config.families import Family
 from monitor.config.overrides import Override
-from monitor.ports.store import silent
+from monitor.ports.store import Store, silent
 from monitor.records.alerts import AlertState
 from monitor.records.batches import Poll, TopicPartition
 from monitor.sources.formats.json_messages import JsonDecoder
@@ -38,7 +38,7 @@ FAMILY = Family.model_validate(
 class Worker:
     """A worker without a loop: the test says when what arrives, and which ends are proven when."""
 
-    def __init__(self, store: MemoryStore, partitions: Mapping[TopicPartition, int] | None = None) -> None:
+    def __init__(self, store: Store, partitions: Mapping[TopicPartition, int] | None = None) -> None:
         self.store = store
         self.pipeline = bootstrap.pipeline("f", FAMILY)
         self.decoder = JsonDecoder(FAMILY, self.pipeline.index)
@@ -76,12 +76,13 @@ class Worker:
 
 
 def test_a_silent_stream_among_others() -> None:
-    worker = Worker(MemoryStore())
+    store = MemoryStore()
+    worker = Worker(store)
     worker.arrive(100, "a", "b")
     worker.arrive(150, "b")
     assert worker.proofs(100, 160) == []
     assert worker.proofs(160, 170) == ["silent a"]
-    (alert,) = worker.store.alerts.values()
+    (alert,) = store.alerts.values()
     assert (alert.opened_at, alert.started_at, alert.state) == (160 * S, 100 * S, AlertState.OPEN)
 
 

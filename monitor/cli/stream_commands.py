@@ -1,0 +1,104 @@
+"""`watchkeeper streams retire`, `forget` and `rename`: what a person knows of a stream and the monitor cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli.parameters.database import CONFIG_FILE, Config, Url
+from monitor.cli.rendering.escape import visible
+
+if TYPE_CHECKING:
+    from monitor.store.stream_commands import Done, Person, StreamCommands
+
+FamilyName = Annotated[str | None, typer.Option(help="Its family, where several have one of that name.")]
+Note = Annotated[str, typer.Option(help="Why, kept with the alerts that this closes.")]
+By = Annotated[str, typer.Option(help="Who [default: the user of this terminal].")]
+Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
+
+app = typer.Typer(add_completion=False)  # its commands are those of `watchkeeper streams`
+
+
+@app.command()
+def retire(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The stream.")],
+    family: FamilyName = None,
+    note: Note = "",
+    by: By = "",
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """The stream is gone for good: close its alerts and do not miss it. It comes back when it sends again."""
+    done = _with(config, url, lambda commands: commands.retire(name, family, _person(by, note)))
+    _report(done, f"Stream {name} of family {done.family} is retired until it sends again", as_json=as_json)
+
+
+@app.command()
+def forget(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The stream.")],
+    family: FamilyName = None,
+    by: By = "",
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Delete a stream that sends no more, with its scores, training readings and alerts."""
+    done = _with(config, url, lambda commands: commands.forget(name, family, _person(by)))
+    _report(done, f"Stream {name} of family {done.family} is forgotten", as_json=as_json)
+
+
+@app.command()
+def rename(  # noqa: PLR0913, PLR0917 (an argument is an option)
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The stream.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="What it is called from now on.")],
+    family: FamilyName = None,
+    note: Note = "",
+    by: By = "",
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Let a stream's rows go on under a new name, while no worker reads it."""
+    done = _with(config, url, lambda commands: commands.rename(old, new, family, _person(by, note)))
+    _report(done, f"Stream {old} of family {done.family} is called {new} from now on", as_json=as_json)
+
+
+def _person(by: str, why: str = "") -> Person:
+    from monitor.store.stream_commands import Person
+
+    return Person(by or getuser(), why)
+
+
+def _with(config: Path | None, url: str | None, give: Callable[[StreamCommands], Done]) -> Done:
+    commands = _open(config, url)
+    try:
+        return give(commands)
+    finally:
+        commands.close()
+
+
+def _open(config: Path | None, url: str | None) -> StreamCommands:
+    """With the channels of the configuration; a database alone does not say who is to be notified."""
+    from monitor import bootstrap
+    from monitor.config.settings import load
+    from monitor.ports.store import silent
+    from monitor.records.scalars import LIVE
+    from monitor.store.stream_commands import open_stream_commands
+
+    if url is not None and config is None:
+        typer.echo("Without --config no channel is known: alerts that this closes are not notified.", err=True)
+        return open_stream_commands(url, silent)
+    settings = load(config or CONFIG_FILE)
+    return open_stream_commands(url or settings.store.url, bootstrap.announce(settings, LIVE))
+
+
+def _report(done: Done, text: str, *, as_json: bool) -> None:
+    closed = f"; {done.closed} open alert{'s'[: done.closed != 1]} closed" if done.closed else ""
+    shown = {"family": done.family, "name": done.name, "closed_alerts": done.closed}
+    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False) if as_json else visible(f"{text}{closed}."))
