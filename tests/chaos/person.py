@@ -19,6 +19,8 @@ from monitor.records.alerts import Command, CommandKind
 
 NEWEST = 12  # alerts to choose from: open ones and those that were resolved just now
 PAUSE_S = 0.3
+ACKNOWLEDGE, UNACKNOWLEDGE, NOTE = CommandKind.ACKNOWLEDGE, CommandKind.UNACKNOWLEDGE, CommandKind.NOTE
+KINDS = (ACKNOWLEDGE, ACKNOWLEDGE, ACKNOWLEDGE, UNACKNOWLEDGE, NOTE)  # what `watchkeeper alerts` gives
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Person:
 
     def _give(self, commands: AlertCommands, alert: UUID) -> None:
         """Give a command, once more with the same id where SQL was away, and at times once more for nothing."""
-        kind = self.rng.choice((CommandKind.ACKNOWLEDGE, CommandKind.ACKNOWLEDGE, *CommandKind))
+        kind = self.rng.choice(KINDS)
         id_ = UUID(int=self.rng.getrandbits(128))
         command = Command(id=id_, alert=alert, kind=kind, by="ann", at=time.time_ns(), note=f"look {len(self.given)}")
         for _ in range(self.rng.choice((1, 1, 2))):

@@ -155,3 +155,16 @@ def test_a_retired_stream_is_not_called_silent_until_it_has_sent_again(store: Sq
     assert second.proofs(240, 290) == []
     second.arrive(295, "b")
     assert second.proofs(295, 310) == ["silent a"]
+
+
+def test_a_gateway_alert_whose_stream_is_retired_ends_with_the_next_reading(store: SqlStore, url: str) -> None:
+    first = Worker(store)
+    first.arrive(100, "a", "b", "c")
+    assert first.proofs(100, 165) == ["gateway "]
+    assert alerts(url, "")[0][0] == "open"
+    give(url, "retire", "a")  # its state holds the alert
+    second = Worker(store)
+    assert second.proofs(165, 200) == []
+    second.arrive(210, "b")
+    assert alerts(url, "")[0][0] == "resolved"
+    assert second.proofs(210, 275) == ["silent b", "silent c"]
