@@ -28,7 +28,7 @@ def send(kafka: KafkaBroker, topic: str, rows: list[tuple[int, int]]) -> None:
     """Readings at these times, written at those (ms)."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 5})
     for number, (at, written) in enumerate(rows):
-        producer.produce(topic, b'{"time":%d,"value":%d}' % (at, number), b"m", 0, timestamp=written)
+        producer.produce(topic, b'{"time":%d,"value":%d}' % (at // 1000, number), b"m", 0, timestamp=written)
     assert producer.flush(60) == 0
 
 

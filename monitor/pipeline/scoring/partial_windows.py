@@ -24,6 +24,7 @@ from monitor.records.batches import Bool, Float32, Float64, Int64
 
 MOST_LINES = 8  # of one missing channel; each costs three more scorings of the window
 STARTS = (-1.5, 0.0, 1.5)  # usual spreads
+ENOUGH = 1.3  # times the usual score: a smaller one needs no other start
 WAVES = 5  # the first of a cosine transform: what a channel does slowly
 PASSES = 2  # along all lines
 MOST_REBUILDS = 8  # of a window by a detector that reconstructs
@@ -74,26 +75,46 @@ def mask(scorer: Scorer, units: Units) -> Masked:
         if not pattern.all():
             rows = np.flatnonzero((lacks == pattern).all(axis=1))
             some = units.take(rows)
-            filled[rows], best = _fitted(scorer, filled[rows], np.flatnonzero(pattern), some.neutral, some.spread)
+            filled[rows], best = _fitted(scorer, some, filled[rows], np.flatnonzero(pattern))
             there = np.count_nonzero(~pattern) / len(pattern)
             normal = np.sqrt(best**2 + (1 - there) * some.usual.astype(np.float64) ** 2)
             result[rows] = np.where(some.usual > 0, normal, best / np.sqrt(there))
     return Masked(filled, result, lacks)
 
 
-def _fitted(
-    scorer: Scorer, windows: Float32, lacking: Int64, neutral: Float32, spread: Float32
+def _fitted(scorer: Scorer, units: Units, windows: Float32, lacking: Int64) -> tuple[Float32, Float64]:
+    """The windows with their `lacking` channels moved to the smallest score, and that score.
+
+    From the best of many starts; where that ends far above the usual score, from each level on its own.
+    """
+    windows, best = _descended(scorer, units, windows, lacking)
+    for level in STARTS:
+        rows = np.flatnonzero((best > ENOUGH * units.usual) & (units.usual > 0))
+        if not len(rows):
+            break
+        some = units.take(rows)
+        moved = windows[rows]
+        moved[:, :, lacking] = (some.neutral + np.float32(level) * some.spread)[:, None, lacking]
+        found, score = _descended(scorer, some, moved, lacking, grid=False)
+        better = score < best[rows]
+        windows[rows[better]], best[rows[better]] = found[better], score[better]
+    return windows, best
+
+
+def _descended(
+    scorer: Scorer, units: Units, windows: Float32, lacking: Int64, *, grid: bool = True
 ) -> tuple[Float32, Float64]:
-    """The windows with their `lacking` channels moved to the smallest score, and that score."""
+    """From where the `lacking` channels are, or the best of a `grid` of starts, to the next smallest score."""
     best = scorer.score(windows).astype(np.float64)
     present = np.setdiff1d(np.arange(windows.shape[2]), lacking)[: MOST_LINES - 1]
-    moves = ((windows[:, :, present] - neutral[:, None, present]) / spread[:, None, present]).astype(np.float64)
-    lines = _lines(moves)
-    for channel in lacking.tolist():
-        windows, best = _begun(scorer, windows, [_of(channel, line, windows, spread) for line in lines[:2]], best)
+    moves = (windows[:, :, present] - units.neutral[:, None, present]) / units.spread[:, None, present]
+    lines = _lines(moves.astype(np.float64))
+    for channel in lacking.tolist() if grid else ():
+        slow = [_of(channel, line, windows, units.spread) for line in lines[:3]]
+        windows, best = _begun(scorer, windows, slow, best)
     for along in lines * PASSES:
         for channel in lacking.tolist():
-            windows, best = _least(scorer, windows, _of(channel, along, windows, spread), best)
+            windows, best = _least(scorer, windows, _of(channel, along, windows, units.spread), best)
     return _rebuilt(scorer, windows, lacking, best)
 
 

@@ -5,8 +5,8 @@ Each bucket keeps count, sum and sum of squares around the seed's mean, added st
 cut of the input gives the same bits; it leaves the history whole. Nothing is ever subtracted from a running sum, which
 is how a spike that leaves the window ruins such formulas.
 
-The training scores count until the history holds as many scores as they did, `SEED_MOST` at most. With fewer than
-`FEWEST` scores there is no limit (NaN).
+The training scores count until the history holds as many scores as they did, `FEWEST` at least and `SEED_MOST` at most.
+With fewer than `FEWEST` scores there is no limit (NaN).
 
 The limit is constant within a bucket, here of 100 windows; the scores learned in one count from the next one on:
 
@@ -104,7 +104,7 @@ class RollingThreshold:
         self.columns["windows"][stream] = windows
         self.columns["mean"][stream] = mean
         self.columns["std"][stream] = std
-        self.columns["weight"][stream] = np.minimum(count, SEED_MOST)
+        self.columns["weight"][stream] = np.clip(count, FEWEST, SEED_MOST)
         self.columns["least"][stream] = least
 
     def _enter(self, stream: Int32, bucket: Int64) -> None:
