@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def everything(path: Path, chunk_rows: int, first_rows: int | None) -> tuple[lis
         poll = source.poll(0)
         finished = poll.finished
         parts.append(poll.readings["file"])
-        dead += poll.dead
+        dead += [replace(letter, time=None) for letter in poll.dead]  # at the start, that of a row to come
         rows += poll.records
         assert poll.records == len(poll.readings["file"]) + len(poll.dead)
         assert poll.positions == {(path.name, 0): rows}

@@ -114,6 +114,7 @@ class FileSource:
         self._start, self._assignments = start, assignments
         self._next = 0
         self._opened = False
+        self._known = NEVER  # the last time that could be read, ns
         files = files_of(path)
         self._streams = {} if columns.key or columns.stream else stream_names(files)
         self._reader = columns.time_reader()
@@ -212,7 +213,8 @@ class FileSource:
         self, first: int, frame: pd.DataFrame, reasons: dict[int, tuple[str, str]], known: tuple[list[str], Int64]
     ) -> list[DeadLetter]:
         rows, (names, time) = sorted(reasons), known
-        time = _filled(time)
+        time, readable = _filled(time, self._known), time[time != NEVER]
+        self._known = int(readable[-1]) if len(readable) else self._known
         bodies = zip(*(cells.as_text(frame[name].iloc[rows]) for name in frame), strict=True)
         return [
             DeadLetter(
@@ -235,9 +237,13 @@ def _bad_cells(column: cells.Column, bad: Bool) -> list[tuple[int, str]]:
     return list(zip(rows, cells.as_text(column.iloc[rows]), strict=True)) if rows else []
 
 
-def _filled(time: Int64) -> Int64:
-    """Times; a row without one has that of the row before, or else of the first row that has one."""
-    known = np.flatnonzero(time != NEVER)
-    if not len(known):
+def _filled(time: Int64, before: int) -> Int64:
+    """Times; a row without one has that of the row before, also in an earlier poll, or else of the first that has one.
+
+    `before` is the last one of the earlier polls; NEVER where there is none.
+    """
+    known = np.append(before, time)
+    rows = np.flatnonzero(known != NEVER)
+    if not len(rows):
         return np.zeros_like(time)
-    return time[known[np.maximum(np.searchsorted(known, np.arange(len(time)), side="right") - 1, 0)]]
+    return known[rows[np.maximum(np.searchsorted(rows, np.arange(1, len(known)), side="right") - 1, 0)]]

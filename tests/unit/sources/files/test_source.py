@@ -342,12 +342,13 @@ def test_a_column_of_lists_is_named(tmp_path: Path) -> None:
         read(tmp_path / "a.parquet")
 
 
-def test_a_row_that_cannot_be_read_knows_its_stream_and_about_when(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk_rows", [2, 3, 10])
+def test_a_row_that_cannot_be_read_knows_its_stream_and_about_when(tmp_path: Path, chunk_rows: int) -> None:
     rows = ["x,a,1", "10,b,1", "20,a,x", ",a,2", "30,,3", "40,a,y"]
     (tmp_path / "r.csv").write_text("\n".join(["at,name,value", *rows]) + "\n")
     columns = FileColumns(("value",), time="at", key="name", layout=Format(time_unit="s"))
-    source = FileSource(tmp_path / "r.csv", columns, StreamIndex())
-    dead = source.poll(0).dead
+    source = FileSource(tmp_path / "r.csv", columns, StreamIndex(), chunk_rows=chunk_rows)
+    dead = [letter for _ in range(3) for letter in source.poll(0).dead]
 
     found = [(letter.reason, letter.stream, (letter.time or 0) // 10**9) for letter in dead]
     assert found == [
