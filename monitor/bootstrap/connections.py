@@ -155,6 +155,7 @@ def _schema(settings: Settings) -> str:
 def _model(settings: Settings, name: str) -> str:
     """Load the champion, as a worker does; a copy may be fetched into the folder `models`."""
     from monitor.store.sql import open_store
+    from monitor.training.model_library import other_detector
 
     champion = None
     if _new_file(settings) is None:
@@ -168,6 +169,9 @@ def _model(settings: Settings, name: str) -> str:
             store.close()
     if champion is None:
         return "none yet: a simple statistic covers its streams until one is trained"
+    other = other_detector(champion, settings.families[name])
+    if other:
+        return f"{champion.id[:16]} is of another detector, {other}; `run` trains a new one, and it scores until then"
     return f"{champion.id[:16]} fits the family"
 
 

@@ -137,7 +137,7 @@ class Committer:
         self._committed += self._started
         self._committed.commits += 1
         self._committed.withheld += commit.withheld.total()
-        self._withheld.note(commit.withheld)
+        self._withheld.note(commit.withheld, commit.facts, time.time_ns())
         self._commit, self._started = None, Totals()
 
     def _await_slow(self, future: Future[float], wait: Wait) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import structlog
+
+from monitor.records.alerts import Fact
+from monitor.records.clock_shift import zone_cause
 
 log = structlog.get_logger()
 
@@ -23,8 +27,11 @@ class WithheldLog:
         self._logged: dict[str, float] = {}
         self._since: Counter[str] = Counter()  # changes that no line has counted yet
 
-    def note(self, withheld: Mapping[str, int]) -> None:
-        """Count the changes of a commit, by kind of alert; log those that are due."""
+    def note(self, withheld: Mapping[str, int], facts: Sequence[Fact] = (), wall: int = 0) -> None:
+        """Count the changes of a commit, by kind of alert; log those that are due.
+
+        `facts` are the commit's, at `wall` (ns): where all of a kind are late by a zone, as local times are, it says so.
+        """
         self._since.update(withheld)
         now = self._clock()
         for kind in withheld:
@@ -34,5 +41,14 @@ class WithheldLog:
                     kind=kind,
                     changes=self._since.pop(kind),
                     reason="these changes of alerts are older than notify.max_age; `alerts show` says which",
+                    **_behind([fact for fact in facts if fact.alert_kind == kind], wall),
                 )
                 self._logged[kind] = now
+
+
+def _behind(facts: Sequence[Fact], wall: int) -> dict[str, str]:
+    """A stream with such an alert, and whether its times look like local ones."""
+    if not facts:
+        return {}
+    cause = zone_cause(np.array([fact.at - wall for fact in facts], np.int64))
+    return {"stream": facts[-1].stream, **({} if cause is None else {"cause": cause})}

@@ -76,7 +76,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with EmbeddedBroker() as broker:
         config = folder / "plant.toml"
         text = CONFIG.format(folder=folder, servers=broker.bootstrap_servers)
-        text = text.replace("notify.console", 'notify.max_age = "none"\nnotify.console')  # the readings are of last March
+        text = text.replace(
+            "notify.console", 'notify.max_age = "none"\nnotify.console'
+        )  # the readings are of last March
         config.write_text(text.replace("detector.options = { epochs = 10 }", DETECTOR))
         settings = load(config)
         collected(settings)

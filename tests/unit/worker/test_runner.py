@@ -36,6 +36,7 @@ from monitor.worker.options import WorkerOptions
 from monitor.worker.pacing import MODEL_CHECK_S
 from monitor.worker.runner import Runner
 from monitor.worker.withheld_log import WithheldLog
+from tests import store_rows
 from tests.champions import make_champion
 
 P0, P1 = ("t", 0), ("t", 1)
@@ -604,3 +605,16 @@ def test_what_is_withheld_is_logged_at_most_every_half_minute() -> None:
         for clock.now, withheld in ((0.0, {"anomaly": 2}), (1.0, {"anomaly": 3, "silent": 1}), (31.0, {"anomaly": 4})):
             noted.note(withheld)
     assert [(line["kind"], line["changes"]) for line in lines] == [("anomaly", 2), ("silent", 1), ("anomaly", 7)]
+
+
+def test_alerts_that_are_late_by_a_zone_are_withheld_with_a_word_about_it() -> None:
+    """A plant that sends local time, five hours behind: its live alerts look like those of the past."""
+    hour, now = 3600 * 10**9, 1_800_000_000 * 10**9
+    fact = store_rows.fact(store_rows.alert(), at=now - 5 * hour + 10**9)
+    with structlog.testing.capture_logs() as lines:
+        WithheldLog(Clock()).note({"anomaly": 1}, [fact], now)
+        WithheldLog(Clock()).note({"anomaly": 1}, [replace(fact, at=now - 700 * hour)], now)
+
+    assert "5 h behind the clock: are they local times" in lines[0]["cause"]
+    assert [line["stream"] for line in lines] == [fact.stream] * 2
+    assert "cause" not in lines[1]
