@@ -64,6 +64,13 @@ def test_nothing_is_frozen_of_which_no_rest_is_known(rest: int) -> None:
     assert frozen_of(*learned(rest=rest, **PAIR).process(pair(400, range(50, 400))).facts) == []
 
 
+def test_a_batch_without_the_stream_that_rests_is_judged_as_any_other() -> None:
+    made = learned(2, **PAIR)
+    made.process(pair(100, range(50, 100)))
+    other = made.process(readings([1] * 20, range(20), [[t % 7, t % 5] for t in range(20)]))
+    assert len(other.scores) == 20 - made.family.shape.length + 1
+
+
 def test_less_than_sixty_readings_are_no_rest() -> None:
     found = frozen_of(*learned(rest=1, **PAIR).process(pair(200, range(50, 160))).facts)
     assert found == [("load", "opened", 110), ("load", "cleared", 160)]
