@@ -122,11 +122,12 @@ class Unscored:
         gridded, scores = batch.gridded, batch.scores
         slow = np.zeros(len(self.columns["stretch"]), bool)
         slow[batch.arrived.stream] = True  # all that arrived may still wait for its slot
+        number, placed = self.columns["stretch"][streams], self.columns["placed"][streams]
+        begin, end = self._places.ends(gridded, first, size, placed)
+        over = self._places.complete(batch.aligner, streams, placed + size) >= number  # what waits is far ahead
+        slow[streams] = (begin != number) | (end != number) | over | self._places.late_windows
         if batch.arrived.ended:
             slow |= self.columns["stretch"] != NEVER
-        number = self.columns["stretch"][streams]
-        begin, end = self._places.ends(gridded, first, size, self.columns["placed"][streams])
-        slow[streams] = (begin != number) | (end != number) | self._places.late_windows
         if self._places.late_windows:
             slow[scores.stream] = True
         slow[gridded.stream[gridded.restart]] = True
@@ -206,6 +207,8 @@ class Unscored:
         if self.alerts["opened"][code] == NEVER:
             if share > OPEN and unjudged >= self._places.least:  # fewer are a window that was not whole yet
                 self._open(found, row, at, facts)
+        elif number < self.columns["since"][code]:  # the next stretch was flooded before this one was complete
+            return
         elif share > CLEAR:
             self._continue(found, row, at, facts)
         elif number > self.columns["since"][code]:
@@ -279,10 +282,12 @@ class Unscored:
         for stream in future:
             np.add.at(ahead, stream, 1)
         ahead[np.concatenate([streams, *others]).astype(np.int64)] = 0
+        if batch.arrived.now is None:
+            return
         more = ahead // self._places.stretch > before // self._places.stretch
         for code in np.flatnonzero((ahead >= RUN) & (more | (opened == NEVER))).tolist():
             kept = added([self._kept(np.array([code]), which) for which in (0, 1)])
-            if batch.arrived.now is None or not len(kept.stream):
+            if not len(kept.stream):
                 continue
             if opened[code] == NEVER:
                 self._open(kept, len(kept.stream) - 1, batch.arrived.now, facts)

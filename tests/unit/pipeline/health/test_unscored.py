@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from monitor import bootstrap
+from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
 from monitor.pipeline.family import Outcome, Pipeline
-from monitor.records.alerts import Fact, FactKind, Severity
+from monitor.records.alerts import Alert, Fact, FactKind, Severity
 from monitor.records.batches import Readings
 from monitor.records.streams import StreamIndex
 
@@ -166,3 +167,31 @@ def test_other_settings_leave_an_open_alert_to_resolve() -> None:
     later = pipeline(health={"unscored_after": "20m"})
     later.load(codes, made.dump(codes))
     assert life(process(later, steady(400, T0 + 6_000)))[-1][0] == "cleared"
+
+
+def alerts(made: Pipeline, batches: Iterable[Iterable[float]], now: float | None = None) -> list[Alert]:
+    outcomes = [process(made, seconds, now) for seconds in batches]
+    return [each.alert for each in merge_facts([fact for outcome in outcomes for fact in facts(outcome)], {}, {})]
+
+
+@pytest.mark.parametrize("now", [None, T0 + 100])
+def test_a_flood_that_comes_before_the_stretch_before_it_is_complete_leaves_that_one_uncounted(
+    now: float | None,
+) -> None:
+    family = {"interval": "1s", "window": {"length": 1}, "align": {"lateness": 2, "max_gap": 3}}
+    settings = family | {"health": {"unscored_after": 6}}
+    first = [*range(6), 2, 3, 4, 5]  # 4 of 10 readings are duplicates: too few to open an alert
+    times = [T0 + at for at in (*first, 6, *[0] * 6, *range(7, 24))]
+    (whole,) = alerts(pipeline(**settings), [times], now)
+    (one_by_one,) = alerts(pipeline(**settings), [[at] for at in times], now)
+    assert (whole.windows, one_by_one.windows) == (6, 6)
+
+
+@pytest.mark.parametrize("first", [[[0, 1, 1]], [[0], [1], [1]]])
+def test_a_stretch_is_complete_when_the_clock_has_passed_it_though_the_newest_readings_wait(
+    first: list[list[int]],
+) -> None:
+    align = {"lateness": 1, "max_gap": 0, "max_jump": "60s"}
+    made = pipeline(interval="1s", window={"length": 4}, align=align, health={"unscored_after": 5})
+    found = alerts(made, [[T0 + at for at in batch] for batch in (*first, [2, 9])])
+    assert [alert.opened_at for alert in found] == [(T0 + 5) * S]
