@@ -40,7 +40,9 @@ def key(name: str, value: str) -> str:
 def number_fault(text: str, notation: Notation, setting: Setting) -> str:
     """The sentence for a person about a text that `notation` does not read as a number."""
     plain = text.strip()
-    shown = f'"{plain}"' if len(plain) <= _LONGEST else f'"{plain[:_LONGEST]}..."'
+    if len(plain) > _LONGEST:
+        return f'"{plain[:_LONGEST]}..." is not a number'
+    shown = f'"{plain}"'
     if _INFINITE.fullmatch(plain) or (notation.decimal == "." and PLAIN_NUMBER.fullmatch(plain)):
         return f"{shown} is no finite number within float32"
     if PLAIN_NUMBER.fullmatch(plain):

@@ -10,6 +10,8 @@ from monitor.records.batches import Float32, Int64
 from monitor.sources.decode import Assembly
 from monitor.sources.faults import Fault
 
+_LONGEST = 60  # characters of a name from outside that are shown
+
 
 class ChannelNames:
     """Which channel each message brings, where it is one: the text of a field, compared with the family's channels."""
@@ -21,7 +23,10 @@ class ChannelNames:
     def place(self, name: str | int) -> int | Fault:
         """The column of a channel, or why there is none."""
         found = self._places.get(str(name))
-        return Fault("unknown-channel", f"there is no channel {name}, only {self._names}") if found is None else found
+        if found is not None:
+            return found
+        shown = name if len(str(name)) <= _LONGEST else f"{str(name)[:_LONGEST]}…"
+        return Fault("unknown-channel", f"there is no channel {shown}, only {self._names}")
 
     def spread(self, assembly: Assembly, names: Sequence[str | int], rows: Int64, values: Float32) -> Float32:
         """`values` (n, 1), each in the column of its channel, (n, channels); NaN in the others."""

@@ -199,3 +199,12 @@ def test_csv_messages_may_have_a_header_and_another_encoding() -> None:
     values, dead, _ = decode([body], layout)
     assert dead == []
     assert values[:, 0].tolist() == [12.5, INF]
+
+
+@pytest.mark.parametrize("layout", [{}, {"channel": "c", "value": "v"}])
+def test_a_sentence_about_a_long_text_shows_its_beginning(layout: dict[str, Any]) -> None:
+    text = "x" * 100_000
+    body = {"time": 1_767_225_600, "v": 1, "c": text} if layout else {"time": 1_767_225_600, "v": text}
+    _, (letter,), _ = decode([body], layout)
+    assert "x" * 60 in letter.error
+    assert len(letter.error) < 120
