@@ -224,6 +224,8 @@ class Partition:
                 of.setdefault(letter.stream, set()).add(letter.offset)
         for name, mine in of.items():
             share = self._share(name)
+            if share is None:
+                continue
             if (code := names.get(name)) is not None:
                 mine.update(read.offset[read.stream == code].tolist())
             at = np.searchsorted(offset, np.array(sorted(mine), np.int64))
@@ -251,11 +253,13 @@ class Partition:
             found._streams[name].load(share)
         return found
 
-    def _share(self, name: str) -> Share:
-        """That of a stream; the oldest one without an alert makes room for it."""
+    def _share(self, name: str) -> Share | None:
+        """That of a stream; the oldest one without an alert makes room for it. None: all others have an alert."""
         if name not in self._streams and len(self._streams) >= MOST_STREAMS:
-            calm = (other for other, share in self._streams.items() if share.opened == NEVER)
-            self._streams.pop(next(calm, name), None)
+            calm = next((other for other, share in self._streams.items() if share.opened == NEVER), None)
+            if calm is None:
+                return None
+            del self._streams[calm]
         return self._streams.setdefault(name, Share(STREAM, name))
 
 

@@ -145,6 +145,17 @@ def test_names_that_come_once_do_not_fill_the_memory_and_hide_no_stream() -> Non
     assert [life[:2] for life in lives(feed.facts)] == [("bad", "opened")]
 
 
+def test_no_more_streams_are_kept_when_all_of_them_have_an_alert() -> None:
+    feed = Feed()
+    for number in range(MOST_STREAMS + 20):
+        feed.send([(f"x{number}", False), ("m", True), ("m", True)] * 4)
+    assert len(feed.partition.dump()["streams"]) == MOST_STREAMS
+    assert len([life for life in lives(feed.facts) if life[1] == "opened"]) == MOST_STREAMS
+    feed.send([("x0", True)] * 7)
+    feed.send([("late", False), ("m", True), ("m", True)] * 4)
+    assert [life[:2] for life in lives(feed.facts)[-2:]] == [("x0", "cleared"), ("late", "opened")]
+
+
 STREAMS = st.sampled_from(["", "a", "b"])
 
 
