@@ -91,7 +91,8 @@ class Model:
         if seen.kind is FactKind.CONTINUED or any(id_ == seen.id for id_, *_ in row.transitions):
             return
         if seen.kind is FactKind.CLEARED:
-            row.state, row.resolved_at = "resolved", seen.at
+            row.state = "resolved"
+            row.resolved_at = seen.at if row.resolved_at is None else min(seen.at, row.resolved_at)
         row.transitions.append((seen.id, str(seen.kind), seen.at, row.state))
 
     def command(self, given: Command) -> bool | None:
