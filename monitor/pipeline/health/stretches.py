@@ -13,13 +13,27 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.pipeline.state.codec import Codes
-from monitor.records.batches import Bool, Float64, Int64
+from monitor.pipeline.state.columns import Spec
+from monitor.records.batches import NEVER, Bool, Float64, Int64
 from monitor.records.counters import READINGS
 
 ASIDE = READINGS[1:]  # readings that are not on the grid
 COUNTS = ("judged", "slots", *ASIDE, "gaps", "poor")  # of each stretch; judged, poor: windows
 SIZES = (*ASIDE, "gaps")  # in ns; late: how far behind at most, below 0; the others: at least
 FAR = np.inf
+
+# What is kept of each stream: its newest two stretches, and what its alert has counted of them.
+NEWEST: dict[str, Spec] = {
+    "placed": (np.int64, (), 0),  # readings so far, without a grid
+    "newest": (np.int64, (), NEVER),  # slot on the grid
+    "stretch": (np.int64, (), NEVER),  # number of the older of the two
+    "counts": (np.int32, (2, len(COUNTS)), 0),
+    "sizes": (np.float32, (2, len(SIZES)), FAR),
+    "ahead": (np.int32, (), 0),  # readings from the future in a row
+    "since": (np.int64, (), NEVER),  # number of the stretch in which the alert opened
+    "newest_bad": (np.int64, (), NEVER),  # number of the newest stretch that it has counted, and readings of it
+    "counted": (np.int32, (), 0),
+}
 
 
 class Stretches(NamedTuple):

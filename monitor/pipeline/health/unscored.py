@@ -21,7 +21,7 @@ from monitor.pipeline.alerting.health_alerts import UNSCORED, Episode, HealthFac
 from monitor.pipeline.alignment.aligner import Aligner
 from monitor.pipeline.health.causes import Kinds, Tally, why_unscored
 from monitor.pipeline.health.places import Places
-from monitor.pipeline.health.stretches import ASIDE, COUNTS, FAR, SIZES, Stretches, added
+from monitor.pipeline.health.stretches import ASIDE, COUNTS, FAR, NEWEST, SIZES, Stretches, added
 from monitor.pipeline.state.codec import Codes, Section, signature
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.pipeline.state.segments import Gridded, segment_starts, segments
@@ -32,17 +32,6 @@ OPEN, CLEAR = 0.4, 1 / 3  # shares of a stretch that were not judged; one gap co
 RUN = 6  # readings from the future
 
 
-_STRETCHES: dict[str, Spec] = {
-    "placed": (np.int64, (), 0),  # readings so far, without a grid
-    "newest": (np.int64, (), NEVER),  # slot on the grid
-    "stretch": (np.int64, (), NEVER),  # number of the older of the two
-    "counts": (np.int32, (2, len(COUNTS)), 0),
-    "sizes": (np.float32, (2, len(SIZES)), FAR),
-    "ahead": (np.int32, (), 0),  # readings from the future in a row
-    "since": (np.int64, (), NEVER),  # number of the stretch in which the alert opened
-    "newest_bad": (np.int64, (), NEVER),  # number of the newest stretch that it has counted, and readings of it
-    "counted": (np.int32, (), 0),
-}
 _ALERT: dict[str, Spec] = {
     "opened": (np.int64, (), NEVER),  # NEVER = no alert
     "started": (np.int64, (), NEVER),
@@ -81,7 +70,7 @@ class Unscored:
         self._kinds = Kinds(family.grid.interval, family.window.rules.found)
         self._places = places = Places(family)
         absent: Spec = (np.int32, (2, len(family.channels)), 0)
-        self.columns, self.alerts = Columns(_STRETCHES | {"absent": absent}), Columns(_ALERT)
+        self.columns, self.alerts = Columns(NEWEST | {"absent": absent}), Columns(_ALERT)
         meaning = signature(family.grid, places.stretch, places.hop, len(family.channels))
         self.sections = {
             "stretches": Section(self.columns, meaning),
@@ -114,7 +103,7 @@ class Unscored:
         """Resolve the stream's alert at `at`, ns, though no stretch did; its next stretch is counted from the start."""
         if self.alerts["opened"][code] != NEVER:
             self._clear(code, at, 0.0, facts)
-        for name in _STRETCHES.keys() - {"placed", "newest"} | {"absent"}:
+        for name in NEWEST.keys() - {"placed", "newest"} | {"absent"}:
             self.columns[name][code] = self.columns.spec[name][2]
 
     def _slow(self, batch: Batch, streams: Codes, first: Int64, size: Int64) -> Bool:
