@@ -30,7 +30,7 @@ class WithheldLog:
     def note(self, withheld: Mapping[str, int], facts: Sequence[Fact] = (), wall: int = 0) -> None:
         """Count the changes of a commit, by kind of alert; log those that are due.
 
-        `facts` are the commit's, at `wall` (ns): where all of a kind are late by a zone, as local times are, it says so.
+        `facts` are the commit's, at `wall` (ns): where all of a kind are late by a time zone, it says so.
         """
         self._since.update(withheld)
         now = self._clock()
