@@ -1,4 +1,4 @@
-"""Records that cannot be read, on a real Kafka: in streams list, the log and a webhook, and read again when mended."""
+"""Records that cannot be read or judged, on a real Kafka: in streams list, the log and a webhook."""
 
 from __future__ import annotations
 
@@ -233,3 +233,22 @@ def record(plant: Plant, offset: int) -> Any:
         return consumer.poll(20)
     finally:
         consumer.close()
+
+
+def test_a_plant_that_sends_local_time_is_seen_within_a_minute(
+    plant: Plant, receiver: Receiver, lines: list[Any]
+) -> None:
+    """An hour ahead of UTC, without a zone: every reading is from the future, and none is judged."""
+    with plant.worker():
+        began = time.monotonic()
+        for second in range(600 + 3600, 600 + 3600 + 12):
+            plant.send(second, {"m-1": "value"})
+        until(lambda: ("alert.opened", "m-1") in of_kind(receiver, "unscored"))
+        assert time.monotonic() - began < 60
+
+        (message,) = (post.message for post in receiver.received if post.message["data"]["kind"] == "unscored")
+        (row,) = json.loads(plant.command(streams.app, "list", "--json"))
+
+    assert "ahead of the clock: local time?" in message["data"]["cause"]
+    assert (row["state"], row["future"]) == ("unscored", 12)
+    assert [line["stream"] for line in lines if line["event"] == "streams_not_scored"] == ["m-1"]
