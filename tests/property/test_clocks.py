@@ -22,7 +22,8 @@ S, DAY = 10**9, 86_400 * 10**9
 FAMILY = Family.model_validate(
     {
         "topic": "t", "interval": "1s", "window": {"length": 3}, "align": {"lateness": 2, "max_gap": 1},
-        "valid_range": {"value": [-50, 50]}, "health": {"frozen_after": "6s", "unscored_after": "none"},  # test_health has those
+        "valid_range": {"value": [-50, 50]},
+        "health": {"frozen_after": "6s", "unscored_after": "none"},  # test_health has those
     }
 )  # fmt: skip
 
