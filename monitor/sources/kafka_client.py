@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import structlog
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -208,7 +208,7 @@ def _columns(topic: str, messages: Sequence[Any]) -> Records:
 
 def _stamps(messages: Iterable[Message]) -> list[int]:
     """Kafka's timestamps in ms; -1 where a message has none."""
-    return [when if kind != TIMESTAMP_NOT_AVAILABLE else -1 for kind, when in (m.timestamp() for m in messages)]
+    return [message.timestamp()[1] for message in messages]  # librdkafka says -1 for none
 
 
 def wait_for_broker(kafka: services.Kafka, timeout: float) -> None:
