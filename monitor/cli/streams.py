@@ -128,7 +128,7 @@ def as_dict(report: StreamReport) -> dict[str, Any]:
     times = {name: None if value is None else iso(value) for name, value in _times(report).items()}
     more = {"state": _state(report), "lateness_s": _lateness(report), "readiness": readiness(report)}
     interval = None if report.interval is None else report.interval / 1e9
-    elsewhere = ("interval", "retired", "counts", "has_model", "owner", "age", *times)
+    elsewhere = ("interval", "covered", "retired", "counts", "has_model", "owner", "age", *times)
     fields = {name: value for name, value in asdict(report).items() if name not in elsewhere} | dict(report.counts)
     known = {"rate": report.rate or None, "ready": report.has_model, "eta_s": eta(report), "interval_s": interval}
     age = {"owner": report.owner or None, "stored_age_s": None if report.age is None else report.age / 1e9}
@@ -185,7 +185,8 @@ def _state(report: StreamReport) -> str:
     if report.retired is not None:
         return "retired"
     off = ("off",) if report.off else ()
-    return ", ".join((*off, *report.alerts, *unread)) or "ok"
+    waits = () if report.has_model or report.covered or report.off else ("not scored yet",)
+    return ", ".join((*off, *waits, *report.alerts, *unread)) or "ok"
 
 
 def _lateness(report: StreamReport) -> float | None:

@@ -146,6 +146,11 @@ class Family(Section):
         times = (self.health.silence(self.interval), *(override.silent_after or 0 for override in self.overrides))
         return min(filter(None, times), default=NEVER_SILENT)
 
+    def noted(self) -> str:
+        """Its settings as JSON text, as the store keeps them: with the default of `train.after` worked out."""
+        train = self.train.model_copy(update={"after": self.train.after or Span(count=self.train_after)})
+        return self.model_copy(update={"train": train}).model_dump_json()
+
     @property
     def rate(self) -> float:
         """Readings per second; the family has a grid, or its windows are beats."""

@@ -13,6 +13,7 @@ LIVE = "live"
 NAMESPACE = UUID("8a3c1c52-5f0e-4f3b-9a0f-6e2f6f3c7d11")
 NEVER = -(2**62)  # a time, or a grid slot, before every reading; far enough from the edge to subtract from
 FOREVER = 2**62  # a time after every reading
+COLD_START_READINGS = 8  # the shortest window that has a score without a model
 
 
 class State(IntEnum):

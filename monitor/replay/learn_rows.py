@@ -12,7 +12,7 @@ from monitor.config.families import FEWEST_WINDOWS
 from monitor.errors import ModelError, SettingsError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
-from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.pipeline.scoring.stream_scaling import Profile, robust_scale
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Fact
 from monitor.records.batches import DeadLetter, Float32, Poll, Readings
@@ -85,6 +85,8 @@ def learn(
     except ModelError:
         whole = sum(int((~np.isnan(block.values)).all(axis=1).sum()) for _, block in history)
         unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""
+        garbage = sum(int(robust_scale(b.values).garbage(b.values).any(axis=1).sum()) for _, b in history)
+        unread += f"{garbage:,} of them are garbage, absurdly far from the others; " if garbage else ""
         raise ModelError(
             f"{unread}the training rows hold {whole} readings without missing values, but fewer than {FEWEST_WINDOWS} "
             f"complete windows of {pipeline.family.shape.length}; "

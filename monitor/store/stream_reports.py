@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select
 
 from monitor.records.counters import COUNTERS
-from monitor.records.scalars import NEVER
+from monitor.records.scalars import COLD_START_READINGS, NEVER
 from monitor.records.workers import State
 from monitor.store import schema, service
 from monitor.store.service import Service
@@ -47,6 +47,7 @@ class StreamReport:
     owner: Owner = ""  # the worker that took its partition last: what it is now, "" = not known
     age: int | None = None  # ns since its newest commit
     off: bool = False  # switched off in the settings
+    covered: bool = True  # it would be scored without a model
     retired: int | None = None  # since when, wall clock
 
 
@@ -68,7 +69,7 @@ def read(
     return [
         replace(
             report, owner=_owner(served, settings[report.family].get("topic", ""), report.partition),
-            off=_off(report.name, settings[report.family]),
+            off=_off(report.name, settings[report.family]), covered=_covered(settings[report.family]),
             age=None if report.updated is None else max(0, served.now - report.updated),
         )
         for report in reports
@@ -97,6 +98,15 @@ def _off(name: str, settings: Mapping[str, Any]) -> bool:
     return bool(([False] + [off for off in matching if off is not None])[-1])
 
 
+def _covered(settings: Mapping[str, Any]) -> bool:
+    """Whether cold start scores windows as long as the family's; True where that is not known."""
+    length = settings.get("window", {}).get("length")
+    if length is None:
+        return True
+    readings = length["count"] if length["count"] is not None else length["time"] // (settings["interval"] or 1)
+    return bool(readings >= COLD_START_READINGS)
+
+
 def topic(connection: Connection, run: str, family: str) -> str:
     """Of a family, as the newest settings of the run say; "" = not known."""
     return str((_settings(connection, run, family) or {}).get("topic", ""))
@@ -122,8 +132,6 @@ def _plan(settings: Mapping[str, Any]) -> tuple[int, int | None]:
     if not settings:
         return 0, None
     after, interval = settings["train"]["after"], settings["interval"]
-    if after is None:  # the default follows from the window
-        return 0, interval
     if after["count"] is not None:
         return after["count"], interval
     return (after["time"] // interval if interval else 0), interval

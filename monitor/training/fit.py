@@ -126,12 +126,14 @@ def train(
 
     Raises ModelError when no stream has enough windows.
     """
-    samples = [_sample(name, blocks, family) for name, blocks in _by_stream(history)]
-    samples = [sample for sample in samples if len(sample.end) >= FEWEST_WINDOWS]
+    given = [_sample(name, blocks, family) for name, blocks in _by_stream(history)]
+    samples = [sample for sample in given if len(sample.end) >= FEWEST_WINDOWS]
     if not samples:
+        garbage = sum(sample.garbage for sample in given)
+        left_out = f" ({garbage:,} readings are garbage, absurdly far from the others)" if garbage else ""
         raise ModelError(
             f"no stream of topic {family.topic} has {FEWEST_WINDOWS} complete windows of {family.shape.length} "
-            "readings; collect more readings (train.after) or shorten window.length"
+            f"readings{left_out}; collect more readings (train.after) or shorten window.length"
         )
     stride = max(1, sum(len(sample.end) for sample in samples) // MOST_WINDOWS)
     end = np.concatenate([sample.end[::stride] for sample in samples])
@@ -173,17 +175,17 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     windows, end, readings = windower(family).cut_history(values, time, MOST_WINDOWS)
     usual = robust_scale(readings)
     scale = usual if family.scale == "stream" else StreamScale.none(len(family.channels))
-    if not family.window.rules.consecutive:
+    if not family.window.rules.consecutive:  # nothing is filled in between beats or messages
         garbage = int(np.count_nonzero(usual.garbage(readings).any(axis=1)))
-    plausible = ~usual.garbage(windows).any(axis=(1, 2))
-    windows = np.asarray((windows[plausible] - scale.center) / scale.scale, dtype=np.float32)
+        windows = np.where(usual.garbage(windows), np.float32(np.nan), windows)
+    windows = np.asarray((windows - scale.center) / scale.scale, dtype=np.float32)
     learned = _learned(np.asarray(~np.isnan(windows).any(axis=1)))
     if learned.any():
         windows[:, :, ~learned] = 0
     whole = np.isfinite(windows).all(axis=(1, 2))
     return _Sample(
         name, time, usual.only(learned), scale.rests & learned, longest_rests(family, time, values), windows[whole],
-        end[plausible][whole], garbage,
+        end[whole], garbage,
     )  # fmt: skip
 
 

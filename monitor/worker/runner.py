@@ -289,7 +289,7 @@ class Runner:
     def _note_settings(self) -> None:
         """Save the settings of this run; each change since the last run is a row and a log line."""
         for family, pipeline in self._pipelines.items():
-            for change in self._store.note_settings(self._options.run, family, pipeline.family.model_dump_json()):
+            for change in self._store.note_settings(self._options.run, family, pipeline.family.noted()):
                 log.warning("settings_changed", family=family, change=change)
 
 

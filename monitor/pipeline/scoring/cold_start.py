@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.records.batches import Float32
+from monitor.records.scalars import COLD_START_READINGS
 
 LIMIT = 10.0
 FLOOR = 1e-3  # share of the median's size that counts as deviation even in a constant window
@@ -19,9 +20,9 @@ FLOOR = 1e-3  # share of the median's size that counts as deviation even in a co
 def score(windows: Float32) -> Float32:
     """(m, length, channels) to (m,), by the channels without missing values.
 
-    NaN where there is none, and for windows of fewer than 8 readings.
+    NaN where there is none, and for windows of fewer than `COLD_START_READINGS`.
     """
-    if windows.shape[1] < 8:
+    if windows.shape[1] < COLD_START_READINGS:
         return np.full(len(windows), np.nan, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         found = _by_channel(windows)

@@ -36,8 +36,8 @@ def url(tmp_path: Path) -> str:
 def store(url: str) -> SqlStore:
     made = open_store(url)
     family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 8}, "train": {"after": 2000}})
-    made.note_settings("live", "machines", family.model_dump_json())
-    made.note_settings("live", "pumps", family.model_copy(update={"interval": None, "topic": "p"}).model_dump_json())
+    made.note_settings("live", "machines", family.noted())
+    made.note_settings("live", "pumps", family.model_copy(update={"interval": None, "topic": "p"}).noted())
     return made
 
 
@@ -201,7 +201,7 @@ def test_a_family_of_which_nothing_was_read_is_not_just_without_streams(store: S
 
 def test_what_a_replay_of_a_file_could_not_read_belongs_to_its_family(store: SqlStore, url: str) -> None:
     family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 8}})
-    store.note_settings("past", "machines", family.model_dump_json())
+    store.note_settings("past", "machines", family.noted())
     dead = DeadLetter(topic="m.csv", partition=0, offset=4, reason="bad-value", error="no number", stream="m-1")
     store.commit(Commit("past", dead=[dead]))
     store.open_streams("past", "machines", ["m-1"])
@@ -214,6 +214,24 @@ def test_a_stream_that_is_switched_off_is_shown_as_such(store: SqlStore, url: st
     fill(store, "m-2")
     table = {"topic": "t", "interval": "10s", "window": {"length": 8}}
     overrides = [{"streams": "m-*", "off": True}, {"streams": "m-2", "off": False}]
-    store.note_settings("live", "machines", Family.model_validate({**table, "overrides": overrides}).model_dump_json())
+    store.note_settings("live", "machines", Family.model_validate({**table, "overrides": overrides}).noted())
     found = {row["name"]: row for row in json.loads(run(url, "list", "--json"))}
     assert (found["m-1"]["state"], found["m-2"]["state"]) == ("off", "ok")
+
+
+def test_the_default_of_train_after_gives_an_eta_too(store: SqlStore, url: str) -> None:
+    table = {"topic": "t", "interval": "10s", "window": {"length": 8}}
+    store.note_settings("live", "machines", Family.model_validate(table).noted())
+    fill(store, "m-1", training_readings=8000, rate=0.1)
+    (row,) = json.loads(run(url, "list", "--json"))
+    assert (row["needed"], row["eta_s"]) == (8640, 6400)
+
+
+def test_a_stream_that_nothing_can_score_yet_is_not_ok(store: SqlStore, url: str) -> None:
+    """Windows of fewer than 8 readings wait for a model: until then no fault is found."""
+    table = {"topic": "t", "interval": "10s", "window": {"length": "70s"}}
+    store.note_settings("live", "machines", Family.model_validate(table).noted())
+    fill(store, "m-1", training_readings=10)
+    fill(store, "m-2", training_readings=-1)
+    found = {row["name"]: row["state"] for row in json.loads(run(url, "list", "--json"))}
+    assert found == {"m-1": "not scored yet", "m-2": "ok"}

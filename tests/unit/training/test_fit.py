@@ -241,3 +241,10 @@ def test_the_longest_rest_of_each_channel_is_kept() -> None:
     second[150:300] = 3.0  # more than an eighth of all: that says nothing
     _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), Recording, NORMAL)
     assert np.asarray(profiles["a"].rest).tolist() == [SECOND, 0]
+
+
+def test_a_history_of_garbage_says_so() -> None:
+    values = np.where(np.arange(200) % 20 < 9, 4294967295.0, 20 + np.random.default_rng(0).normal(size=200))
+
+    with pytest.raises(ModelError, match=r"90 readings are garbage"):
+        fit.train(family(window={"length": 16}), [("a", block(0, values.tolist()))], Recording, NORMAL)

@@ -320,7 +320,7 @@ def test_settings_that_change_are_a_row() -> None:
     world.runner().run()
     assert len(world.store.settings["live", "f"]) == 1
     changed = FAMILY.model_copy(update={"alerts": FAMILY.alerts.model_copy(update={"open_count": 3})})
-    assert world.store.note_settings("live", "f", changed.model_dump_json()) == ["alerts.open_count: 2 -> 3"]
+    assert world.store.note_settings("live", "f", changed.noted()) == ["alerts.open_count: 2 -> 3"]
     assert len(world.store.settings["live", "f"]) == 2
 
 
