@@ -40,7 +40,7 @@ class Plant:
         self.commands = open_stream_commands(url, lambda *_: [("hook", "{}")])
         self.database = connect(url)
         self.epoch = self.store.take("live", [TOPIC])[TOPIC].epoch
-        self.store.note_settings("live", "machines", FAMILY.model_dump_json())
+        self.store.note_settings("live", "machines", FAMILY.noted())
 
     def load(self, name: str = "m-1") -> OpenedStream:
         return self.store.open_streams("live", "machines", [name])[0]
