@@ -87,15 +87,19 @@ class FencedError(StoreError):
 class NotifyError(MonitorError):
     """A notification was not delivered. The dispatcher records the attempt and tries again.
 
-    `retry_after` is how many seconds the receiver asked to be left alone; `permanent` means that no try can succeed.
+    `retry_after` is how many seconds the receiver asked to be left alone; `permanent` means that no try can succeed;
+    `refused` that the receiver works but will not have this message: a few more tries are enough.
     """
 
     exit_code = 7
 
-    def __init__(self, message: str, *, retry_after: float | None = None, permanent: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, permanent: bool = False, refused: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.permanent = permanent
+        self.refused = refused
 
 
 class ModelError(MonitorError):

@@ -139,6 +139,7 @@ def _outbox(service: Service) -> str:
         text = "Notifications: none waits"
     else:
         oldest = "" if waiting.oldest is None else f", the oldest for {ago(max(0, service.now - waiting.oldest))}"
-        text = f"Notifications: {waiting.waiting:,} wait{oldest}"
+        channels = ", ".join(f"{queue.waiting:,} for {name}" for name, queue in sorted(waiting.queues.items()))
+        text = f"Notifications: {waiting.waiting:,} wait{oldest} ({channels})"
     text += f"; {waiting.given_up:,} given up" if waiting.given_up else ""
     return text + (f"; the newest failure: {waiting.error}" if waiting.error else "")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 Resolver = Callable[[str, int], Sequence[str]]
 _GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")  # all else is local, reserved, or wraps an IPv4 address
@@ -19,6 +21,24 @@ def resolve(host: str, port: int) -> list[str]:
     """Every address of `host` as the system knows it. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def within(seconds: float, resolver: Resolver) -> Resolver:
+    """The same resolver, which raises TimeoutError where it takes longer: the system's has no limit."""
+
+    def bounded(host: str, port: int) -> Sequence[str]:
+        found: Future[Sequence[str]] = Future()
+
+        def look_up() -> None:
+            try:
+                found.set_result(resolver(host, port))
+            except BaseException as error:  # raised where it is waited for
+                found.set_exception(error)
+
+        threading.Thread(target=look_up, name="resolver", daemon=True).start()
+        return found.result(seconds)
+
+    return bounded
 
 
 def is_public(address: str) -> bool:

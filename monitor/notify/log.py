@@ -20,6 +20,8 @@ _FIELDS = (
 class Log:
     """Writes what a webhook would post, shortened: a warning while the alert is open, info otherwise."""
 
+    timeout = 1.0
+
     def __init__(self, _settings: LogNotifier, _environ: Mapping[str, str]) -> None:
         """Nothing is opened before the first message."""
 

@@ -3,7 +3,8 @@
 Each post carries `webhook-id` (of the transition in this store, equal in every repeat), `webhook-timestamp` (of this
 try) and `webhook-signature` with one `v1` signature per secret, so that a secret is rotated by configuring two for a
 while.
-2xx is success; everything else is a failure, redirects too; 410 means that the receiver is gone for good.
+2xx is success; everything else is a failure, redirects too. 410 means that the receiver is gone for good; 401, 403,
+404, 405, 407, 408 and 429 that it cannot be reached like this or now, as 5xx does. Any other 4xx refuses this message.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -30,6 +32,8 @@ if TYPE_CHECKING:  # what only sending needs is imported at the first message: i
     from monitor.notify.ssrf_guard import GuardedTransport
 
 _MAX_RETRY_AFTER = 24 * 3600.0  # a receiver cannot silence a channel for longer than a day at a time
+_OF_THE_ENDPOINT = (401, 403, 404, 405, 407, 408, 410, 429)  # which it answers to every message alike
+_SHORT = 65_536  # bytes of an answer's body that are read, so that its connection can be kept
 _REASON = 300  # bytes of a refusal's body that are read and kept
 
 
@@ -51,7 +55,7 @@ class Webhook:
         if not self._secrets:
             raise SettingsError(f"{self!r} has no secret; name one with secret_env or secret_file, and {HOW_TO}")
         self._clock = clock
-        self._timeout = settings.timeout / 1e9
+        self.timeout = settings.timeout / 1e9
         self._allow_hosts, self._resolver = settings.allow_hosts, resolver
 
     def __repr__(self) -> str:
@@ -67,7 +71,7 @@ class Webhook:
     def _transport(self) -> GuardedTransport:
         from monitor.notify.ssrf_guard import GuardedTransport
 
-        return GuardedTransport(self._timeout, self._allow_hosts, self._resolver)
+        return GuardedTransport(self.timeout, self._allow_hosts, self._resolver)
 
     def send(self, delivery: Delivery) -> None:
         """Post once. Raises NotifyError unless the receiver answered 2xx within the timeout."""
@@ -84,7 +88,7 @@ class Webhook:
             finally:
                 response.close()
         except httpx.TimeoutException:
-            raise NotifyError(f"{self!r}: no answer within {self._timeout:g} s") from None
+            raise NotifyError(f"{self!r}: no answer within {self.timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotifyError(f"{self!r}: {error or type(error).__name__}") from None
 
@@ -105,6 +109,7 @@ class Webhook:
 
         status = response.status_code
         if 200 <= status < 300:
+            _read(response)
             return
         parts = [f"{self!r}", f"HTTP {status} {httpx.codes.get_reason_phrase(status)}".rstrip()]
         if 300 <= status < 400:
@@ -114,6 +119,7 @@ class Webhook:
             ": ".join(part for part in parts if part),
             retry_after=_retry_after(response.headers.get("retry-after"), self._clock() / 1e9),
             permanent=status == httpx.codes.GONE,
+            refused=400 <= status < 500 and status not in _OF_THE_ENDPOINT,
         )
 
 
@@ -132,6 +138,17 @@ def _retry_after(header: str | None, now: float) -> float | None:
         # HTTP dates are GMT; one that does not say so is taken as such.
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
     return min(max(0.0, math.ceil(seconds)), _MAX_RETRY_AFTER)
+
+
+def _read(response: httpx.Response) -> None:
+    """Read a short body to its end, so that the connection can be used again; what it says does not count."""
+    import httpx
+
+    if not response.headers.get("content-length", "").isdecimal() or int(response.headers["content-length"]) > _SHORT:
+        return
+    with suppress(httpx.HTTPError):
+        for _ in response.iter_raw():
+            pass
 
 
 def _reason(response: httpx.Response) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 from monitor.alerts.lifecycle import merge
 from monitor.errors import SettingsError
 from monitor.ports.alert_commands import Answer
-from monitor.ports.notifier import Backlog
+from monitor.ports.notifier import Backlog, Outcome, Queue
 from monitor.ports.store import Announce, silent
 from monitor.records.alerts import Command, Delivery
 
@@ -37,55 +38,66 @@ class Waiting:
 class MemoryOutbox:
     """The outbox of a `MemoryStore`. `attempts` holds (outbox id, time, error or None)."""
 
-    def __init__(self, store: MemoryStore, lease: int = 60 * 10**9) -> None:
+    def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._lease = lease
         self.attempts: list[tuple[int, int, str | None]] = []
 
-    def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
-        """What to send now, oldest first; see `Outbox`."""
+    def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+        """Take what is due; see `Outbox`."""
         with self._store.lock:
-            heads: dict[tuple[UUID, str], Waiting] = {}
+            heads: dict[UUID, Waiting] = {}
             for _, row in sorted(self._store.outbox.items()):
-                if row.pending:
-                    heads.setdefault((row.delivery.alert, row.delivery.channel), row)
-            ready = [row for row in heads.values() if row.next_at <= now and row.delivery.channel not in skip][:limit]
-            for row in ready:
-                row.next_at = now + self._lease
-            return [row.delivery for row in ready]
+                if row.pending and row.delivery.channel == channel:
+                    heads.setdefault(row.delivery.alert, row)
+            due = [row for row in heads.values() if row.next_at <= now]
+            taken = sorted(due, key=lambda row: (row.next_at, row.delivery.id))[:limit]
+            for row in taken:
+                row.next_at = now + lease
+            return [row.delivery for row in taken]
 
-    def delivered(self, delivery: Delivery, at: int) -> None:
-        """The receiver accepted it; see `Outbox`."""
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep what came of tries; see `Outbox`."""
         with self._store.lock:
-            row = self._record(delivery, at, None)
-            row.delivered_at, row.gave_up_at = at, None
+            for delivery, at, error, retry_at in outcomes:
+                row = self._tried(delivery.id, at, error)
+                row.delivery = replace(row.delivery, attempts=row.delivery.attempts + 1)
+                if error is None:
+                    row.delivered_at, row.gave_up_at = at, None
+                elif row.pending and retry_at is not None:
+                    row.next_at = retry_at
+                elif row.pending:
+                    row.gave_up_at = at
 
-    def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
-        """Record the attempt; try again at `retry_at`, or never when it is None; see `Outbox`."""
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        """Make rows due again; see `Outbox`."""
         with self._store.lock:
-            row = self._record(delivery, at, error)
-            if retry_at is None:
-                row.gave_up_at = at
-            else:
-                row.next_at = retry_at
+            for delivery in deliveries:
+                self._store.outbox[delivery.id].next_at = 0
+
+    def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
+        """Give up what is too old; see `Outbox`."""
+        with self._store.lock:
+            old = [id_ for id_, row in self._store.outbox.items() if row.pending and row.created < before][:limit]
+            for id_ in old:
+                self._tried(id_, now, reason).gave_up_at = now
+            return Counter(self._store.outbox[id_].delivery.channel for id_ in old)
 
     def backlog(self) -> Backlog:
         """What waits and what was given up; see `Outbox`."""
         with self._store.lock:
-            rows = self._store.outbox
-            waiting = {number for number, row in rows.items() if row.pending}
+            rows, queues = self._store.outbox, dict[str, Queue]()
+            waiting = {number: row for number, row in rows.items() if row.pending}
+            for row in waiting.values():
+                name, found = row.delivery.channel, queues.get(row.delivery.channel, Queue(0, row.created, row.next_at))
+                oldest, next_at = min(found.oldest, row.created), min(found.next_at, row.next_at)
+                queues[name] = Queue(found.waiting + 1, oldest, next_at)
             errors = [error for number, _, error in self.attempts if number in waiting and error is not None]
-            return Backlog(
-                len(waiting), min((rows[number].created for number in waiting), default=None),
-                min((rows[number].next_at for number in waiting), default=None),
-                sum(row.gave_up_at is not None for row in rows.values()), errors[-1] if errors else "",
-            )  # fmt: skip
+            given_up = sum(row.gave_up_at is not None for row in rows.values())
+            return Backlog(queues, given_up, errors[-1] if errors else "")
 
-    def _record(self, delivery: Delivery, at: int, error: str | None) -> Waiting:
-        self.attempts.append((delivery.id, at, error))
-        row = self._store.outbox[delivery.id]
-        row.delivery = replace(row.delivery, attempts=row.delivery.attempts + 1)
-        return row
+    def _tried(self, id_: int, at: int, error: str | None) -> Waiting:
+        self.attempts.append((id_, at, error))
+        return self._store.outbox[id_]
 
 
 class MemoryAlertCommands:

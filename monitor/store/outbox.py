@@ -1,72 +1,110 @@
-"""The dispatcher's side: notifications that are due, taken under a lease, and the record of every attempt."""
+"""The dispatcher's side: notifications that are due, taken under a lease, and the record of every try.
+
+The rows of an alert on a channel form a queue, and only its oldest pending row, the head, is sent. Rows are found by
+the time at which they are due, in an index of the pending ones; a row that turns out to stand behind a head is put off
+until the head is due, and becomes due at once when the head has left. So the cost of a claim depends on what it takes,
+not on how much waits or was delivered, nor on the statistics of the database.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, func, select, text
 from sqlalchemy.sql.expression import FromClause
 
-from monitor.ports.notifier import Backlog
+from monitor.ports.notifier import Backlog, Outcome, Queue
 from monitor.records.alerts import Delivery
 from monitor.store import schema
 from monitor.store.engine import Database
 from monitor.store.open import open_database
 from monitor.store.text import storable
 
-LEASE = 60 * 10**9  # ns
+_SEEN = 100  # rows looked at in a pass, at least
+_PASSES = 10  # in each, what stands behind a head is put off, so that the next one sees further
+AT: BindParameter[int] = bindparam("time")
+NEWEST = 200  # attempts among which the newest failure of what waits is looked for
 
 
-def open_outbox(url: str, *, lease: int = LEASE) -> SqlOutbox:
+def open_outbox(url: str) -> SqlOutbox:
     """Open the outbox of the store at `url`, with separate connections. Raises StoreError."""
-    return SqlOutbox(open_database(url), lease)
+    return SqlOutbox(open_database(url))
 
 
 class SqlOutbox:
-    """The outbox of a `Database`. Any thread may use it, and several dispatchers may share one database.
+    """The outbox of a `Database`. Any thread may use it, and several dispatchers may share one database."""
 
-    A row that `due` returns is leased for `lease` nanoseconds: no other dispatcher gets it. When a dispatcher dies, its
-    rows are due again after that, so a receiver may see one twice, with the same id.
-    """
-
-    def __init__(self, database: Database, lease: int = LEASE) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._lease = lease
 
-    def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
-        """What to send now, oldest first; see `Outbox`."""
-        query = _due(now, limit, skip)
+    def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+        """Take what is due; see `Outbox`."""
+        o = schema.outbox.c
+        due = select(schema.outbox).where(_pending(schema.outbox), o.channel == channel, o.next_at <= now)
+        due = due.order_by(o.next_at, o.id).limit(max(limit, _SEEN))
         with self._database.reading() as connection:  # most polls find nothing: they need no write lock
-            if connection.execute(query.limit(1)).first() is None:
+            _by_index(connection)
+            if connection.execute(due.limit(1)).first() is None:
                 return []
-        with self._database.writing() as connection:
-            rows = connection.execute(query.with_for_update(skip_locked=True)).all()
-            o = schema.outbox.c
-            taken = schema.outbox.update().where(o.id.in_([row.id for row in rows]))
-            connection.execute(taken.values(next_at=now + self._lease))
+        for _ in range(_PASSES):
+            with self._database.writing() as connection:
+                _by_index(connection)
+                rows = connection.execute(due.with_for_update(skip_locked=True)).all()
+                first = _heads(connection, channel, {row.alert for row in rows})
+                heads = [row for row in rows if first[row.alert][0] == row.id][:limit]
+                until = dict.fromkeys((row.alert for row in heads), now + lease)
+                behind = [row for row in rows if first[row.alert][0] != row.id]
+                _put_off(connection, [(row.id, until.get(row.alert, first[row.alert][1])) for row in heads + behind])
+            if heads or not rows:
+                break
         return [
             Delivery(
                 id=row.id, message=row.message or row.transition, transition=row.transition, alert=row.alert,
                 channel=row.channel, payload=row.payload, attempts=row.attempts,
             )
-            for row in rows
+            for row in heads
         ]  # fmt: skip
 
-    def delivered(self, delivery: Delivery, at: int) -> None:
-        """The receiver accepted it; see `Outbox`."""
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep what came of tries; see `Outbox`."""
         with self._database.writing() as connection:
-            _record(connection, delivery, at, None)
-            o = schema.outbox.c
-            done = schema.outbox.update().where(o.id == delivery.id, o.delivered_at.is_(None))
-            connection.execute(done.values(delivered_at=at, gave_up_at=None))
+            _by_index(connection)
+            if tries := [_attempt(each) for each in outcomes]:
+                connection.execute(schema.attempts.insert(), tries)
+            accepted = [each for each in outcomes if each.error is None]
+            again = [each for each in outcomes if each.error is not None and each.retry_at is not None]
+            never = [each for each in outcomes if each.error is not None and each.retry_at is None]
+            _tried(connection, [(each, each.at) for each in accepted], delivered_at=AT, gave_up_at=None)
+            _tried(connection, [(each, each.retry_at or 0) for each in again], next_at=AT)
+            _tried(connection, [(each, each.at) for each in never], gave_up_at=AT)
+            _due_at_once(connection, [each.delivery for each in (*accepted, *never)])
 
-    def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
-        """Record the attempt; try again at `retry_at`, or never when it is None; see `Outbox`."""
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        """Make rows due again; see `Outbox`."""
         with self._database.writing() as connection:
-            _record(connection, delivery, at, storable(error))
-            waiting = schema.outbox.update().where(schema.outbox.c.id == delivery.id, _pending(schema.outbox))
-            later = {"gave_up_at": at} if retry_at is None else {"next_at": retry_at}
-            connection.execute(waiting.values(**later))
+            _put_off(connection, [(each.id, 0) for each in deliveries])
+
+    def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
+        """Give up what is too old; see `Outbox`."""
+        o = schema.outbox.c
+        old = select(o.id, o.alert, o.channel).where(_pending(schema.outbox), o.created < before)
+        old = old.order_by(o.created).limit(limit)
+        with self._database.reading() as connection:
+            _by_index(connection)
+            if connection.execute(old.limit(1)).first() is None:
+                return {}
+        with self._database.writing() as connection:
+            _by_index(connection)
+            rows = connection.execute(old.with_for_update(skip_locked=True)).all()
+            if rows:
+                tries = [{"outbox": row.id, "at": now, "error": reason} for row in rows]
+                connection.execute(schema.attempts.insert(), tries)
+                given_up = schema.outbox.update().where(o.id == bindparam("of")).values(gave_up_at=now)
+                connection.execute(given_up, [{"of": row.id} for row in rows])
+                _due_at_once(connection, rows)
+        return Counter(row.channel for row in rows)
 
     def backlog(self) -> Backlog:
         """What waits and what was given up; see `Outbox`."""
@@ -80,34 +118,70 @@ class SqlOutbox:
 
 def backlog(connection: Connection) -> Backlog:
     """What waits and what was given up; see `Outbox`."""
+    _by_index(connection)
     o, t = schema.outbox.c, schema.attempts.c
-    waiting = select(func.count(), func.min(o.created), func.min(o.next_at)).where(_pending(schema.outbox))
-    count, oldest, next_at = connection.execute(waiting).one()
+    waiting = select(o.channel, func.count(), func.min(o.created), func.min(o.next_at)).where(_pending(schema.outbox))
+    queues = {channel: Queue(*rest) for channel, *rest in connection.execute(waiting.group_by(o.channel))}
     given_up = connection.execute(select(func.count()).where(o.gave_up_at.is_not(None))).scalar_one()
-    failed = select(t.error).join(schema.outbox, o.id == t.outbox).where(_pending(schema.outbox), t.error.is_not(None))
-    error = connection.execute(failed.order_by(t.id.desc()).limit(1)).scalar() if count else None
-    return Backlog(count, oldest, next_at, given_up, error or "")
+    newest = select(t.id, t.outbox, t.error).order_by(t.id.desc()).limit(NEWEST).subquery()
+    failed = select(newest.c.error).join(schema.outbox, o.id == newest.c.outbox)
+    failed = failed.where(_pending(schema.outbox), newest.c.error.is_not(None)).order_by(newest.c.id.desc()).limit(1)
+    error = connection.execute(failed).scalar() if queues else None
+    return Backlog(queues, given_up, error or "")
 
 
 def _pending(outbox: FromClause) -> ColumnElement[bool]:
     return outbox.c.delivered_at.is_(None) & outbox.c.gave_up_at.is_(None)
 
 
-def _due(now: int, limit: int, skip: Collection[str]) -> Select[tuple[object, ...]]:
-    """The head of each alert's queue on each channel, where its time has come."""
-    outbox, older = schema.outbox, schema.outbox.alias("older")
-    same = (older.c.alert == outbox.c.alert) & (older.c.channel == outbox.c.channel)
-    before = select(older.c.id).where(same, _pending(older), older.c.id < outbox.c.id).exists()
-    return (
-        select(outbox)
-        .where(_pending(outbox), outbox.c.next_at <= now, outbox.c.channel.notin_(list(skip)), ~before)
-        .order_by(outbox.c.id)
-        .limit(limit)
-    )
+def _by_index(connection: Connection) -> None:
+    """For this transaction: whatever the statistics say, PostgreSQL reads the outbox in the order of an index."""
+    if connection.dialect.name == "postgresql":
+        for way in ("seqscan", "bitmapscan", "sort"):
+            connection.execute(text(f"SET LOCAL enable_{way} = off"))
 
 
-def _record(connection: Connection, delivery: Delivery, at: int, error: str | None) -> None:
+def _heads(connection: Connection, channel: str, alerts: set[Any]) -> dict[Any, tuple[int, int]]:
+    """The oldest pending row of each of these alerts on a channel: its id, and when it is due."""
     o = schema.outbox.c
-    connection.execute(schema.attempts.insert().values(outbox=delivery.id, at=at, error=error))
-    counted = schema.outbox.update().where(o.id == delivery.id)
-    connection.execute(counted.values(attempts=o.attempts + 1))
+    found: dict[Any, tuple[int, int]] = {}
+    query = select(o.alert, o.id, o.next_at).where(_pending(schema.outbox), o.channel == channel, o.alert.in_(alerts))
+    for alert, id_, next_at in connection.execute(query.order_by(o.alert, o.channel, o.id)):
+        found.setdefault(alert, (id_, next_at))
+    return found
+
+
+def _put_off(connection: Connection, rows: Sequence[tuple[int, int]]) -> None:
+    """Make these rows, by id, due at a time."""
+    if rows:
+        waiting = schema.outbox.update().where(schema.outbox.c.id == bindparam("of"), _pending(schema.outbox))
+        connection.execute(waiting.values(next_at=bindparam("at")), [{"of": id_, "at": at} for id_, at in rows])
+
+
+def _due_at_once(connection: Connection, gone: Iterable[Any]) -> None:
+    """The heads of these queues, by alert and channel, have left: what stands behind them need not wait any longer."""
+    alerts: defaultdict[str, set[Any]] = defaultdict(set)
+    for each in gone:
+        alerts[each.channel].add(each.alert)
+    o = schema.outbox.c
+    for channel, some in sorted(alerts.items()):
+        behind = (o.channel == channel) & o.alert.in_(some) & (o.next_at > 0)
+        connection.execute(schema.outbox.update().where(behind, _pending(schema.outbox)).values(next_at=0))
+
+
+def _attempt(of: Outcome) -> dict[str, Any]:
+    return {"outbox": of.delivery.id, "at": of.at, "error": None if of.error is None else storable(of.error)}
+
+
+def _tried(connection: Connection, tries: Sequence[tuple[Outcome, int]], **values: Any) -> None:
+    """Count a try of each row, and set `values`, of which `AT` is the time beside the outcome.
+
+    A row that was given up meanwhile, as it is old, and is delivered after all, is delivered.
+    """
+    if tries:
+        o = schema.outbox.c
+        which = (o.id == bindparam("of")) & (
+            o.delivered_at.is_(None) if "delivered_at" in values else _pending(schema.outbox)
+        )
+        update = schema.outbox.update().where(which).values(attempts=o.attempts + 1, **values)
+        connection.execute(update, [{"of": each.delivery.id, "time": at} for each, at in tries])

@@ -21,11 +21,13 @@ Index(
     postgresql_where=text("state = 'champion'"),
 )
 
-Index(
-    "ix_outbox_pending",
-    outbox.c.alert,
-    outbox.c.channel,
-    outbox.c.id,
-    sqlite_where=text("delivered_at IS NULL AND gave_up_at IS NULL"),
-    postgresql_where=text("delivered_at IS NULL AND gave_up_at IS NULL"),
-)
+PENDING = text("delivered_at IS NULL AND gave_up_at IS NULL")
+GIVEN_UP = text("gave_up_at IS NOT NULL")
+
+for name, columns, rows in (
+    ("ix_outbox_pending", (outbox.c.alert, outbox.c.channel, outbox.c.id), PENDING),
+    ("ix_outbox_due", (outbox.c.channel, outbox.c.next_at, outbox.c.id), PENDING),
+    ("ix_outbox_waiting", (outbox.c.created,), PENDING),
+    ("ix_outbox_given_up", (outbox.c.gave_up_at,), GIVEN_UP),
+):
+    Index(name, *columns, sqlite_where=rows, postgresql_where=rows)

@@ -35,6 +35,7 @@ class ListNotifier:
     """
 
     def __init__(self, failures: Iterable[Exception] = ()) -> None:
+        self.timeout = 15.0
         self.received: list[Delivery] = []
         self.failures = deque(failures)
 

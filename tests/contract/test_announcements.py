@@ -117,7 +117,7 @@ def test_two_stores_give_the_same_change_two_ids(make: Make) -> None:
     for name in ("a", "b"):
         keeper = make(name)
         report(keeper, fact(alert()), max_age=None)
-        (delivery,) = keeper.outbox().due(1, 10)
+        (delivery,) = keeper.outbox().claim("hook", 1, 10, 60)
         stores.append(keeper.store().identity)
         assert keeper.store().identity == stores[-1]
         assert (delivery.transition, delivery.message) == (fact(alert()).id, message_id(stores[-1], fact(alert()).id))

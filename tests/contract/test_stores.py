@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -21,9 +20,8 @@ from monitor.pipeline.scoring.recipe import MOST_RATIO, MOST_SCORE
 from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.thresholds.static import StaticThreshold
 from monitor.ports.models import ModelRow
-from monitor.ports.notifier import Backlog, Outbox
 from monitor.ports.store import Commit, HistoryBlock, Position, Store
-from monitor.records.alerts import Alert, FactKind, Transition
+from monitor.records.alerts import FactKind
 from monitor.records.batches import DeadLetter, Gap, Readings, Scores, State
 from monitor.records.counters import COUNTERS
 from monitor.records.late import LATE_KEPT, Late, LateBlock, LateReading
@@ -32,16 +30,12 @@ from monitor.records.streams import StreamIndex
 from monitor.store import schema
 from monitor.store.engine import connect
 from monitor.store.memory import MemoryStore
-from monitor.store.memory_alerts import MemoryOutbox
 from monitor.store.migrations import upgrade
-from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
 from monitor.worker.commit_builder import CommitBuilder
 from tests.champions import make_champion
 from tests.store_rows import SECOND, TOPIC, alert, block, counts, fact, full, scores, state
-
-LEASE = 60 * SECOND
 
 
 class Memory:
@@ -52,9 +46,6 @@ class Memory:
 
     def store(self) -> Store:
         return self.shared
-
-    def outbox(self) -> Outbox:
-        return MemoryOutbox(self.shared, LEASE)
 
     def counts(self) -> dict[str, int]:
         s = self.shared
@@ -73,18 +64,13 @@ class Sql:
     def __init__(self, url: str) -> None:
         self.url = url
         upgrade(url)
-        self._open: list[SqlStore | SqlOutbox] = []
+        self._open: list[SqlStore] = []
         self._database = connect(url)
 
     def store(self) -> Store:
         store = open_store(self.url)
         self._open.append(store)
         return store
-
-    def outbox(self) -> Outbox:
-        outbox = open_outbox(self.url, lease=LEASE)
-        self._open.append(outbox)
-        return outbox
 
     def counts(self) -> dict[str, int]:
         names = ("scores", "alerts", "transitions", "evidence", "outbox", "dead_letters")
@@ -338,80 +324,6 @@ def test_a_replay_name_is_used_once_unless_replaced(keeper: Memory | Sql) -> Non
     with pytest.raises(StoreError):
         store.start_run("live", replace=True)
     assert set(keeper.counts().values()) == {1}
-
-
-def queue(store: Store, *stream_names: str, per_alert: int = 1, channels: tuple[str, ...] = ("hook",)) -> None:
-    """Notifications of one alert per stream, oldest alert first."""
-    for name in stream_names:
-        of = alert(stream=name)
-        facts = [fact(of), *(fact(of, FactKind.WORSENED, of.opened_at + i) for i in range(1, per_alert))]
-
-        def announce(change: Transition, about: Alert, *_: object) -> list[tuple[str, str]]:
-            return [(channel, f"{about.stream} {change.number}") for channel in channels]
-
-        store.commit(Commit(run="live", facts=facts, announce=announce))
-
-
-def test_outbox_keeps_the_order_within_an_alert(keeper: Memory | Sql) -> None:
-    queue(keeper.store(), "a", "b", per_alert=2)
-    outbox = keeper.outbox()
-    first = outbox.due(now=1, limit=10)
-    assert [delivery.payload for delivery in first] == ["a 0", "b 0"]
-    assert first[0].transition == fact(alert(stream="a")).id
-    outbox.failed(first[0], at=2, error="503", retry_at=100)
-    outbox.delivered(first[1], at=2)
-    assert [delivery.payload for delivery in outbox.due(now=3, limit=10)] == ["b 1"]
-    retried = outbox.due(now=100, limit=10)
-    assert [(delivery.payload, delivery.attempts) for delivery in retried] == [("a 0", 1)]
-    outbox.failed(retried[0], at=101, error="410", retry_at=None)
-    assert [delivery.payload for delivery in outbox.due(now=102, limit=10)] == ["a 1"]
-
-
-def test_the_backlog_of_an_outbox_is_what_waits_and_what_was_given_up(keeper: Memory | Sql) -> None:
-    outbox = keeper.outbox()
-    assert outbox.backlog() == Backlog()
-    before = time.time_ns()
-    queue(keeper.store(), "a", "b", "c")
-    found = outbox.backlog()
-    assert (found.waiting, found.given_up, found.error) == (3, 0, "")
-    assert found.oldest is not None
-    assert before <= found.oldest <= time.time_ns()
-    a, b, c = outbox.due(now=1, limit=10)
-    assert outbox.backlog().next_at == 1 + LEASE
-    outbox.delivered(a, at=2)
-    outbox.failed(b, at=2, error="503", retry_at=500)
-    outbox.failed(c, at=3, error="410", retry_at=None)
-
-    found = outbox.backlog()
-    assert (found.waiting, found.next_at, found.given_up, found.error) == (1, 500, 1, "503")
-
-
-def test_outbox_rows_are_leased(keeper: Memory | Sql) -> None:
-    queue(keeper.store(), "a")
-    one, two = keeper.outbox(), keeper.outbox()
-    assert len(one.due(now=1, limit=10)) == 1
-    assert two.due(now=LEASE, limit=10) == []
-    assert len(two.due(now=LEASE + 1, limit=10)) == 1
-
-
-def test_outbox_limits_and_skips(keeper: Memory | Sql) -> None:
-    queue(keeper.store(), "a", "b", "c", channels=("dead", "hook"))
-    outbox = keeper.outbox()
-    assert [delivery.payload for delivery in outbox.due(now=1, limit=2, skip={"dead"})] == ["a 0", "b 0"]
-    assert {delivery.channel for delivery in outbox.due(now=2, limit=10)} == {"dead", "hook"}
-
-
-def test_two_dispatchers_never_take_the_same_row(keeper: Memory | Sql) -> None:
-    names = [f"m-{i}" for i in range(40)]
-    queue(keeper.store(), *names)
-    outboxes = [keeper.outbox() for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        batches = list(pool.map(lambda outbox: [d.id for _ in range(5) for d in outbox.due(now=1, limit=4)], outboxes))
-    taken = [id_ for batch in batches for id_ in batch]
-    assert len(taken) == len(set(taken))
-    while more := [delivery.id for delivery in outboxes[0].due(now=1, limit=40)]:
-        taken += more
-    assert len(set(taken)) == len(taken) == 40
 
 
 def test_states_are_overwritten(keeper: Memory | Sql) -> None:

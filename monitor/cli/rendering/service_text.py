@@ -69,6 +69,7 @@ def as_dict(service: Service, run: str, not_served: Sequence[str]) -> dict[str, 
         "partitions": [_partition(service, partition) for partition in service.owners],
         "outbox": {
             "waiting": waiting.waiting, "oldest_s": oldest, "given_up": waiting.given_up, "error": error,
+            "channels": {name: queue.waiting for name, queue in sorted(waiting.queues.items())},
         },
     }  # fmt: skip
 

@@ -21,7 +21,7 @@ from monitor.cli import app, run
 from monitor.cli.run_process import print_totals
 from monitor.errors import FencedError, ModelError, MonitorError, NotifyError, SettingsError, SourceError, StoreError
 from monitor.observability import logs
-from monitor.ports.notifier import Backlog
+from monitor.ports.notifier import Backlog, Queue
 from monitor.records.totals import Totals
 from monitor.store.memory import MemoryStore
 from monitor.store.sql import open_store
@@ -356,7 +356,7 @@ def test_run_until_the_end_fails_where_training_failed_or_a_model_was_refused(
 def test_run_until_the_end_says_how_many_notifications_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], until_end: bool
 ) -> None:
-    draining = Draining(Backlog(2, 1, 1, 0, "HTTP 503"))
+    draining = Draining(Backlog({"ops": Queue(2, 1, 1)}, 0, "HTTP 503"))
     config = tmp_path / "c.toml"
     config.write_text(CONFIG)
     monkeypatch.setattr(bootstrap, "worker", lambda *_, **__: nullcontext(ended_worker(tmp_path, draining=draining)))

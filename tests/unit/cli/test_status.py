@@ -152,7 +152,10 @@ def test_notifications_that_wait_are_counted(store: SqlStore, url: str) -> None:
     store.commit(Commit("live", facts=[fact(alert())], announce=lambda *_: [("hook", "{}")]))
 
     assert found(url)[1]["outbox"]["waiting"] == 1
-    assert "Notifications: 1 wait, the oldest for" in invoke("--url", url).stdout
+    assert found(url)[1]["outbox"]["channels"] == {"hook": 1}
+    shown = " ".join(invoke("--url", url).stdout.split())
+    assert "Notifications: 1 wait, the oldest for" in shown
+    assert "(1 for hook)" in shown
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

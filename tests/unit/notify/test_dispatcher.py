@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -14,7 +15,8 @@ import structlog
 from monitor.errors import NotifyError, StoreError
 from monitor.notify.dispatcher import Dispatcher
 from monitor.notify.retry_schedule import TRIES
-from monitor.ports.notifier import Backlog, Notifier
+from monitor.ports.notifier import Backlog, Notifier, Outcome
+from monitor.ports.notifier import Queue as Waiting
 from monitor.records.alerts import Delivery
 from monitor.testing.in_memory import ListNotifier
 
@@ -27,32 +29,48 @@ class Queue:
     def __init__(self, *rows: Delivery) -> None:
         self.rows = {row.id: row for row in rows}
         self.due_at = {row.id: 0 for row in rows}
+        self.created = time.time_ns()
         self.done: list[int] = []
         self.given_up: dict[int, str] = {}
         self.attempts: list[tuple[int, int, str]] = []  # (row, time in s, error)
 
-    def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
-        heads: dict[tuple[UUID, str], Delivery] = {}
+    def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+        heads: dict[UUID, Delivery] = {}
         for number, row in sorted(self.rows.items()):
-            if number not in self.done and number not in self.given_up and row.channel not in skip:
-                heads.setdefault((row.alert, row.channel), row)
-        return [row for row in heads.values() if self.due_at[row.id] <= now][:limit]
+            if number not in self.done and number not in self.given_up and row.channel == channel:
+                heads.setdefault(row.alert, row)
+        due = [row for row in heads.values() if self.due_at[row.id] <= now]
+        taken = sorted(due, key=lambda row: self.due_at[row.id])[:limit]
+        self.due_at |= {row.id: now + lease for row in taken}
+        return taken
 
     def backlog(self) -> Backlog:
-        left = [number for number in self.rows if number not in self.done and number not in self.given_up]
-        next_at = min((self.due_at[number] for number in left), default=None)
-        return Backlog(len(left), next_at, next_at, len(self.given_up))
+        queues = dict[str, Waiting]()
+        for number, row in self.rows.items():
+            if number not in self.done and number not in self.given_up:
+                count, _, soonest = queues.get(row.channel, Waiting(0, 0, self.due_at[number]))
+                queues[row.channel] = Waiting(count + 1, 0, min(soonest, self.due_at[number]))
+        return Backlog(queues, len(self.given_up))
 
-    def delivered(self, delivery: Delivery, at: int) -> None:
-        self.done.append(delivery.id)
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        for delivery, at, error, retry_at in outcomes:
+            if error is None:
+                self.done.append(delivery.id)
+                continue
+            self.attempts.append((delivery.id, at // SECOND, error))
+            self.rows[delivery.id] = replace(delivery, attempts=delivery.attempts + 1)
+            if retry_at is None:
+                self.given_up[delivery.id] = error
+            else:
+                self.due_at[delivery.id] = retry_at
 
-    def failed(self, delivery: Delivery, at: int, error: str, retry_at: int | None) -> None:
-        self.attempts.append((delivery.id, at // SECOND, error))
-        self.rows[delivery.id] = replace(delivery, attempts=delivery.attempts + 1)
-        if retry_at is None:
-            self.given_up[delivery.id] = error
-        else:
-            self.due_at[delivery.id] = retry_at
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        self.due_at |= {each.id: 0 for each in deliveries}
+
+    def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
+        old = [number for number in self.rows if number not in self.done and self.created < before]
+        self.given_up |= dict.fromkeys(old[:limit], reason)
+        return Counter(self.rows[number].channel for number, why in self.given_up.items() if why == reason)
 
 
 class Clock:
@@ -213,14 +231,103 @@ def test_success_resets_the_count_of_failures() -> None:
     assert set(range(1, 10)) == set(queue.done)
 
 
-def test_a_channel_that_is_no_longer_configured_is_given_up_with_the_reason() -> None:
-    queue = Queue(row(1, channel="old"), row(2, channel="old"), row(3, alert=2))
+def test_rows_of_a_channel_that_is_not_configured_here_are_left_to_others() -> None:
+    """Workers get a new configuration one after the other: what only the next one knows must not be lost."""
+    queue = Queue(row(1, channel="new"), row(2, channel="new"), row(3, alert=2))
+    bench = Bench(queue, {"ops": ListNotifier()})
+    bench.run(5)
+    bench.clock.now = 0
+    with structlog.testing.capture_logs() as logs:
+        bench.dispatcher.care()
+        bench.dispatcher.care()
 
-    Bench(queue, {"ops": ListNotifier()}).run(5)
+    assert (queue.done, queue.given_up) == ([3], {})
+    assert [(line["event"], line["channel"], line["waiting"]) for line in logs] == [
+        ("notifications_of_another_configuration", "new", 2)
+    ]
+    assert Bench(queue, {"new": ListNotifier()}).run(5) == 2
 
-    assert {1, 2} == set(queue.given_up)
-    assert "no channel is named old" in queue.given_up[1]
-    assert queue.done == [3]
+
+def test_what_nothing_has_delivered_after_three_days_is_given_up_and_said() -> None:
+    queue = Queue(row(1, channel="old"), row(2))
+    queue.created = 0
+    bench = Bench(queue, {"ops": ListNotifier(failing(1, retry_after=1e9))})
+    bench.run(1)
+    bench.clock.now = 4 * 24 * 3600 * SECOND
+    with structlog.testing.capture_logs() as logs:
+        bench.dispatcher.care()
+
+    assert queue.given_up.keys() == {1, 2}
+    assert {line["channel"] for line in logs if line["event"] == "notifications_given_up"} == {"old", "ops"}
+
+
+def test_refused_messages_do_not_pause_a_channel_and_are_given_up_after_minutes() -> None:
+    class Picky(ListNotifier):
+        def send(self, delivery: Delivery) -> None:
+            if delivery.id % 3 == 0:
+                raise NotifyError("HTTP 400", refused=True)
+            super().send(delivery)
+
+    followers = [row(n, alert=n - 100) for n in range(103, 133)]
+    queue, ops = Queue(*(row(n, alert=n) for n in range(3, 33)), *followers), Picky()
+    bench = Bench(queue, {"ops": ops})
+    bench.run()
+    assert len(queue.done) == 30
+    bench.run(200)
+    assert set(queue.given_up.values()) == {"HTTP 400"}
+    assert {n - 100 for n in queue.given_up if n > 100} == {n for n in range(3, 33) if (n + 100) % 3 == 0}
+    assert len([1 for number, *_ in queue.attempts if number == 3]) == 6
+    order = [delivery.id for delivery in ops.received]
+    assert all(order.index(n) < order.index(n + 100) for n in range(3, 33) if n % 3 and (n + 100) % 3)
+
+
+def test_probes_of_a_broken_channel_take_turns() -> None:
+    queue = Queue(*(row(n, alert=n) for n in range(1, 31)))
+    Bench(queue, {"ops": ListNotifier(failing(1000))}).run(1200)
+
+    assert len({number for number, *_ in queue.attempts}) >= 20
+
+
+def test_a_slow_channel_holds_no_other() -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    class Slow:
+        timeout = 15.0
+
+        def send(self, delivery: Delivery) -> None:
+            entered.set()
+            release.wait(10)
+
+    queue, log = Queue(row(1), *(row(n, alert=n, channel="log") for n in range(2, 102))), ListNotifier()
+    dispatcher = Dispatcher(queue, {"ops": Slow(), "log": log})
+    dispatcher.start()
+    assert entered.wait(10)
+    assert eventually(lambda: len(log.received) == 100)
+    release.set()
+    dispatcher.stop()
+
+
+def test_a_lease_outlives_every_try_under_it() -> None:
+    """The clock is read before each message: one whose lease is nearly over is left to the next claim."""
+    leases: list[int] = []
+
+    class Watched(Queue):
+        def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+            leases.append(lease)
+            return super().claim(channel, now, limit, lease)
+
+    class Late(ListNotifier):
+        def send(self, delivery: Delivery) -> None:
+            bench.clock.now += 100 * SECOND  # of a timeout of 120 s
+            super().send(delivery)
+
+    queue, ops = Watched(*(row(n, alert=n) for n in range(1, 9))), Late()
+    ops.timeout = 120.0
+    bench = Bench(queue, {"ops": ops})
+    assert bench.dispatcher.run_once(0) < 8
+    assert leases == [300 * SECOND]
+    assert bench.clock.now <= leases[0]
+    assert all(queue.due_at[n] == 0 for n in queue.rows if n not in queue.done)
 
 
 def test_a_notifier_with_a_bug_is_a_failure_like_any_other() -> None:
@@ -244,11 +351,11 @@ def test_the_thread_survives_an_outbox_that_fails(monkeypatch: pytest.MonkeyPatc
     class Flaky(Queue):
         failures = 2
 
-        def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
+        def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
             if self.failures:
                 self.failures -= 1
                 raise StoreError("SQL is away")
-            return super().due(now, limit, skip)
+            return super().claim(channel, now, limit, lease)
 
     monkeypatch.setattr("monitor.notify.dispatcher._BROKEN", 0.01)
     queue, ops = Flaky(row(1)), ListNotifier()
@@ -263,17 +370,19 @@ def test_the_thread_survives_an_outbox_that_fails(monkeypatch: pytest.MonkeyPatc
 
 def test_run_once_lets_the_caller_see_an_outbox_that_fails() -> None:
     class Broken(Queue):
-        def due(self, now: int, limit: int, skip: Collection[str] = ()) -> list[Delivery]:
+        def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
             raise StoreError("SQL is away")
 
     with pytest.raises(StoreError, match="SQL is away"):
-        Dispatcher(Broken(), {}).run_once(0)
+        Dispatcher(Broken(), {"ops": ListNotifier()}).run_once(0)
 
 
 def test_stop_is_bounded_and_leaves_the_rest_due() -> None:
     entered, release = threading.Event(), threading.Event()
 
     class Stuck:
+        timeout = 15.0
+
         def send(self, delivery: Delivery) -> None:
             entered.set()
             release.wait(10)
@@ -282,8 +391,7 @@ def test_stop_is_bounded_and_leaves_the_rest_due() -> None:
     dispatcher = Dispatcher(queue, {"ops": Stuck()})
     dispatcher.start()
     assert entered.wait(10)
-    thread = dispatcher._thread
-    assert thread is not None
+    (thread,) = (each for each in threading.enumerate() if each.name == "dispatcher-ops")
 
     began = time.monotonic()
     dispatcher.stop(timeout=0.1)
@@ -300,14 +408,14 @@ def test_it_can_be_used_before_start_and_after_stop() -> None:
     dispatcher = Dispatcher(queue, {"ops": ops})
 
     dispatcher.stop()
-    assert dispatcher.run_once(0) == 1
+    assert dispatcher.run_once(time.time_ns()) == 1
     dispatcher.start()
     dispatcher.start()
-    assert sum(thread.name == "dispatcher" for thread in threading.enumerate()) == 1
+    assert sum(thread.name == "dispatcher-ops" for thread in threading.enumerate()) == 1
     dispatcher.stop()
     queue.rows[2], queue.due_at[2] = row(2), 0
 
-    assert dispatcher.run_once(0) == 1
+    assert dispatcher.run_once(time.time_ns()) == 1
     assert queue.done == [1, 2]
 
 
@@ -350,6 +458,8 @@ def test_drain_ends_in_time_where_a_receiver_does_not_answer() -> None:
     release = threading.Event()
 
     class Stuck:
+        timeout = 15.0
+
         def send(self, delivery: Delivery) -> None:
             release.wait(10)
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpcore
@@ -12,6 +17,7 @@ import pytest
 from monitor.errors import NotifyError
 from monitor.notify.hosts import is_public
 from monitor.notify.ssrf_guard import GuardedTransport
+from monitor.testing.webhook_receiver import Receiver
 
 
 class Recorder(httpcore.NetworkBackend):
@@ -137,3 +143,70 @@ def test_an_unknown_name_is_an_ordinary_failure() -> None:
 
     with pytest.raises(httpx.ConnectError, match=r"hooks\.example cannot be resolved"):
         transport.handle_request(httpx.Request("POST", "http://hooks.example/"))
+
+
+def test_a_first_address_that_does_not_answer_leaves_time_for_the_next_one_and_is_tried_last_after_that() -> None:
+    with Receiver("whsec_" + "QUJD" * 12) as receiver, closing(socket.socket()) as silent, ExitStack() as stack:
+        port = int(receiver.url.split(":")[2].split("/")[0])
+        silent.bind(("127.0.0.2", port))
+        silent.listen(0)
+        for _ in range(4):  # its queue of connections is full: the next one gets no answer at all
+            waiting = stack.enter_context(closing(socket.socket()))
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+        transport = GuardedTransport(6.0, ["both.example"], lambda *_: ["127.0.0.2", "127.0.0.1"])
+        request = httpx.Request("POST", f"http://both.example:{port}/hook", content=b"{}")
+        for within in (5, 0.9):
+            began = time.monotonic()
+            transport.handle_request(request).close()
+            assert time.monotonic() - began < within
+        transport.close()
+        assert receiver.refused == 2  # they have no signature
+
+
+def test_a_resolver_that_does_not_answer_costs_no_more_than_the_timeout() -> None:
+    never = threading.Event()
+
+    def hangs(*_: object) -> list[str]:
+        never.wait(20)
+        return []
+
+    transport, began = GuardedTransport(0.3, (), hangs), time.monotonic()
+    with pytest.raises(httpx.ConnectTimeout, match="cannot be resolved"):
+        transport.handle_request(httpx.Request("POST", "http://somewhere.example/"))
+    assert time.monotonic() - began < 5
+    never.set()
+    transport.close()
+
+
+def test_connections_are_kept_and_one_that_was_closed_meanwhile_is_made_again() -> None:
+    """The receiver closes after its answer, though it has promised to keep the connection."""
+    served: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            served.append(self.client_address[1])
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(204)
+            self.end_headers()
+            self.close_connection = len(served) == 2
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it)
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    transport = GuardedTransport(5.0, ["127.0.0.1"])
+    for _ in range(4):
+        response = transport.handle_request(
+            httpx.Request("POST", f"http://127.0.0.1:{server.server_port}/", content=b"{}")
+        )
+        response.read()
+        response.close()
+    transport.close()
+    server.shutdown()
+    server.server_close()
+    assert len(served) == 4
+    assert len(set(served)) == 2

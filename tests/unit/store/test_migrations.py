@@ -141,7 +141,7 @@ def test_a_waiting_notification_of_the_version_before_keeps_its_id(url: str) -> 
 
     with closing(open_store(url)) as store, closing(open_outbox(url)) as outbox:
         store.commit(Commit(run="live", facts=[fact(again)], announce=lambda *_: [("hook", "{}")]))
-        found = {delivery.alert: delivery.message for delivery in outbox.due(1, 10)}
+        found = {delivery.alert: delivery.message for delivery in outbox.claim("hook", 1, 10, 60)}
         identity = store.identity
     assert found == {of.id: fact(of).id, again.id: message_id(identity, fact(again).id)}
 

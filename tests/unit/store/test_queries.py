@@ -15,6 +15,7 @@ from monitor.cli import alerts as alerts_command
 from monitor.cli import db as db_command
 from monitor.errors import SettingsError, StoreError
 from monitor.ports.models import ModelRow
+from monitor.ports.notifier import Outcome
 from monitor.ports.store import Commit
 from monitor.records.alerts import AlertState
 from monitor.records.batches import DeadLetter
@@ -57,8 +58,8 @@ def test_an_alert_comes_back_whole(store: SqlStore, reader: Reader, url: str) ->
     opened = alert()
     store.commit(Commit(run="live", facts=[cleared(opened)]))
     outbox = open_outbox(url)
-    (due,) = outbox.due(1, 5)
-    outbox.failed(due, 2, "503 busy", 9)
+    (due,) = outbox.claim("hook", 1, 5, 60)
+    outbox.record([Outcome(due, 2, "503 busy", 9)])
     detail = reader.get_alert(str(opened.id)[:13])
     assert detail.alert == resolved(opened)
     assert detail.transitions == [
@@ -72,8 +73,8 @@ def test_an_alert_comes_back_whole(store: SqlStore, reader: Reader, url: str) ->
         assert getattr(kept, name).tobytes() == getattr(wanted, name).tobytes()
     (waiting,) = detail.deliveries
     assert (waiting.attempts, waiting.error, waiting.next_at, waiting.delivered_at) == (1, "503 busy", 9, None)
-    (again,) = outbox.due(9, 5)
-    outbox.delivered(again, 10)
+    (again,) = outbox.claim("hook", 9, 5, 60)
+    outbox.record([Outcome(again, 10)])
     (done,) = reader.get_alert(opened.id.hex).deliveries
     assert (done.attempts, done.error, done.delivered_at) == (2, "", 10)
     outbox.close()

@@ -1,0 +1,132 @@
+"""One channel's share of the outbox: claims what is due, sends it, records how it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future
+from concurrent.futures import wait as wait_for
+from threading import Event
+
+import structlog
+
+from monitor.errors import NotifyError
+from monitor.notify.retry_schedule import wait
+from monitor.notify.senders import Senders
+from monitor.ports.notifier import Notifier, Outbox, Outcome
+from monitor.records.alerts import Delivery
+
+AT_ONCE = 8  # messages of different alerts in flight to one receiver
+FEWEST, MOST = 8, 128  # messages claimed at once
+QUICK, LONG = 1.0, 5.0  # seconds: after a turn so short more are claimed at once, after one so long fewer
+RECORDED = 0.25  # seconds after which what was sent is recorded at the latest
+MARGIN = 30 * 10**9  # ns: a lease outlives the last try under it by as much
+TRIP = 5  # failures in a row after which a channel is only probed
+PROBE = 60 * 10**9
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class Lane:
+    """Delivers the messages of one channel, those of each alert in their order.
+
+    After `TRIP` failures in a row, or while a Retry-After runs, the channel pauses; a broken one is probed with one
+    message a minute, each time another one, until it answers. A message that a working receiver refuses says nothing
+    about the channel. One is sent at a time at first, and more at once with each that arrives, up to `AT_ONCE`.
+
+    `clock` gives wall time in ns, `chance` numbers in [0, 1) for the jitter.
+    """
+
+    def __init__(
+        self, name: str, notifier: Notifier, outbox: Outbox, clock: Callable[[], int], chance: Callable[[], float]
+    ) -> None:
+        self.name, self._notifier, self._outbox = name, notifier, outbox
+        self._clock, self._chance = clock, chance
+        self.paused_until = 0  # ns; not saved: after a restart the first try decides
+        self._failures = 0  # in a row
+        self._batch = FEWEST
+        self._timeout = round(notifier.timeout * 1e9)
+        self._lease = 2 * self._timeout + 2 * MARGIN
+        self._at_once = 1
+        self._senders = Senders(f"notify-{name}", AT_ONCE, self._try)
+
+    def turn(self, now: int, stopping: Event) -> int:
+        """Try some of what is due at `now` (ns); returns how many messages were tried. Raises StoreError."""
+        if now < self.paused_until:
+            return 0
+        claimed = self._outbox.claim(self.name, now, 1 if self._failures else self._batch, self._lease)
+        if not claimed:
+            return 0
+        began, left = time.monotonic(), list(reversed(claimed))
+        try:
+            for outcomes in self._sent(left, now + self._lease - self._timeout - MARGIN, stopping):
+                self._outbox.record(outcomes)
+        finally:
+            if left:
+                self._outbox.release(left)
+        took = time.monotonic() - began
+        if took < QUICK and len(claimed) == self._batch:
+            self._batch = min(2 * self._batch, MOST)
+        elif took > LONG:
+            self._batch = max(self._batch // 2, FEWEST)
+        return len(claimed) - len(left)
+
+    def _sent(self, left: list[Delivery], until: int, stopping: Event) -> Iterator[Sequence[Outcome]]:
+        """Send from the end of `left`, several at once, and yield what came of it now and then.
+
+        Ends where the channel fails, at a stop, and at `until` (ns), after which the lease would be too short; what was
+        not tried stays in `left`.
+        """
+        flying: dict[Future[NotifyError | None], Delivery] = {}
+        outcomes: list[Outcome] = []
+        failures, recorded = self._failures, time.monotonic()
+        while True:
+            while left and len(flying) < self._at_once and self._goes_on(failures, until, stopping):
+                delivery = left.pop()
+                flying[self._senders.submit(delivery)] = delivery
+            if not flying:
+                break
+            done, _ = wait_for(flying, timeout=RECORDED, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._senders.done()
+                outcomes.append(self._judged(flying.pop(future), future.result()))
+            if outcomes and (not flying or time.monotonic() - recorded > RECORDED):
+                yield outcomes
+                outcomes, recorded = [], time.monotonic()
+
+    def _goes_on(self, failures: int, until: int, stopping: Event) -> bool:
+        return self._failures <= failures and not stopping.is_set() and self._clock() < until
+
+    def _try(self, delivery: Delivery) -> NotifyError | None:
+        """Send once; whatever a notifier raises comes back as the error to record."""
+        try:
+            self._notifier.send(delivery)
+        except NotifyError as error:
+            return error
+        except Exception as error:
+            log.exception("notifier_failed", channel=self.name)
+            return NotifyError(f"{type(error).__name__}: {error}")
+        return None
+
+    def _judged(self, delivery: Delivery, error: NotifyError | None) -> Outcome:
+        """What to record of a try, which ends now; the channel is paused or not by it."""
+        now = self._clock()
+        if error is None or error.refused:
+            self._failures, self._at_once = 0, min(2 * self._at_once, AT_ONCE)
+        else:
+            self._failures, self._at_once = self._failures + 1, 1
+        if error is None:
+            return Outcome(delivery, now)
+        asked = round((error.retry_after or 0) * 1e9)
+        self.paused_until = now + max(asked, PROBE if self._failures >= TRIP else 0)
+        delay = None if error.permanent else wait(delivery.attempts + 1, self._chance(), refused=error.refused)
+        retry_at = None if delay is None else now + max(delay, asked)
+        log.warning(
+            "notification_not_delivered",
+            channel=self.name,
+            transition=str(delivery.transition),
+            attempt=delivery.attempts + 1,
+            error=str(error),
+            retry_in_s=None if retry_at is None else round((retry_at - now) / 1e9, 1),
+        )
+        return Outcome(delivery, now, str(error), retry_at)
