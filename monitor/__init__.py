@@ -25,6 +25,7 @@ training makes models; replay judges the past again. In the order of the flow:
     simulator/ demo/ testing/   made-up plants, the guided tour, in-memory twins
     bootstrap/      the only place that picks implementations: parts, checks, connections, assembly of a worker
     cli/            one file per command
+    outputs         files that a person names, written whole or not at all
     errors          one tree of errors, each with its exit code
 
 The import rules of pyproject.toml (`make check`) keep these layers apart. The detectors are a separate package,

@@ -3,6 +3,7 @@
 MonitorError
 ├── SettingsError   the configuration cannot be used
 ├── RecordError     a file of labelled windows cannot be used
+├── OutputError     a file cannot be written
 ├── SourceError     readings cannot be fetched
 ├── StoreError      SQL cannot be read or written
 │   └── FencedError another worker owns the partition now
@@ -59,6 +60,10 @@ class RecordError(MonitorError):
     """A file of labelled windows cannot be used."""
 
     exit_code = 2
+
+
+class OutputError(MonitorError):
+    """A file that was asked for cannot be written: no space, no permission, no such folder."""
 
 
 class SourceError(MonitorError):

@@ -24,6 +24,7 @@ READABLE = (3, FORMAT)  # 3 knew autoencoders only: its manifests name no capabi
 GRAPH = "model.onnx"
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
+MOST = 2**24  # bytes of a manifest; one of ours has some kB, with a loss curve some hundred
 HASHES = {WEIGHTS: "sha256", GRAPH: "graph_sha256"}  # by file, where the manifest has its hash
 
 Manifest = dict[str, Any]
@@ -67,11 +68,11 @@ def load(path: Path) -> tuple[Manifest, bytes]:
 
 
 def _manifest(path: Path) -> Manifest:
-    body = _read(path / MANIFEST)
+    body = _read(path / MANIFEST, MOST)
     try:
         manifest = json.loads(body)
-    except ValueError as error:
-        raise ArtefactError(f"{path / MANIFEST} is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ArtefactError(f"{path / MANIFEST} is not JSON: {error}; restore it, or train the model again") from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if found not in READABLE:
         known = " and ".join(map(str, READABLE))
@@ -81,8 +82,11 @@ def _manifest(path: Path) -> Manifest:
     return {"capabilities": asdict(Capabilities()), **manifest} if found == 3 else dict(manifest)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int | None = None) -> bytes:
+    """The file; of one that is larger than `most` bytes, which cannot be ours, that is said instead."""
     try:
+        if most is not None and path.stat().st_size > most:
+            raise ArtefactError(f"{path} has more than {most:,} bytes and is none that was written here; restore it")
         return path.read_bytes()
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read ({error.strerror}); is {path.parent} an artefact?") from error

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -47,10 +48,20 @@ def write(evaluation: Evaluation, folder: Path) -> list[Path]:
     pictures = {name: _png(figure) for name, figure in figures.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        (folder / f"{name}.png").write_bytes(picture)
+        _write(folder / f"{name}.png", picture)
     page = folder / "report.html"
-    page.write_text(_page(evaluation, pictures), encoding="utf-8")
+    _write(page, _page(evaluation, pictures).encode())
     return [*(folder / f"{name}.png" for name in pictures), page]
+
+
+def _write(path: Path, body: bytes) -> None:
+    """A file that is there already is replaced by the whole new one, or not at all."""
+    draft = path.with_name(f".{uuid4().hex}.part")
+    try:
+        draft.write_bytes(body)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def draw_loss(history: History) -> Figure:

@@ -7,10 +7,13 @@ that `watchkeeper --help` needs none of these modules, nor the libraries they ne
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -93,6 +96,7 @@ def build() -> TyperGroup:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave the process with its exit code; README.md lists the codes."""
+    _unwind_when_ended()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them reads the metadata of every package
     try:
         build().main(args=arguments, prog_name="watchkeeper")
@@ -102,6 +106,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _complain(error)
         sys.exit(exit_code(error))
     sys.exit(0)
+
+
+def _unwind_when_ended() -> None:
+    """Have SIGTERM and SIGHUP end the process as an error does, so that drafts of files and models are removed.
+
+    Commands that run a worker stop it instead; see `monitor.cli.run_process.stopping`.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # a parent may have it ignored
+                signal.signal(number, end)
 
 
 def exit_code(error: Exception) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.errors import SettingsError
+from monitor.outputs import explained, replacing
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,7 +31,7 @@ def write_truth(path: Path, truth: Iterable[Fault]) -> None:
     """Write a `.csv` or `.json` file; times as ISO 8601 text in UTC."""
     rows = [(_iso(fault.start), _iso(fault.end), fault.stream, fault.kind) for fault in truth]
     as_json = _is_json(path)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as draft, explained(path), draft.open("w", encoding="utf-8", newline="") as file:
         if as_json:
             json.dump([dict(zip(_FIELDS, row, strict=True)) for row in rows], file, indent=1)
         else:

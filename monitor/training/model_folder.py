@@ -11,7 +11,9 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +26,8 @@ from monitor.training.profile_files import save_profiles
 DETECTOR = "detector"
 MANIFEST = f"{DETECTOR}/manifest.json"
 
+LEFT_S = 24 * 3600.0
+_DRAFT = ".draft-"
 _MAGIC = b"watchkeeper model 1\n"
 _NAME = re.compile(r"(?:\w[\w.-]*/)?\w[\w.-]*", re.ASCII)  # at most one folder deep; neither absolute nor upwards
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -47,12 +51,22 @@ def write(root: Path, family: Family, detector: Trainable, profiles: Mapping[str
 
 def draft_in(root: Path) -> Path:
     """An empty folder beside the models, with a unique name. Raises ModelError."""
-    draft = root / f".draft-{uuid4().hex}"
+    draft = root / f"{_DRAFT}{uuid4().hex}"
     try:
         draft.mkdir(parents=True)
+        _remove_left(root)
     except OSError as error:
         raise ModelError(f"{root} must be writable for models, see `models` in the settings: {error}") from error
     return draft
+
+
+def _remove_left(root: Path) -> None:
+    """Remove the drafts of processes that were killed: a draft lives for seconds, and none that old is in use."""
+    before = time.time() - LEFT_S
+    for draft in root.glob(f"{_DRAFT}*"):
+        with suppress(OSError):
+            if draft.stat().st_mtime < before:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def install(draft: Path, target: Path) -> None:
@@ -104,7 +118,7 @@ def unpack(body: bytes, folder: Path) -> None:
     try:
         end = begin + int.from_bytes(body[len(_MAGIC) : begin], "big")
         header = [(str(name), int(size)) for name, size in json.loads(body[begin:end])]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"this is no packed model: {error}") from error
     names = {name for name, _ in header}
     fits = body.startswith(_MAGIC) and sum(size for _, size in header) == len(body) - end

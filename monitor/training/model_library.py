@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -119,7 +119,7 @@ class ModelLibrary:
 
 def other_detector(row: ModelRow, family: Family) -> str:
     """How the settings ask for another detector than the model is, in words; empty where they do not."""
-    manifest, detector = json.loads(row.manifest), family.detector
+    manifest, detector = _manifest(row), family.detector
     options = json.loads(json.dumps(detector.options))
     had = {"detector.kind": manifest.get("kind")}
     had |= {f"detector.options.{key}": manifest.get("config", {}).get(key) for key in options}
@@ -130,7 +130,7 @@ def other_detector(row: ModelRow, family: Family) -> str:
 
 def check_fit(row: ModelRow, family: Family) -> None:
     """Raise MisfitError for a model that was trained for other windows, before it fails at the first one."""
-    manifest = json.loads(row.manifest)
+    manifest = _manifest(row)
     wanted = {"length": family.shape.length, "channels": len(family.channels), "channel_names": list(family.channels)}
     for key, value in wanted.items():
         if manifest.get(key) and manifest[key] != value:  # an earlier version left the names out
@@ -138,6 +138,16 @@ def check_fit(row: ModelRow, family: Family) -> None:
                 f"model {row.id[:16]} of family {row.family} was trained for {key} = {manifest[key]}, but the settings "
                 f"say {value}; train the family again, or restore the settings"
             )
+
+
+def _manifest(row: ModelRow) -> dict[str, Any]:
+    try:
+        manifest = json.loads(row.manifest)
+    except (ValueError, RecursionError):
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise ModelError(f"the manifest of model {row.id[:16]} of family {row.family} in SQL is damaged; train again")
+    return manifest
 
 
 def _text(path: Path) -> str:

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from monitor.errors import SettingsError
+from monitor.errors import OutputError, SettingsError
+from monitor.outputs import explained, replacing
 from monitor.records.batches import NEVER, Int64
 from monitor.sources.files import cells
 from monitor.sources.files.chain import TEXT, is_table
@@ -30,6 +31,8 @@ class ScoredWriter:
 
     The extension of `path` decides: Parquet, or CSV (`.tsv` with tabs; `.gz`, `.zst` and `.bz2` are packed). Text from
     a CSV file stays as it stood there; in Parquet its time becomes a timestamp in UTC and its values float64.
+
+    The file appears whole at the end of the `with` block; after an error, what `path` held before is still there.
     """
 
     def __init__(self, path: Path, columns: FileColumns) -> None:
@@ -39,14 +42,17 @@ class ScoredWriter:
         self._names: list[str] | None = None
         self._path = path
         _check_extension(path)
+        self._replacing = replacing(path)
+        draft = self._replacing.__enter__()
         try:
             if is_parquet(path):
-                self._file: Any = pa.OSFile(str(path), "wb")
+                self._file: Any = pa.OSFile(str(draft), "wb")
             else:
-                packed = pa.output_stream(str(path), compression=packing(path))
+                packed = pa.output_stream(str(draft), compression=packing(path))
                 self._file = io.TextIOWrapper(packed, "utf-8", errors="surrogateescape", newline="")
-        except OSError as error:
-            raise SettingsError(f"{path} cannot be written: {error}") from None
+        except OSError as failure:
+            self._replacing.__exit__(OSError, failure, None)
+            raise SettingsError(f"{path} cannot be written: {failure.strerror or failure}") from None
 
     def __enter__(self) -> ScoredWriter:
         return self
@@ -54,20 +60,25 @@ class ScoredWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            with explained(self._path):
+                self._close()
+        except OutputError as failure:
+            kind, error = (OutputError, failure) if error is None else (kind, error)
+        self._replacing.__exit__(kind, error, trace)
 
     def write(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
         """Write `rows` (see `FileSource.rows`) and `columns`, one array of their length each, the same in every call.
 
         NaN and None become empty cells; floats have as many digits as it takes to read the same number back.
         """
-        if is_parquet(self._path):
-            self._write_parquet(rows, columns)
-        else:
-            self._write_csv(rows, columns)
+        with explained(self._path):
+            if is_parquet(self._path):
+                self._write_parquet(rows, columns)
+            else:
+                self._write_csv(rows, columns)
 
-    def close(self) -> None:
-        """Finish the file. May be called twice."""
+    def _close(self) -> None:
         if self._parquet is not None:
             self._parquet.close()
         self._file.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -113,3 +115,14 @@ def test_a_folder_that_cannot_be_written_is_a_model_error(tmp_path: Path) -> Non
 def test_what_is_no_id_has_no_folder(tmp_path: Path, model: str) -> None:
     with pytest.raises(ModelError, match="no model id"):
         model_folder.place(tmp_path, model)
+
+
+def test_drafts_that_killed_trainings_left_are_removed_after_a_day(tmp_path: Path) -> None:
+    old, new = model_folder.draft_in(tmp_path), model_folder.draft_in(tmp_path)
+    (old / "half").write_bytes(b"x")
+    day_ago = time.time() - 25 * 3600
+    os.utime(old, (day_ago, day_ago))
+
+    another = model_folder.draft_in(tmp_path)
+
+    assert set(tmp_path.iterdir()) == {new, another}

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 import models
-from models.artefacts.artefact import GRAPH, MANIFEST, WEIGHTS
+from models.artefacts.artefact import GRAPH, MANIFEST, MOST, WEIGHTS
 from models.networks.dense import Dense
 
 if TYPE_CHECKING:
@@ -180,3 +180,19 @@ def test_a_graph_that_computes_something_else_is_never_saved(monkeypatch: pytest
 
     with pytest.raises(models.ArtefactError, match=r"apart from what was fitted.*dense writes its graph"):
         models.create("dense", length=8, channels=1, epochs=1).fit(np.random.default_rng(0).normal(size=(40, 8, 1)))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("[" * 100_000, "is not JSON"),
+        (" " * (MOST + 1), "more than"),
+        ("[1]", "format None"),
+        ('{"format": "4"}', "format 4"),
+    ],
+)
+def test_a_manifest_that_is_too_deep_too_large_or_none_is_explained(saved: Path, body: str, said: str) -> None:
+    (saved / MANIFEST).write_text(body)
+
+    with pytest.raises(models.ArtefactError, match=said):
+        models.load(saved)
