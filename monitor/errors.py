@@ -24,19 +24,22 @@ NOT_ALL_JUDGED: Final = 6  # exit code of a command that finished, but could not
 
 
 class MonitorError(Exception):
-    """Root of the tree. `exit_code` is what the process returns when the error is not handled."""
+    """Root of the tree. `exit_code` is what the process returns when the error is not handled.
+
+    A message is one line, except where it lists several `problems`, each of them a line.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class SettingsError(MonitorError):
     """The configuration cannot be used; the message lists every problem found, and so does `problems`."""
 
     exit_code = 2
-
-    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.problems = tuple(problems) or (message,)
 
 
 class Problems(list[str]):

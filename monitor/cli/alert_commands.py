@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from getpass import getuser
@@ -15,7 +14,7 @@ import typer
 from monitor.cli.parameters.database import CONFIG_FILE, Config, Url, store_url
 from monitor.cli.rendering.alert_json import alert_json
 from monitor.cli.rendering.alert_table import short_id
-from monitor.cli.rendering.escape import visible
+from monitor.cli.rendering.output import echo, echo_json
 from monitor.errors import SettingsError
 from monitor.records.alerts import Command, CommandKind
 
@@ -82,7 +81,7 @@ def _open(config: Path | None, url: str | None) -> AlertCommands:
     from monitor.store.alert_commands import open_alert_commands
 
     if url is not None and config is None:
-        typer.echo("Without --config no channel is known: this change is kept, and not notified.", err=True)
+        echo("Without --config no channel is known: this change is kept, and not notified.", err=True)
         return open_alert_commands(url, silent)
     settings = load(config or CONFIG_FILE)
     if url is not None:
@@ -92,9 +91,8 @@ def _open(config: Path | None, url: str | None) -> AlertCommands:
 
 def _report(answer: Answer, *, as_json: bool) -> None:
     fields: dict[str, Any] = alert_json(answer.alert)
-    by = f" by {visible(answer.alert.acknowledged_by)}" if answer.alert.acknowledged_by else ""
-    typer.echo(
-        json.dumps(fields, indent=2, ensure_ascii=False)
-        if as_json
-        else f"Alert {short_id(answer.alert)} is {answer.alert.state}{by}."
-    )
+    by = f" by {answer.alert.acknowledged_by}" if answer.alert.acknowledged_by else ""
+    if as_json:
+        echo_json(fields, indent=2)
+    else:
+        echo(f"Alert {short_id(answer.alert)} is {answer.alert.state}{by}.")

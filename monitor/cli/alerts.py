@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +10,12 @@ from monitor.cli import alert_commands
 from monitor.cli.parameters.database import Config, Url, store_url
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.alert_json import alert_json, detail_json
+from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.errors import SettingsError
 from monitor.records.alerts import AlertState
 from monitor.records.scalars import LIVE
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from monitor.store.queries import Reader
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -58,13 +56,16 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
         reader.close()
     if len(found) > limit:
         found.pop()
-        typer.echo(f"There are more than these {limit} alerts; --limit N shows more.", err=True)
+        echo(f"There are more than these {limit} alerts; --limit N shows more.", err=True)
     if as_json:
-        typer.echo(json.dumps([alert_json(alert) for alert in found], indent=2, ensure_ascii=False))
+        echo_json([alert_json(alert) for alert in found], indent=2)
     else:
         from monitor.cli.rendering.alert_list import AlertList
 
-        _console().print(AlertList(found, shown) if found else f"No alerts in run {run}.")
+        if found:
+            terminal().print(AlertList(found, shown))
+        else:
+            echo(f"No alerts in run {run}.")
 
 
 @app.command()
@@ -86,18 +87,12 @@ def show(
     finally:
         reader.close()
     if as_json:
-        typer.echo(json.dumps(detail_json(detail), indent=2, ensure_ascii=False))
+        echo_json(detail_json(detail), indent=2)
     else:
         from monitor.cli.rendering.alert_detail import alert_detail
 
         for part in alert_detail(detail, shown):
-            _console().print(part)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False)
+            terminal().print(part)
 
 
 def _check_run(reader: Reader, run: str) -> None:

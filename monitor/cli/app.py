@@ -99,13 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _unwind_when_ended()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them reads the metadata of every package
     try:
-        build().main(args=arguments, prog_name="watchkeeper")
+        code = build().main(args=arguments, prog_name="watchkeeper", standalone_mode=False)
+    except typer.Abort:
+        typer.echo("Aborted!", err=True)
+        sys.exit(1)
     except Exception as error:
-        if os.environ.get("WATCHKEEPER_DEBUG") == "1":
-            traceback.print_exc()
         _complain(error)
         sys.exit(exit_code(error))
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
 def _unwind_when_ended() -> None:
@@ -129,20 +130,31 @@ def exit_code(error: Exception) -> int:
 
     if isinstance(error, MonitorError):
         return error.exit_code
+    if hasattr(error, "format_message"):  # of Typer: an option or an argument is wrong
+        return int(getattr(error, "exit_code", 2))
     return ModelError.exit_code if isinstance(error, ModelsError) else UNEXPECTED
 
 
 def _complain(error: Exception) -> None:
-    from rich.console import Console
+    from monitor.records.escapes import visible, visible_lines
+
+    if os.environ.get("WATCHKEEPER_DEBUG") == "1":
+        typer.echo(visible_lines("".join(traceback.format_exception(error))), err=True)
+    if hasattr(error, "format_message"):
+        usage: Any = error
+        usage.message = visible_lines(usage.message)  # it repeats arguments, which may be names of files
+        usage.show()
+        return
     from rich.text import Text
 
-    from monitor.cli.rendering.escape import visible
+    from monitor.cli.rendering.output import terminal
 
     expected = exit_code(error) != UNEXPECTED
     text = str(error) if expected else f"{type(error).__name__}: {error}"
-    console = Console(stderr=True, soft_wrap=True)
-    text = "\n".join(map(visible, text.split("\n")))
-    console.print(Text.assemble(("error: ", "bold red"), (text, "red" if expected else "")))
+    for problem in getattr(error, "problems", (text,)):
+        text = text.replace(problem, visible(problem))  # a line each
+    console = terminal(err=True, soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), (visible_lines(text), "red" if expected else "")))
     if not expected:
         console.print(
             "This is a mistake in Watchkeeper, sorry. Run it again with WATCHKEEPER_DEBUG=1 and report what it prints."

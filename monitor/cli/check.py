@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from monitor import bootstrap
-from monitor.cli.rendering.escape import visible
+from monitor.cli.rendering.output import echo_json, terminal
 from monitor.config.durations import format_duration
 from monitor.config.families import Family
 from monitor.config.overrides import Override
@@ -22,6 +20,7 @@ from monitor.config.services import WebhookNotifier
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from monitor.pipeline.windowing.registry import windower
+from monitor.records.escapes import visible
 
 _FIXED = 1024  # bytes of clock, limit history and alert state of one stream, about
 
@@ -41,13 +40,13 @@ def check(
     except SettingsError as error:
         if not as_json:
             raise
-        typer.echo(json.dumps({"valid": False, "problems": error.problems}, indent=2, ensure_ascii=False))
+        echo_json({"valid": False, "problems": error.problems}, indent=2)
         raise typer.Exit(error.exit_code) from None
     summary = summarise(settings)
     findings = _try(settings, show=not as_json) if connect else []
     if as_json:
         tried = {"connections": [{**asdict(finding), "ok": finding.ok} for finding in findings]} if connect else {}
-        typer.echo(json.dumps({"valid": True, **summary, **tried}, indent=2, ensure_ascii=False))
+        echo_json({"valid": True, **summary, **tried}, indent=2)
     elif not connect:
         _show(config, summary)
     if failed := [finding for finding in findings if finding.exit_code]:
@@ -56,7 +55,7 @@ def check(
 
 def _try(settings: Settings, *, show: bool) -> list[bootstrap.Finding]:
     """Try what a worker connects to; each line is shown when it is known."""
-    console, findings = Console(soft_wrap=True), []
+    console, findings = terminal(soft_wrap=True), []
     for finding in bootstrap.try_connections(settings):
         findings.append(finding)
         if show:
@@ -147,13 +146,15 @@ def _every(nanoseconds: int) -> str:
 
 
 def _show(config: Path, summary: dict[str, Any]) -> None:
-    console = Console()
+    console = terminal()
     tables = {"kafka": summary["kafka"], "store": summary["store"]}
     tables |= {f"family {name}": rows for name, rows in summary["families"].items()}
     tables |= {"notify": summary["notify"]} if summary["notify"] else {}
     for title, rows in tables.items():
-        table = Table(title=Text(title), title_justify="left", title_style="bold", show_header=False, min_width=60)
+        table = Table(
+            title=Text(visible(title)), title_justify="left", title_style="bold", show_header=False, min_width=60
+        )
         for name, text in rows.items():
             table.add_row(Text(name), Text(text))
         console.print(table)
-    console.print(Text(f"{config} can be used.", style="green"), soft_wrap=True)
+    console.print(Text(f"{visible(str(config))} can be used.", style="green"), soft_wrap=True)

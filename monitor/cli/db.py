@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from monitor.cli.parameters.database import Config, Url, store_url
+from monitor.cli.rendering.output import echo, echo_json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -25,7 +25,7 @@ def upgrade(config: Config = None, url: Url = None) -> None:
     where = store_url(config, url)
     before = migrations.current(where)
     after = migrations.upgrade(where)
-    typer.echo(f"The schema is {after} already." if before == after else f"The schema is {after} now.")
+    echo(f"The schema is {after} already." if before == after else f"The schema is {after} now.")
 
 
 @app.command()
@@ -37,6 +37,6 @@ def current(
 
     found, needed = migrations.current(store_url(config, url)), migrations.head()
     if as_json:
-        typer.echo(json.dumps({"current": found, "needed": needed}))
+        echo_json({"current": found, "needed": needed})
     else:
-        typer.echo(f"current {found or 'none'}, needed {needed}")
+        echo(f"current {found or 'none'}, needed {needed}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +9,10 @@ import typer
 
 from monitor.cli.dead_retry import retry
 from monitor.cli.parameters.database import Config, Url, store_url, utc
-from monitor.cli.rendering.escape import visible
+from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.errors import SettingsError
 from monitor.records.batches import LIVE
+from monitor.records.escapes import visible
 from monitor.records.excerpts import excerpt, hex_excerpt
 from monitor.records.times import iso
 
@@ -55,13 +55,13 @@ def list_(  # noqa: PLR0913 (one argument per option)
         letters.close()
     if len(found) > limit:
         found.pop()
-        typer.echo(f"There are more than these {limit} kinds; --limit N shows more.", err=True)
+        echo(f"There are more than these {limit} kinds; --limit N shows more.", err=True)
     if as_json:
-        typer.echo(json.dumps([_fields(summary) for summary in found], indent=2, ensure_ascii=False))
+        echo_json([_fields(summary) for summary in found], indent=2)
     elif found:
         _print(found)
     else:
-        typer.echo(f"No record of run {run} is kept that could not be read" + (", of these." if topic else "."))
+        echo(f"No record of run {run} is kept that could not be read" + (", of these." if topic else "."))
 
 
 @app.command()
@@ -90,11 +90,11 @@ def show(
         )
     facts = _detail(found)
     if as_json:
-        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        echo_json(facts, indent=2)
         return
     width = max(map(len, facts))
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {'' if value is None else visible(str(value))}")
+        echo(f"{name:<{width}}  {'' if value is None else value}")
 
 
 def _fields(summary: DeadSummary) -> dict[str, Any]:
@@ -102,8 +102,6 @@ def _fields(summary: DeadSummary) -> dict[str, Any]:
 
 
 def _print(found: list[DeadSummary]) -> None:
-    from rich.console import Console
-
     from monitor.cli.rendering.alert_table import FittedTable
 
     columns = {
@@ -118,12 +116,11 @@ def _print(found: list[DeadSummary]) -> None:
     if not any(summary.retried for summary in found):
         del columns["sent again"]
     expendable = [name for name in ("first (UTC)", "topic", "sent again", "last (UTC)") if name in columns]
-    console = Console(highlight=False)
-    console.print(FittedTable(columns, expendable, title="Records that could not be read"))
+    terminal().print(FittedTable(columns, expendable, title="Records that could not be read"))
     newest = {summary.reason: summary for summary in sorted(found, key=lambda each: each.last)}
     for reason, summary in sorted(newest.items()):
-        place = f"{visible(summary.topic)} {summary.partition} {summary.offset}"
-        console.print(f"{reason}, for example {place}: {visible(summary.example)}", markup=False)
+        place = f"{summary.topic} {summary.partition} {summary.offset}"
+        terminal().print(visible(f"{reason}, for example {place}: {summary.example}"))
 
 
 def _detail(letter: DeadRecord) -> dict[str, Any]:

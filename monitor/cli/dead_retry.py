@@ -7,7 +7,6 @@ record then counts as a duplicate (where readings are put on a grid).
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from monitor.cli.rendering.output import echo, echo_json
 from monitor.config.settings import Settings, load
 from monitor.errors import NOT_ALL_JUDGED, SettingsError
 from monitor.records.batches import LIVE
@@ -118,13 +118,11 @@ def _decoded(letters: Sequence[DeadRecord], decoder: Decoder, left: DeadCounts) 
 
 
 def _report(readable: int, left: DeadCounts, *, dry_run: bool, as_json: bool) -> None:
-    from monitor.cli.rendering.escape import visible
-
     if as_json:
         known = {"readable": readable, "sent": 0 if dry_run else readable, "unreadable": left.total}
-        typer.echo(json.dumps(known | {"reasons": dict(left.reasons), "examples": left.examples}))
+        echo_json(known | {"reasons": dict(left.reasons), "examples": left.examples})
         return
     done = "can be read now" if dry_run else "can be read now and were sent to their topic again"
-    typer.echo(f"{readable:,} records {done}; {left.total:,} still cannot be read")
+    echo(f"{readable:,} records {done}; {left.total:,} still cannot be read")
     for line in left.lines():
-        typer.echo(f"  {visible(line)}")
+        echo(f"  {line}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from monitor.cli.rendering.demo_screen import Screen, conclude
+from monitor.cli.rendering.output import echo_json
 from monitor.demo.folder import prepare
 from monitor.demo.plants import Plants
 from monitor.demo.play import play
@@ -34,7 +34,7 @@ def demo(
         logs.configure(json=True, stream=log)
         report = play(folder, secret, Plants(seed), screen)
     if as_json:
-        typer.echo(json.dumps(report.as_json()))
+        echo_json(report.as_json())
     else:
         conclude(report)
     if report.problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from monitor.cli.parameters.detectors import detector_kind
+from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.config.families import Threshold
 from monitor.errors import MonitorError, RecordError
 from monitor.replay.labelled_windows import LabelledWindows, read_labelled
@@ -75,7 +74,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
         **asdict(evaluation.metrics),
     }
     if as_json:
-        typer.echo(json.dumps({**result, "files": [str(file) for file in files]}, indent=2))
+        echo_json({**result, "files": [str(file) for file in files]}, indent=2)
     else:
         _show(result, files)
 
@@ -130,12 +129,11 @@ def _show(result: dict[str, Any], files: list[Path]) -> None:
     for name, value in result.items():
         if isinstance(value, float):
             table.add_row(name, f"{value:.4f}")
-    console = Console()
-    console.print(f"{result['detector']}, {result['recipe']} recipe; anomaly is the positive class")
-    console.print(table)
-    console.print(
+    echo(f"{result['detector']}, {result['recipe']} recipe; anomaly is the positive class")
+    terminal().print(table)
+    echo(
         f"trained on {result['train_windows']} normal windows, tested on {result['test_normal']} normal and "
         f"{result['test_anomalous']} anomalous ones"
     )
     for file in files:
-        console.print(f"wrote {file}", soft_wrap=True)
+        echo(f"wrote {file}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.config.durations import format_duration
 from monitor.config.families import Family
 from monitor.config.settings import Settings, load
@@ -46,8 +46,6 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List late readings, the newest arrivals first; families keep 10,000 of them, and count all."""
-    from rich.console import Console
-
     from monitor.store.queries import open_reader
 
     reader = open_reader(store_url(config, url))
@@ -61,12 +59,14 @@ def list_(
         raise SettingsError(f"--run: no run is called {run}; there are: {', '.join(runs) or 'none yet'}")
     if as_json:
         rows = [{"family": summary.family, "late": summary.counted, "kept": summary.kept} for summary in families]
-        typer.echo(json.dumps({"families": rows, "readings": [_fields(row) for row in found]}, ensure_ascii=False))
+        echo_json({"families": rows, "readings": [_fields(row) for row in found]})
         return
-    console = Console(highlight=False)
-    console.print(_table(found) if found else f"No late reading is kept of run {run}.")
+    if found:
+        terminal().print(_table(found))
+    else:
+        echo(f"No late reading is kept of run {run}.")
     for summary in families:
-        console.print(f"{summary.family}: {summary.counted:,} late, {summary.kept:,} of them kept", markup=False)
+        echo(f"{summary.family}: {summary.counted:,} late, {summary.kept:,} of them kept")
 
 
 def _table(rows: list[LateRecord]) -> FittedTable:
@@ -164,19 +164,16 @@ def _differences(reader: Reader, run: str, name: str, family: Family, rows: list
 
 
 def _report(name: str, found: dict[str, list[Difference]], left_out: int, *, complete: bool, as_json: bool) -> None:
-    from rich.console import Console
-
     from monitor.cli.rendering.alert_table import FittedTable
 
     rows = [(family, asdict(difference)) for family, differences in found.items() for difference in differences]
     if as_json:
         streams = [{"family": family, **fields} for family, fields in rows]
-        typer.echo(json.dumps({"run": name, "complete": complete, "left_out": left_out, "streams": streams}))
+        echo_json({"run": name, "complete": complete, "left_out": left_out, "streams": streams})
         return
     columns = {"family": [family for family, _ in rows]}
     columns |= {key.replace("_", " "): [str(fields[key]) for _, fields in rows] for key in (rows[0][1] if rows else ())}
-    console = Console(highlight=False)
     title = f"Run {name}: live scores with late readings" + ("" if complete else " (stopped before its end)")
-    console.print(FittedTable(columns, ("removed", "family", "compared"), title=title))
+    terminal().print(FittedTable(columns, ("removed", "family", "compared"), title=title))
     if left_out:
-        console.print(f"{left_out:,} readings are too late even for this, and stay out.")
+        echo(f"{left_out:,} readings are too late even for this, and stay out.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,8 @@ import typer
 from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
 from monitor.cli.parameters.reading import Reading, with_reading
 from monitor.cli.rendering.not_read import say_not_read
-from monitor.cli.rendering.times_read import show_notes, time_fields, time_line
+from monitor.cli.rendering.output import echo, echo_json
+from monitor.cli.rendering.times_read import show_notes, time_fields, time_lines
 from monitor.config.formats import Format
 from monitor.errors import NOT_ALL_JUDGED
 
@@ -67,12 +67,12 @@ def publish(  # noqa: PLR0913 (one argument per option)
     say_not_read(dead, recording.rows, f"rows of {file.name}")
     if as_json:
         facts = {"messages": sent, "unreadable": dead.total, "reasons": dict(dead.reasons), "seconds": seconds}
-        typer.echo(json.dumps(facts | time_fields(recording.times)))
+        echo_json(facts | time_fields(recording.times))
     else:
-        typer.echo(
+        echo(
             f"{sent:,} rows of {file.name} published to {topic} at {bootstrap_servers} in {seconds} s; "
             f"{dead.total:,} could not be read"
         )
-        typer.echo(time_line(recording.times), nl=False)
+        echo(*time_lines(recording.times))
     if dead.many(recording.rows) or not recording.rows:
         raise typer.Exit(NOT_ALL_JUDGED)

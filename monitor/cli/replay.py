@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections import Counter
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from monitor import bootstrap
 from monitor.cli.parameters import event_times
@@ -21,7 +19,8 @@ from monitor.cli.parameters.reading import Reading, with_reading
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end_of_run
 from monitor.cli.rendering.not_read import say_not_read
-from monitor.cli.rendering.times_read import show_notes, time_fields, time_line
+from monitor.cli.rendering.output import echo, echo_json, label, terminal
+from monitor.cli.rendering.times_read import show_notes, time_fields, time_lines
 from monitor.cli.run_process import drain, refuse_undelivered, stopping, totals_table
 from monitor.config.settings import Settings, load
 from monitor.errors import NOT_ALL_JUDGED, SettingsError
@@ -94,7 +93,7 @@ def replay(  # noqa: PLR0913 (one argument per option)
         )
         event_times.refuse_empty(span, where, settings if file is None else None)
         if not totals.records:
-            typer.echo(f"{where}: nothing was read", err=True)
+            echo(f"{where}: nothing was read", err=True)
     for source in opened[-1:]:
         show_notes(source.times)
     dead = _unreadable(settings, name)
@@ -163,9 +162,9 @@ def _bar(name: str) -> Iterator[Callable[[Totals], None]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,} records"), TimeElapsedColumn())
-    console = Console(stderr=True)
+    console = terminal(err=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"replaying as {name}", total=None)
+        task = bar.add_task(label(f"replaying as {name}"), total=None)
         yield lambda totals: bar.update(task, completed=totals.records)
 
 
@@ -205,11 +204,14 @@ def _report(
     if as_json:
         counts = {**asdict(totals), "outside": span.outside}
         fields = {"run": name, "complete": complete, **counts, **time_fields(times)}
-        typer.echo(json.dumps(fields | {"alerts": [alert_fields(a) for a in alerts]}))
+        echo_json(fields | {"alerts": [alert_fields(a) for a in alerts]})
         return
-    console = Console(highlight=False)
-    typer.echo(time_line(times), nl=False)
+    console = terminal()
+    echo(*time_lines(times))
     console.print(totals_table(f"Replay {name}" + ("" if complete else " (stopped before its end)"), totals))
     if span.outside:
-        console.print(event_times.outside(span))
-    console.print(alerts_table(alerts) if alerts else "No alert opened.")
+        echo(event_times.outside(span))
+    if alerts:
+        console.print(alerts_table(alerts))
+    else:
+        echo("No alert opened.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import structlog
 import typer
 
 from monitor import bootstrap
+from monitor.cli.rendering.output import echo, echo_json
 from monitor.cli.run_process import drain, print_totals, refuse_undelivered, stopping
 from monitor.config.settings import Settings, load
 from monitor.errors import NOT_ALL_JUDGED, ModelError, SourceError
@@ -73,7 +73,7 @@ def _print(
         refused = {family: model.error for family, model in champions.refused.items()}
         more = {"failed_trainings": champions.failed, "refused_models": refused}
         more |= {"judged_by_statistic": by_statistic, "notifications_waiting": backlog.waiting}
-        typer.echo(json.dumps({**asdict(totals), **more}))
+        echo_json({**asdict(totals), **more})
         return
     failed = ", ".join(f"{family} (exit code {code})" for family, code in champions.failed.items())
     notes = {
@@ -95,7 +95,7 @@ def _refuse(config: Path, champions: Champions, backlog: Backlog, away: float) -
     problems = [_no_model(config, family, code) for family, code in champions.failed.items()]
     problems += [f"families.{family} goes on without it: {model.error}" for family, model in champions.refused.items()]
     if problems:
-        raise ModelError("\n".join(problems))
+        raise ModelError("\n".join(problems), problems)
     refuse_undelivered(backlog)
 
 
@@ -103,7 +103,7 @@ def _refuse_unreadable(totals: Totals) -> None:
     """End with an exit code where more than a few of the records could not be read."""
     if totals.dead > A_FEW * totals.records:
         what = f"{totals.dead:,} of {totals.records:,} records could not be read"
-        typer.echo(f"{what}; `watchkeeper dead list` says why", err=True)
+        echo(f"{what}; `watchkeeper dead list` says why", err=True)
         raise typer.Exit(NOT_ALL_JUDGED)
 
 

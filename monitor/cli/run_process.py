@@ -10,12 +10,13 @@ from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.rendering.output import terminal
 from monitor.errors import NotifyError
 from monitor.ports.notifier import Backlog
+from monitor.records.escapes import visible
 from monitor.records.totals import Totals
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def refuse_undelivered(backlog: Backlog) -> None:
 
 def totals_table(title: str, totals: Totals) -> Table:
     """The numbers of a run, for a person."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=visible(title), title_justify="left", title_style="bold", show_header=False)
     for name, value in asdict(totals).items():
         table.add_row(name, f"{value:,}")
     return table
@@ -70,5 +71,5 @@ def print_totals(title: str, totals: Totals, more: Mapping[str, str]) -> None:
     """On standard output, with `more` rows below."""
     table = totals_table(title, totals)
     for name, text in more.items():
-        table.add_row(name, Text(text))
-    Console().print(table)
+        table.add_row(name, Text(visible(text)))
+    terminal().print(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +13,8 @@ import typer
 from monitor.cli.parameters.reading import Reading, with_reading
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end
-from monitor.cli.rendering.times_read import noted, time_fields, time_line
+from monitor.cli.rendering.output import echo, echo_json, label, terminal
+from monitor.cli.rendering.times_read import noted, time_fields, time_lines
 from monitor.cli.score_family import (
     BEAT_THRESHOLD,
     WINDOW,
@@ -95,7 +95,7 @@ def score(  # noqa: PLR0913 (one argument per option)
 
     summary, used = _score(files, columns, family_of, quiet=quiet)
     if as_json:
-        typer.echo(json.dumps({**_fields(summary, used), "output": str(files.written)}))
+        echo_json({**_fields(summary, used), "output": str(files.written)})
     elif not quiet:
         _show(summary, used, files.written)
     end(summary.not_judged, list(summary.alerts.values()), quiet=quiet)
@@ -146,13 +146,12 @@ def _listed(names: str) -> tuple[str, ...]:
 @contextmanager
 def _bar(file: Path, total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal's standard error, from the first rows judged by the model on."""
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = terminal(err=True)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     progress = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
-    task = progress.add_task(f"scoring {file.name}", total=total)
+    task = progress.add_task(label(f"scoring {file.name}"), total=total)
     calls = 0
 
     def advance(rows: int) -> None:
@@ -187,20 +186,15 @@ def _fields(summary: Summary, family: Family) -> dict[str, Any]:
 
 
 def _show(summary: Summary, family: Family, target: Path) -> None:
-    from rich.console import Console
-
-    console, fields = Console(), _fields(summary, family)
+    fields = _fields(summary, family)
     unit, unlearned = "beats" if family.window.rules.found else "rows", ", ".join(summary.unlearned)
-    console.print(
-        f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}\n"
-        f"interval {fields['interval']}, windows of {family.shape.length} readings, {family.detector.kind} detector\n"
-        + time_line(summary) + ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items()))
-        + (f"\n{summary.garbage:,} garbage readings were not learned from" if summary.garbage else "")
-        + (f"\nnot judged, as they hardly ever have a value in those rows: {unlearned}" if unlearned else ""),
-        soft_wrap=True, highlight=False, markup=False,
-    )  # fmt: skip
-    for sentence in summary.growing:
-        console.print(
-            f"{sentence}: a counter? --counter judges its rise", soft_wrap=True, highlight=False, markup=False
-        )
-    console.print(alerts_table(summary.alerts.values()) if summary.alerts else "No alert opened.")
+    echo(
+        f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}",
+        f"interval {fields['interval']}, windows of {family.shape.length} readings, {family.detector.kind} detector",
+        *time_lines(summary),
+        ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items())),
+        *([f"{summary.garbage:,} garbage readings were not learned from"] if summary.garbage else []),
+        *([f"not judged, as they hardly ever have a value in those rows: {unlearned}"] if unlearned else []),
+        *(f"{sentence}: a counter? --counter judges its rise" for sentence in summary.growing),
+    )
+    terminal().print(alerts_table(summary.alerts.values()) if summary.alerts else "No alert opened.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
 from monitor.cli.parameters.times import time_option
+from monitor.cli.rendering.output import echo, echo_json
 from monitor.config.durations import parse_duration
 from monitor.errors import SettingsError
 
@@ -69,9 +69,9 @@ def simulate(  # noqa: PLR0913 (one argument per option)
         "seconds": round(time.monotonic() - began, 3),
     }
     if as_json:
-        typer.echo(json.dumps(summary))
+        echo_json(summary)
     else:
-        typer.echo(
+        echo(
             f"{sent:,} messages of {summary['streams']} streams with {len(plant.truth)} faults published to "
             f"{bootstrap_servers} in {summary['seconds']} s: topics {', '.join(feed.topic for feed in plant.feeds)}"
         )

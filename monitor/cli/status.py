@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monitor.cli.parameters.database import Config, Url, store_url, topics, utc
+from monitor.cli.rendering.output import echo_json, terminal
 from monitor.cli.rendering.service_text import ago, as_dict, problems, warnings
 from monitor.records.batches import LIVE
 
@@ -36,7 +36,7 @@ def status(
         reader.close()
     not_served = problems(service, topics(config, url))
     if as_json:
-        typer.echo(json.dumps(as_dict(service, LIVE, not_served), indent=2, ensure_ascii=False))
+        echo_json(as_dict(service, LIVE, not_served), indent=2)
     else:
         _show(service, not_served)
     if not_served:
@@ -44,9 +44,7 @@ def status(
 
 
 def _show(service: Service, not_served: list[str]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=False)
+    console = terminal()
     served = sum(map(service.serves, service.owners))
     living = len(service.living)
     console.print(
@@ -73,7 +71,7 @@ def _worth_showing(service: Service) -> list[Heartbeat]:
 def _say(console: Console, text: str, style: str = "") -> None:
     from rich.text import Text
 
-    from monitor.cli.rendering.escape import visible
+    from monitor.records.escapes import visible
 
     console.print(Text(visible(text), style=style))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from getpass import getuser
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.parameters.database import CONFIG_FILE, Config, Url
-from monitor.cli.rendering.escape import visible
+from monitor.cli.rendering.output import echo, echo_json
 
 if TYPE_CHECKING:
     from monitor.store.stream_commands import Done, Person, StreamCommands
@@ -92,7 +91,7 @@ def _open(config: Path | None, url: str | None) -> StreamCommands:
     from monitor.store.stream_commands import open_stream_commands
 
     if url is not None and config is None:
-        typer.echo("Without --config no channel is known: alerts that this closes are not notified.", err=True)
+        echo("Without --config no channel is known: alerts that this closes are not notified.", err=True)
         return open_stream_commands(url, silent)
     settings = load(config or CONFIG_FILE)
     return open_stream_commands(url or settings.store.url, bootstrap.announce(settings, LIVE))
@@ -101,4 +100,7 @@ def _open(config: Path | None, url: str | None) -> StreamCommands:
 def _report(done: Done, text: str, *, as_json: bool) -> None:
     closed = f"; {done.closed} open alert{'s'[: done.closed != 1]} closed" if done.closed else ""
     shown = {"family": done.family, "name": done.name, "closed_alerts": done.closed}
-    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False) if as_json else visible(f"{text}{closed}."))
+    if as_json:
+        echo_json(shown, indent=2)
+    else:
+        echo(f"{text}{closed}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from monitor.cli import stream_commands
 from monitor.cli.parameters.database import Config, Url, store_url, topics
 from monitor.cli.parameters.zones import Local, Timezone, moments
+from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.cli.rendering.spans import in_words
 from monitor.errors import SettingsError
 from monitor.records.counters import COUNTERS
@@ -60,15 +60,18 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     found, service = _read(store_url(config, url), run, family, limit=limit + 1, retired=all_)
     if len(found) > limit:
         found.pop()
-        typer.echo(f"There are more than these {limit} streams; --limit N shows more.", err=True)
+        echo(f"There are more than these {limit} streams; --limit N shows more.", err=True)
     unreadable = _unreadable(store_url(config, url), run, family)
     if as_json:
         rows = unreadable.add_to([as_dict(report) for report in found])
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        echo_json(rows, indent=2)
     else:
-        _print(_table(found, shown) if found else f"No streams in run {run}.")
+        if found:
+            terminal().print(_table(found, shown))
+        else:
+            echo(f"No streams in run {run}.")
         for line in unreadable.lines():
-            typer.echo(line)
+            echo(line)
     if run == LIVE:
         _say_not_served(service, config, url)
 
@@ -93,9 +96,9 @@ def show(  # noqa: PLR0913, PLR0917 (an argument is an option)
         families = ", ".join(report.family for report in found)
         raise SettingsError(f"several families have a stream called {name!r}: {families}; choose one with --family")
     if as_json:
-        typer.echo(json.dumps(as_dict(found[0]), indent=2, ensure_ascii=False))
+        echo_json(as_dict(found[0]), indent=2)
     else:
-        _print(_facts(found[0], shown))
+        terminal().print(_facts(found[0], shown))
     if run == LIVE:
         _say_not_served(service, config, url)
 
@@ -156,24 +159,17 @@ def _read(
 
 def _say_not_served(service: Service, config: Path | None, url: str | None) -> None:
     """On standard error: what no living worker reads, and since when; nothing where all is well."""
-    from monitor.cli.rendering.escape import visible
     from monitor.cli.rendering.service_text import problems
 
     found = problems(service)
     for text in problems(service, topics(config, url)) if found else []:
-        typer.echo(f"Not served: {visible(text)}", err=True)
+        echo(f"Not served: {text}", err=True)
 
 
 def _unreadable(url: str, run: str, family: str | None) -> Unreadable:
     from monitor.cli.rendering.unreadable_lines import Unreadable
 
     return Unreadable(url, run, family)
-
-
-def _print(what: object) -> None:
-    from rich.console import Console
-
-    Console(highlight=False).print(what)
 
 
 def _times(report: StreamReport) -> dict[str, int | None]:
@@ -238,7 +234,7 @@ def _facts(report: StreamReport, shown: Moments) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from monitor.cli.rendering.escape import visible
+    from monitor.records.escapes import visible
 
     table = Table(show_header=False, title=Text(visible(report.name)), title_justify="left", title_style="bold")
     columns = _columns(report, shown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from monitor import bootstrap
 from monitor.cli.parameters import event_times
-from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_line
+from monitor.cli.rendering.output import echo, echo_json
+from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_lines
 from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError
 from monitor.ports.models import ModelRow
@@ -67,7 +66,7 @@ def _train(settings: Settings, name: str, history: Iterable[fit.Named], store: S
 
     family, library, history = settings.families[name], bootstrap.library(settings, store), list(history)
     for sentence in growing_streams(family, history):
-        typer.echo(f"{name}: {sentence}: a counter? format.counters = [...] judges its rise", err=True)
+        echo(f"{name}: {sentence}: a counter? format.counters = [...] judges its rise", err=True)
     try:
         create, normal = partial(bootstrap.detector, family), bootstrap.normal_scores()
         return train_family(library, name, family, history, create, normal)
@@ -117,9 +116,7 @@ def _report(model: ModelRow, folder: Path, read: tuple[list[int], TimeRange], *,
     times = TimeSpan(min(seen, default=None), max(seen, default=None))
     if as_json:
         fields = {"family": model.family, "id": model.id, "path": str(folder), "outside": span.outside}
-        typer.echo(json.dumps(fields | time_fields(times)))
+        echo_json(fields | time_fields(times))
     elif not quiet:
-        text = f"{time_line(times)}{model.family}: model {model.id[:16]} is champion, saved in {folder}"
-        Console().print(text, soft_wrap=True)
-        if span.outside:
-            Console().print(event_times.outside(span))
+        outside = [event_times.outside(span)] if span.outside else []
+        echo(*time_lines(times), f"{model.family}: model {model.id[:16]} is champion, saved in {folder}", *outside)

@@ -1,4 +1,4 @@
-"""What a notification says, as JSON. Field names are a promise to receivers: new ones may come, none changes.
+r"""What a notification says, as JSON. Field names are a promise to receivers: new ones may come, none changes.
 
 ```
 type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.resolved"; "alert.updated" also where an
@@ -23,7 +23,8 @@ data        store alert_id transition_id number run family stream kind channel c
             components    share (0 to 1) of the detector and of each companion in its score; only with companions
 ```
 Times are ISO-8601 in UTC with as many decimals as they have, to the nanosecond; null where there is none. Numbers that
-are not finite are null. Long texts are cut and end in "…", so that a message is always below `MAX_BYTES`.
+are not finite are null. Long texts are cut and end in "…", so that a message is always below `MAX_BYTES`. Characters
+that steer a terminal or are not seen are written as \uXXXX, which JSON reads as the same character.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ import msgspec
 
 from monitor.notify.causes import Cause, causes
 from monitor.records.alerts import Alert, CommandKind, Evidence, FactKind, Transition
+from monitor.records.escapes import safe_json
 from monitor.records.times import iso
 
 MAX_BYTES = 20_000
 _NAME = 200  # characters; a character takes at most 6 bytes in JSON
-_NOTE = 1_000
+_NOTE = 800
 _TYPES = {
     FactKind.OPENED: "opened", FactKind.CLEARED: "resolved",
     CommandKind.ACKNOWLEDGE: "acknowledged", CommandKind.CLOSE: "resolved",
@@ -81,7 +83,7 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None, sto
             **({"components": dict(evidence.components)} if evidence is not None and evidence.components else {}),
         },
     }
-    return msgspec.json.encode(message).decode()
+    return safe_json(msgspec.json.encode(message).decode())
 
 
 def _type(transition: Transition) -> str:
@@ -89,9 +91,11 @@ def _type(transition: Transition) -> str:
 
 
 def _cut(text: str, limit: int = _NAME) -> str:
-    """At most `limit` characters that UTF-8 can hold."""
-    short = text if len(text) <= limit else text[: limit - 1] + "…"
-    return short.encode("utf-8", "replace").decode()
+    r"""At most `limit` characters that UTF-8 can hold; those that JSON may write as two \uXXXX count twice."""
+    if not text.isascii():
+        units = text.encode("utf-16-le", "replace")
+        text = units[: 2 * limit].decode("utf-16-le", "ignore") + ("…" if len(units) > 2 * limit else "")
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _cause(cause: Cause) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from monitor.records.escapes import visible
+
 
 def excerpt(data: bytes | None, most: int) -> str:
     r"""At most `most` characters of it; what is no printable text is written out: \x1b, \u202e."""
     if data is None:
         return ""
-    text = data[: 4 * most].decode("utf-8", "backslashreplace")
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    text = visible(data[: 4 * most].decode("utf-8", "backslashreplace"))
     return text if len(text) <= most and len(data) <= 4 * most else text[: most - 1] + "…"
 
 

@@ -92,7 +92,8 @@ class Pinned:
         self._fetched = True
         self._models.refresh(pipelines)
         if self._models.refused:
-            raise ModelError("\n".join(refused.error for refused in self._models.refused.values()))
+            found = [refused.error for refused in self._models.refused.values()]
+            raise ModelError("\n".join(found), found)
 
     def trains(self, family: str) -> bool:
         """Never."""

@@ -19,13 +19,13 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
     Uuid,
     text,
 )
 
 from monitor.records.counters import COUNTERS, GRID
+from monitor.store.text import StorableText
 
 metadata = MetaData(
     naming_convention={
@@ -51,9 +51,9 @@ streams = Table(
     "streams",
     metadata,
     Column("id", Serial, primary_key=True),
-    Column("run", Text, nullable=False),
-    Column("family", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("run", StorableText, nullable=False),
+    Column("family", StorableText, nullable=False),
+    Column("name", StorableText, nullable=False),
     Column("partition", Integer),
     Column("last_time", BigInteger),  # newest accepted reading; NULL before the first commit
     *(  # the first migration made those of the grid, without a default; the others were added later
@@ -74,11 +74,11 @@ models = Table(
     "models",
     metadata,
     Column("ref", Integer, primary_key=True),  # what a score row carries instead of 64 characters
-    Column("id", Text, nullable=False),  # sha256 of the packed artefact; of the weights where `path` is not ""
-    Column("family", Text, nullable=False),
-    Column("path", Text, nullable=False),  # "", or an absolute path that an earlier version recorded
-    Column("manifest", Text, nullable=False),
-    Column("state", Text, nullable=False),  # candidate, champion, retired
+    Column("id", StorableText, nullable=False),  # sha256 of the packed artefact; of the weights where `path` is not ""
+    Column("family", StorableText, nullable=False),
+    Column("path", StorableText, nullable=False),  # "", or an absolute path that an earlier version recorded
+    Column("manifest", StorableText, nullable=False),
+    Column("state", StorableText, nullable=False),  # candidate, champion, retired
     Column("created", BigInteger, nullable=False),  # wall clock
     UniqueConstraint("family", "id"),
 )
@@ -98,8 +98,8 @@ model_changes = Table(
     Column("id", Serial, primary_key=True),
     Column("model", Integer, ForeignKey("models.ref", ondelete="CASCADE"), nullable=False),
     Column("at", BigInteger, nullable=False),  # wall clock
-    Column("state", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("state", StorableText, nullable=False),
+    Column("reason", StorableText, nullable=False),
     Index(None, "model"),
 )
 
@@ -150,13 +150,15 @@ history = Table(
 positions = Table(
     "positions",
     metadata,
-    Column("run", Text, nullable=False),
-    Column("topic", Text, nullable=False),
+    Column("run", StorableText, nullable=False),
+    Column("topic", StorableText, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("next_offset", BigInteger),
     Column("updated", BigInteger, nullable=False),  # wall clock
-    Column("unreadable", Text),  # JSON: which of the newest records could not be read, and the alerts about them
+    Column(
+        "unreadable", StorableText
+    ),  # JSON: which of the newest records could not be read, and the alerts about them
     PrimaryKeyConstraint("run", "topic", "partition"),
 )
 
@@ -164,12 +166,12 @@ alerts = Table(
     "alerts",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("run", Text, nullable=False),
-    Column("family", Text, nullable=False),
-    Column("stream", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("severity", Text, nullable=False),
+    Column("run", StorableText, nullable=False),
+    Column("family", StorableText, nullable=False),
+    Column("stream", StorableText, nullable=False),
+    Column("kind", StorableText, nullable=False),
+    Column("state", StorableText, nullable=False),
+    Column("severity", StorableText, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
@@ -177,11 +179,11 @@ alerts = Table(
     Column("peak_ratio", Double),
     Column("peak_at", BigInteger, nullable=False),
     Column("windows", Integer, nullable=False),
-    Column("cause", Text, nullable=False, server_default=text("''")),  # a sentence; of what is not an anomaly
-    Column("channel", Text, nullable=False, server_default=text("''")),  # "" where it is about none, or all
+    Column("cause", StorableText, nullable=False, server_default=text("''")),  # a sentence; of what is not an anomaly
+    Column("channel", StorableText, nullable=False, server_default=text("''")),  # "" where it is about none, or all
     Column("acknowledged_at", BigInteger),  # wall clock; NULL in a resolved alert: it was never acknowledged
-    Column("acknowledged_by", Text),
-    Column("note", Text),  # the newest one
+    Column("acknowledged_by", StorableText),
+    Column("note", StorableText),  # the newest one
     Index(None, "run", "opened_at"),
     Index(None, "run", "family", "stream", "opened_at"),
 )
@@ -193,14 +195,14 @@ transitions = Table(
     Column("id", Uuid, primary_key=True),
     Column("alert", Uuid, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("cause", Text, nullable=False, server_default=text("'note'")),  # of rows made by hand
+    Column("cause", StorableText, nullable=False, server_default=text("'note'")),  # of rows made by hand
     Column("at", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("severity", Text, nullable=False),
+    Column("state", StorableText, nullable=False),
+    Column("severity", StorableText, nullable=False),
     Column("ratio", Double),
-    Column("actor", Text, nullable=False),
-    Column("note", Text, nullable=False),
-    Column("withheld", Text),  # why no notification was made although there are channels; NULL: that is not so
+    Column("actor", StorableText, nullable=False),
+    Column("note", StorableText, nullable=False),
+    Column("withheld", StorableText),  # why no notification was made although there are channels; NULL: that is not so
     UniqueConstraint("alert", "number"),
 )
 
@@ -211,12 +213,12 @@ commands = Table(
     Column("position", BigInteger, primary_key=True, autoincrement=False),  # rises in the order in which they committed
     Column("id", Uuid, nullable=False, unique=True),
     Column("alert", Uuid, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("by", Text, nullable=False),
+    Column("kind", StorableText, nullable=False),
+    Column("by", StorableText, nullable=False),
     Column("at", BigInteger, nullable=False),  # wall clock
     Column("effective", BigInteger, nullable=False),  # event time
-    Column("note", Text, nullable=False),
-    Column("refused", Text),  # why; NULL: it was carried out
+    Column("note", StorableText, nullable=False),
+    Column("refused", StorableText),  # why; NULL: it was carried out
     Index(None, "alert"),
 )
 
@@ -227,11 +229,11 @@ evidence = Table(
     Column("start_ns", BigInteger, nullable=False),
     Column("end_ns", BigInteger, nullable=False),
     Column("length", Integer, nullable=False),
-    Column("channels", Text, nullable=False),  # JSON array of names
+    Column("channels", StorableText, nullable=False),  # JSON array of names
     Column("readings", LargeBinary, nullable=False),  # float32 little-endian, (length, channels); so are the next two
     Column("reconstruction", LargeBinary),  # NULL of a detector that reconstructs nothing
     Column("contribution", LargeBinary, nullable=False),
-    Column("facts", Text),  # JSON, see evidence_facts; NULL where there are none
+    Column("facts", StorableText),  # JSON, see evidence_facts; NULL where there are none
 )
 
 outbox = Table(
@@ -240,8 +242,8 @@ outbox = Table(
     Column("id", Serial, primary_key=True),
     Column("transition", Uuid, ForeignKey("transitions.id", ondelete="CASCADE"), nullable=False),
     Column("alert", Uuid, nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("channel", StorableText, nullable=False),
+    Column("payload", StorableText, nullable=False),
     Column("created", BigInteger, nullable=False),  # wall clock, as are the times below
     Column("next_at", BigInteger, nullable=False),  # not before; also the lease of the dispatcher that took it
     Column("attempts", Integer, nullable=False),
@@ -257,24 +259,24 @@ attempts = Table(
     Column("id", Serial, primary_key=True),
     Column("outbox", BigInteger, ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("error", Text),  # NULL: accepted
+    Column("error", StorableText),  # NULL: accepted
     Index(None, "outbox"),
 )
 
 dead_letters = Table(
     "dead_letters",
     metadata,
-    Column("run", Text, nullable=False),
-    Column("topic", Text, nullable=False),
+    Column("run", StorableText, nullable=False),
+    Column("topic", StorableText, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("error", Text, nullable=False),
+    Column("reason", StorableText, nullable=False),
+    Column("error", StorableText, nullable=False),
     Column("key", LargeBinary),
     Column("body", LargeBinary),  # cut at 64 KiB
     Column("size", BigInteger, nullable=False),  # of the whole body, bytes
     Column("recorded", BigInteger, nullable=False),  # wall clock
-    Column("stream", Text, nullable=False, server_default=text("''")),  # "" where it is not known
+    Column("stream", StorableText, nullable=False, server_default=text("''")),  # "" where it is not known
     Column("time", BigInteger),  # when the record was sent, or what it says; NULL where neither is known
     Column("retried", BigInteger),  # wall clock; when it was sent again, to be read once more
     PrimaryKeyConstraint("run", "topic", "partition", "offset"),
@@ -286,12 +288,12 @@ late_readings = Table(
     "late_readings",
     metadata,
     Column("id", Serial, primary_key=True),  # rises with arrival
-    Column("run", Text, nullable=False),
-    Column("family", Text, nullable=False),
-    Column("stream", Text, nullable=False),
+    Column("run", StorableText, nullable=False),
+    Column("family", StorableText, nullable=False),
+    Column("stream", StorableText, nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("behind", BigInteger, nullable=False),  # ns behind the stream's clock
-    Column("reading", Text, nullable=False),  # JSON array of its numbers, null where missing
+    Column("reading", StorableText, nullable=False),  # JSON array of its numbers, null where missing
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
     Column("recorded", BigInteger, nullable=False),  # wall clock
@@ -301,12 +303,12 @@ late_readings = Table(
 gaps = Table(
     "gaps",
     metadata,
-    Column("run", Text, nullable=False),
-    Column("topic", Text, nullable=False),
+    Column("run", StorableText, nullable=False),
+    Column("topic", StorableText, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("start", BigInteger, nullable=False),  # records [start, end) were gone before they were read
     Column("end", BigInteger, nullable=False),  # before `start` where the topic was recreated
-    Column("reason", Text, nullable=False),
+    Column("reason", StorableText, nullable=False),
     Column("recorded", BigInteger, nullable=False),  # wall clock
     PrimaryKeyConstraint("run", "topic", "partition", "start", "recorded"),
 )
@@ -314,11 +316,11 @@ gaps = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("run", Text, nullable=False),
-    Column("family", Text, nullable=False),
+    Column("run", StorableText, nullable=False),
+    Column("family", StorableText, nullable=False),
     Column("number", Integer, nullable=False),  # 0 = the settings that the run began with
-    Column("what", Text, nullable=False),  # lines of "key: old -> new"
-    Column("settings", Text, nullable=False),  # JSON
+    Column("what", StorableText, nullable=False),  # lines of "key: old -> new"
+    Column("settings", StorableText, nullable=False),  # JSON
     Column("at", BigInteger, nullable=False),  # wall clock
     PrimaryKeyConstraint("run", "family", "number"),
 )
@@ -327,15 +329,15 @@ changes = Table(
 workers = Table(
     "workers",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("run", Text, nullable=False),
-    Column("host", Text, nullable=False),
+    Column("id", StorableText, primary_key=True),
+    Column("run", StorableText, nullable=False),
+    Column("host", StorableText, nullable=False),
     Column("pid", BigInteger, nullable=False),
-    Column("version", Text, nullable=False),
+    Column("version", StorableText, nullable=False),
     Column("started", BigInteger, nullable=False),  # wall clock of the worker
     Column("beat", BigInteger, nullable=False),  # wall clock of the database server, on SQLite of the worker
     Column("committed", BigInteger),  # wall clock of the worker, of its newest commit
     Column("ended", BigInteger),  # as `beat`; NULL: it has not said that it stops
-    Column("error", Text, nullable=False),  # why it ended; "": it was asked to
-    Column("report", Text, nullable=False),  # JSON, see monitor/records/workers.py
+    Column("error", StorableText, nullable=False),  # why it ended; "": it was asked to
+    Column("report", StorableText, nullable=False),  # JSON, see monitor/records/workers.py
 )

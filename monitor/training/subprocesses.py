@@ -6,22 +6,40 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
+from typing import IO
+
+import structlog
 
 STOP_S = 10  # for a training that is terminated
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 def start(config: Path, stack: ExitStack, family: str) -> subprocess.Popen[bytes]:
     """Train a family with the command that a person would use; it ends with `stack` at the latest.
 
     -P: no module is imported from the folder that the worker was started in, whatever lies there.
+    Each line of its standard error becomes an entry of the log.
     """
     command = [sys.executable, "-P", "-m", "monitor", "train", str(config), "--family", family, "--quiet"]
-    job = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
-    stack.callback(_end, job)
+    job = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 (our own command)
+    assert job.stderr is not None  # noqa: S101 (a pipe was asked for)
+    relay = Thread(target=_relay, args=(job.stderr, family), name="training output", daemon=True)
+    relay.start()
+    stack.callback(_end, job, relay)
     return job
 
 
-def _end(job: subprocess.Popen[bytes]) -> None:
+def _relay(lines: IO[bytes], family: str) -> None:
+    with lines:
+        for line in lines:
+            if text := line.decode("utf-8", "backslashreplace").rstrip():
+                log.warning("training_output", family=family, text=text)
+
+
+def _end(job: subprocess.Popen[bytes], relay: Thread) -> None:
     if job.poll() is None:
         job.terminate()
     job.wait(timeout=STOP_S)
+    relay.join(STOP_S)

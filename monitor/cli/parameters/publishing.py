@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.rendering.output import label, terminal
 from monitor.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -53,10 +54,9 @@ def make_topics(servers: str, topics: Iterable[str]) -> None:
 @contextmanager
 def messages_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error; gives the function that moves it on. It vanishes when done."""
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total)
+    with Progress(*columns, console=terminal(err=True), transient=True) as progress:
+        task = progress.add_task(label(title), total=total)
         yield lambda count: progress.advance(task, count)

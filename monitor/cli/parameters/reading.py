@@ -69,10 +69,12 @@ class Reading:
         try:
             layout = Format.model_validate(given.model_dump() | update)
         except ValidationError as error:
-            raise SettingsError("\n".join(map(_of_option, explain(error, Format, {})))) from None
+            found = [_of_option(problem) for problem in explain(error, Format, {})]
+            raise SettingsError("\n".join(found), found) from None
         problems = (*notation_problems(layout), *worth_problems(layout, channels, vector=False))
         if problems:
-            raise SettingsError("\n".join(_of_option(problem.removeprefix("format.")) for problem in problems))
+            found = [_of_option(problem.removeprefix("format.")) for problem in problems]
+            raise SettingsError("\n".join(found), found)
         return layout
 
 

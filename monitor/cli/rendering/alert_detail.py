@@ -11,10 +11,10 @@ from rich.text import Text
 
 from monitor.cli.rendering.alert_list import EVERY, life_of
 from monitor.cli.rendering.alert_table import FittedTable
-from monitor.cli.rendering.escape import visible
 from monitor.cli.rendering.evidence import EvidenceView
 from monitor.cli.rendering.moments import Moments
 from monitor.records.alerts import Alert
+from monitor.records.escapes import visible
 
 if TYPE_CHECKING:
     from monitor.store.queries import AlertDetail, DeliveryRecord

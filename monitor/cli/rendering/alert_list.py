@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from monitor.cli.rendering.alert_table import aligned, fits, short_id, widths_of
-from monitor.cli.rendering.escape import visible
 from monitor.cli.rendering.moments import Moments
 from monitor.records.alerts import Alert, AlertState
+from monitor.records.escapes import visible
 
 EVERY = "(all streams)"  # of the family: what a gateway alert is about, or one about its records
 _EXPENDABLE = ("windows", "peak")

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.parameters.database import utc
-from monitor.cli.rendering.escape import visible
 from monitor.records.alerts import Alert
+from monitor.records.escapes import visible
 
 NAME = 32  # characters of a stream's name that are always on one line, if the table fits at all
 _SENTENCE = 16  # characters of any other column that may be folded
@@ -53,8 +53,9 @@ class FittedTable:
             yield self._table(shown, folded=self.folded if fits(short, options.max_width) else tuple(shown))
 
     def _table(self, shown: Mapping[str, Sequence[str]], folded: Container[str]) -> Table:
+        title = None if self.title is None else visible(self.title)
         table = Table(
-            title=self.title, title_justify="left", title_style="bold", caption=self.caption, caption_justify="left",
+            title=title, title_justify="left", title_style="bold", caption=self.caption, caption_justify="left",
             box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0),
         )  # fmt: skip
         for heading in shown:

@@ -15,6 +15,7 @@ from rich.table import Table
 from monitor.cli.parameters.database import utc
 from monitor.cli.parameters.zones import moments
 from monitor.cli.rendering.evidence import EvidenceView
+from monitor.cli.rendering.output import terminal
 from monitor.demo.findings import Comparison, Finding
 from monitor.demo.play import REPLAY, Report
 from monitor.ports.models import ModelRow
@@ -105,8 +106,8 @@ def conclude(report: Report) -> None:
 
 def _console(*, quiet: bool = False) -> Console:
     """Standard output, as wide as the tables need where it is no terminal."""
-    console = Console(quiet=quiet, highlight=False)
-    return console if console.is_terminal else Console(quiet=quiet, highlight=False, width=_WIDTH)
+    console = terminal(markup=True, quiet=quiet)
+    return console if console.is_terminal else terminal(markup=True, quiet=quiet, width=_WIDTH)
 
 
 def _findings(comparison: Comparison) -> Table:

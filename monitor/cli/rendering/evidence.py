@@ -11,11 +11,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
-from monitor.cli.rendering.escape import visible
 from monitor.cli.rendering.moments import Moments
 from monitor.cli.rendering.sparkline import Scale
 from monitor.notify.causes import causes
 from monitor.records.alerts import Evidence
+from monitor.records.escapes import visible
 
 _LABEL = len("  reconstruction  ")
 _NEWEST = 12  # characters behind the bars for the newest reading's number

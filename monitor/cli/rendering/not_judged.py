@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
-from monitor.cli.rendering.escape import visible
+from monitor.cli.rendering.output import echo
 from monitor.errors import NotJudgedError
 from monitor.records.alerts import Alert, AlertState
 from monitor.records.counters import READINGS
+from monitor.records.escapes import visible
 
 FEW = 0.05  # share of the readings
 UNSCORED = "unscored"
@@ -31,10 +30,10 @@ def end(not_judged: NotJudged, alerts: Sequence[Alert], *, quiet: bool) -> None:
     sentences = not_judged.sentences()
     causes = health_causes(alerts)
     if not_judged.too_many:
-        raise NotJudgedError("\n".join(map(visible, sentences + causes)))
+        raise NotJudgedError("\n".join(sentences + causes), sentences + causes)
     if not quiet:
         for sentence in sentences + causes:
-            typer.echo(f"warning: {visible(sentence)}", err=True)
+            echo(f"warning: {sentence}", err=True)
 
 
 def end_of_run(counts: Mapping[str, int], alerts: Sequence[Alert]) -> None:
@@ -46,6 +45,6 @@ def end_of_run(counts: Mapping[str, int], alerts: Sequence[Alert]) -> None:
     sentences += health_causes(alerts)
     blind = any(alert.kind == UNSCORED and alert.state is not AlertState.RESOLVED for alert in alerts)
     if blind or sum(aside.values()) > FEW * read:
-        raise NotJudgedError("\n".join(sentences))
+        raise NotJudgedError("\n".join(sentences), sentences)
     for sentence in sentences:
-        typer.echo(f"warning: {sentence}", err=True)
+        echo(f"warning: {sentence}", err=True)

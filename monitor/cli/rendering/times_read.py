@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import typer
-
 from monitor.cli.parameters.database import utc
+from monitor.cli.rendering.output import echo
 
 if TYPE_CHECKING:
     from monitor.replay.score_rows import Summary
@@ -31,9 +30,11 @@ class TimeSpan(NamedTuple):
     last: int | None
 
 
-def time_line(span: Spanned) -> str:
-    """The first and the last time as a line of a summary; nothing where there are none."""
-    return "" if span.first is None or span.last is None else f"times from {utc(span.first)} to {utc(span.last)} UTC\n"
+def time_lines(span: Spanned) -> list[str]:
+    """The first and the last time as a line of a summary; none where there are none."""
+    if span.first is None or span.last is None:
+        return []
+    return [f"times from {utc(span.first)} to {utc(span.last)} UTC"]
 
 
 def time_fields(span: Spanned) -> dict[str, Any]:
@@ -52,6 +53,6 @@ def noted(summary: Summary, times: TimeChecks) -> Summary:
 def show_notes(times: TimeChecks) -> None:
     """What is odd about the times of a file, on standard error."""
     for note in times.notes[:SHOWN]:
-        typer.echo(f"warning: {note}", err=True)
+        echo(f"warning: {note}", err=True)
     if len(times.notes) > SHOWN:
-        typer.echo(f"warning: and {len(times.notes) - SHOWN:,} more such blocks", err=True)
+        echo(f"warning: and {len(times.notes) - SHOWN:,} more such blocks", err=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.cli.parameters.database import utc
-from monitor.cli.rendering.escape import visible
+from monitor.records.escapes import visible
 from monitor.records.times import iso
 from monitor.store.dead_letters import Chosen, DeadSummary, open_dead_letters
 

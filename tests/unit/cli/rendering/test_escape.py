@@ -10,7 +10,7 @@ from rich.console import Console
 
 from monitor.cli import late
 from monitor.cli.rendering.alert_table import FittedTable
-from monitor.cli.rendering.escape import visible
+from monitor.records.escapes import visible
 from monitor.store.late import LateRecord
 
 DAY = 1_700_000_000 * 10**9
