@@ -20,6 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from monitor import bootstrap
 from monitor.config.families import Family
+from monitor.config.formats import SchemaRegistry
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Decoder, Records
 from monitor.sources.formats.registry import Registry
@@ -66,7 +67,7 @@ def client() -> SchemaRegistryClient:
 
 
 def registry() -> Registry:
-    return Registry(client(), "mock://formats")
+    return Registry(client(), SchemaRegistry(url="mock://formats"))
 
 
 def family(kind: str, **changes: Any) -> Family:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from monitor.config.notations import notation_problems, worth_problems
+from monitor.config.secrets import ESCAPED, hidden, is_unclear, secret_options, secrets_of, shown_url
 from monitor.config.sections import Section
 
 KAFKA_KEY = "$key"
@@ -29,8 +30,22 @@ class SchemaRegistry(Section):
 
     @property
     def shown_url(self) -> str:
-        """The URL without user and password, for screens and logs."""
-        return re.sub(r"//[^/@]*@", "//", self.url)
+        """The URL without user, password and query, for screens and logs."""
+        return shown_url(self.url)
+
+    def hide(self, text: str) -> str:
+        """A text of the registry or its client, without what is secret in the URL and the options."""
+        shown = text.replace(self.url, self.shown_url) if self.url else text
+        return hidden(shown, [*secrets_of(self.url), *secret_options(self.options)])
+
+    @field_validator("url")
+    @classmethod
+    def _clear(cls, url: str) -> str:
+        if any(not each.strip().startswith(("http://", "https://", "mock://")) for each in url.split(",") if url):
+            raise ValueError(f"write http://HOST:PORT, or several with commas between them; {ESCAPED}, a comma as %2C")
+        if is_unclear(url):
+            raise ValueError(f"it is not clear where its password ends; {ESCAPED}")  # never repeats a password
+        return url
 
 
 class Format(Section):

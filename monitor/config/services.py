@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from monitor.config.durations import Duration
+from monitor.config.secrets import ESCAPED, hidden, is_unclear, secret_options, shown_url
 from monitor.config.sections import Section
 
 POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
@@ -19,7 +20,7 @@ class Kafka(Section):
 
     bootstrap_servers: str = "embedded"
     group: str = "watchkeeper"
-    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict, repr=False)
     embedded_port: int = Field(default=0, ge=0, le=65535)
     on_gap: Literal["fail", "record"] = "fail"
 
@@ -27,6 +28,17 @@ class Kafka(Section):
     def poll_interval(self) -> float:
         """Seconds after which a group gives up a member that does not poll."""
         return float(self.options.get("max.poll.interval.ms", POLL_INTERVAL_MS)) / 1e3
+
+    def hide(self, text: str) -> str:
+        """A text of librdkafka, without what is secret in the options."""
+        return hidden(text, secret_options(self.options))
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _without_user(cls, servers: str) -> str:
+        if "@" in servers:  # never repeats it
+            raise ValueError("write HOST:PORT; user and password go into kafka.options: sasl.username, sasl.password")
+        return servers
 
     @field_validator("group")
     @classmethod
@@ -53,9 +65,8 @@ class Store(Section):
 
     @property
     def shown_url(self) -> str:
-        """The URL without its password, for screens and logs."""
-        hidden = re.sub(r"(://[^:/?]*):.*@", r"\1:***@", self.url)
-        return re.sub(r"(password=)[^&]*", r"\1***", hidden)
+        """The URL without its password and query, for screens and logs."""
+        return shown_url(self.url)
 
     @field_validator("url")
     @classmethod
@@ -63,6 +74,8 @@ class Store(Section):
         scheme, separator, rest = url.partition("://")
         if not separator or scheme.split("+")[0] not in ("sqlite", "postgresql", "postgres"):
             raise ValueError("write sqlite:///FILE or postgresql://USER@HOST/DATABASE")  # never repeats a password
+        if is_unclear(url):
+            raise ValueError(f"it is not clear where its password ends; {ESCAPED}")
         return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else url
 
 
@@ -70,7 +83,7 @@ class WebhookNotifier(Section):
     """Posts to `url`, signed with each of the secrets named by environment variable or file."""
 
     kind: Literal["webhook"]
-    url: str
+    url: str = Field(repr=False)
     secret_env: tuple[str, ...] = ()
     secret_file: tuple[Path, ...] = ()
     allow_hosts: tuple[str, ...] = ()  # private hosts that may be called all the same

@@ -90,7 +90,7 @@ class Webhook:
         except httpx.TimeoutException:
             raise NotifyError(f"{self!r}: no answer within {self.timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NotifyError(f"{self!r}: {error or type(error).__name__}") from None
+            raise NotifyError(f"{self!r}: {self._target.hide(str(error)) or type(error).__name__}") from None
 
     def _headers(self, delivery: Delivery) -> dict[str, str]:
         name = str(delivery.message)
@@ -114,7 +114,7 @@ class Webhook:
         parts = [f"{self!r}", f"HTTP {status} {httpx.codes.get_reason_phrase(status)}".rstrip()]
         if 300 <= status < 400:
             parts.append("redirects are not followed; configure the final URL")
-        parts.append(_reason(response))
+        parts.append(self._target.hide(_reason(response)))
         raise NotifyError(
             ": ".join(part for part in parts if part),
             retry_after=_retry_after(response.headers.get("retry-after"), self._clock() / 1e9),

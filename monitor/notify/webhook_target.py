@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from monitor.config.secrets import hidden, is_unclear
 from monitor.config.services import WebhookNotifier
 from monitor.errors import SettingsError
 from monitor.notify.hosts import is_public, refusal, same_host
 
 _PREFIX = "whsec_"
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_.-]*")
 _MIN_SECRET = 24  # bytes, as the standard asks
 HOW_TO = (
     'make one with: python -c "import base64, secrets; '
@@ -34,6 +36,10 @@ class Target:
 
     url: str
     shown: str
+
+    def hide(self, text: str) -> str:
+        """A text of the receiver or the library, without the path and what follows it."""
+        return hidden(text, [self.url.partition(self.shown)[2]])
 
     @classmethod
     def of(cls, settings: WebhookNotifier) -> Target:
@@ -71,7 +77,12 @@ def _of_any(text: str) -> tuple[str, str, str]:
         url = httpx.URL(text)
         urlsplit(text)  # refuses other mistakes: a bracket that is left open
     except (httpx.InvalidURL, ValueError) as error:
-        raise SettingsError(f"the webhook's url is not a URL: {error}") from None
+        why = hidden(str(error), [text])
+        raise SettingsError(f"the webhook's url is not a URL: {why}") from None
+    if is_unclear(text):
+        raise SettingsError(
+            "the webhook's url has an @ behind the host: write %40; it must not hold a user or password"
+        )
     if url.scheme not in ("http", "https") or not url.host:
         raise SettingsError("the webhook's url must start with http:// or https:// and name a host")
     if url.userinfo:
@@ -82,6 +93,8 @@ def _of_any(text: str) -> tuple[str, str, str]:
 def secrets(settings: WebhookNotifier, environ: Mapping[str, str]) -> Iterator[bytes]:
     """The keys to sign with. Raises SettingsError where one is absent, too short or not base64."""
     for name in settings.secret_env:
+        if not _VARIABLE.fullmatch(name) or name.startswith(_PREFIX):  # never repeats it
+            raise SettingsError(f"secret_env names environment variables, and one is no such name; {HOW_TO}")
         if not environ.get(name, "").strip():
             raise SettingsError(f"the environment variable {name} must hold the webhook's secret; {HOW_TO}")
         yield _secret(environ[name], f"the environment variable {name}")

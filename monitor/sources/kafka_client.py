@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -43,21 +45,20 @@ _DEFAULTS = {
     "queued.max.messages.kbytes": 32_768,
     "topic.metadata.refresh.interval.ms": 10_000,  # how soon a topic that is created later is seen
 }
-_FIXED = {
+_FIXED: dict[str, Any] = {
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
     "auto.offset.reset": "error",  # never a silent jump
     "enable.partition.eof": "true",
+    "logger": logging.getLogger("librdkafka"),  # instead of standard error
 }
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 (public codes of librdkafka's own begin with an underscore)
 _LOST = {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION}  # noqa: SLF001
 _UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
 _REFUSED = {
-    KafkaError._AUTHENTICATION,  # noqa: SLF001
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-}
+    KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,  # noqa: SLF001
+    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED,
+}  # fmt: skip
 _LOG_REPEAT_S = 30.0  # seconds until the same error is logged again
 MOCK = "mockCluster"  # how the embedded cluster's id begins
 
@@ -81,10 +82,8 @@ class Reader:
 
     def __init__(self, kafka: services.Kafka, extra: Mapping[str, Any]) -> None:
         config = _options(kafka) | _FIXED | dict(extra) | {"error_cb": self._on_error}
-        try:
+        with _refusing(kafka):
             self.consumer = Consumer(config)
-        except (KafkaException, TypeError, ValueError) as error:
-            raise SettingsError(f"kafka.options: {sentence(error)}") from None
         self.failure: MonitorError | None = None  # from a callback; raised by the next `read`
         self.gaps: list[batches.Gap] = []  # found since they were last taken
         self._may_skip = kafka.on_gap == "record"
@@ -131,9 +130,8 @@ class Reader:
         now = time.monotonic()
         if now - self._logged.get((error.name(), topic), -_LOG_REPEAT_S) >= _LOG_REPEAT_S:
             self._logged[error.name(), topic] = now
-            unknown = error.code() in _UNKNOWN
             facts = {"servers": self._servers, "topic": topic, "error": error.str(), "note": "still trying"}
-            log.warning("kafka_topic_missing" if unknown else "kafka_trouble", **facts)
+            log.warning("kafka_topic_missing" if error.code() in _UNKNOWN else "kafka_trouble", **facts)
         return None
 
     def _skip(self, message: Message, error: KafkaError) -> None:
@@ -213,8 +211,7 @@ def _stamps(messages: Iterable[Message]) -> list[int]:
 
 def wait_for_broker(kafka: services.Kafka, timeout: float) -> None:
     """Return when a broker answers. Raises SourceError after `timeout` seconds."""
-    admin = admin_client(kafka)
-    deadline = time.monotonic() + timeout
+    admin, deadline = admin_client(kafka), time.monotonic() + timeout
     while True:
         try:
             admin.list_topics(timeout=max(0.1, min(2.0, deadline - time.monotonic())))
@@ -263,18 +260,14 @@ def _settled(look: Callable[[], Any]) -> int:
 
 def admin_client(kafka: services.Kafka) -> AdminClient:
     """A client for questions about topics, partitions and offsets. Raises SettingsError."""
-    try:
+    with _refusing(kafka):
         return AdminClient(_options(kafka, defaults=False))
-    except (KafkaException, TypeError, ValueError) as error:
-        raise SettingsError(f"kafka.options: {sentence(error)}") from None
 
 
 def producer(kafka: services.Kafka, extra: Mapping[str, Any]) -> Producer:
     """A client that sends, with these options of librdkafka besides. Raises SettingsError."""
-    try:
+    with _refusing(kafka):
         return Producer(_options(kafka, defaults=False) | dict(extra))
-    except (KafkaException, TypeError, ValueError) as error:
-        raise SettingsError(f"kafka.options: {sentence(error)}") from None
 
 
 def check_options(kafka: services.Kafka) -> None:
@@ -290,6 +283,14 @@ def _options(kafka: services.Kafka, *, defaults: bool = True) -> dict[str, Any]:
         raise SettingsError("kafka.options: " + "; ".join(problems), problems)
     given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in kafka.options.items()}
     return _QUIET | {"bootstrap.servers": kafka.bootstrap_servers} | (_DEFAULTS if defaults else {}) | given
+
+
+@contextmanager
+def _refusing(kafka: services.Kafka) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaException, TypeError, ValueError) as error:
+        raise SettingsError(f"kafka.options: {kafka.hide(sentence(error))}") from None
 
 
 def sentence(error: Exception) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from monitor.config.secrets import ESCAPED, hidden, is_unclear, secrets_of, shown_url
 from monitor.errors import StoreError
 from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store import schema
@@ -74,7 +75,8 @@ class Database:
     def __init__(self, backend: Backend, url: URL) -> None:
         self.backend = backend
         self.path = url.database if url.get_backend_name() == "sqlite" else None  # of the file
-        self.label = url.set(query={}).render_as_string(hide_password=True)
+        self._secrets = [*secrets_of(url.render_as_string(hide_password=False))]
+        self.label = shown_url(url.set(query={}).render_as_string(hide_password=False))
         self._reader = backend.engine
         self._writer = backend.engine.execution_options(begin="IMMEDIATE")
 
@@ -96,8 +98,10 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, self._driver_error) as error:
-            transient = self.backend.transient(error)
-            raise StoreError(f"{self.label}: {self.backend.explain(error)}", transient=transient) from error
+            said = hidden(self.backend.explain(error), self._secrets)
+            raise StoreError(f"{self.label}: {said}", transient=self.backend.transient(error)) from error
+        except (UnicodeEncodeError, OverflowError) as error:  # of the driver, before it asks the database
+            raise StoreError(f"{self.label}: a value does not fit its column: {error}; {VALUES}") from error
 
     def close(self) -> None:
         """Give every connection back."""
@@ -139,6 +143,8 @@ def connect(url: str, *, timeouts: bool = True) -> Database:
 
 
 def _parse(url: str) -> URL:
+    if is_unclear(url):
+        raise StoreError(f"store.url: it is not clear where its password ends; {ESCAPED}")
     try:
         parsed = make_url(url)
         name = parsed.get_backend_name()
@@ -153,6 +159,7 @@ def _parse(url: str) -> URL:
     return parsed
 
 
+VALUES = "names are text of UTF-8 without NUL, numbers have 64 bits, and times lie between the years 1678 and 2262"
 _FORMS = "write sqlite:///path/to/file.db or postgresql+psycopg://user@host/database"
 
 

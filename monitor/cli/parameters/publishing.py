@@ -42,10 +42,15 @@ def pace_of(group: str | None, max_lag: int) -> Pace | None:
 
 def make_topics(servers: str, topics: Iterable[str]) -> None:
     """Make the topics that are missing; few brokers do that by themselves. Raises SourceError when none answers."""
+    from pydantic import ValidationError
+
     from monitor.config.services import Kafka
     from monitor.sources.kafka_client import BROKERS_CHOICE, ensure_topic, wait_for_broker
 
-    kafka = Kafka(bootstrap_servers=servers)
+    try:
+        kafka = Kafka(bootstrap_servers=servers)
+    except ValidationError as error:
+        raise SettingsError(f"--bootstrap-servers: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
     wait_for_broker(kafka, 10)
     for topic in topics:
         ensure_topic(kafka, topic, BROKERS_CHOICE)

@@ -26,9 +26,9 @@ class UnknownSchemaError(Exception):
 class Registry:
     """Schemas and what they refer to. A registry that does not answer is a SourceError after some tries."""
 
-    def __init__(self, client: SchemaRegistryClient, shown_url: str) -> None:
+    def __init__(self, client: SchemaRegistryClient, where: formats.SchemaRegistry) -> None:
         self._client = client
-        self._url = shown_url
+        self._url, self._hide = where.shown_url, where.hide
 
     def schema(self, number: int, form: str | None = None) -> Schema:
         """The schema with this id; remembered. Raises UnknownSchemaError and SourceError."""
@@ -67,10 +67,10 @@ class Registry:
         except SchemaRegistryError as error:
             if error.http_status_code == 404:
                 raise UnknownSchemaError(f"the schema registry does not know {what}") from None
-            raise SourceError(f"schema registry {self._url}: {what}: {error.error_message}") from None
+            raise SourceError(f"schema registry {self._url}: {what}: {self._hide(str(error.error_message))}") from None
         except (httpx2.HTTPError, OAuthTokenError) as error:
             raise SourceError(
-                f"schema registry {self._url}: {what} cannot be fetched: {error}; is it running? "
+                f"schema registry {self._url}: {what} cannot be fetched: {self._hide(str(error))}; is it running? "
                 "Nothing was skipped: the messages are read again when it is back"
             ) from None
 
@@ -80,7 +80,7 @@ def open_registry(where: formats.SchemaRegistry) -> Registry:
     try:
         client = SchemaRegistryClient.new_client({"url": where.url} | _DEFAULTS | dict(where.options))
     except (ValueError, TypeError, OSError) as error:
-        raise SettingsError(f"schema_registry: {error}") from None
-    registry = Registry(client, where.shown_url)
+        raise SettingsError(f"schema_registry: {where.hide(str(error))}") from None
+    registry = Registry(client, where)
     weakref.finalize(registry, client.close)  # decoders are never closed, only collected
     return registry

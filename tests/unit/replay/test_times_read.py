@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_line
+from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_lines
 from monitor.records.batches import Int64, Poll, Readings
 from monitor.replay.bounded_run import NoAssignments
 from monitor.replay.times_read import TimesRead
@@ -50,7 +50,7 @@ def test_the_first_and_the_last_of_all_families() -> None:
 def test_how_they_are_shown() -> None:
     span = TimeSpan(0, 86_400 * SECOND)
 
-    assert time_line(span) == "times from 1970-01-01 00:00:00 to 1970-01-02 00:00:00 UTC\n"
+    assert time_lines(span) == ["times from 1970-01-01 00:00:00 to 1970-01-02 00:00:00 UTC"]
     assert time_fields(span) == {"first_time": "1970-01-01 00:00:00", "last_time": "1970-01-02 00:00:00"}
-    assert time_line(TimeSpan(None, None)) == ""
+    assert time_lines(TimeSpan(None, None)) == []
     assert time_fields(TimeSpan(None, None)) == {"first_time": None, "last_time": None}

@@ -1,0 +1,199 @@
+"""No command shows a password or token of a URL or an option, or a long part of one, however it is written."""
+
+from __future__ import annotations
+
+import io
+import json
+import string
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from monitor.cli.app import main
+from monitor.config.secrets import PART, hidden, is_unclear, shown_url
+from monitor.config.services import WebhookNotifier
+from monitor.errors import SettingsError
+from monitor.notify.webhook import Webhook
+from monitor.notify.webhook_target import Target
+from monitor.records.escapes import visible
+
+HOSTILE = "@/#:?&=%+ []{}\\'\"$,;!~|<>`^"
+secret = st.builds(
+    lambda parts, end: "".join(parts) + end,
+    st.lists(st.sampled_from([*HOSTILE, "qzx", "JKV7", "wjq", "@zzq"]), min_size=4, max_size=12),
+    st.text(string.ascii_letters + string.digits, min_size=10, max_size=20),
+)
+NOWHERE = "127.0.0.1:1"  # a port where none listens
+URLS = {
+    "store": [
+        "postgresql://wk:{}@" + NOWHERE + "/watch",
+        "postgresql://" + NOWHERE + "/watch?user=wk&password={}",
+        "postgresql://wk@" + NOWHERE + "/watch?sslpassword={}",
+        "mysql://wk:{}@" + NOWHERE + "/watch",
+        "postgresql:/wk:{}@" + NOWHERE,
+    ],
+    "schema_registry": [
+        "http://wk:{}@" + NOWHERE,
+        "http://{}@" + NOWHERE,
+        "http://" + NOWHERE + "/?token={}",
+        "ftp://wk:{}@" + NOWHERE,
+        "http://" + NOWHERE + "/a?{}",
+    ],
+    "notify": [
+        "http://" + NOWHERE + "/hook/{}",
+        "http://" + NOWHERE + "/hook?token={}",
+        "http://wk:{}@" + NOWHERE + "/hook",
+        "ftp://wk:{}@" + NOWHERE + "/hook",
+    ],
+    "kafka": ["wk:{}@" + NOWHERE, "SASL_SSL://wk:{}@" + NOWHERE],
+}
+FORMS = [(where, form, how) for where, forms in URLS.items() for form in forms for how in (str, lambda s: quote(s, ""))]
+OPTIONS = [
+    {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "wk", "sasl.password": "{}"},
+    {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.config": "{}",
+     "enable.sasl.oauthbearer.unsecure.jwt": True},
+    {"security.protocol": "ssl", "ssl.key.pem": "{}", "ssl.key.password": "{}"},
+    {"sasl.pasword": "{}"},
+]  # fmt: skip
+
+
+def config(folder: Path, **urls: str) -> Path:
+    """A configuration in which these settings hold the URLs."""
+    registry: dict[str, object] = {"url": urls.get("schema_registry", ""), "options": {"max.retries": 0, "timeout": 1}}
+    tables: dict[str, dict[str, object]] = {
+        "store": {"url": urls.get("store", f"sqlite:///{folder}/w.db")},
+        "kafka": {"bootstrap_servers": urls.get("kafka", "embedded")},
+        "schema_registry": registry if "schema_registry" in urls else {},
+        "families.f": {
+            "topic": "t", "interval": "10s",
+            "format.kind": "avro" if "schema_registry" in urls else "json",
+            "window.length": 8,
+        },
+    }  # fmt: skip
+    if "notify" in urls:
+        tables["notify.hook"] = {
+            "kind": "webhook", "url": urls["notify"], "secret_env": ["WK_HOOK"], "allow_hosts": ["127.0.0.1"],
+        }  # fmt: skip
+    return written(folder, tables)
+
+
+def written(folder: Path, tables: dict[str, dict[str, object]]) -> Path:
+    path = folder / "w.toml"
+    lines = []
+    for table, keys in tables.items():
+        lines += [f"[{table}]"] if keys else []
+        for key, value in keys.items():
+            if isinstance(value, dict):
+                inner = ", ".join(f"{json.dumps(name)} = {json.dumps(each)}" for name, each in value.items())
+                lines.append(f"{key} = {{ {inner} }}")
+            else:
+                lines.append(f"{key} = {json.dumps(value)}")
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def said(*arguments: str) -> str:
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out), suppress(SystemExit):
+        patch.setenv("WK_HOOK", "x" * 40)
+        main(arguments)
+    return out.getvalue()
+
+
+def assert_kept(secret: str, output: str) -> None:
+    """`output` shows no `PART` characters of the secret, as it is, as it is shown, or as JSON or a URL writes it."""
+    assert output
+    for form in {secret, visible(secret), json.dumps(secret)[1:-1], quote(secret, "")}:
+        for i in range(len(form) - PART + 1):
+            assert form[i : i + PART] not in output, output
+
+
+@settings(max_examples=6)
+@example("p@ss/w#o:r?d&x=yQZXJKVqzxjkv")
+@given(secret)
+@pytest.mark.parametrize(("where", "form", "how"), FORMS)
+def test_no_command_shows_what_a_url_holds(where: str, form: str, how: type[str], secret: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = config(Path(folder), **{where: form.format(how(secret))})
+        outputs = [said("check", str(path)), said("check", str(path), "--json")]
+        if where != "kafka":
+            outputs.append(said("check", str(path), "--connect"))
+        if where == "store":
+            outputs += [said("status", "--config", str(path)), said("run", str(path), "--until-end", "--json")]
+            outputs += [said("alerts", "list", "--url", form.format(how(secret)))]
+    for output in outputs:
+        assert_kept(secret, output)
+
+
+@settings(max_examples=10)
+@given(secret)
+@pytest.mark.parametrize("options", OPTIONS)
+def test_no_option_of_the_kafka_client_is_shown(options: dict[str, object], secret: str) -> None:
+    filled = {name: value.format(secret) if isinstance(value, str) else value for name, value in options.items()}
+    with TemporaryDirectory() as folder:
+        tables: dict[str, dict[str, object]] = {
+            "store": {"url": f"sqlite:///{folder}/w.db"},
+            "kafka": {"bootstrap_servers": NOWHERE, "options": filled},
+            "families.f": {"topic": "t", "interval": "10s", "window.length": 8},
+        }
+        path = written(Path(folder), tables)
+        for output in (said("check", str(path)), said("check", str(path), "--json")):
+            assert_kept(secret, output)
+
+
+def test_a_secret_in_place_of_the_name_of_its_variable_is_not_repeated() -> None:
+    hook = WebhookNotifier(
+        kind="webhook", url="https://hooks.example/x", secret_env=("whsec_QZXJKVqzxjkvQZXJKVqzxjkv",)
+    )
+    with pytest.raises(SettingsError) as error:
+        Webhook(hook, {})
+    assert_kept("QZXJKVqzxjkvQZXJKVqzxjkv", str(error.value))
+
+
+def test_an_answer_that_repeats_the_path_of_a_webhook_comes_without_it() -> None:
+    hook = WebhookNotifier(kind="webhook", url="https://hooks.example/services/T0/QZXJKVqzxjkv?code=12")
+    target = Target.of(hook)
+    assert target.hide("no such hook: /services/T0/QZXJKVqzxjkv") == "no such hook: ***"
+    assert target.hide("no such hook: QZXJKVqzxjkv, bye") == "no such hook: ***, bye"
+    assert target.hide("bad request") == "bad request"
+    assert "QZXJKVqzxjkv" not in repr(hook)
+
+
+@given(secret)
+def test_what_is_shown_of_a_url_holds_no_part_of_its_password(secret: str) -> None:
+    for scheme in ("postgresql", "postgresql+psycopg", "http", "https"):
+        assert_kept(secret, shown_url(f"{scheme}://wk:{secret}@db.plant:5432/watch?sslmode=require"))
+        assert_kept(secret, shown_url(f"{scheme}://db.plant:5432/watch?password={secret}&x=1"))
+        assert_kept(secret, shown_url(f"{scheme}://db.plant:5432/watch?{secret}"))
+
+
+@given(secret, st.text(), st.text())
+def test_a_text_that_repeats_a_secret_comes_without_it(secret: str, before: str, behind: str) -> None:
+    if not any(secret[i : i + 3] in before + behind for i in range(len(secret) - 2)):
+        assert hidden(f"{before}{secret}{behind}", [secret]) == f"{before}***{behind}"
+    assert_kept(secret, hidden(f"{before}{secret[2:]}|{secret[:-2]}{behind} {secret!r}", [secret]) + " ")
+
+
+@pytest.mark.parametrize(
+    ("url", "unclear"),
+    [
+        ("https://wk:p%40ss@host:8081/x", False),
+        ("https://hooks.example/x?to=a@b", False),
+        ("https://host:8443/x", False),
+        ("https://wk:p@ss@host", True),
+        ("https://wk:12/x@host", True),
+        ("https://wk:12?x@host", True),
+        ("https://wk:12#x@host", True),
+        ("postgresql://wk:p/w#x@host/db?sslmode=require", False),
+        ("postgresql://wk:p@w@host/db", True),
+        ("postgresql://host:5432/db?password=p@w", True),
+        ("sqlite:///a@b@c.db?x=@", False),
+    ],
+)
+def test_a_url_whose_password_is_not_escaped_is_unclear(url: str, unclear: bool) -> None:
+    assert is_unclear(url) is unclear
