@@ -23,7 +23,7 @@ def serve(url: str, store: Store, topic: str, partition: int, what: str = "beats
     id_ = f"{partition}{what}".ljust(32, "0")
     report = WorkerReport(
         id=id_, run="live", host="plant-pc", pid=7, version="0.1.0", started=NOW, at=NOW + 60 * 10**9,
-        families={"f": topic}, partitions=(owned,), **more,
+        partitions=(owned,), **{"families": {"f": topic}} | more,
     )  # fmt: skip
     with closing(open_heartbeats(url)) as heartbeats:
         heartbeats.beat(report)

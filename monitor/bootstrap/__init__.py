@@ -3,6 +3,7 @@
 - `parts`: the registries, and a function for each part;
 - `checks`: what keeps a worker from starting;
 - `connections`: what a worker will connect to, tried before it does;
+- `neighbours`: other workers on the same database;
 - `assembly`: the worker.
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.bootstrap.checks import check
+from monitor.bootstrap.neighbours import refuse_shared_families
 from monitor.bootstrap.parts import (
     announce,
     broker,
@@ -65,6 +66,8 @@ def worker(
         settings = settings if replay is not None else stack.enter_context(broker(settings))
         results = store(settings)
         stack.callback(results.close)
+        if replay is None:
+            refuse_shared_families(settings)
         running = pipelines(settings, run)
         train = None if config is None else partial(subprocesses.start, config, stack)
         champions = Champions(results, library(settings, results), run, normal_scores(), train)

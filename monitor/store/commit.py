@@ -18,6 +18,7 @@ from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
 from monitor.store.text import storable
 
+NAME_LIMIT = 512  # characters of a stream's name; PostgreSQL indexes no more than 2,700 bytes of a row
 BODY_LIMIT = 64 * 1024  # bytes kept of a record that could not be read
 
 Row = dict[str, Any]
@@ -40,7 +41,8 @@ def write(
         raise FencedError(
             f"streams of run {commit.run} were changed by a command (retire, forget, rename), or written by another "
             "worker: nothing was written, this worker has to step down; if this goes on, their readings come through "
-            "several partitions: make producers partition by stream"
+            "several partitions: make producers partition by stream; or two configurations on this database name a "
+            "family alike: rename it in one of them"
         )
     _insert(connection, schema.history, (history.row_of(block) for block in commit.history if len(block.time)))
     alert_rows.write_facts(connection, commit, store, now)
@@ -108,8 +110,8 @@ def _dead_row(run: str, letter: DeadLetter, now: int) -> Row:
     body = letter.body
     return {
         "run": run, "topic": letter.topic, "partition": letter.partition, "offset": letter.offset,
-        "reason": storable(letter.reason), "error": storable(letter.error), "stream": storable(letter.stream),
-        "time": letter.time,
+        "reason": storable(letter.reason), "error": storable(letter.error),
+        "stream": storable(letter.stream)[:NAME_LIMIT], "time": letter.time,
         "key": None if letter.key is None else letter.key[:BODY_LIMIT],
         "body": None if body is None else body[:BODY_LIMIT], "size": len(body or b""), "recorded": now,
     }  # fmt: skip

@@ -103,6 +103,11 @@ class Database:
         except (UnicodeEncodeError, OverflowError) as error:  # of the driver, before it asks the database
             raise StoreError(f"{self.label}: a value does not fit its column: {error}; {VALUES}") from error
 
+    def is_conflict(self, error: StoreError) -> bool:
+        """Whether a row that was to be added is there already, or one that it refers to is not."""
+        kind: type[Exception] = self._reader.dialect.loaded_dbapi.IntegrityError
+        return error.__cause__ is not None and isinstance(root_cause(error.__cause__), kind)
+
     def close(self) -> None:
         """Give every connection back."""
         self.backend.close()

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 
+from monitor.errors import StoreError
 from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
-from monitor.store.engine import StreamRow, root_cause
+from monitor.store.engine import VALUES, StreamRow, root_cause
 from monitor.store.stream_rows import FIELDS, SELECTED, columns, insert, opened, update
 
 _COPY_SCORES = (
@@ -47,8 +48,13 @@ _CONNECT = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
+    "client_encoding": "utf8",
 }  # ms: a server that takes no bytes any more is gone
 
+UTF8 = (
+    "its encoding must be UTF8: make another database, `createdb --encoding=UTF8 --template=template0 NAME`, and name "
+    "it in store.url; `pg_dump --encoding=UTF8` copies what this one holds"
+)
 _MEANINGS = (  # beginnings of SQLSTATE
     ("53100", "the disk of the server is full; free some space, nothing of this commit was written"),
     ("42P01", "the tables are missing or old; run: watchkeeper db upgrade"),
@@ -61,6 +67,13 @@ _MEANINGS = (  # beginnings of SQLSTATE
     ("40", "the server undid the transaction in favour of another; try again"),
     ("08", "the connection was lost; make sure that the server is up"),
     ("57P", "the server is going down or starting up; try again when it is up"),
+    ("23505", "such a row is there already; another process was faster, try again"),
+    ("23503", "a row that this one refers to was deleted meanwhile; try again"),
+    ("23", "the tables are not as Watchkeeper makes them; compare them with docs/sql.md"),
+    ("22021", f"the database cannot keep a character; {UTF8}"),
+    ("22P05", f"the database cannot keep a character; {UTF8}"),
+    ("22", f"a value does not fit its column; {VALUES}"),
+    ("54000", "a name is too long to be indexed; shorten it to 500 bytes"),
     ("25P03", "the server ended a transaction that had stood still for 20 s; try again"),
 )
 # Undone in favour of another, cancelled, out of connections or memory, locked, lost, shutting down or starting up.
@@ -75,6 +88,7 @@ class Postgres:
         if timeouts and "options" not in url.query:
             arguments["options"] = _TIMEOUTS
         self.engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
+        event.listen(self.engine, "connect", _require_utf8)
 
     def insert_scores(self, connection: Connection, block: ScoreBlock, model: int | None) -> None:
         """Add a block of scores; NaN becomes NULL."""
@@ -136,6 +150,15 @@ class Postgres:
         if not code:
             return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         return code.startswith(_TRANSIENT)
+
+
+def _require_utf8(connection: psycopg.Connection, _record: object) -> None:
+    """Raise StoreError for a database in which names of all languages cannot be kept and found again."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in (None, "UTF8"):
+        name = connection.info.dbname
+        connection.close()
+        raise StoreError(f"database {name} keeps text as {encoding}; {UTF8}")
 
 
 def copy_rows(block: ScoreBlock, model: int | None) -> bytes:

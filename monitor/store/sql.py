@@ -11,7 +11,7 @@ from monitor.errors import StoreError
 from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
 from monitor.records.alerts import Decision
 from monitor.records.batches import LIVE, TopicPartition
-from monitor.store import alert_commands, alert_rows, changes, history, schema
+from monitor.store import alert_commands, alert_rows, changes, history, schema, shared_rows
 from monitor.store.commit import write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
@@ -108,13 +108,23 @@ class SqlStore:
         """
         if self._took_effect(commit):
             return
+        try:
+            self._write(commit)
+        except StoreError as error:
+            if not self._database.is_conflict(error):
+                raise
+            with self._database.reading() as connection:
+                why = shared_rows.conflict(connection, commit)
+            raise StoreError(f"{self._database.label}: {why} ({error})") from error
+        self._in_doubt = None
+        self._backend.tidy()
+
+    def _write(self, commit: Commit) -> None:
         with self._database.writing() as connection:
             write(self._backend, connection, commit, self._model_refs, self.identity, time.time_ns())
             transaction = self._backend.transaction_id(connection)
             if transaction is not None:
                 self._in_doubt = (commit, transaction)
-        self._in_doubt = None
-        self._backend.tidy()
 
     def _took_effect(self, commit: Commit) -> bool:
         """Whether an earlier try of `commit`, whose answer was lost, had been committed after all."""

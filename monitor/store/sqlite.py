@@ -52,6 +52,10 @@ _MEANINGS = (
     ("no such column", "the tables are missing or old; run: watchkeeper db upgrade"),
     ("not a database", "the file is no SQLite database; name another one in store.url"),
     ("malformed", "the file is damaged; restore a backup, or recover it with: sqlite3 FILE .recover"),
+    ("unique constraint", "such a row is there already; another process was faster, try again"),
+    ("foreign key", "a row that this one refers to was deleted meanwhile; try again"),
+    ("constraint failed", "the tables are not as Watchkeeper makes them; compare them with docs/sql.md"),
+    ("too big", "a text or blob is longer than the database takes; shorten it"),
     ("disk i/o error", "the disk reports an I/O error; check its free space and its health"),
 )
 

@@ -47,10 +47,11 @@ class PostgresServer:
             cwd=folder,
         )
 
-    def database(self) -> str:
+    def database(self, encoding: str = "UTF8") -> str:
         """URL of a new, empty database."""
         name = f"test_{next(self._numbers)}"
-        self._sql(f"CREATE DATABASE {name}")
+        other = "" if encoding == "UTF8" else f" ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+        self._sql(f"CREATE DATABASE {name}{other}")
         return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{name}"
 
     def start(self) -> None:

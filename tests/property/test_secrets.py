@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import string
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +25,7 @@ HOSTILE = "@/#:?&=%+ []{}\\'\"$,;!~|<>`^"
 secret = st.builds(
     lambda parts, end: "".join(parts) + end,
     st.lists(st.sampled_from([*HOSTILE, "qzx", "JKV7", "wjq", "@zzq"]), min_size=4, max_size=12),
-    st.text(string.ascii_letters + string.digits, min_size=10, max_size=20),
+    st.text("qzxjkvQZXJKV", min_size=10, max_size=20),
 )
 NOWHERE = "127.0.0.1:1"  # a port where none listens
 URLS = {
