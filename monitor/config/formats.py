@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from monitor.config.key_templates import key_template, template_problems
 from monitor.config.notations import notation_problems, worth_problems
 from monitor.config.secrets import ESCAPED, hidden, is_unclear, secret_options, secrets_of, shown_url
 from monitor.config.sections import Section
@@ -17,7 +17,6 @@ KAFKA_TIME = "$timestamp"
 GRID = "$interval"
 VECTORS = ("float32", "float64")
 REGISTRY = ("avro", "protobuf", "json-schema")
-_PLACE = re.compile(r"\{([^{}]+)\}")
 
 Kind = Literal["json", "json-array", "json-batch", "csv", "float32", "float64", "avro", "protobuf", "json-schema"]
 
@@ -99,7 +98,7 @@ class Format(Section):
         """The fields that a stream's name is made of; none where it is the Kafka key."""
         if self.key == KAFKA_KEY:
             return ()
-        return tuple(dict.fromkeys(_PLACE.findall(self.key))) or (self.key,)
+        return key_template(self.key).fields or (self.key,)
 
     @property
     def time_fields(self) -> tuple[str, ...]:
@@ -119,17 +118,12 @@ class Format(Section):
 
     def name(self, parts: Sequence[str | int]) -> str | int:
         """The stream's name, made of the values of `key_fields`; empty where one of them is."""
-        if "{" not in self.key:
-            return parts[0]
-        texts = dict(zip(self.key_fields, map(str, parts), strict=True))
-        return _PLACE.sub(lambda place: texts[place[1]], self.key) if all(texts.values()) else ""
+        return key_template(self.key).name(parts) if "{" in self.key else parts[0]
 
 
 def format_problems(layout: Format, channels: Sequence[str], *, vector: bool) -> Iterator[str]:
     """What cannot be, in sentences that begin with the key; `vector`: each message is a whole window."""
-    plain = _PLACE.sub("", layout.key)
-    if "{" in plain or "}" in plain:
-        yield 'format.key: write a template such as "{site}/{machine.id}"'
+    yield from (f"format.key: {problem}" for problem in template_problems(layout.key))
     fields = (layout.value,) if layout.channel else layout.values
     yield from _channel_problems(layout, vector=vector)
     yield from notation_problems(layout)

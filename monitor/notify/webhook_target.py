@@ -77,7 +77,7 @@ def _of_any(text: str) -> tuple[str, str, str]:
         url = httpx.URL(text)
         urlsplit(text)  # refuses other mistakes: a bracket that is left open
     except (httpx.InvalidURL, ValueError) as error:
-        why = hidden(str(error), [text])
+        why = "a user or password must not be in it" if "@" in text else error  # the error repeats parts of it
         raise SettingsError(f"the webhook's url is not a URL: {why}") from None
     if is_unclear(text):
         raise SettingsError(
