@@ -26,10 +26,12 @@ NOT_ALL_JUDGED: Final = 6  # exit code of a command that finished, but could not
 class MonitorError(Exception):
     """Root of the tree. `exit_code` is what the process returns when the error is not handled.
 
-    A message is one line, except where it lists several `problems`, each of them a line.
+    A message is one line, except where it lists several `problems`, each of them a line. `logged`: it is an entry of
+    the log already.
     """
 
     exit_code = 1
+    logged = False
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         super().__init__(message)

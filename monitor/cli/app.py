@@ -136,6 +136,8 @@ def exit_code(error: Exception) -> int:
 
 
 def _complain(error: Exception) -> None:
+    if isinstance(error, MonitorError) and error.logged:
+        return
     from monitor.records.escapes import visible, visible_lines
 
     if os.environ.get("WATCHKEEPER_DEBUG") == "1":

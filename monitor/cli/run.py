@@ -15,7 +15,7 @@ import typer
 
 from monitor import bootstrap
 from monitor.cli.rendering.output import echo, echo_json
-from monitor.cli.run_process import drain, print_totals, refuse_undelivered, stopping
+from monitor.cli.run_process import drain, logged_end, print_totals, refuse_undelivered, stopping
 from monitor.config.settings import Settings, load
 from monitor.errors import NOT_ALL_JUDGED, ModelError, SourceError
 from monitor.observability import logs
@@ -39,8 +39,12 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Log lines and the closing summary as JSON.")] = False,
 ) -> None:
     """Watch the configured streams until stopped (SIGINT, SIGTERM): finish the batch, commit, leave the group."""
-    settings = load(config)
     logs.configure(json=as_json or not sys.stderr.isatty())
+    with logged_end(as_json=as_json):
+        _run(config, load(config), until_end=until_end, as_json=as_json)
+
+
+def _run(config: Path, settings: Settings, *, until_end: bool, as_json: bool) -> None:
     with stopping() as stop, bootstrap.worker(settings, config, until_end=until_end) as worker:
         by_statistic = _say_without_models(settings, worker) if until_end else []
         totals = worker.runner.run(partial(_over, stop, worker) if until_end else stop.is_set)
@@ -49,7 +53,7 @@ def run(
     _print(totals, worker.champions, by_statistic, backlog, as_json=as_json)
     if until_end:
         _refuse(config, worker.champions, backlog, away if not stop.is_set() else 0.0)
-        _refuse_unreadable(totals)
+        _refuse_unreadable(totals, as_json=as_json)
 
 
 def _over(stop: Event, worker: bootstrap.Worker) -> bool:
@@ -99,11 +103,14 @@ def _refuse(config: Path, champions: Champions, backlog: Backlog, away: float) -
     refuse_undelivered(backlog)
 
 
-def _refuse_unreadable(totals: Totals) -> None:
+def _refuse_unreadable(totals: Totals, *, as_json: bool) -> None:
     """End with an exit code where more than a few of the records could not be read."""
     if totals.dead > A_FEW * totals.records:
         what = f"{totals.dead:,} of {totals.records:,} records could not be read"
-        echo(f"{what}; `watchkeeper dead list` says why", err=True)
+        if as_json:
+            log.warning("records_unreadable", note=what)
+        else:
+            echo(f"{what}; `watchkeeper dead list` says why", err=True)
         raise typer.Exit(NOT_ALL_JUDGED)
 
 

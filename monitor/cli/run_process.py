@@ -10,11 +10,12 @@ from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import structlog
 from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.rendering.output import terminal
-from monitor.errors import NotifyError
+from monitor.errors import MonitorError, NotifyError
 from monitor.ports.notifier import Backlog
 from monitor.records.escapes import visible
 from monitor.records.totals import Totals
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from monitor.notify.dispatcher import Dispatcher
 
 DRAIN_S = 30.0  # for notifications that wait when a run ends
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -41,6 +43,18 @@ def stopping() -> Iterator[Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def logged_end(*, as_json: bool) -> Iterator[None]:
+    """With JSON, an error that ends the command is an entry of the log, so that no line of it is anything else."""
+    try:
+        yield
+    except MonitorError as error:
+        if as_json:
+            log.error("ended_with_error", error=str(error), exit_code=error.exit_code)  # noqa: TRY400 (it is explained)
+            error.logged = True
+        raise
 
 
 def drain(dispatcher: Dispatcher | None, stop: Event) -> Backlog:

@@ -42,7 +42,9 @@ class Counters:
             rows = order[np.isfinite(totals)]  # an infinite one is out of range, and stays so
             if len(rows):
                 total = readings.values[rows, channel].astype(np.float64)
-                values[rows, channel] = self._rise(place, readings.stream[rows], readings.time[rows], total)
+                rise = self._rise(place, readings.stream[rows], readings.time[rows], total)
+                with np.errstate(over="ignore"):  # beyond float32 it is infinite, and out of range
+                    values[rows, channel] = rise
         return replace(readings, values=values)
 
     def follow(self, other: Counters, codes: Int32) -> None:

@@ -29,7 +29,8 @@ def explain(
     numbers so large, leaves each cell's share of the distance from that median.
     """
     values = window.values[0]
-    median = np.broadcast_to(np.median(values, axis=0), values.shape)
+    middle = np.median(values.astype(np.float64), axis=0).astype(np.float32)  # the mean of two may be beyond float32
+    median = np.broadcast_to(middle, values.shape)
     expected, contribution = (median, None) if scorer is None else _by_model(window, scorer, profiles)
     if contribution is None or not np.isfinite(contribution).all():
         distance = np.nan_to_num(np.abs(values.astype(np.float64) - median))

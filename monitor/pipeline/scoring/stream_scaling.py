@@ -16,6 +16,7 @@ from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.pipeline.state.segments import segments
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64
 
+FLOAT32 = np.finfo(np.float32)
 IQR_TO_STD = 1.349  # interquartile range of a normal distribution, in standard deviations
 GARBAGE = 1e4  # scales: further out lies what a broken register sends; what 1 % of the readings reach is within 100
 APART = 10  # scales, or usual ranges: the ends of a register that lie further out than that are no measurements
@@ -97,6 +98,7 @@ def robust_scale(readings: Float32) -> StreamScale:
     """
     channels = [_scale_of(channel[~np.isnan(channel)]) for channel in readings.astype(np.float64).T]
     center, scale, rests = (np.array(column) for column in zip(*channels, strict=True))
+    scale = np.clip(scale, FLOAT32.tiny, FLOAT32.max)  # readings may lie at both ends of float32, or all next to 0
     return StreamScale(center.astype(np.float32), scale.astype(np.float32), rests.astype(bool))
 
 
@@ -153,14 +155,16 @@ class Profiles:
         self.earlier = (layout(spec),)
 
     def apply(self, stream: Int32, windows: Float32) -> Float32:
-        """Windows (m, length, channels) in units of their stream's scale."""
+        """Windows (m, length, channels) in units of their stream's scale; infinite where that is beyond float32."""
         center, scale = self.columns["center"][stream], self.columns["scale"][stream]
-        return np.asarray((windows - center[:, None]) / scale[:, None])
+        with np.errstate(over="ignore"):
+            return np.asarray((windows - center[:, None]) / scale[:, None])
 
     def undo(self, stream: Int32, windows: Float32) -> Float32:
         """Back to the units of the readings."""
         center, scale = self.columns["center"][stream], self.columns["scale"][stream]
-        return np.asarray(windows * scale[:, None] + center[:, None])
+        with np.errstate(over="ignore"):
+            return np.asarray(windows * scale[:, None] + center[:, None])
 
     def put(self, code: int, model: bytes, profile: Profile) -> None:
         """Adopt a profile."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from monitor.observability import logs
 from monitor.training import subprocesses
 
 
@@ -36,3 +39,16 @@ def test_a_plain_folder_called_models_keeps_no_training_from_starting(
 
     with ExitStack() as stack:
         assert subprocesses.start(tmp_path / "plain.toml", stack, "pumps").wait(timeout=60) == 2
+
+
+def test_what_a_training_writes_to_standard_error_is_entries_of_the_log(tmp_path: Path) -> None:
+    out = io.StringIO()
+    logs.configure(json=True, stream=out)
+    (tmp_path / "plain.toml").write_text("families = {}")
+
+    with ExitStack() as stack:
+        assert subprocesses.start(tmp_path / "plain.toml", stack, "pumps").wait(timeout=60) == 2
+
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert {(line["event"], line["family"]) for line in lines} == {("training_output", "pumps")}
+    assert any("families" in line["text"] for line in lines)
