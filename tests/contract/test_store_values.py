@@ -127,13 +127,16 @@ def test_the_same_family_in_two_configurations_names_stream_and_workers(store: S
     (stream,) = store.open_streams("live", "machines", ["m-1"])
     epoch = store.take("live", [TOPIC])[TOPIC].epoch
     serve(url, store, "plant-b", 0, families={"machines": "plant-b"})
+    for topic in ("plant-a", "plant-c", "plant-a"):
+        store.note_settings("live", "machines", settings(url, topic).families["f"].noted())
     store.commit(Commit("live", scores=[block(stream.id, scores([100]))], positions={TOPIC: (epoch, 1)}))
 
     with pytest.raises(StoreError) as error:
         store.commit(Commit("live", scores=[block(stream.id, scores([100]))], positions={TOPIC: (epoch, 2)}))
 
     text = str(error.value)
-    assert "stream m-1 of family machines, run live, is written by another worker too" in text
+    assert "stream m-1 of family machines, run live, has these rows already" in text
+    assert "its topics so far: plant-a, plant-c; " in text
     assert "topic plant-b" in text
     assert "another name" in text
     assert "store.url" in text

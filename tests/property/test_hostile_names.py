@@ -102,11 +102,15 @@ class Hostile:
 
 
 def shown(arguments: list[str], url: str, width: int) -> str:
+    return printed([*arguments, "--url", url], width)
+
+
+def printed(arguments: list[str], width: int) -> str:
     """All that a command prints, on both outputs."""
     out = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out), suppress(SystemExit):
         patch.setenv("COLUMNS", str(width))
-        main([*arguments, "--url", url])
+        main(arguments)
     return out.getvalue()
 
 
@@ -129,6 +133,21 @@ def test_every_command_that_shows_names_writes_them_out(name: str, said: str) ->
                 output = shown([*arguments, "--json"], hostile.url, 80)
                 assert_tame(output)
         assert json.loads(shown(["alerts", "list", "--json"], hostile.url, 80))[0]["stream"] == hostile.name
+
+
+@given(text)
+def test_a_configuration_is_explained_without_them(name: str) -> None:
+    with TemporaryDirectory() as folder:
+        path, quoted = Path(folder) / "w.toml", json.dumps(storable(name))
+        path.write_text(
+            f'[families.{quoted}]\ntopic = {quoted}\ninterval = "10s"\nwindow.length = 8\nchannels = [{quoted}]\n'
+            f"[[families.{quoted}.overrides]]\nstreams = {quoted}\nlimit = 2\n[notify.{quoted}]\nkind = {quoted}\n"
+        )
+        right = Path(folder) / "right.toml"
+        right.write_text(path.read_text().rpartition("[notify")[0])
+        for file in (path, right):
+            for more in ([], ["--json"]):
+                assert_tame(printed(["check", str(file), *more], 600))
 
 
 @settings(max_examples=2)
