@@ -99,6 +99,8 @@ def secrets(settings: WebhookNotifier, environ: Mapping[str, str]) -> Iterator[b
             raise SettingsError(f"the environment variable {name} must hold the webhook's secret; {HOW_TO}")
         yield _secret(environ[name], f"the environment variable {name}")
     for path in settings.secret_file:
+        if path.name.startswith(_PREFIX):  # never repeats it
+            raise SettingsError(f"secret_file names files, and one begins with {_PREFIX}, as a secret does; {HOW_TO}")
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -145,12 +145,11 @@ def test_no_option_of_the_kafka_client_is_shown(options: dict[str, object], secr
             assert_kept(secret, output)
 
 
-def test_a_secret_in_place_of_the_name_of_its_variable_is_not_repeated() -> None:
-    hook = WebhookNotifier(
-        kind="webhook", url="https://hooks.example/x", secret_env=("whsec_QZXJKVqzxjkvQZXJKVqzxjkv",)
-    )
+@pytest.mark.parametrize("key", ["secret_env", "secret_file"])
+def test_a_secret_in_place_of_a_name_is_not_repeated(key: str) -> None:
+    table = {"kind": "webhook", "url": "https://hooks.example/x", key: ["whsec_QZXJKVqzxjkvQZXJKVqzxjkv"]}
     with pytest.raises(SettingsError) as error:
-        Webhook(hook, {})
+        Webhook(WebhookNotifier.model_validate(table), {})
     assert_kept("QZXJKVqzxjkvQZXJKVqzxjkv", str(error.value))
 
 
