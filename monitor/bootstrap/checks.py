@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from monitor.bootstrap.parts import decoders, notifiers, pipelines
@@ -11,18 +12,28 @@ from monitor.config.settings import Settings
 from monitor.errors import Problems
 from monitor.records.streams import StreamIndex
 
+_PLAIN_FILE = re.compile(r"sqlite:///[\w/. -]*\w[\w/. -]*")  # certainly a file: SQLAlchemy takes long to import
+
 
 def check(settings: Settings, *, replay: bool = False) -> None:
     """Make what `run` makes before it connects. Raises SettingsError with everything that keeps it from starting.
+
+    What `train`, `publish` and `dead retry` make besides is made too: a file that passes can be used by all of them.
 
     A `replay` may read a file, whatever the messages are: it opens its source before it begins.
     """
     reading = partial(decoders, indexes={name: StreamIndex() for name in settings.families}), check_kafka_options
     problems = Problems()
-    for make in (check_detectors, pipelines, notifiers, *(() if replay else reading)):
+    for make in (check_store, check_detectors, pipelines, notifiers, *(() if replay else reading)):
         with problems.noting():
             make(settings)
-    problems.refuse()
+    settings.refuse(problems)
+
+
+def check_store(settings: Settings) -> None:
+    """Raise SettingsError for a database URL that no driver takes. Connects to none."""
+    if not _PLAIN_FILE.fullmatch(settings.store.url):
+        resolve("monitor.store.url:parse_url")(settings.store.url)
 
 
 def check_kafka_options(settings: Settings) -> None:
@@ -46,4 +57,4 @@ def check_detectors(settings: Settings) -> None:
             models.check(kind, options)
         except models.ConfigError as error:
             problems.append(f"{where}.options: {error}")
-    problems.refuse()
+    settings.refuse(problems)

@@ -9,10 +9,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from monitor.config.names import shown
 from monitor.errors import SettingsError
 
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)\s*")
+
+_MOST_TEXT = 100  # characters of a duration: looking for one takes time by the square
 
 LONGEST = 25 * 365 * _UNITS["d"]  # ns; ten of it still fit into 64 bits
 WRITTEN = "written by a person"  # validation context of a file: there, a bare number is not a duration
@@ -20,12 +23,12 @@ WRITTEN = "written by a person"  # validation context of a file: there, a bare n
 
 def parse_duration(text: str) -> int:
     """Nanoseconds in a duration such as "10s", "250ms", "1.5h" or "1h30m"."""
-    parts = _DURATION.findall(text)
+    parts = _DURATION.findall(text) if len(text) <= _MOST_TEXT else []
     if not parts or _DURATION.sub("", text):
-        raise ValueError(f"{text!r} is not a duration; write a number and a unit, e.g. 250ms, 10s, 5m, 24h, 7d")
+        raise ValueError(f"{shown(text)} is not a duration; write a number and a unit, e.g. 250ms, 10s, 5m, 24h, 7d")
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if total > LONGEST:
-        raise ValueError(f"{text!r} is too long; {LONGEST // _UNITS['d']:,} days at most")
+        raise ValueError(f"{shown(text)} is too long; {LONGEST // _UNITS['d']:,} days at most")
     return round(total)
 
 
@@ -109,7 +112,10 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a time; write it as 2026-01-31T23:59:00Z") from None
+        raise ValueError(f"{shown(text)} is not a time; write it as 2026-01-31T23:59:00Z") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+    time = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+    if not -(2**63) <= time < 2**63:
+        raise ValueError(f"{shown(text)} is too far away; times go from 1678 to 2261")
+    return time

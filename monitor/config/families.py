@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from monitor.config.durations import LONGEST, Duration, Interval, Span, Spanned, format_duration
 from monitor.config.formats import Format, format_problems
 from monitor.config.health import NEVER_SILENT, UNSCORED_BEATS, UNSCORED_WINDOWS, Health, Range, health_problems
+from monitor.config.names import Topic
 from monitor.config.overrides import Override, override_problems
 from monitor.config.resolved import Grid, Shape
 from monitor.config.sections import Section
@@ -39,7 +40,7 @@ class Detector(Section):
 
     kind: str = "dense"
     options: dict[str, Any] = Field(default_factory=dict)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
 
 class Train(Section):
@@ -81,7 +82,7 @@ class Alerts(Section):
 class Family(Section):
     """The streams of one topic that share window, detector, threshold and alert settings."""
 
-    topic: str
+    topic: Topic
     channels: tuple[str, ...] = Field(default=("value",), min_length=1)
     interval: Interval
     scale: Literal["stream", "none"] = "stream"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from monitor.config.addresses import web_problem
 from monitor.config.key_templates import key_template, template_problems
 from monitor.config.notations import notation_problems, worth_problems
 from monitor.config.secrets import ESCAPED, hidden, is_unclear, secret_options, secrets_of, shown_url
@@ -40,10 +41,13 @@ class SchemaRegistry(Section):
     @field_validator("url")
     @classmethod
     def _clear(cls, url: str) -> str:
-        if any(not each.strip().startswith(("http://", "https://", "mock://")) for each in url.split(",") if url):
+        each = [part.strip() for part in url.split(",")] if url else []
+        if any(not part.startswith(("http://", "https://", "mock://")) for part in each):
             raise ValueError(f"write http://HOST:PORT, or several with commas between them; {ESCAPED}, a comma as %2C")
         if is_unclear(url):
             raise ValueError(f"it is not clear where its password ends; {ESCAPED}")  # never repeats a password
+        if problem := next(filter(None, (web_problem(part) for part in each if not part.startswith("mock"))), ""):
+            raise ValueError(problem)
         return url
 
 

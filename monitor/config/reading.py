@@ -7,8 +7,7 @@ the models of families take longer to build than the answer.
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,11 @@ from pydantic import ValidationError
 from monitor.config.durations import WRITTEN
 from monitor.config.sections import KeyPath, Section, explain, nearest
 from monitor.config.services import Store
+from monitor.config.toml_text import parse, read, value_problems
 from monitor.errors import SettingsError
 
 PREFIX = "WATCHKEEPER__"
+_LONGEST = 1000  # characters of one problem
 MAX_AGE = "max_age"  # of the table `notify`, beside its channels
 
 
@@ -36,8 +37,7 @@ class StoreAlone(Section):
 
 def load_store(path: Path, environ: Mapping[str, str] = os.environ) -> Store:
     """The database of a configuration. Raises SettingsError where `[store]` or the name of a table is wrong."""
-    raw = read(path)
-    variables, problems = overlay(raw, environ)
+    raw, variables, problems = layered(path, environ)
     store = None
     try:
         store = StoreAlone.model_validate(raw, context=WRITTEN).store
@@ -50,29 +50,28 @@ def load_store(path: Path, environ: Mapping[str, str] = os.environ) -> Store:
 
 def load_topics(path: Path, environ: Mapping[str, str] = os.environ) -> list[str]:
     """The topics of a configuration's families, as far as they are named. Raises SettingsError as `read` does."""
-    raw = read(path)
-    overlay(raw, environ)
+    raw, _, _ = layered(path, environ)
     families = raw.get("families")
     tables = families.values() if isinstance(families, dict) else ()
     return [str(table["topic"]) for table in tables if isinstance(table, dict) and "topic" in table]
 
 
-def refused(where: str, problems: list[str]) -> SettingsError:
-    """The error that lists every problem of a configuration."""
-    lines = "\n".join(f"  - {problem}" for problem in problems)
-    return SettingsError(f"{where} has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}", problems)
+def layered(path: Path | None, environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[KeyPath, str], list[str]]:
+    """The file with the environment laid over it, and what `overlay` returns. Raises SettingsError."""
+    raw = read(path) if path else {}
+    variables, problems = overlay(raw, environ)
+    if broken := list(value_problems(raw, variables)):
+        raise refused(str(path or "the environment"), [*problems, *broken])
+    return raw, variables, problems
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The file as nested tables. Raises SettingsError."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+def refused(where: str, problems: Sequence[str]) -> SettingsError:
+    """The error that lists every problem of a configuration; one that repeats a long value is cut in the middle."""
+    short = [
+        text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}" for text in problems
+    ]
+    lines = "\n".join(f"  - {problem}" for problem in short)
+    return SettingsError(f"{where} has {len(short)} problem{'s'[: len(short) > 1]}:\n{lines}", short)
 
 
 def overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[KeyPath, str], list[str]]:
@@ -106,8 +105,14 @@ def _put(raw: dict[str, Any], path: KeyPath, text: str) -> bool:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             return False
-    try:
-        table[path[-1]] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[path[-1]] = text
+    table[path[-1]] = _value(text)
     return True
+
+
+def _value(text: str) -> Any:
+    """What TOML means by it, where all of it is one value; else the text: `12#3` is a password, not 12."""
+    try:
+        value, (alone,) = parse(f"value = {text}")["value"], parse(f"value = [{text}]")["value"]
+    except (ValueError, KeyError):
+        return text
+    return value if value == alone else text

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 KeyPath = tuple[str, ...]
+_KEY = "[key]"  # pydantic's mark behind the name of a table that is refused itself
 
 _MISSING = {
     "families": "add a table [families.NAME] with topic, interval and window.length",
@@ -80,6 +81,8 @@ def _locate(root: type[Section], location: tuple[int | str, ...]) -> tuple[KeyPa
     annotation: Any = root
     for part in location:
         sections = _sections(annotation)
+        if part == _KEY:
+            break
         if get_origin(annotation) is dict:
             path.append(str(part))
             annotation = get_args(annotation)[1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from monitor.config.addresses import EMBEDDED, broker_problem, host_problem
 from monitor.config.durations import Duration
+from monitor.config.names import name_of
 from monitor.config.secrets import ESCAPED, hidden, is_unclear, secret_options, shown_url
 from monitor.config.sections import Section
 
@@ -18,8 +20,8 @@ POLL_INTERVAL_MS = 300_000  # librdkafka's default for max.poll.interval.ms
 class Kafka(Section):
     """The broker. `options` go to librdkafka as they are; `on_gap`: what to do when unread records are gone."""
 
-    bootstrap_servers: str = "embedded"
-    group: str = "watchkeeper"
+    bootstrap_servers: str = EMBEDDED
+    group: Annotated[str, name_of("consumer group")] = "watchkeeper"  # librdkafka ends the process over an empty one
     options: dict[str, str | int | float | bool] = Field(default_factory=dict, repr=False)
     embedded_port: int = Field(default=0, ge=0, le=65535)
     on_gap: Literal["fail", "record"] = "fail"
@@ -33,19 +35,10 @@ class Kafka(Section):
         """A text of librdkafka, without what is secret in the options."""
         return hidden(text, secret_options(self.options))
 
-    @field_validator("bootstrap_servers")
-    @classmethod
-    def _without_user(cls, servers: str) -> str:
-        if "@" in servers:  # never repeats it
-            raise ValueError("write HOST:PORT; user and password go into kafka.options: sasl.username, sasl.password")
-        return servers
-
-    @field_validator("group")
-    @classmethod
-    def _named(cls, group: str) -> str:
-        if not group.strip() or not group.isprintable():  # librdkafka ends the process over an empty one
-            raise ValueError("name the consumer group, in printable characters")
-        return group
+    @property
+    def protocol(self) -> object:
+        """How brokers are spoken to, as librdkafka names it."""
+        return self.options.get("security.protocol", "plaintext")
 
     @field_validator("options")
     @classmethod
@@ -53,7 +46,16 @@ class Kafka(Section):
         value = options.get("max.poll.interval.ms", POLL_INTERVAL_MS)
         if isinstance(value, bool) or not re.fullmatch("[1-9][0-9]{0,7}", str(value)):
             raise ValueError(f"max.poll.interval.ms = {value!r}: write whole milliseconds, from 1 to 86400000")
+        if not str(options.get("client.id", "")).isprintable():
+            raise ValueError("client.id holds characters that cannot be printed; leave them out")
         return options
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, servers: str) -> str:
+        if problem := broker_problem(servers):
+            raise ValueError(problem)
+        return servers
 
 
 class Store(Section):
@@ -88,6 +90,15 @@ class WebhookNotifier(Section):
     secret_file: tuple[Path, ...] = ()
     allow_hosts: tuple[str, ...] = ()  # private hosts that may be called all the same
     timeout: Duration = 15 * 10**9
+
+    @field_validator("allow_hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            plain = host.strip("[]")
+            if problem := host_problem(f"[{plain}]" if ":" in plain else plain):
+                raise ValueError(f"write the hosts alone, without scheme and port: {problem}")
+        return hosts
 
 
 class LogNotifier(Section):

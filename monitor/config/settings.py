@@ -6,16 +6,18 @@ Unknown keys are refused with the nearest right name, and every problem is repor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasPath, BeforeValidator, Field, ValidationError
+from pydantic import AliasPath, BeforeValidator, Field, PrivateAttr, ValidationError
 
+from monitor.config.addresses import scheme_problem
 from monitor.config.durations import WRITTEN, DurationLimit
 from monitor.config.families import Family, family_problems
 from monitor.config.formats import REGISTRY, SchemaRegistry
-from monitor.config.reading import MAX_AGE, overlay, read, refused
+from monitor.config.names import FileName, PlainName, twins
+from monitor.config.reading import MAX_AGE, layered, refused
 from monitor.config.sections import KeyPath, Section, explain
 from monitor.config.services import Kafka, LogNotifier, Store, WebhookNotifier
 
@@ -28,21 +30,27 @@ Notifier = Annotated[WebhookNotifier | LogNotifier, Field(discriminator="kind")]
 
 
 class Settings(Section):
-    """The whole file."""
+    """The whole file; `where` names it in messages."""
+
+    _where: str = PrivateAttr("settings")
 
     kafka: Kafka = Kafka()
     schema_registry: SchemaRegistry = SchemaRegistry()
     store: Store = Store()
     models: Path = Path("artefacts")
-    families: dict[str, Family] = Field(min_length=1)
-    notify: Annotated[dict[str, Notifier], BeforeValidator(_channels)] = Field(default_factory=dict)
+    families: dict[FileName, Family] = Field(min_length=1)
+    notify: Annotated[dict[PlainName, Notifier], BeforeValidator(_channels)] = Field(default_factory=dict)
     notify_max_age: DurationLimit = Field(default=3600 * 10**9, validation_alias=AliasPath("notify", MAX_AGE))
+
+    def refuse(self, problems: Sequence[str]) -> None:
+        """Raise SettingsError where there are problems, behind the name of the file."""
+        if problems:
+            raise refused(self._where, problems)
 
 
 def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the file, lay the environment over it and check everything. Raises SettingsError with all problems."""
-    raw = read(path) if path else {}
-    variables, problems = overlay(raw, environ)
+    raw, variables, problems = layered(path, environ)
     return _checked(raw, str(path or "the environment"), variables, problems)
 
 
@@ -60,6 +68,7 @@ def _checked(raw: Mapping[str, Any], where: str, variables: Mapping[KeyPath, str
         problems = [*problems, *explain(error, Settings, variables)]
     if settings is None or problems:
         raise refused(where, problems)
+    settings._where = where  # noqa: SLF001 (set here once, for all who get these settings)
     return settings
 
 
@@ -70,6 +79,10 @@ def _cross_check(settings: Settings) -> Iterator[str]:
             yield f"families.{name}.{problem}"
         if family.format.kind in REGISTRY and not settings.schema_registry.url:
             yield f"families.{name}.format.kind: {family.format.kind} needs schema_registry.url"
+    if problem := scheme_problem(settings.kafka.bootstrap_servers, settings.kafka.protocol):
+        yield f"kafka.bootstrap_servers: {problem}"
+    for table in ("families", "notify"):
+        yield from (f"{table}: {problem}" for problem in twins(getattr(settings, table)))
     topics = [family.topic for family in settings.families.values()]
     for topic in sorted({topic for topic in topics if topics.count(topic) > 1}):
         yield f"topic {topic} belongs to two families; give each its own"

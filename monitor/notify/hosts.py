@@ -53,6 +53,21 @@ def is_public(address: str) -> bool:
     return parsed.is_global and not (special or parsed.is_multicast or parsed.is_reserved)
 
 
+def literal_address(host: str) -> str | None:
+    """The address that a host's name is by itself, however it is written (2130706433, 127.1, localhost); else None."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    name = same_host(host)
+    if name == "localhost" or name.endswith(".localhost"):
+        return "127.0.0.1"
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name)) if name.isascii() else None
+    except OSError:
+        return None
+
+
 def same_host(host: str) -> str:
     """The form in which host names are compared."""
     return host.lower().rstrip(".").strip("[]")

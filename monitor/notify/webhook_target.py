@@ -10,14 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from monitor.config.addresses import LAST_PORT, host_problem
 from monitor.config.secrets import hidden, is_unclear
 from monitor.config.services import WebhookNotifier
+from monitor.config.small_files import read_small
 from monitor.errors import SettingsError
-from monitor.notify.hosts import is_public, refusal, same_host
+from monitor.notify.hosts import is_public, literal_address, refusal, same_host
 
 _PREFIX = "whsec_"
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_.-]*")
 _MIN_SECRET = 24  # bytes, as the standard asks
+_MAX_SECRET = 2**16  # bytes of its file
 HOW_TO = (
     'make one with: python -c "import base64, secrets; '
     "print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
@@ -27,7 +30,6 @@ _PLAIN = re.compile(
     r"https?://(?P<host>[\da-z.-]*[a-z][\da-z-]*|\d+(?:\.\d+){3})(?::(?P<port>\d{1,5}))?(?:/[\w/.~=&%+,;:?-]*)?",
     re.ASCII,
 )
-_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,12 @@ class Target:
     def of(cls, settings: WebhookNotifier) -> Target:
         """That of the settings. Raises SettingsError. What a name resolves to is checked at each post."""
         plain = _PLAIN.fullmatch(settings.url)
-        known = plain is not None and _is_known(plain["host"], int(plain["port"] or 0))
+        known = plain is not None and _is_known(plain["host"], int(plain["port"] or 80))
         scheme, netloc, host = _of_plain(settings.url) if known else _of_any(settings.url)
-        try:
-            address = str(ipaddress.ip_address(host))
-        except ValueError:
+        if problem := host_problem(f"[{host}]" if ":" in host else host):
+            raise SettingsError(f"the webhook's url: {problem}")
+        address = literal_address(host)
+        if address is None:
             return cls(settings.url, f"{scheme}://{netloc}")
         if not is_public(address) and same_host(host) not in map(same_host, settings.allow_hosts):
             raise SettingsError(refusal(host, address))
@@ -59,7 +62,7 @@ class Target:
 def _is_known(host: str, port: int) -> bool:
     """Whether it is a name or an address of four bytes, and a port, that no library understands otherwise."""
     try:
-        return port <= _LAST_PORT and (not host.replace(".", "").isdigit() or bool(ipaddress.IPv4Address(host)))
+        return 0 < port <= LAST_PORT and (not host.replace(".", "").isdigit() or bool(ipaddress.IPv4Address(host)))
     except ValueError:
         return False
 
@@ -85,6 +88,8 @@ def _of_any(text: str) -> tuple[str, str, str]:
         )
     if url.scheme not in ("http", "https") or not url.host:
         raise SettingsError("the webhook's url must start with http:// or https:// and name a host")
+    if url.port is not None and not 0 < url.port <= LAST_PORT:
+        raise SettingsError(f"the webhook's url: port {url.port} cannot be; write one from 1 to {LAST_PORT:,}")
     if url.userinfo:
         raise SettingsError("the webhook's url must not hold a user or password; receivers check the signature instead")
     return url.scheme, url.netloc.decode(), url.host
@@ -102,7 +107,7 @@ def secrets(settings: WebhookNotifier, environ: Mapping[str, str]) -> Iterator[b
         if path.name.startswith(_PREFIX):  # never repeats it
             raise SettingsError(f"secret_file names files, and one begins with {_PREFIX}, as a secret does; {HOW_TO}")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_small(path, _MAX_SECRET).decode()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise SettingsError(f"{path} must hold the webhook's secret: {why}; {HOW_TO}") from None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from monitor.config.names import plain_name
 from monitor.errors import ModelError, SettingsError
 from monitor.pipeline.family import Pipeline
 from monitor.ports.source import Assignments, Source
@@ -33,15 +34,22 @@ class Replay:
     replace: bool = False
     notify: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise SettingsError for the live run's name, and for one that cannot be shown or stored."""
+        if not self.name.strip() or self.name.strip().casefold() == LIVE:
+            raise SettingsError(f"--name {self.name!r}: a replay needs a name that is neither empty nor {LIVE!r}")
+        try:
+            plain_name(self.name)
+        except ValueError as error:
+            raise SettingsError(f"--name {error}") from None
+
 
 def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], models: Models) -> None:
     """Check that the replay can be run, then free its name: what an earlier one found is not lost to a mistake.
 
-    Raises SettingsError for the live run's name, ModelError for a family whose model is missing or cannot be loaded,
-    SourceError where the source cannot be opened, and StoreError where the name is taken and not to be replaced.
+    Raises ModelError for a family whose model is missing or cannot be loaded, SourceError where the source cannot be
+    opened, and StoreError where the name is taken and not to be replaced.
     """
-    if not replay.name.strip() or replay.name.strip().casefold() == LIVE:
-        raise SettingsError(f"--name {replay.name!r}: a replay needs a name that is neither empty nor {LIVE!r}")
     for family in pipelines:
         if store.registry.champion(family) is None:
             raise ModelError(

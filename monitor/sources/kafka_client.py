@@ -275,6 +275,7 @@ def check_options(kafka: services.Kafka) -> None:
     nowhere = kafka.model_copy(update={"bootstrap_servers": ""})
     Reader(nowhere, {"group.id": kafka.group}).consumer.close()
     admin_client(nowhere)
+    producer(nowhere, {})
 
 
 def _options(kafka: services.Kafka, *, defaults: bool = True) -> dict[str, Any]:

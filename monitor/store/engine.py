@@ -12,13 +12,14 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.config.secrets import ESCAPED, hidden, is_unclear, secrets_of, shown_url
+from monitor.config.secrets import hidden, secrets_of, shown_url
 from monitor.errors import StoreError
 from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store import schema
+from monitor.store.url import parse_url
 
 StreamRow = tuple[str, OpenedStream]  # with its name
 
@@ -132,10 +133,11 @@ def connect(url: str, *, timeouts: bool = True) -> Database:
     """Open the database at `url` without looking at its schema.
 
     `url` is `sqlite:///path` or `postgresql+psycopg://user@host/name`. `timeouts` bound each statement and idle
-    transaction on PostgreSQL, so that a stopped process cannot hold others up. Raises StoreError.
+    transaction on PostgreSQL, so that a stopped process cannot hold others up. Raises StoreError, and SettingsError for
+    a URL that no driver takes.
     """
-    parsed = _parse(url)
     try:
+        parsed = parse_url(url)
         if parsed.get_backend_name() == "sqlite":
             from monitor.store.sqlite import Sqlite
 
@@ -147,25 +149,7 @@ def connect(url: str, *, timeouts: bool = True) -> Database:
         raise StoreError(f"{error}; for PostgreSQL run: pip install 'watchkeeper[postgres]'") from error
 
 
-def _parse(url: str) -> URL:
-    if is_unclear(url):
-        raise StoreError(f"store.url: it is not clear where its password ends; {ESCAPED}")
-    try:
-        parsed = make_url(url)
-        name = parsed.get_backend_name()
-    except (ArgumentError, NoSuchModuleError, ValueError):
-        raise StoreError(f"store.url is not a database URL; {_FORMS}") from None  # it may hold a password
-    if name == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
-    if name != "sqlite":
-        raise StoreError(f"store.url: {name} is not supported; {_FORMS}")
-    if parsed.database in {None, "", ":memory:"}:
-        raise StoreError(f"store.url: SQLite in memory would lose everything; {_FORMS}")
-    return parsed
-
-
 VALUES = "names are text of UTF-8 without NUL, numbers have 64 bits, and times lie between the years 1678 and 2262"
-_FORMS = "write sqlite:///path/to/file.db or postgresql+psycopg://user@host/database"
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -58,7 +58,7 @@ SERVICES = [
     ),
     ('[kafka]\noptions = { "stats_cb" = "x" }', "stats_cb"),
     ('[kafka]\ngroup = ""', "kafka.group: name the consumer group"),
-    ('[kafka]\ngroup = "\\u0000a"', "kafka.group: name the consumer group"),
+    ('[kafka]\ngroup = "\\u0007a"', "kafka.group: name the consumer group"),
     *(
         (f'[kafka]\noptions = {{ "max.poll.interval.ms" = {value} }}', "whole milliseconds")
         for value in ('"abc"', '"5m"', "0", "-1", "true", "1.5")
@@ -115,6 +115,7 @@ def started(path: Path) -> tuple[str, ...]:
     broker = Broker()
     try:
         settings = load(path)
+        bootstrap.check(settings)  # with its database, which is another one from here on
         settings = settings.model_copy(
             update={"store": settings.store.model_copy(update={"url": database()}), "models": path.parent / "models"}
         )

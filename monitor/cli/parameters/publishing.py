@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,17 +40,24 @@ def pace_of(group: str | None, max_lag: int) -> Pace | None:
     return None if group is None else Pace(group, max_lag)
 
 
-def make_topics(servers: str, topics: Iterable[str]) -> None:
-    """Make the topics that are missing; few brokers do that by themselves. Raises SourceError when none answers."""
-    from pydantic import ValidationError
+def make_topics(servers: str, topics: Collection[str]) -> None:
+    """Make the topics that are missing; few brokers do that by themselves.
 
+    Raises SettingsError for an address or a name that Kafka does not take, and SourceError when no broker answers.
+    """
+    from monitor.config.addresses import broker_problem
+    from monitor.config.names import topic_name
     from monitor.config.services import Kafka
     from monitor.sources.kafka_client import BROKERS_CHOICE, ensure_topic, wait_for_broker
 
-    try:
-        kafka = Kafka(bootstrap_servers=servers)
-    except ValidationError as error:
-        raise SettingsError(f"--bootstrap-servers: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+    if problem := broker_problem(servers):
+        raise SettingsError(f"--bootstrap-servers: {problem}")
+    for topic in topics:
+        try:
+            topic_name(topic)
+        except ValueError as error:
+            raise SettingsError(f"--topic: {error}") from None
+    kafka = Kafka(bootstrap_servers=servers)
     wait_for_broker(kafka, 10)
     for topic in topics:
         ensure_topic(kafka, topic, BROKERS_CHOICE)
