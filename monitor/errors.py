@@ -6,7 +6,8 @@ MonitorError
 ├── OutputError     a file cannot be written
 ├── SourceError     readings cannot be fetched
 ├── StoreError      SQL cannot be read or written
-│   └── FencedError another worker owns the partition now
+│   ├── FencedError another worker owns the partition now
+│   └── SchemaChangedError  another version has changed the tables meanwhile
 ├── NotifyError     a notification could not be delivered
 ├── NotJudgedError  the work is done, but too much of the input was not judged
 ├── ModelError      an artefact is missing, damaged or does not fit
@@ -92,6 +93,10 @@ class StoreError(MonitorError):
 
 class FencedError(StoreError):
     """A newer owner holds the partition. Nothing was written; the worker must step down."""
+
+
+class SchemaChangedError(StoreError):
+    """The schema of the database is another one than when it was opened. Nothing was written; the process must end."""
 
 
 class NotifyError(MonitorError):

@@ -6,20 +6,25 @@ Only this module decides between SQLite and PostgreSQL; `sqlite.py` and `postgre
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select
+import structlog
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.config.secrets import hidden, secrets_of, shown_url
-from monitor.errors import StoreError
+from monitor.errors import SchemaChangedError, StoreError
 from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store import schema
 from monitor.store.url import parse_url
+
+_REVISION = text("SELECT version_num FROM alembic_version")
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 StreamRow = tuple[str, OpenedStream]  # with its name
 
@@ -71,7 +76,14 @@ class Backend(Protocol):
 
 
 class Database:
-    """An engine with its two kinds of transactions. Every error of SQLAlchemy or the driver leaves as a StoreError."""
+    """An engine with its two kinds of transactions. Every error of SQLAlchemy or the driver leaves as a StoreError.
+
+    `revision` is the schema it was opened with, None before that is known. A transaction that writes reads it again
+    before it is committed, and is undone where an upgrade has come in between: it holds locks on the tables it wrote by
+    then, so that no upgrade can change those between this look and the end of the transaction.
+    """
+
+    revision: str | None = None
 
     def __init__(self, backend: Backend, url: URL) -> None:
         self.backend = backend
@@ -89,18 +101,26 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end of the block and undone on any error."""
+        """A transaction that is committed at the end of the block and undone on any error.
+
+        Raises SchemaChangedError.
+        """
         with self.translated(), self._writer.begin() as connection:
             yield connection
+            self._require_revision(connection)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn the errors of SQLAlchemy and of the driver into StoreError."""
+        """Turn the errors of SQLAlchemy and of the driver into StoreError; SchemaChangedError, where that is why."""
         try:
             yield
         except (SQLAlchemyError, self._driver_error) as error:
+            transient = self.backend.transient(error)
+            if not transient:
+                with suppress(SQLAlchemyError, self._driver_error), self._reader.begin() as connection:
+                    self._require_revision(connection)
             said = hidden(self.backend.explain(error), self._secrets)
-            raise StoreError(f"{self.label}: {said}", transient=self.backend.transient(error)) from error
+            raise StoreError(f"{self.label}: {said}", transient=transient) from error
         except (UnicodeEncodeError, OverflowError) as error:  # of the driver, before it asks the database
             raise StoreError(f"{self.label}: a value does not fit its column: {error}; {VALUES}") from error
 
@@ -108,6 +128,17 @@ class Database:
         """Whether a row that was to be added is there already, or one that it refers to is not."""
         kind: type[Exception] = self._reader.dialect.loaded_dbapi.IntegrityError
         return error.__cause__ is not None and isinstance(root_cause(error.__cause__), kind)
+
+    def _require_revision(self, connection: Connection) -> None:
+        if self.revision is None:
+            return
+        found = connection.execute(_REVISION).scalar()
+        if found != self.revision:
+            log.error("schema_changed", database=self.label, opened=self.revision, found=found)
+            raise SchemaChangedError(
+                f"{self.label}: its schema was {self.revision} when it was opened and is {found} now: another version "
+                "of Watchkeeper has upgraded it. Nothing was written; start the version that made the new schema"
+            )
 
     def close(self) -> None:
         """Give every connection back."""

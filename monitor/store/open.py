@@ -32,6 +32,7 @@ def _prepare(database: Database, migrate: bool) -> None:
         migrations.upgrade_open(database)
     else:
         _check(database.label, revision)
+    database.revision = migrations.head()
 
 
 def _check(label: str, revision: str | None) -> None:
@@ -40,9 +41,5 @@ def _check(label: str, revision: str | None) -> None:
         return
     if revision is None:
         raise StoreError(f"{label}: it has no tables yet; run: watchkeeper db upgrade")
-    if revision in migrations.known():
-        raise StoreError(f"{label}: its schema {revision} is too old, {head} is needed; run: watchkeeper db upgrade")
-    raise StoreError(
-        f"{label}: its schema {revision} is newer than this version of Watchkeeper, which works with {head}; "
-        "install the version that made it"
-    )
+    migrations.refuse_newer(label, revision)
+    raise StoreError(f"{label}: its schema {revision} is too old, {head} is needed; run: watchkeeper db upgrade")

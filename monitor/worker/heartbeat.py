@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import structlog
 
-from monitor.errors import MonitorError, SourceError
+from monitor.errors import MonitorError, SchemaChangedError, SourceError
 from monitor.ports.workers import Heartbeats
 from monitor.records.batches import TopicPartition
 from monitor.records.workers import BEAT_S, Lag, OwnedPartition, WorkerReport
@@ -97,6 +97,9 @@ class HeartbeatThread:
         )  # fmt: skip
         try:
             heartbeats = self._heartbeats.beat(self._report)
+        except SchemaChangedError as error:  # a worker without readings commits nothing, and would go on for ever
+            self._progress.fail(error)
+            return
         except MonitorError as error:
             self._not_written(error)
             return

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from threading import Event
 
+from monitor.errors import MonitorError
 from monitor.records.batches import TopicPartition
 from monitor.worker.partitions import Partitions
 
@@ -24,6 +25,7 @@ class Progress:
         self.owned: Owned = {}
         self.committed: int | None = None  # wall clock, ns
         self.changed = Event()
+        self._failure: MonitorError | None = None
         self._clock = clock
         self._turned = clock()
         self._next = self._turned
@@ -33,8 +35,17 @@ class Progress:
         """Seconds since the loop last came round."""
         return self._clock() - self._turned
 
+    def fail(self, error: MonitorError) -> None:
+        """End the worker with this error, in its next turn; called by the thread of the heartbeats."""
+        self._failure = error
+
     def turned(self, partitions: Partitions) -> None:
-        """The loop came round; called in every turn, and while reading waits for a training."""
+        """The loop came round; called in every turn, and while reading waits for a training.
+
+        Raises what `fail` was given.
+        """
+        if self._failure is not None:
+            raise self._failure
         self._turned = self._clock()
         if self._turned >= self._next or partitions.epochs.keys() != self.owned.keys():
             self.publish(partitions)

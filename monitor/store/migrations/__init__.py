@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 
+from monitor.errors import StoreError
 from monitor.store.engine import Database, connect
 
 _UPGRADE_LOCK = 7_215_309  # any number, the same in every process
@@ -37,10 +38,20 @@ def upgrade(url: str) -> str:
     """Bring the database at `url` to `head()` in one transaction and return it. Raises StoreError."""
     database = connect(url, timeouts=False)
     try:
+        refuse_newer(database.label, revision_of(database))
         upgrade_open(database)
     finally:
         database.close()
     return head()
+
+
+def refuse_newer(label: str, revision: str | None) -> None:
+    """Raise StoreError for a schema that a later version has made."""
+    if revision is not None and revision not in known():
+        raise StoreError(
+            f"{label}: its schema {revision} is newer than this version of Watchkeeper, which works with {head()}; "
+            "install the version that made it"
+        )
 
 
 def revision_of(database: Database) -> str | None:
