@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any, Protocol
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,7 +23,6 @@ from monitor.store.url import parse_url
 
 _REVISION = text("SELECT version_num FROM alembic_version")
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 StreamRow = tuple[str, OpenedStream]  # with its name
 
@@ -134,7 +132,11 @@ class Database:
             return
         found = connection.execute(_REVISION).scalar()
         if found != self.revision:
-            log.error("schema_changed", database=self.label, opened=self.revision, found=found)
+            import structlog  # slow to import, and lists write nothing
+
+            structlog.get_logger(__name__).error(
+                "schema_changed", database=self.label, opened=self.revision, found=found
+            )
             raise SchemaChangedError(
                 f"{self.label}: its schema was {self.revision} when it was opened and is {found} now: another version "
                 "of Watchkeeper has upgraded it. Nothing was written; start the version that made the new schema"

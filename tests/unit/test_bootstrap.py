@@ -51,6 +51,8 @@ HELPERS = {
         "webhook_target",
         "ssrf_guard",
         "dispatcher",
+        "lane",
+        "senders",
         "retry_schedule",
     },
 }
