@@ -116,12 +116,13 @@ def _channel(settings: Settings, name: str) -> str:
 
 def _host(how: WebhookNotifier) -> str:
     """Resolved and checked as before each post; nothing is sent."""
+    from monitor.notify.hosts import Lookup
     from monitor.notify.ssrf_guard import permitted
 
     url = urlsplit(how.url)
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     try:
-        return "is " + ", ".join(permitted(host, port, how.allow_hosts))
+        return "is " + ", ".join(permitted(host, port, how.allow_hosts, Lookup().within(how.timeout / 1e9)))
     except NotifyError as error:
         raise SettingsError(str(error)) from None
     except (OSError, UnicodeError) as error:

@@ -23,22 +23,50 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def within(seconds: float, resolver: Resolver) -> Resolver:
-    """The same resolver, which raises TimeoutError where it takes longer: the system's has no limit."""
+class Lookup:
+    """A resolver with a time limit, which the system's does not have. Any thread may use it.
 
-    def bounded(host: str, port: int) -> Sequence[str]:
-        found: Future[Sequence[str]] = Future()
+    A look-up that is not answered in time goes on, and the next one for the same host waits for it too: a name service
+    that hangs costs one thread for each host.
+    """
 
-        def look_up() -> None:
+    def __init__(self, resolver: Resolver = resolve) -> None:
+        self._resolver = resolver
+        self._lock = threading.Lock()
+        self._open: dict[tuple[str, int], Future[Sequence[str]]] = {}
+
+    def within(self, seconds: float) -> Resolver:
+        """The resolver, which raises TimeoutError where the answer takes longer than that."""
+
+        def bounded(host: str, port: int) -> Sequence[str]:
+            answer = self._ask(host, port)
             try:
-                found.set_result(resolver(host, port))
-            except BaseException as error:  # raised where it is waited for
-                found.set_exception(error)
+                return answer.result(seconds)
+            except TimeoutError:
+                if answer.done():
+                    raise  # the resolver's
+                raise TimeoutError(f"the name service has not answered within {seconds:.3g} s") from None
 
-        threading.Thread(target=look_up, name="resolver", daemon=True).start()
-        return found.result(seconds)
+        return bounded
 
-    return bounded
+    def _ask(self, host: str, port: int) -> Future[Sequence[str]]:
+        with self._lock:
+            if (host, port) not in self._open:
+                self._open[host, port] = Future()
+                threading.Thread(target=self._look_up, args=(host, port), name="lookup", daemon=True).start()
+            return self._open[host, port]
+
+    def _look_up(self, host: str, port: int) -> None:
+        try:
+            found, error = self._resolver(host, port), None
+        except Exception as failure:
+            found, error = (), failure
+        with self._lock:
+            answer = self._open.pop((host, port))
+        if error is None:
+            answer.set_result(found)
+        else:
+            answer.set_exception(error)
 
 
 def is_public(address: str) -> bool:

@@ -3,8 +3,8 @@
 Each post carries `webhook-id` (of the transition in this store, equal in every repeat), `webhook-timestamp` (of this
 try) and `webhook-signature` with one `v1` signature per secret, so that a secret is rotated by configuring two for a
 while.
-2xx is success; everything else is a failure, redirects too. 410 means that the receiver is gone for good; 401, 403,
-404, 405, 407, 408 and 429 that it cannot be reached like this or now, as 5xx does. Any other 4xx refuses this message.
+2xx is success; everything else is a failure, redirects too. 408, 429, 3xx, 5xx and no answer at all speak of the
+endpoint, and 410 says that it is gone for good; every other 4xx refuses this message, and the endpoint works.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ if TYPE_CHECKING:  # what only sending needs is imported at the first message: i
     from monitor.notify.ssrf_guard import GuardedTransport
 
 _MAX_RETRY_AFTER = 24 * 3600.0  # a receiver cannot silence a channel for longer than a day at a time
-_OF_THE_ENDPOINT = (401, 403, 404, 405, 407, 408, 410, 429)  # which it answers to every message alike
-_SHORT = 65_536  # bytes of an answer's body that are read, so that its connection can be kept
-_REASON = 300  # bytes of a refusal's body that are read and kept
+_OF_THE_ENDPOINT = frozenset({408, 410, 429})  # which it answers to every message alike
+_REASON = 300  # bytes of a refusal's body that are kept
+_BODY = 65_536  # bytes of a body that are read: a connection can only be used again behind it
+_BODY_S = 1.0  # seconds that a body may take; what matters has been said before it
 
 
 class Webhook:
@@ -84,7 +85,8 @@ class Webhook:
         try:
             response = self._transport.handle_request(request)
             try:
-                self._judge(response)
+                self._transport.attempt.shorten(_BODY_S)
+                self._judge(response, _start(response))
             finally:
                 response.close()
         except httpx.TimeoutException:
@@ -104,17 +106,16 @@ class Webhook:
             "webhook-signature": " ".join(signatures),
         }
 
-    def _judge(self, response: httpx.Response) -> None:
+    def _judge(self, response: httpx.Response, body: bytes) -> None:
         import httpx
 
         status = response.status_code
         if 200 <= status < 300:
-            _read(response)
             return
         parts = [f"{self!r}", f"HTTP {status} {httpx.codes.get_reason_phrase(status)}".rstrip()]
         if 300 <= status < 400:
             parts.append("redirects are not followed; configure the final URL")
-        parts.append(self._target.hide(_reason(response)))
+        parts.append(self._target.hide(_one_line(body)))
         raise NotifyError(
             ": ".join(part for part in parts if part),
             retry_after=_retry_after(response.headers.get("retry-after"), self._clock() / 1e9),
@@ -140,28 +141,21 @@ def _retry_after(header: str | None, now: float) -> float | None:
     return min(max(0.0, math.ceil(seconds)), _MAX_RETRY_AFTER)
 
 
-def _read(response: httpx.Response) -> None:
-    """Read a short body to its end, so that the connection can be used again; what it says does not count."""
+def _start(response: httpx.Response) -> bytes:
+    """The start of the body, which is read to its end where that is short and comes soon."""
     import httpx
 
-    if not response.headers.get("content-length", "").isdecimal() or int(response.headers["content-length"]) > _SHORT:
-        return
-    with suppress(httpx.HTTPError):
-        for _ in response.iter_raw():
-            pass
-
-
-def _reason(response: httpx.Response) -> str:
-    """The start of the body on one line: receivers often say there what is wrong."""
-    import httpx
-
-    body = b""
-    try:
+    start, count = b"", 0
+    with suppress(httpx.HTTPError):  # the status is what counts
         for part in response.iter_raw():
-            body += part
-            if len(body) >= _REASON:
+            start += part[: _REASON - len(start)]
+            count += len(part)
+            if count > _BODY:
                 break
-    except httpx.HTTPError:
-        pass  # the status is what counts
-    text = body[:_REASON].decode("utf-8", "replace")
+    return start
+
+
+def _one_line(body: bytes) -> str:
+    """Receivers often say in the body of a refusal what is wrong."""
+    text = body.decode("utf-8", "replace")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

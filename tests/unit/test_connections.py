@@ -17,7 +17,7 @@ from monitor.bootstrap import connections
 from monitor.bootstrap.connections import Finding
 from monitor.cli.check import check
 from monitor.config.settings import Settings, parse
-from monitor.notify import ssrf_guard
+from monitor.notify import hosts
 from monitor.ports.models import ModelRow
 from monitor.sources.embedded import EmbeddedBroker
 from monitor.store import migrations
@@ -110,7 +110,7 @@ def test_the_host_of_a_webhook(
             raise OSError("no such name")
         return addresses
 
-    monkeypatch.setattr(ssrf_guard.permitted, "__defaults__", (resolver,))
+    monkeypatch.setattr(hosts.Lookup.__init__, "__defaults__", (resolver,))
     notify = hook("https://ops.plant:8443/x", allow_hosts=list(allow))
 
     findings = found(settings(tmp_path, notify=notify))

@@ -187,16 +187,26 @@ def test_redirects_are_failures_and_not_followed(status: int) -> None:
     assert elsewhere.received == []
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 408, 429, 500, 502, 503, 504, 599])
-def test_other_statuses_are_failures_that_may_pass(status: int) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 451, 499])
+def test_a_refused_message_says_nothing_against_the_endpoint(status: int) -> None:
     error = failure(Answer(status))
 
     assert f"HTTP {status}" in str(error)
-    assert (error.retry_after, error.permanent) == (None, False)
+    assert (error.retry_after, error.permanent, error.refused) == (None, False, True)
+
+
+@pytest.mark.parametrize("status", [302, 304, 408, 429, 500, 501, 502, 503, 504, 599])
+def test_other_statuses_are_failures_of_the_endpoint(status: int) -> None:
+    error = failure(Answer(status))
+
+    assert f"HTTP {status}" in str(error)
+    assert (error.retry_after, error.permanent, error.refused) == (None, False, False)
 
 
 def test_gone_is_permanent() -> None:
-    assert failure(Answer(410)).permanent
+    error = failure(Answer(410))
+
+    assert (error.permanent, error.refused) == (True, False)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
