@@ -35,6 +35,7 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={log}
 auto.create.topics.enable=false
+log.retention.ms=-1
 default.replication.factor=1
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
