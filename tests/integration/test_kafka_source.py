@@ -10,9 +10,9 @@ from itertools import pairwise
 import pytest
 import structlog
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
-    ConfigResource,  # type: ignore[attr-defined]  # not in its __all__
+    ConfigResource,
 )
 
 from monitor.config import families, services
