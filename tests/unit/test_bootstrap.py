@@ -52,6 +52,8 @@ HELPERS = {
         "ssrf_guard",
         "dispatcher",
         "lane",
+        "attempt",
+        "dial",
         "senders",
         "retry_schedule",
     },
