@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 
+from monitor.cli.parameters import bounds
+from monitor.cli.parameters.common import By, person
 from monitor.cli.parameters.database import CONFIG_FILE, Config, Url, store_url
 from monitor.cli.rendering.alert_json import alert_json
 from monitor.cli.rendering.alert_table import short_id
@@ -21,9 +22,8 @@ from monitor.records.alerts import Command, CommandKind
 if TYPE_CHECKING:
     from monitor.ports.alert_commands import AlertCommands, Answer
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or how it begins.")]
-Note = Annotated[str, typer.Option(help="Why, kept with the alert.")]
-By = Annotated[str, typer.Option(help="Who [default: the user of this terminal].")]
+Id = Annotated[str, typer.Argument(metavar="ID", parser=bounds.text, help="The alert's id, or how it begins.")]
+Note = Annotated[str, typer.Option(parser=bounds.text, help="Why, kept with the alert.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the alert as JSON.")]
 
 
@@ -39,7 +39,7 @@ def unack(id_: Id, note: Note = "", by: By = "", config: Config = None, url: Url
 
 def note(
     id_: Id,
-    text: Annotated[str, typer.Argument(help="What to keep with the alert.")],
+    text: Annotated[str, typer.Argument(parser=bounds.text, help="What to keep with the alert.")],
     by: By = "",
     config: Config = None,
     url: Url = None,
@@ -62,7 +62,7 @@ def _give(kind: CommandKind, id_: str, said: tuple[str, str], config: Path | Non
     finally:
         reader.close()
     by, text = said
-    command = Command(id=uuid4(), alert=alert.id, kind=kind, by=by or getuser(), at=time.time_ns(), note=text)
+    command = Command(id=uuid4(), alert=alert.id, kind=kind, by=person(by), at=time.time_ns(), note=text)
     commands = _open(config, url)
     try:
         answer = commands.give(command)

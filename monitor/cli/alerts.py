@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli import alert_commands
+from monitor.cli.parameters import bounds
+from monitor.cli.parameters.common import FamilyName, Limit, RunName, StreamName
 from monitor.cli.parameters.database import Config, Url, store_url
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.alert_json import alert_json, detail_json
@@ -34,11 +36,11 @@ def alerts() -> None:
 def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     config: Config = None,
     url: Url = None,
-    run: Annotated[str, typer.Option(help="live, or the name of a replay.")] = LIVE,
+    run: RunName = LIVE,
     state: Annotated[AlertState | None, typer.Option(help="Only those in this state.")] = None,
-    family: Annotated[str | None, typer.Option(help="Only those of this family.")] = None,
-    stream: Annotated[str | None, typer.Option(help="Only those of this stream.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show at most, newest first.")] = 50,
+    family: FamilyName = None,
+    stream: StreamName = None,
+    limit: Limit = 50,
     local: Local = False,
     timezone: Timezone = None,
     as_json: Json = False,
@@ -70,7 +72,7 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
 
 @app.command()
 def show(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or how it begins.")],
+    id_: Annotated[str, typer.Argument(metavar="ID", parser=bounds.text, help="The alert's id, or how it begins.")],
     config: Config = None,
     url: Url = None,
     local: Local = False,

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import bootstrap
+from monitor.cli.parameters.common import ConfigFile
 from monitor.cli.rendering.output import echo_json, terminal
 from monitor.config.durations import format_duration
 from monitor.config.families import Family
@@ -26,7 +27,7 @@ _FIXED = 1024  # bytes of clock, limit history and alert state of one stream, ab
 
 
 def check(
-    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    config: ConfigFile,
     *,
     connect: Annotated[
         bool, typer.Option(help="Also try broker, topics, permissions, webhook hosts, database and models.")

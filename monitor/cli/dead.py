@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.dead_retry import retry
+from monitor.cli.parameters import bounds
+from monitor.cli.parameters.common import Limit, RunName
 from monitor.cli.parameters.database import Config, Url, store_url, utc
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.errors import SettingsError
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 SHOWN = 4_000  # characters of a body, or half as many bytes
 
-Run = Annotated[str, typer.Option(help="live, or the name of a replay.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -38,11 +39,13 @@ def list_(  # noqa: PLR0913 (one argument per option)
     config: Config = None,
     url: Url = None,
     *,
-    run: Run = LIVE,
-    topic: Annotated[str | None, typer.Option(help="Only those of this topic.")] = None,
-    stream: Annotated[str | None, typer.Option(help='Only those of this stream; "" = where it is not known.')] = None,
-    reason: Annotated[str | None, typer.Option(help="Only those of this reason.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many kinds to show at most, the most frequent first.")] = 50,
+    run: RunName = LIVE,
+    topic: Annotated[str | None, typer.Option(parser=bounds.name, help="Only those of this topic.")] = None,
+    stream: Annotated[
+        str | None, typer.Option(parser=bounds.text, help='Only those of this stream; "" = where it is not known.')
+    ] = None,
+    reason: Annotated[str | None, typer.Option(parser=bounds.name, help="Only those of this reason.")] = None,
+    limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
     """How many records of which topic, stream and reason could not be read, and an example of each."""
@@ -66,13 +69,17 @@ def list_(  # noqa: PLR0913 (one argument per option)
 
 @app.command()
 def show(
-    topic: Annotated[str, typer.Argument(help="The topic; of a replay of a file, the file's name.")],
-    partition: Annotated[int, typer.Argument(help="The partition.")],
-    offset: Annotated[int, typer.Argument(help="The record's offset; of a file, the row, counted from 0.")],
+    topic: Annotated[
+        str, typer.Argument(parser=bounds.text, help="The topic; of a replay of a file, the file's name.")
+    ],
+    partition: Annotated[int, typer.Argument(parser=bounds.PARTITION, help="The partition.")],
+    offset: Annotated[
+        int, typer.Argument(parser=bounds.OFFSET, help="The record's offset; of a file, the row, counted from 0.")
+    ],
     config: Config = None,
     url: Url = None,
     *,
-    run: Run = LIVE,
+    run: RunName = LIVE,
     as_json: Json = False,
 ) -> None:
     """One record that could not be read: why, its key, and its body as far as it was kept."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from monitor.cli.parameters import bounds
 from monitor.cli.rendering.output import echo, echo_json
 from monitor.config.settings import Settings, load
 from monitor.errors import NOT_ALL_JUDGED, SettingsError
@@ -35,11 +36,11 @@ def _refuse(left: DeadCounts, letter: DeadRecord, reason: str, error: str) -> No
 
 
 def retry(
-    config: Annotated[Path, typer.Argument(help="The TOML file, with the format as it should be.")],
+    config: Annotated[Path, typer.Argument(parser=bounds.path, help="The TOML file, with the format as it should be.")],
     *,
-    topic: Annotated[str | None, typer.Option(help="Only those of this topic.")] = None,
-    stream: Annotated[str | None, typer.Option(help="Only those of this stream.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only those of this reason.")] = None,
+    topic: Annotated[str | None, typer.Option(parser=bounds.name, help="Only those of this topic.")] = None,
+    stream: Annotated[str | None, typer.Option(parser=bounds.text, help="Only those of this stream.")] = None,
+    reason: Annotated[str | None, typer.Option(parser=bounds.name, help="Only those of this reason.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could be read now.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

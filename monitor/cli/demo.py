@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from monitor.cli.parameters import bounds
 from monitor.cli.rendering.demo_screen import Screen, conclude
 from monitor.cli.rendering.output import echo_json
 from monitor.demo.folder import prepare
@@ -19,10 +20,10 @@ LOG = "watchkeeper.log"
 
 def demo(
     *,
-    folder: Annotated[Path, typer.Option(help="Working folder; emptied first if an earlier demo made it.")] = Path(
-        "demo"
-    ),
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another plant.")] = 0,
+    folder: Annotated[
+        Path, typer.Option(parser=bounds.path, help="Working folder; emptied first if an earlier demo made it.")
+    ] = Path("demo"),
+    seed: Annotated[int, typer.Option(parser=bounds.SEED, help="Another seed, another plant.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print only the summary, as JSON.")] = False,
 ) -> None:
     """Simulate machines and hearts, train on them, watch them live, compare with the truth, and replay.

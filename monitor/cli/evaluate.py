@@ -11,6 +11,7 @@ import typer
 from numpy.typing import NDArray
 from rich.table import Table
 
+from monitor.cli.parameters import bounds
 from monitor.cli.parameters.detectors import detector_kind
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.config.families import Threshold
@@ -34,18 +35,33 @@ class Split:
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
-    data: Annotated[Path, typer.Option(help="Labelled windows: .npz (windows or beats, label), .csv, .parquet.")],
-    normal: Annotated[int, typer.Option(help="The label of normal windows; every other label is anomalous.")],
-    detector: Annotated[str, typer.Option(help="Kind of detector, such as dense.")] = "dense",
-    train_share: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of normal windows to train on.")] = 0.8,
+    data: Annotated[
+        Path, typer.Option(parser=bounds.path, help="Labelled windows: .npz (windows or beats, label), .csv, .parquet.")
+    ],
+    normal: Annotated[
+        int,
+        typer.Option(
+            parser=bounds.whole(-(2**63), 2**63 - 1),
+            help="The label of normal windows; every other label is anomalous.",
+        ),
+    ],
+    detector: Annotated[str, typer.Option(parser=bounds.name, help="Kind of detector, such as dense.")] = "dense",
+    train_share: Annotated[
+        float, typer.Option(parser=bounds.number(0.05, 0.95), help="Share of normal windows to train on.")
+    ] = 0.8,
     n_std: Annotated[
-        float | None, typer.Option(help=f"Limit = mean + n_std standard deviations ({Threshold().n_std:g}, classic 1).")
+        float | None,
+        typer.Option(
+            parser=bounds.N_STD, help=f"Limit = mean + n_std standard deviations ({Threshold().n_std:g}, classic 1)."
+        ),
     ] = None,
     classic: Annotated[
         bool, typer.Option("--classic", help="Plain training; limit = mean + 1 std of the training errors.")
     ] = False,
-    report: Annotated[Path | None, typer.Option(help="Folder for PNG pictures and an HTML page.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the split and of the training.")] = 0,
+    report: Annotated[
+        Path | None, typer.Option(parser=bounds.path, help="Folder for PNG pictures and an HTML page.")
+    ] = None,
+    seed: Annotated[int, typer.Option(parser=bounds.SEED, help="Seed of the split and of the training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Train on a share of the normal windows, test on the others and on every anomalous one.

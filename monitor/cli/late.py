@@ -7,11 +7,11 @@ import math
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.parameters.common import ConfigFile, FamilyName, Limit, ReplayName, RunName, StreamName
 from monitor.cli.parameters.database import Config, Url, store_url, utc
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.config.durations import format_duration
@@ -39,10 +39,10 @@ def late() -> None:
 def list_(
     config: Config = None,
     url: Url = None,
-    run: Annotated[str, typer.Option(help="live, or the name of a replay.")] = LIVE,
-    family: Annotated[str | None, typer.Option(help="Only those of this family.")] = None,
-    stream: Annotated[str | None, typer.Option(help="Only those of this stream.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show at most, newest first.")] = 50,
+    run: RunName = LIVE,
+    family: FamilyName = None,
+    stream: StreamName = None,
+    limit: Limit = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List late readings, the newest arrivals first; families keep 10,000 of them, and count all."""
@@ -98,10 +98,10 @@ def _fields(row: LateRecord) -> dict[str, object]:
 
 @app.command()
 def rescore(
-    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    config: ConfigFile,
     *,
-    name: Annotated[str, typer.Option(help="Run name of the replay; its rows in SQL carry it.")],
-    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    name: ReplayName,
+    family: FamilyName = None,
     replace: Annotated[bool, typer.Option("--replace", help="Delete what an earlier run of that name left.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from monitor.cli.parameters import bounds
+from monitor.cli.parameters.common import KeyColumn, Rate, ReadFile, TimeColumn, ValueColumns
 from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
 from monitor.cli.parameters.reading import Reading, with_reading
 from monitor.cli.rendering.not_read import say_not_read
@@ -19,19 +20,20 @@ from monitor.errors import NOT_ALL_JUDGED
 
 @with_reading
 def publish(  # noqa: PLR0913 (one argument per option)
-    file: Annotated[
-        Path, typer.Argument(help='CSV (also .gz, .zst) or Parquet; a folder, or a pattern: "2026-*.csv".')
-    ],
+    file: ReadFile,
     *,
-    topic: Annotated[str, typer.Option(help="Topic to publish to.")],
-    values: Annotated[str, typer.Option("--value", "--values", help="Value column, or several: a,b,c.")] = "value",
-    when: Annotated[str | None, typer.Option("--time", help="Column with ISO 8601 or epoch times.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
+    topic: Annotated[str, typer.Option(parser=bounds.name, help="Topic to publish to.")],
+    values: ValueColumns = "value",
+    when: TimeColumn = None,
+    rate: Rate = None,
     key: Annotated[
         str,
-        typer.Option(help="Name of the stream, the Kafka key; by default, each file is the stream it is named for."),
+        typer.Option(
+            parser=bounds.text,
+            help="Name of the stream, the Kafka key; by default, each file is the stream it is named for.",
+        ),
     ] = "",
-    key_column: Annotated[str | None, typer.Option(help="Column with the names of several streams.")] = None,
+    key_column: KeyColumn = None,
     bootstrap_servers: SERVERS = "localhost:9092",
     speed: SPEED = "max",
     pace_group: GROUP = None,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor import bootstrap
-from monitor.cli.parameters import event_times
+from monitor.cli.parameters import bounds, event_times
+from monitor.cli.parameters.common import ConfigFile, Rate, ReplayName
 from monitor.cli.parameters.reading import Reading, with_reading
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end_of_run
@@ -42,24 +43,34 @@ EVERY = 10**6  # alerts: all of a run
 
 @with_reading
 def replay(  # noqa: PLR0913 (one argument per option)
-    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    config: ConfigFile,
     *,
-    name: Annotated[str, typer.Option(help="Run name of the replay; its rows in SQL carry it.")],
-    start: Annotated[str | None, typer.Option("--from", help=event_times.FROM)] = None,
-    end: Annotated[str | None, typer.Option("--to", help=event_times.TO)] = None,
-    family: Annotated[str | None, typer.Option(help="Only this family; with --file, the one it belongs to.")] = None,
+    name: ReplayName,
+    start: Annotated[int | None, typer.Option("--from", parser=bounds.moment, help=event_times.FROM)] = None,
+    end: Annotated[int | None, typer.Option("--to", parser=bounds.moment, help=event_times.TO)] = None,
+    family: Annotated[
+        str | None, typer.Option(parser=bounds.name, help="Only this family; with --file, the one it belongs to.")
+    ] = None,
     file: Annotated[
-        Path | None, typer.Option(help="Read CSV or Parquet instead of Kafka: a file, a folder, or a pattern.")
+        Path | None,
+        typer.Option(parser=bounds.path, help="Read CSV or Parquet instead of Kafka: a file, a folder, or a pattern."),
     ] = None,
     values: Annotated[
-        str, typer.Option("--value", "--values", help="The file's value column, or several: a,b,c.")
+        str, typer.Option("--value", "--values", parser=bounds.text, help="The file's value column, or several: a,b,c.")
     ] = "",
-    when: Annotated[str | None, typer.Option("--time", help="The file's column with times.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
+    when: Annotated[
+        str | None, typer.Option("--time", parser=bounds.text, help="The file's column with times.")
+    ] = None,
+    rate: Rate = None,
     key: Annotated[
-        str, typer.Option(help="Name of the stream; by default, each file is the stream it is named for.")
+        str,
+        typer.Option(
+            parser=bounds.text, help="Name of the stream; by default, each file is the stream it is named for."
+        ),
     ] = "",
-    key_column: Annotated[str | None, typer.Option(help="The file's column with the names of several streams.")] = None,
+    key_column: Annotated[
+        str | None, typer.Option(parser=bounds.name, help="The file's column with the names of several streams.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Delete an earlier replay of that name first.")] = False,
     notify: Annotated[bool, typer.Option("--notify", help="Send notifications, as the live run does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,

@@ -14,6 +14,7 @@ import structlog
 import typer
 
 from monitor import bootstrap
+from monitor.cli.parameters.common import ConfigFile
 from monitor.cli.rendering.output import echo, echo_json
 from monitor.cli.run_process import drain, logged_end, print_totals, refuse_undelivered, stopping
 from monitor.config.settings import Settings, load
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 
 
 def run(
-    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    config: ConfigFile,
     *,
     until_end: Annotated[bool, typer.Option(help="Stop when everything that is there has been read.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Log lines and the closing summary as JSON.")] = False,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.cli.parameters import bounds
+from monitor.cli.parameters.common import Rate, ReadFile, TimeColumn, ValueColumns
 from monitor.cli.parameters.reading import Reading, with_reading
 from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end
@@ -38,38 +40,61 @@ N_STD = f"[default: {Threshold().n_std:g}; {BEAT_THRESHOLD['n_std']:g} for beats
 
 @with_reading
 def score(  # noqa: PLR0913 (one argument per option)
-    file: Annotated[
-        Path, typer.Argument(help='CSV (also .gz, .zst) or Parquet; a folder, or a pattern: "2026-*.csv".')
-    ],
+    file: ReadFile,
     *,
-    values: Annotated[str, typer.Option("--value", "--values", help="Value column, or several: a,b,c.")] = "",
-    when: Annotated[str | None, typer.Option("--time", help="Column with ISO 8601 or epoch times.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Hz, for a file without times: row / rate.")] = None,
-    key_column: Annotated[str | None, typer.Option(help="Column with the names of several streams ...")] = None,
-    key: Annotated[str | None, typer.Option(help="... and the one of them that is scored.")] = None,
+    values: ValueColumns = "",
+    when: TimeColumn = None,
+    rate: Rate = None,
+    key_column: Annotated[
+        str | None, typer.Option(parser=bounds.name, help="Column with the names of several streams ...")
+    ] = None,
+    key: Annotated[str | None, typer.Option(parser=bounds.text, help="... and the one of them that is scored.")] = None,
     counters: Annotated[
-        str, typer.Option("--counter", "--counters", help="Value columns that are totals: their rise is judged.")
+        str,
+        typer.Option(
+            "--counter", "--counters", parser=bounds.text, help="Value columns that are totals: their rise is judged."
+        ),
     ] = "",
     output: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet, by its extension  [default: FILE.scored.csv].")
+        Path | None,
+        typer.Option(parser=bounds.path, help="CSV or Parquet, by its extension  [default: FILE.scored.csv]."),
     ] = None,
     train_rows: Annotated[
         int | None,
-        typer.Option(min=1, help=f"First rows, to learn from  [default: {SHARE:.0%} of the file, at most {MOST:,}]."),
+        typer.Option(
+            parser=bounds.COUNT,
+            help=f"First rows, to learn from  [default: {SHARE:.0%} of the file, at most {MOST:,}].",
+        ),
     ] = None,
-    train_file: Annotated[Path | None, typer.Option(help="Learn from this file instead, and score all rows.")] = None,
+    train_file: Annotated[
+        Path | None, typer.Option(parser=bounds.path, help="Learn from this file instead, and score all rows.")
+    ] = None,
     interval: Annotated[
         str | None,
-        typer.Option(help='Time between readings, or "none"  [default: the common step of the training rows].'),
+        typer.Option(
+            parser=bounds.text,
+            help='Time between readings, or "none"  [default: the common step of the training rows].',
+        ),
     ] = None,
     window: Annotated[
-        str | None, typer.Option(help=f'Readings, a duration, or "beat" for an ECG  [default: {WINDOW}].')
+        str | None,
+        typer.Option(parser=bounds.text, help=f'Readings, a duration, or "beat" for an ECG  [default: {WINDOW}].'),
     ] = None,
-    detector: Annotated[str | None, typer.Option(help="Kind of detector, such as lstm  [default: dense].")] = None,
-    n_std: Annotated[float | None, typer.Option(help=f"Limit: mean + n_std standard deviations  {N_STD}.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Equal seeds train equal models  [default: 0].")] = None,
-    config: Annotated[Path | None, typer.Option(help="Take all of that from a family of this TOML file.")] = None,
-    family: Annotated[str | None, typer.Option(help="The family; may be left out where there is only one.")] = None,
+    detector: Annotated[
+        str | None, typer.Option(parser=bounds.name, help="Kind of detector, such as lstm  [default: dense].")
+    ] = None,
+    n_std: Annotated[
+        float | None, typer.Option(parser=bounds.N_STD, help=f"Limit: mean + n_std standard deviations  {N_STD}.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(parser=bounds.SEED, help="Equal seeds train equal models  [default: 0].")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(parser=bounds.path, help="Take all of that from a family of this TOML file.")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(parser=bounds.name, help="The family; may be left out where there is only one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     reading: Reading,

@@ -9,11 +9,13 @@ from typing import Annotated
 
 import typer
 
+from monitor.cli.parameters import bounds
 from monitor.cli.parameters.publishing import GROUP, LAG, SERVERS, SPEED, make_topics, messages_bar, pace_of, speed_of
-from monitor.cli.parameters.times import time_option
 from monitor.cli.rendering.output import echo, echo_json
-from monitor.config.durations import parse_duration
-from monitor.errors import SettingsError
+from monitor.config.durations import parse_duration, parse_time
+
+FIRST = "2026-01-01T00:00:00Z"
+MACHINES = bounds.whole(0, 100_000)
 
 
 class EcgForm(StrEnum):
@@ -26,18 +28,29 @@ class EcgForm(StrEnum):
 def simulate(  # noqa: PLR0913 (one argument per option)
     *,
     bootstrap_servers: SERVERS = "localhost:9092",
-    machines: Annotated[int, typer.Option(help="Machines that report a temperature every 10 s.")] = 8,
-    ecgs: Annotated[int, typer.Option(help="Patients with an ECG.")] = 1,
+    machines: Annotated[int, typer.Option(parser=MACHINES, help="Machines that report a temperature every 10 s.")] = 8,
+    ecgs: Annotated[int, typer.Option(parser=MACHINES, help="Patients with an ECG.")] = 1,
     ecg_form: Annotated[
         EcgForm, typer.Option(help="One message per beat (140 numbers), or per sample.")
     ] = EcgForm.BEATS,
-    duration: Annotated[str, typer.Option(help="How much time the plant runs for, e.g. 90m, 24h.")] = "6h",
-    start: Annotated[str, typer.Option(help="Time of the first reading, ISO 8601.")] = "2026-01-01T00:00:00Z",
+    duration: Annotated[
+        int,
+        typer.Option(
+            parser=bounds.duration, show_default="6h", help="How much time the plant runs for, e.g. 90m, 24h."
+        ),
+    ] = parse_duration("6h"),
+    start: Annotated[
+        int, typer.Option(parser=bounds.moment, show_default=FIRST, help="Time of the first reading, ISO 8601.")
+    ] = parse_time(FIRST),
     speed: SPEED = "max",
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal plants.")] = 0,
+    seed: Annotated[int, typer.Option(parser=bounds.SEED, help="Equal seeds give equal plants.")] = 0,
     faults: Annotated[bool, typer.Option(help="Simulate faults.")] = True,
-    clean: Annotated[float, typer.Option(help="Share of the time before the first fault.")] = 0.5,
-    truth: Annotated[Path | None, typer.Option(help="Write every fault to this .csv or .json file.")] = None,
+    clean: Annotated[
+        float, typer.Option(parser=bounds.number(0, 1), help="Share of the time before the first fault.")
+    ] = 0.5,
+    truth: Annotated[
+        Path | None, typer.Option(parser=bounds.path, help="Write every fault to this .csv or .json file.")
+    ] = None,
     pace_group: GROUP = None,
     max_lag: LAG = 2000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -48,7 +61,7 @@ def simulate(  # noqa: PLR0913 (one argument per option)
     from monitor.simulator.truth import write_truth
 
     plant = Plant(
-        seed=seed, machines=machines, ecgs=ecgs, duration=_duration(duration), start=time_option(start, "--start"),
+        seed=seed, machines=machines, ecgs=ecgs, duration=duration, start=start,
         faults=faults, clean=clean, ecg_form=ecg_form.value,
     )  # fmt: skip
     factor, pace = speed_of(speed), pace_of(pace_group, max_lag)
@@ -75,10 +88,3 @@ def simulate(  # noqa: PLR0913 (one argument per option)
             f"{sent:,} messages of {summary['streams']} streams with {len(plant.truth)} faults published to "
             f"{bootstrap_servers} in {summary['seconds']} s: topics {', '.join(feed.topic for feed in plant.feeds)}"
         )
-
-
-def _duration(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise SettingsError(f"--duration: {error}") from None

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.parameters import bounds
+from monitor.cli.parameters.common import By, person
 from monitor.cli.parameters.database import CONFIG_FILE, Config, Url
 from monitor.cli.rendering.output import echo, echo_json
 
 if TYPE_CHECKING:
     from monitor.store.stream_commands import Done, Person, StreamCommands
 
-FamilyName = Annotated[str | None, typer.Option(help="Its family, where several have one of that name.")]
-Note = Annotated[str, typer.Option(help="Why, kept with the alerts that this closes.")]
-By = Annotated[str, typer.Option(help="Who [default: the user of this terminal].")]
+FamilyName = Annotated[
+    str | None, typer.Option(parser=bounds.name, help="Its family, where several have one of that name.")
+]
+Note = Annotated[str, typer.Option(parser=bounds.text, help="Why, kept with the alerts that this closes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 
 app = typer.Typer(add_completion=False)  # its commands are those of `watchkeeper streams`
@@ -25,7 +27,7 @@ app = typer.Typer(add_completion=False)  # its commands are those of `watchkeepe
 
 @app.command()
 def retire(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The stream.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", parser=bounds.text, help="The stream.")],
     family: FamilyName = None,
     note: Note = "",
     by: By = "",
@@ -40,7 +42,7 @@ def retire(
 
 @app.command()
 def forget(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The stream.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", parser=bounds.text, help="The stream.")],
     family: FamilyName = None,
     by: By = "",
     config: Config = None,
@@ -54,8 +56,8 @@ def forget(
 
 @app.command()
 def rename(  # noqa: PLR0913, PLR0917 (an argument is an option)
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The stream.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="What it is called from now on.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", parser=bounds.text, help="The stream.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", parser=bounds.name, help="What it is called from now on.")],
     family: FamilyName = None,
     note: Note = "",
     by: By = "",
@@ -71,7 +73,7 @@ def rename(  # noqa: PLR0913, PLR0917 (an argument is an option)
 def _person(by: str, why: str = "") -> Person:
     from monitor.store.stream_commands import Person
 
-    return Person(by or getuser(), why)
+    return Person(person(by), why)
 
 
 def _with(config: Path | None, url: str | None, give: Callable[[StreamCommands], Done]) -> Done:

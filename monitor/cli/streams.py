@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli import stream_commands
+from monitor.cli.parameters import bounds
+from monitor.cli.parameters.common import FamilyName, Limit, RunName
 from monitor.cli.parameters.database import Config, Url, store_url, topics
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.output import echo, echo_json, terminal
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from monitor.store.stream_reports import StreamReport
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Run = Annotated[str, typer.Option(help="live, or the name of a replay.")]
-FamilyName = Annotated[str | None, typer.Option(help="Only those of this family.")]
 
 _COLUMNS = {name: name.replace("_", " ") for name in COUNTERS if name != "accepted"}  # counters and their headings
 _MINOR = ("lateness", "gaps", "imputed", "rate", "age", "stored")
@@ -47,9 +47,9 @@ def streams() -> None:
 def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     config: Config = None,
     url: Url = None,
-    run: Run = LIVE,
+    run: RunName = LIVE,
     family: FamilyName = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show at most.")] = 100,
+    limit: Limit = 100,
     all_: Annotated[bool, typer.Option("--all", help="Also those that are retired.")] = False,
     local: Local = False,
     timezone: Timezone = None,
@@ -78,10 +78,10 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
 
 @app.command()
 def show(  # noqa: PLR0913, PLR0917 (an argument is an option)
-    name: Annotated[str, typer.Argument(help="The stream.")],
+    name: Annotated[str, typer.Argument(parser=bounds.text, help="The stream.")],
     config: Config = None,
     url: Url = None,
-    run: Run = LIVE,
+    run: RunName = LIVE,
     family: FamilyName = None,
     local: Local = False,
     timezone: Timezone = None,

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from monitor import bootstrap
-from monitor.cli.parameters import event_times
+from monitor.cli.parameters import bounds, event_times
+from monitor.cli.parameters.common import ConfigFile
 from monitor.cli.rendering.output import echo, echo_json
 from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_lines
 from monitor.config.settings import Settings, load
@@ -27,12 +28,18 @@ from monitor.training.train_family import train_family
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="The TOML file; WATCHKEEPER__* variables are laid over it.")],
+    config: ConfigFile,
     *,
-    family: Annotated[str | None, typer.Option(help="Only this family; all of them by default.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help=f"Read Kafka. {event_times.FROM}")] = None,
-    end: Annotated[str | None, typer.Option("--to", help=event_times.TO)] = None,
-    run: Annotated[str, typer.Option(help="The run whose collected history is used without --from.")] = LIVE,
+    family: Annotated[
+        str | None, typer.Option(parser=bounds.name, help="Only this family; all of them by default.")
+    ] = None,
+    start: Annotated[
+        int | None, typer.Option("--from", parser=bounds.moment, help=f"Read Kafka. {event_times.FROM}")
+    ] = None,
+    end: Annotated[int | None, typer.Option("--to", parser=bounds.moment, help=event_times.TO)] = None,
+    run: Annotated[
+        str, typer.Option(parser=bounds.name, help="The run whose collected history is used without --from.")
+    ] = LIVE,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new models as JSON.")] = False,
 ) -> None:

@@ -8,13 +8,18 @@ from typing import Annotated
 
 import typer
 
+from monitor.cli.parameters import bounds
 from monitor.config.reading import load_store, load_topics
 from monitor.errors import SettingsError
 
 CONFIG_FILE = Path("watchkeeper.toml")
 
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="The TOML file [default: watchkeeper.toml].")]
-Url = Annotated[str | None, typer.Option("--url", help="The database itself, instead of store.url of a file.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", parser=bounds.path, help="The TOML file [default: watchkeeper.toml].")
+]
+Url = Annotated[
+    str | None, typer.Option("--url", parser=bounds.text, help="The database itself, instead of store.url of a file.")
+]
 
 
 def store_url(config: Path | None, url: str | None) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from monitor import bootstrap
 from monitor.cli.parameters.database import utc
-from monitor.cli.parameters.times import time_option
 from monitor.config.settings import Settings
 from monitor.errors import SettingsError
 from monitor.pipeline import loop
@@ -22,11 +21,11 @@ FROM = "First event time (ISO 8601, UTC unless it says so) ..."
 TO = "... and the event time before which it ends."
 
 
-def time_range(start: str | None, end: str | None) -> TimeRange:
+def time_range(start: int | None, end: int | None) -> TimeRange:
     """What the two options say. Raises SettingsError where they leave no time in between."""
-    span = TimeRange(time_option(start, "--from"), time_option(end, "--to"))
+    span = TimeRange(start, end)
     if span.start is not None and span.end is not None and span.start >= span.end:
-        raise SettingsError(f"--from {start} is not before --to {end}")
+        raise SettingsError(f"--from {utc(span.start)} is not before --to {utc(span.end)}")
     return span
 
 

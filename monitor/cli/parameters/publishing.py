@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.parameters import bounds
 from monitor.cli.rendering.output import label, terminal
 from monitor.errors import SettingsError
 
 if TYPE_CHECKING:
     from monitor.simulator.publish import Pace
 
-SERVERS = Annotated[str, typer.Option(help="Kafka, or the address an embedded broker has printed.")]
-SPEED = Annotated[str, typer.Option(help='A multiple of real time, e.g. 60; "max" is as fast as possible.')]
-GROUP = Annotated[str | None, typer.Option(help="Never run far ahead of this consumer group.")]
-LAG = Annotated[int, typer.Option(help="Messages per partition the group of --pace-group may be behind.", min=1)]
+SERVERS = Annotated[str, typer.Option(parser=bounds.name, help="Kafka, or the address an embedded broker has printed.")]
+SPEED = Annotated[
+    str, typer.Option(parser=bounds.text, help='A multiple of real time, e.g. 60; "max" is as fast as possible.')
+]
+GROUP = Annotated[str | None, typer.Option(parser=bounds.name, help="Never run far ahead of this consumer group.")]
+LAG = Annotated[
+    int, typer.Option(parser=bounds.COUNT, help="Messages per partition the group of --pace-group may be behind.")
+]
 
 
 def speed_of(text: str) -> float | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from pydantic import ValidationError
 
+from monitor.cli.parameters import bounds
 from monitor.config.formats import Format
 from monitor.config.notations import notation_problems, worth_problems
 from monitor.config.sections import explain
@@ -25,25 +26,50 @@ _OPTIONS = {"time_zone": "--timezone", "time_unit": "--time-format"}  # where th
 class Reading:
     """The options, None where they are not given. A comma stands between words."""
 
-    delimiter: Annotated[str | None, typer.Option(help="Of CSV files; found in the line of names by default.")] = None
-    encoding: Annotated[
-        str | None, typer.Option(help="Of CSV files, such as cp1252  [default: utf-8, or what the file begins with].")
+    delimiter: Annotated[
+        str | None, typer.Option(parser=bounds.text, help="Of CSV files; found in the line of names by default.")
     ] = None
-    skip_rows: Annotated[int | None, typer.Option(min=0, help="Lines above the names of the columns.")] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            parser=bounds.text, help="Of CSV files, such as cp1252  [default: utf-8, or what the file begins with]."
+        ),
+    ] = None
+    skip_rows: Annotated[
+        int | None, typer.Option(parser=bounds.whole(0, 10**6), help="Lines above the names of the columns.")
+    ] = None
     rename: Annotated[
         list[str] | None,
-        typer.Option(help='Another name for a column: "Temp. [°C]=temp"; by its place: "#3=temp". Repeatable.'),
+        typer.Option(
+            parser=bounds.text,
+            help='Another name for a column: "Temp. [°C]=temp"; by its place: "#3=temp". Repeatable.',
+        ),
     ] = None
-    decimal: Annotated[str | None, typer.Option(help='Decimal sign of the values: "." or ",".')] = None
-    thousands: Annotated[str | None, typer.Option(help="Between groups of three digits: , . ' or a space.")] = None
-    missing: Annotated[str | None, typer.Option(help='What means no value: "Bad,No Data,-999".')] = None
-    high: Annotated[str | None, typer.Option(help='What means above the range: "OVER,OL".')] = None
-    low: Annotated[str | None, typer.Option(help='What means below the range: "UNDER".')] = None
-    quality: Annotated[str | None, typer.Option(help="Column with the quality of the values; goes with --good.")] = None
-    good: Annotated[str | None, typer.Option(help='Which quality is good: "Good" or "0,192".')] = None
-    timezone: Annotated[str | None, typer.Option(help="Of times without one: Europe/Berlin  [default: UTC].")] = None
+    decimal: Annotated[str | None, typer.Option(parser=bounds.text, help='Decimal sign of the values: "." or ",".')] = (
+        None
+    )
+    thousands: Annotated[
+        str | None, typer.Option(parser=bounds.text, help="Between groups of three digits: , . ' or a space.")
+    ] = None
+    missing: Annotated[
+        str | None, typer.Option(parser=bounds.text, help='What means no value: "Bad,No Data,-999".')
+    ] = None
+    high: Annotated[str | None, typer.Option(parser=bounds.text, help='What means above the range: "OVER,OL".')] = None
+    low: Annotated[str | None, typer.Option(parser=bounds.text, help='What means below the range: "UNDER".')] = None
+    quality: Annotated[
+        str | None, typer.Option(parser=bounds.text, help="Column with the quality of the values; goes with --good.")
+    ] = None
+    good: Annotated[str | None, typer.Option(parser=bounds.text, help='Which quality is good: "Good" or "0,192".')] = (
+        None
+    )
+    timezone: Annotated[
+        str | None, typer.Option(parser=bounds.text, help="Of times without one: Europe/Berlin  [default: UTC].")
+    ] = None
     time_format: Annotated[
-        str | None, typer.Option(help='How times are written: s, ms, us, ns, ... or a pattern "%d.%m.%Y %H:%M".')
+        str | None,
+        typer.Option(
+            parser=bounds.text, help='How times are written: s, ms, us, ns, ... or a pattern "%d.%m.%Y %H:%M".'
+        ),
     ] = None
 
     def head(self, layout: Format) -> Head:

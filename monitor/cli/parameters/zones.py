@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from monitor.cli.parameters import bounds
 from monitor.cli.rendering.moments import Moments
 from monitor.errors import SettingsError
 
 Local = Annotated[bool, typer.Option("--local", help="Show times in the zone of this machine instead of UTC.")]
-Timezone = Annotated[str | None, typer.Option(help="Show times in this zone, such as Europe/Berlin.")]
+Timezone = Annotated[
+    str | None, typer.Option(parser=bounds.text, help="Show times in this zone, such as Europe/Berlin.")
+]
 
 
 def moments(local: bool = False, timezone: str | None = None) -> Moments:

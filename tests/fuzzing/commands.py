@@ -1,0 +1,141 @@
+"""Every command with arguments that work, and what it does where one of them is something else."""
+
+from __future__ import annotations
+
+import io
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monitor.cli.app import COMMANDS, LazyCommand, main
+from tests.fuzzing.site import Site
+
+CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8}  # README.md, Commands
+
+
+class Parameter(NamedTuple):
+    """An option, or an argument (without a dash)."""
+
+    names: tuple[str, ...]
+    flag: bool
+    place: int | None  # among the arguments
+
+    @property
+    def name(self) -> str:
+        return self.names[-1]
+
+
+def leaves() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that can be run, by its words."""
+    for name in COMMANDS:
+        command = LazyCommand(name, *COMMANDS[name]).load()
+        for word, inner in getattr(command, "commands", {"": command}).items():
+            yield (name, word) if word else (name,), inner
+
+
+def parameters(command: Any) -> list[Parameter]:
+    found, place = [], 0
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            found.append(Parameter((parameter.name.upper().strip("_"),), flag=False, place=place))
+            place += 1
+        elif parameter.name != "help":
+            found.append(Parameter((*parameter.opts, *parameter.secondary_opts), parameter.is_flag, None))
+    return found
+
+
+def works(site: Site) -> dict[tuple[str, ...], tuple[list[str], dict[str, str]]]:
+    """Arguments and options with which each command does what it is for, as fast as it can."""
+    good, config = str(site.folder / "good.csv"), {"--config": site.config}
+    read = {"--time": "time", "--value": "value", "--key-column": "machine"}
+    kafka = {"--bootstrap-servers": site.servers}
+    return {
+        ("demo",): ([], {"--folder": str(site.folder / "demo")}),
+        ("simulate",): ([], kafka | {"--duration": "1s", "--machines": "1", "--ecgs": "0"}),
+        ("publish",): ([good], kafka | read | {"--topic": "fuzz"}),
+        ("train",): ([site.config], {"--run": "past"}),
+        ("run",): ([site.config], {"--until-end": ""}),
+        ("replay",): ([site.config], read | {"--name": "again", "--file": good, "--replace": ""}),
+        ("score",): ([good], read | {"--key": "m-1", "--detector": "mahalanobis", "--train-rows": "20", "--output": str(site.folder / "out.csv")}),
+        ("evaluate",): ([], {"--data": str(site.folder / "windows.csv"), "--normal": "0", "--detector": "mahalanobis"}),
+        ("alerts", "list"): ([], config),
+        ("alerts", "show"): ([site.alert], config),
+        ("alerts", "ack"): ([site.alert], config | {"--note": "seen", "--by": "ann"}),
+        ("alerts", "unack"): ([site.alert], config | {"--note": "seen", "--by": "ann"}),
+        ("alerts", "note"): ([site.alert, "why"], config | {"--by": "ann"}),
+        ("dead", "list"): ([], config),
+        ("dead", "show"): (["plant", "0", "1"], config),
+        ("dead", "retry"): ([site.config], {"--dry-run": ""}),
+        ("late", "list"): ([], config),
+        ("late", "rescore"): ([site.config], {"--name": "later"}),
+        ("streams", "list"): ([], config),
+        ("streams", "show"): (["m-1"], config),
+        ("streams", "retire"): (["m-1"], config | {"--by": "ann"}),
+        ("streams", "forget"): (["m-1"], config | {"--by": "ann"}),
+        ("streams", "rename"): (["m-1", "m-9"], config | {"--by": "ann"}),
+        ("status",): ([], config),
+        ("db", "upgrade"): ([], config),
+        ("db", "current"): ([], config),
+        ("check",): ([site.config], {}),
+    }  # fmt: skip
+
+
+def line(words: tuple[str, ...], base: tuple[list[str], dict[str, str]], changed: dict[Parameter, str]) -> list[str]:
+    """The command line with these values, "" of a flag is its presence."""
+    arguments, options = list(base[0]), dict(base[1])
+    extra = []
+    for parameter, value in changed.items():
+        if parameter.place is not None:
+            arguments[parameter.place : parameter.place + 1] = [value]
+        elif parameter.flag:
+            extra.append(parameter.names[len(value) % len(parameter.names)])
+        else:
+            for name in parameter.names:
+                options.pop(name, None)
+            extra += [f"{parameter.name}={value}" if parameter.name.startswith("--") else f"{parameter.name}{value}"]
+    given = [text for name, value in options.items() for text in ((f"{name}={value}",) if value else (name,))]
+    return [*words, *given, *extra, "--", *arguments]
+
+
+class Ran(NamedTuple):
+    code: Any
+    out: str
+    err: str
+
+
+def run(arguments: Sequence[str], folder: Path) -> Ran:
+    """The command in this process, in the folder."""
+    out, err = captured("strict"), captured("backslashreplace")  # as Python opens them
+    with chdir(folder), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main(arguments)
+        except SystemExit as left:
+            code: Any = left.code
+        except BaseException:
+            traceback.print_exc()
+            code = "raised"
+    return Ran(code, text_of(out), text_of(err))
+
+
+def captured(errors: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), "utf-8", errors, write_through=True)
+
+
+def text_of(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
+def problems(ran: Ran, changed: Sequence[Parameter]) -> str:
+    """What is wrong with how a command ended; empty where nothing is."""
+    if ran.code not in CODES or "Traceback" in ran.err or "mistake in Watchkeeper" in ran.err:
+        return f"exit code {ran.code}"
+    if ran.code not in (0, 6, 8) and not ran.err.strip():
+        return f"exit code {ran.code} without a word"
+    if ran.code == 2:
+        said = ran.err.lower()
+        if not any(name.lower() in said for parameter in changed for name in parameter.names):
+            return "the message names no option"
+    return ""
