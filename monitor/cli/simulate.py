@@ -15,7 +15,7 @@ from monitor.cli.rendering.output import echo, echo_json
 from monitor.config.durations import parse_duration, parse_time
 
 FIRST = "2026-01-01T00:00:00Z"
-MACHINES = bounds.whole(0, 100_000)
+MACHINES = bounds.whole(0, 10_000)
 
 
 class EcgForm(StrEnum):

@@ -20,6 +20,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 NEW_YEAR = 1_767_225_600 * SECOND  # 2026-01-01T00:00:00Z
 TEMPERATURE_INTERVAL = 10 * SECOND
+MOST_BYTES = 2**30  # of readings in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,20 @@ class Plant:
             raise SettingsError(f"seed = {self.seed} is negative; choose 0 or more")
         if self.duration < MINUTE:
             raise SettingsError("a plant runs for a minute at least; give a longer duration")
+        if (bytes_ := self._bytes) > MOST_BYTES:
+            raise SettingsError(
+                f"this plant needs {bytes_ / 2**30:,.0f} GiB of memory; simulate fewer machines or ECGs, or less time"
+            )
         if not 0 <= self.clean < 1:
             raise SettingsError(f"clean = {self.clean} is not a share of the time: 0 up to, but not including, 1")
         if not 125 <= self.ecg_rate <= 1000:
             raise SettingsError(f"ecg_rate = {self.ecg_rate} Hz; choose 125 to 1000")
+
+    @property
+    def _bytes(self) -> int:
+        """About how much memory its readings take."""
+        ecg = 600 * 1.5 if self.ecg_form == "beats" else 20 * self.ecg_rate
+        return int(self.duration * (self.machines * 20 / TEMPERATURE_INTERVAL + self.ecgs * ecg / SECOND))
 
     @cached_property
     def _made(self) -> tuple[list[Batch], list[Fault]]:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import gzip
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROWS = 60
-START = np.datetime64("2026-01-01T00:00:00")
+ROWS = 240
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def csv(rows: int = ROWS) -> bytes:
     """Readings of two streams."""
-    lines = [f"{START + np.timedelta64(i, 's')},{np.sin(i):.4f},{i % 7},m-{i % 2}" for i in range(rows)]
+    lines = [f"{(START + timedelta(seconds=i)).isoformat()},{np.sin(i):.4f},{i % 7},m-{i % 2}" for i in range(rows)]
     return "\n".join(["time,value,b,machine", *lines, ""]).encode()
 
 
 def columns() -> dict[str, pa.Array]:
     """One column for each kind of value that Parquet has."""
     count = range(ROWS)
-    when = [datetime(2026, 1, 1, 0, 0, i % 60, tzinfo=UTC) for i in count]
+    when = [START + timedelta(seconds=i) for i in count]
     return {
         "int": pa.array(list(count)),
         "uint64": pa.array([2**64 - 1 - i for i in count], pa.uint64()),
@@ -58,7 +57,7 @@ def columns() -> dict[str, pa.Array]:
 
 def table(extra: dict[str, pa.Array] | None = None) -> pa.Table:
     count = range(ROWS)
-    when = pa.array([datetime(2026, 1, 1, 0, 0, i, tzinfo=UTC) for i in count])
+    when = pa.array([START + timedelta(seconds=i) for i in count])
     return pa.table(
         {"time": when, "value": pa.array(np.sin(count)), "machine": [f"m-{i % 2}" for i in count]} | (extra or {})
     )
@@ -67,7 +66,7 @@ def table(extra: dict[str, pa.Array] | None = None) -> pa.Table:
 def parquet(made: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(made, sink)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def contents() -> dict[str, bytes]:
@@ -78,18 +77,29 @@ def contents() -> dict[str, bytes]:
     )
     deep = "[" * 100_000
     made = {
-        "good.csv": good, "good.parquet": whole, "twice.parquet": parquet(twice), "twice.csv": good.replace(b",b,", b",value,", 1),
-        "empty.csv": b"", "empty.parquet": b"", "header.csv": good.splitlines()[0] + b"\n", "header.parquet": parquet(table().slice(0, 0)),
-        "one.csv": b"\n".join(good.splitlines()[:2]), "newlines.csv": b"\n" * 50, "bom.csv": b"\xef\xbb\xbf" + good, "utf16.csv": good.decode().encode("utf-16"),
-        "binary.csv": np.random.default_rng(1).bytes(5000), "zeros.csv": bytes(3000), "commas.csv": b"," * 5000 + b"\n" + b"," * 5000, "long.csv": b"x" * 200_000,
-        "quote.csv": good + b'"' + b"x" * 50_000, "ragged.csv": good + b"1,2,3,4,5,6,7\n1\n", "cr.csv": good.replace(b"\n", b"\r"), "nul.csv": good.replace(b"0.", b"0\x00."),
-        "binary.parquet": np.random.default_rng(2).bytes(5000), "cut.parquet": whole[: len(whole) // 2], "tail.parquet": whole[:4] + bytes(100) + whole[-8:],
-        "footer.parquet": b"PAR1" + b"\xff" * 4 + b"PAR1", "flipped.parquet": bytes(b ^ 0x55 if 30 < i < 300 else b for i, b in enumerate(whole)),
-        "flipped2.parquet": bytes(b ^ 0x55 if len(whole) - 300 < i < len(whole) - 8 else b for i, b in enumerate(whole)),
-        "good.csv.gz": gzip.compress(good), "cut.csv.gz": gzip.compress(good)[:-20], "binary.csv.gz": b"\x1f\x8b" + b"\xff" * 100, "empty.csv.gz": b"", "plain.csv.gz": good,
-        "good.csv.zst": b"\x28\xb5\x2f\xfd" + b"\xff" * 50, "good.zip": b"PK\x03\x04" + b"\xff" * 200, "binary.csv.bz2": b"BZh9" + b"\xff" * 50, "binary.csv.xz": b"\xfd7zXZ\x00" + b"\xff" * 40,
-        "deep.toml": f"x = {deep}".encode(), "binary.toml": b"\xff\xfe\x00", "nul.toml": b"a = '\x00'", "deep.json": deep.encode(), "good.feather": b"ARROW1" + b"\xff" * 60,
-        "windows.csv": b"label,a,b,c\n" + b"\n".join(b"%d,%d,%d,%d" % (i % 5 == 0, i % 3, i % 4, i % 7) for i in range(80)), "windows.npz": b"PK\x03\x04" + b"\x00" * 60,
+        "good.csv": good, "good.parquet": whole, "twice.parquet": parquet(twice),
+        "twice.csv": good.replace(b",b,", b",value,", 1),
+        "empty.csv": b"", "empty.parquet": b"", "header.csv": good.splitlines()[0] + b"\n",
+        "header.parquet": parquet(table().slice(0, 0)),
+        "one.csv": b"\n".join(good.splitlines()[:2]), "newlines.csv": b"\n" * 50, "bom.csv": b"\xef\xbb\xbf" + good,
+        "utf16.csv": good.decode().encode("utf-16"),
+        "binary.csv": np.random.default_rng(1).bytes(5000), "zeros.csv": bytes(3000),
+        "commas.csv": b"," * 5000 + b"\n" + b"," * 5000, "long.csv": b"x" * 200_000,
+        "quote.csv": good + b'"' + b"x" * 50_000, "ragged.csv": good + b"1,2,3,4,5,6,7\n1\n",
+        "cr.csv": good.replace(b"\n", b"\r"), "nul.csv": good.replace(b"0.", b"0\x00."),
+        "binary.parquet": np.random.default_rng(2).bytes(5000), "cut.parquet": whole[: len(whole) // 2],
+        "tail.parquet": whole[:4] + bytes(100) + whole[-8:],
+        "footer.parquet": b"PAR1" + b"\xff" * 4 + b"PAR1",
+        "flipped.parquet": bytes(b ^ 0x55 if 30 < i < 300 else b for i, b in enumerate(whole)),
+        "footless.parquet": whole[:-300] + bytes(b ^ 0x55 for b in whole[-300:-8]) + whole[-8:],
+        "good.csv.gz": gzip.compress(good), "cut.csv.gz": gzip.compress(good)[:-20],
+        "binary.csv.gz": b"\x1f\x8b" + b"\xff" * 100, "empty.csv.gz": b"", "plain.csv.gz": good,
+        "good.csv.zst": b"\x28\xb5\x2f\xfd" + b"\xff" * 50, "good.zip": b"PK\x03\x04" + b"\xff" * 200,
+        "binary.csv.bz2": b"BZh9" + b"\xff" * 50, "binary.csv.xz": b"\xfd7zXZ\x00" + b"\xff" * 40,
+        "deep.toml": f"x = {deep}".encode(), "binary.toml": b"\xff\xfe\x00", "nul.toml": b"a = '\x00'",
+        "deep.json": deep.encode(), "good.feather": b"ARROW1" + b"\xff" * 60,
+        "windows.csv": b"label,a,b,c\n" + b"".join(b"%d,%d,%d,%d\n" % (i % 5 == 0, i, i % 4, i % 7) for i in range(80)),
+        "windows.npz": b"PK\x03\x04" + b"\x00" * 60,
     }  # fmt: skip
     made |= {f"{name}.parquet": parquet(table({"value": column})) for name, column in columns().items()}
     made |= {f"{name}-time.parquet": parquet(table({"time": column})) for name, column in columns().items()}
@@ -114,6 +124,8 @@ def write(folder: Path) -> list[Path]:
     (folder / "loop.csv").symlink_to(folder / "loop.csv")
     np.savez(folder / "objects.npz", windows=np.array([[object()]], object), label=np.zeros(1))
     return [
-        *made, within, folder / os.fsdecode(b"\xfe.csv"), folder / "line\nbreak.csv", folder / "empty", folder / "loop.csv", folder / "no.csv",
-        folder / "good.csv" / "x", folder / ("n" * 300), folder / "*.csv", folder / "folder.csv" / "*", folder / "objects.npz", Path("/dev/null"),
+        *made, within, folder / os.fsdecode(b"\xfe.csv"), folder / "line\nbreak.csv", folder / "empty",
+        folder / "loop.csv", folder / "no.csv",
+        folder / "good.csv" / "x", folder / ("n" * 300), folder / "*.csv", folder / "folder.csv" / "*",
+        folder / "objects.npz", Path("/dev/null"),
     ]  # fmt: skip

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from monitor.ports.store import Commit
+from monitor.cli import demo
+from monitor.cli.parameters import publishing
+from monitor.config.settings import load
+from monitor.errors import ModelError
+from monitor.ports.store import Commit, HistoryBlock
 from monitor.records.batches import DeadLetter, Readings
 from monitor.records.late import Late, LateBlock
 from monitor.sources.embedded import EmbeddedBroker
 from monitor.store.sql import open_store
+from monitor.training import fit
+from tests.champions import train_champion
 from tests.fuzzing import files
-from tests.store_rows import TOPIC, alert, full
+from tests.store_rows import alert, full
 
 CONFIG = """\
-models = "models"
+models = "{folder}/models"
 store.url = "{url}"
 kafka.bootstrap_servers = "{servers}"
 [families.machines]
@@ -35,7 +42,7 @@ class Site:
 
     folder: Path
     servers: str
-    files: list[Path]
+    files: list[Path] = field(repr=False)
     alert: str = alert().id.hex
 
     @property
@@ -59,7 +66,7 @@ class Site:
 
 def build(folder: Path, broker: EmbeddedBroker) -> Site:
     made = Site(folder, broker.bootstrap_servers, files.write(folder))
-    Path(made.config).write_text(CONFIG.format(url=made.url, servers=made.servers), encoding="utf-8")
+    Path(made.config).write_text(CONFIG.format(folder=folder, url=made.url, servers=made.servers), encoding="utf-8")
     broker.create_topic("plant")
     store = open_store(made.url)
     stream = store.open_streams("live", "machines", ["m-1"])[0]
@@ -67,9 +74,27 @@ def build(folder: Path, broker: EmbeddedBroker) -> Site:
         np.zeros(1, np.int32), np.array([5 * 10**9]), np.ones((1, 1), np.float32), np.zeros(1, np.int32), np.array([7])
     )
     letter = DeadLetter(topic="plant", partition=0, offset=1, reason="json", error="broken", body=b"{", stream="m-1")
-    everything = full(stream, store.take("live", [TOPIC])[TOPIC].epoch)
+    everything = full(stream, 0)
     late = LateBlock("machines", ["m-1"], Late(rows, np.array([10**9])))
-    store.commit(replace(everything, dead=[letter], late=[late]))
+    history = HistoryBlock(stream.id, 10**9 * np.arange(1, 401), np.sin(np.arange(400, dtype=np.float32))[:, None])
+    store.commit(replace(everything, dead=[letter], late=[late], history=[history], positions={}))
     store.commit(Commit("past"))
+    settings = load(Path(made.config))
+    train_champion(
+        settings, store, "machines", fit.first(store.history("live", "machines"), settings.families["machines"])
+    )
     store.close()
     return made
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """No command waits for a broker that is not there, and the demo, which takes a minute, is not played."""
+
+    def not_played(*_: object) -> None:
+        raise ModelError("not played")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "BROKER_S", 0.2)
+        patch.setattr(demo, "play", not_played)
+        yield

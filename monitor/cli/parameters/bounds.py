@@ -17,6 +17,7 @@ from monitor.config.durations import parse_duration, parse_time
 
 MOST_CHARACTERS: Final = 10_000  # of any text
 LONGEST_NAME: Final = 500  # characters; an index of PostgreSQL takes 2,700 bytes
+FARTHEST: Final = 2**62  # ns from 1970, either way: what a duration may be added to
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -89,12 +90,15 @@ def duration(given: str | int) -> int:
 
 def moment(given: str | int) -> int:
     """A time as ISO 8601 says it, UTC unless it names another zone, in ns."""
-    return given if isinstance(given, int) else _read(parse_time, given)
+    time = given if isinstance(given, int) else _read(parse_time, given)
+    if abs(time) >= FARTHEST:
+        raise _refused(given, "is too far away; times go from 1824 to 2115")
+    return time
 
 
 COUNT = whole(1, 10**9)  # of rows, messages, readings
 PARTITION, OFFSET = whole(0, 2**31 - 1), whole(0, 2**63 - 1)
-SEED = whole(0, 2**63 - 1)
+SEED = whole(0, 2**32 - 1)  # as every library takes
 N_STD = number(0, 1e6)
 RATE = number(1e-6, 1e9)  # Hz: from one in eleven days to one in a nanosecond
 

@@ -24,6 +24,9 @@ LAG = Annotated[
     int, typer.Option(parser=bounds.COUNT, help="Messages per partition the group of --pace-group may be behind.")
 ]
 
+SLOWEST = 0.001  # times real time
+BROKER_S = 10.0  # until one has to answer
+
 
 def speed_of(text: str) -> float | None:
     """The number in "60" or "60x"; None for "max"."""
@@ -33,7 +36,7 @@ def speed_of(text: str) -> float | None:
         speed = float(text.removesuffix("x"))
     except ValueError:
         speed = 0.0
-    if not 0 < speed < float("inf"):
+    if not SLOWEST <= speed <= 1e12:
         raise SettingsError(f'--speed: {text!r} is neither a positive number, such as 60, nor "max"')
     return speed
 
@@ -63,7 +66,7 @@ def make_topics(servers: str, topics: Collection[str]) -> None:
         except ValueError as error:
             raise SettingsError(f"--topic: {error}") from None
     kafka = Kafka(bootstrap_servers=servers)
-    wait_for_broker(kafka, 10)
+    wait_for_broker(kafka, BROKER_S)
     for topic in topics:
         ensure_topic(kafka, topic, BROKERS_CHOICE)
 
