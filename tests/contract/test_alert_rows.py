@@ -293,7 +293,7 @@ def test_ten_thousand_facts_take_a_few_statements(database: SqlKeeper) -> None:
         Commit("live", facts=[fact(replace(each, last_at=120), FactKind.CONTINUED, 120) for each in of]),
         Commit("live", facts=[cleared(each) for each in of], announce=render),
     ]
-    begin = ("BEGIN", "SELECT pg_current_xact_id")
+    begin = ("BEGIN", "SELECT pg_current_xact_id", "SELECT version_num")
 
     sent = [statements(store, lambda commit=commit: store.commit(commit)) for commit in commits]  # type: ignore[misc]
 
@@ -304,7 +304,7 @@ def test_ten_thousand_facts_take_a_few_statements(database: SqlKeeper) -> None:
 
 def test_one_fact_takes_few_statements(database: SqlKeeper) -> None:
     store = database.store()
-    begin = ("BEGIN", "SELECT pg_current_xact_id")
+    begin = ("BEGIN", "SELECT pg_current_xact_id", "SELECT version_num")
 
     def count(*facts: Fact) -> int:
         sent = statements(store, lambda: store.commit(Commit("live", facts=list(facts), announce=render)))
