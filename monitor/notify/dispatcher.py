@@ -22,6 +22,7 @@ from monitor.ports.notifier import Backlog, Notifier, Outbox
 _IDLE = 0.5  # seconds between polls of an empty queue
 _BROKEN = 5.0  # seconds between polls of an outbox that cannot be read
 _CARE = 60.0  # seconds between looks at what nothing delivers
+_FIRST = 3600 * 10**9  # ns of service before anything is given up by age: what waited while nothing ran is tried first
 _EXPIRED = 1000  # rows given up at once
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ class Dispatcher:
         self._lanes = [Lane(name, notifier, outbox, clock, chance) for name, notifier in notifiers.items()]
         self._stopping = threading.Event()
         self._quiet: dict[str, int] = {}  # by channel: looks at the outbox that have found nothing due
+        self._cared_since: int | None = None  # ns
         self._foreign: set[str] = set()  # channels of which it was logged that nothing here delivers them
         self._threads: list[threading.Thread] = []
 
@@ -99,8 +101,10 @@ class Dispatcher:
     def care(self) -> int:
         """Give up what is too old, and say what nothing here delivers. Raises StoreError."""
         now = self._clock()
+        self._cared_since = now if self._cared_since is None else self._cared_since
+        before = now - LONGEST if now - self._cared_since >= _FIRST else 0
         reason = "not delivered within three days of its writing"
-        for channel, count in self._outbox.expire(now - LONGEST, now, reason, _EXPIRED).items():
+        for channel, count in self._outbox.expire(before, now, reason, _EXPIRED).items():
             log.error("notifications_given_up", channel=channel, messages=count, reason=reason)
         queues = self._outbox.backlog().queues
         foreign = queues.keys() - {lane.name for lane in self._lanes}

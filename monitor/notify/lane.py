@@ -111,6 +111,8 @@ class Lane:
     def _judged(self, delivery: Delivery, error: NotifyError | None) -> Outcome:
         """What to record of a try, which ends now; the channel is paused or not by it."""
         now = self._clock()
+        if (error is None or error.refused) and self._failures:
+            self._outbox.wake(self.name, now + self._lease)
         if error is None or error.refused:
             self._failures, self._at_once = 0, min(2 * self._at_once, AT_ONCE)
         else:

@@ -81,6 +81,10 @@ class Outbox(Protocol):
         """Make rows due again that were taken and not tried."""
         ...
 
+    def wake(self, channel: str, after: int) -> None:
+        """Make due what waits longer than until `after` (ns), later than any lease: the receiver answers again."""
+        ...
+
     def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
         """Give up what was written before `before`, of whatever channel; how many by channel, `limit` at most.
 

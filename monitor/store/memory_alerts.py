@@ -74,6 +74,13 @@ class MemoryOutbox:
             for delivery in deliveries:
                 self._store.outbox[delivery.id].next_at = 0
 
+    def wake(self, channel: str, after: int) -> None:
+        """Make due what waits for long; see `Outbox`."""
+        with self._store.lock:
+            for row in self._store.outbox.values():
+                if row.pending and row.delivery.channel == channel and row.next_at > after:
+                    row.next_at = 0
+
     def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
         """Give up what is too old; see `Outbox`."""
         with self._store.lock:

@@ -86,6 +86,14 @@ class SqlOutbox:
         with self._database.writing() as connection:
             _put_off(connection, [(each.id, 0) for each in deliveries])
 
+    def wake(self, channel: str, after: int) -> None:
+        """Make due what waits for long; see `Outbox`."""
+        o = schema.outbox.c
+        with self._database.writing() as connection:
+            _by_index(connection)
+            late = schema.outbox.update().where(_pending(schema.outbox), o.channel == channel, o.next_at > after)
+            connection.execute(late.values(next_at=0))
+
     def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
         """Give up what is too old; see `Outbox`."""
         o = schema.outbox.c

@@ -117,6 +117,19 @@ def test_a_lease_keeps_others_away_until_it_ends_or_is_released(keeper: AlertKee
     assert payloads(two.claim("hook", LEASE + 1, 10, LEASE)) == ["b 0", a.payload]
 
 
+def test_what_waits_longer_than_any_lease_is_due_once_the_receiver_answers_again(keeper: AlertKeeper) -> None:
+    queue(keeper.store(), "a", "b", "c", channels=("hook", "other"))
+    outbox = keeper.outbox()
+    a, b, _ = outbox.claim("hook", 1, 10, LEASE)
+    (other, *_) = outbox.claim("other", 1, 10, LEASE)
+    outbox.record(
+        [Outcome(a, 2, "503", 3600 * SECOND), Outcome(b, 2, "503", 5), Outcome(other, 2, "503", 3600 * SECOND)]
+    )
+    outbox.wake("hook", 1 + LEASE)
+    assert payloads(outbox.claim("hook", 3, 10, LEASE)) == ["a 0"]
+    assert outbox.claim("other", 3, 10, LEASE) == []
+
+
 def test_a_channel_takes_its_own_rows_only(keeper: AlertKeeper) -> None:
     queue(keeper.store(), "a", "b", "c", channels=("dead", "hook"))
     outbox = keeper.outbox()

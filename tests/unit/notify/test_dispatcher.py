@@ -67,6 +67,9 @@ class Queue:
     def release(self, deliveries: Sequence[Delivery]) -> None:
         self.due_at |= {each.id: 0 for each in deliveries}
 
+    def wake(self, channel: str, after: int) -> None:
+        self.due_at |= {n: 0 for n, row in self.rows.items() if row.channel == channel and self.due_at[n] > after}
+
     def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
         old = [number for number in self.rows if number not in self.done and self.created < before]
         self.given_up |= dict.fromkeys(old[:limit], reason)
@@ -254,6 +257,9 @@ def test_what_nothing_has_delivered_after_three_days_is_given_up_and_said() -> N
     bench = Bench(queue, {"ops": ListNotifier(failing(1, retry_after=1e9))})
     bench.run(1)
     bench.clock.now = 4 * 24 * 3600 * SECOND
+    bench.dispatcher.care()
+    assert queue.given_up == {}  # nothing ran for four days: there is time for a try first
+    bench.clock.now += 3700 * SECOND
     with structlog.testing.capture_logs() as logs:
         bench.dispatcher.care()
 
@@ -286,6 +292,19 @@ def test_probes_of_a_broken_channel_take_turns() -> None:
     Bench(queue, {"ops": ListNotifier(failing(1000))}).run(1200)
 
     assert len({number for number, *_ in queue.attempts}) >= 20
+
+
+def test_once_a_receiver_answers_again_all_that_waits_is_sent() -> None:
+    """And not at the next hourly try of each message."""
+    queue, ops = Queue(*(row(n, alert=n) for n in range(1, 6))), ListNotifier(failing(500))
+    bench = Bench(queue, {"ops": ops})
+    bench.run(6 * 3600, step=30)
+    assert queue.done == []
+    ops.failures.clear()
+    while not queue.done:
+        bench.run(step=30)
+    bench.run(60)
+    assert len(queue.done) == 5
 
 
 def test_a_slow_channel_holds_no_other() -> None:
