@@ -113,10 +113,12 @@ def decoders(settings: Settings, indexes: Mapping[str, StreamIndex]) -> dict[str
 
 
 def decoder(family: Family, index: StreamIndex, registry: Registry | None = None) -> Decoder:
-    """What reads the messages of a family; formats with schemas need the registry."""
+    """What reads the messages of a family, in bounded memory; formats with schemas need the registry."""
+    from monitor.sources.bounded_decode import BoundedDecoder
+
     kind = family.format.kind
     needs = (family, index, registry) if kind in REGISTRY else (family, index)
-    return cast("Decoder", resolve(DECODERS[kind])(*needs))
+    return BoundedDecoder(cast("Decoder", resolve(DECODERS[kind])(*needs)), family)
 
 
 def schema_registry(settings: Settings) -> Registry:

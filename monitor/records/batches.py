@@ -103,7 +103,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Records [start, end) of a partition that were gone before they were read.
+    """Records [start, end) of a partition that were gone before they were read, or that no client can read.
 
     `end` < `start` where the topic was recreated: how many records were lost is not known then.
     """

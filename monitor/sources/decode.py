@@ -40,6 +40,14 @@ class Records:
         """Records in the batch."""
         return len(self.values)
 
+    def part(self, begin: int, end: int) -> Records:
+        """The records [begin, end)."""
+        stamps = self.stamps
+        return Records(
+            self.topic, self.keys[begin:end], self.values[begin:end], self.partition[begin:end], self.offset[begin:end],
+            None if stamps is None else lambda: stamps()[begin:end],
+        )  # fmt: skip
+
 
 class Decoder(Protocol):
     """How the messages of one topic become readings of one family."""
@@ -90,8 +98,10 @@ class Assembly:
     def read(self, raw: Raw, rows: Int64, reader: TimeReader) -> Times:
         """The same with what is still to be settled; blames the records that have no time."""
         found = reader.read(raw)
-        for place in np.flatnonzero(found.ns == NEVER).tolist():
-            self.faults.setdefault(int(rows[place]), Fault("bad-time", reader.explain(raw[place])))
+        bad = np.flatnonzero(found.ns == NEVER)
+        for row, place in zip(*(column.tolist() for column in first_places(rows, bad)), strict=True):
+            if row not in self.faults:
+                self.faults[row] = Fault("bad-time", reader.explain(raw[place]))
         return found
 
     def keep(self, reader: TimeReader, found: Times) -> Int64:
@@ -171,6 +181,12 @@ class Assembly:
             time=stamps[row] * 10**6 if stamps and 0 <= stamps[row] < LAST // 10**6 else None,
             key=records.keys[row], body=records.values[row],
         )  # fmt: skip
+
+
+def first_places(rows: Int64, places: Int64) -> tuple[Int64, Int64]:
+    """The records of these places, each once, with its first place: a record may hold a million readings."""
+    found, first = np.unique(rows[places], return_index=True)
+    return found, places[first]
 
 
 def stream_codes(

@@ -15,8 +15,9 @@ from monitor.ports import source
 from monitor.records import batches
 from monitor.records.batches import Poll
 from monitor.sources.decode import EARLIEST_MS
-from monitor.sources.kafka_client import Decoders, Message, Reader, admin_client, decode, is_embedded, sentence
+from monitor.sources.kafka_client import Reader, admin_client, is_embedded, sentence
 from monitor.sources.kafka_end_offsets import Ends
+from monitor.sources.kafka_records import Decoders, Message, decode
 
 _WAIT = 30.0  # seconds for a broker to answer a question
 
@@ -167,8 +168,7 @@ class KafkaRange:
         newest: int | None = None,
     ) -> None:
         self._decoders = decoders
-        exact = kafka.model_copy(update={"on_gap": "fail"})
-        self._reader = Reader(exact, {"group.id": f"{kafka.group}-range"})  # never joined, never committed to
+        self._reader = Reader(kafka, {"group.id": f"{kafka.group}-range"}, exact=True)  # never joined or committed to
         self._consumer = self._reader.consumer
         self._closed = False
         try:
@@ -194,13 +194,17 @@ class KafkaRange:
         wanted = [m for m in messages if m.offset() < self._end.get((m.topic(), m.partition()), 0)]
         readings, dead, positions = decode(wanted, self._decoders)
         self._reader.adapt_fetch_size(len(wanted), sum(map(len, readings.values())))
-        reached = {(m.topic(), m.partition()): m.offset() + 1 for m in messages} | ends
+        gaps, self._reader.gaps = self._reader.gaps, []
+        skipped = {(gap.topic, gap.partition): gap.end for gap in gaps}
+        reached = {(m.topic(), m.partition()): m.offset() + 1 for m in messages} | ends | skipped
         through = [p for p, offset in reached.items() if offset >= self._end.get(p, offset + 1)]
         for partition in through:
             del self._end[partition]
         self._consumer.incremental_unassign(_partitions(through))
         finished = not self._end
-        return Poll(readings, dead, positions, records=len(wanted), at_end=finished, finished=finished)
+        return Poll(
+            readings, dead, positions | skipped, records=len(wanted), at_end=finished, finished=finished, gaps=gaps
+        )
 
     def commit(self, positions: Mapping[batches.TopicPartition, int]) -> None:
         """No-op: a range has no group."""

@@ -1,15 +1,13 @@
-"""What every Kafka reader here shares: options, errors, messages to columns; and small administrative calls."""
+"""What every Kafka reader here shares: options and errors; and small administrative calls."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-import numpy as np
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -19,13 +17,16 @@ from confluent_kafka.cimpl import NewTopic
 from monitor.config import services
 from monitor.errors import MonitorError, SettingsError, SourceError
 from monitor.records import batches
-from monitor.sources.decode import Decoder, Records
+from monitor.sources.kafka_records import Message
+from monitor.sources.kafka_refused import TRIES, Failures, RefusedBatch, lost_reason, place, refused_reason
 
 BATCH = 32_768  # records of one poll at most, and about as many readings where a record holds several
+BYTES = 2**23  # of the records of one poll, but for the last `PIECE`
+PIECE = 64  # records that are taken at once, before their bytes are counted
 BROKERS_CHOICE = -1  # as a number of partitions: the broker's `num.partitions`
-Decoders = Mapping[str, tuple[str, Decoder]]  # topic -> (family, how its messages are read)
 
 OWNED = {  # what Watchkeeper's promises rest on
+    "auto.commit.enable": "offsets live in SQL, with the scores",
     "auto.offset.reset": "the start is the offset in SQL, or the oldest record",
     "bootstrap.servers": "set kafka.bootstrap_servers",
     "default.topic.config": "give its options without a table",
@@ -34,10 +35,18 @@ OWNED = {  # what Watchkeeper's promises rest on
     "enable.partition.eof": "stream health needs it",
     "error_cb": "it is a Python function",
     "group.id": "set kafka.group",
+    "group.remote.assignor": "state moves with single partitions (cooperative-sticky)",
     "logger": "it is a Python object",
     "metadata.broker.list": "set kafka.bootstrap_servers",
+    "offset.store.method": "offsets live in SQL, with the scores",
     "partition.assignment.strategy": "state moves with single partitions (cooperative-sticky)",
     "test.mock.num.brokers": 'set kafka.bootstrap_servers = "embedded"',
+    "topic.blacklist": "the topics are those of the families",
+    "transactional.id": "nothing is sent in transactions",
+}
+_ONLY = {  # the value it may have, and why no other
+    "group.protocol": ("classic", "state moves with single partitions (cooperative-sticky)"),
+    "isolation.level": ("read_committed", "records of transactions that were aborted would be counted"),
 }
 _QUIET = {"log_level": 2}  # `Reader` logs once what librdkafka would repeat
 _DEFAULTS = {
@@ -65,28 +74,21 @@ MOCK = "mockCluster"  # how the embedded cluster's id begins
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class Message(Protocol):
-    """A message of confluent-kafka as it arrives from a consumer: topic, partition and offset are always there."""
-
-    def topic(self) -> str: ...  # noqa: D102
-    def partition(self) -> int: ...  # noqa: D102
-    def offset(self) -> int: ...  # noqa: D102
-    def key(self) -> bytes | None: ...  # noqa: D102
-    def value(self) -> bytes | None: ...  # noqa: D102
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
-    def error(self) -> KafkaError | None: ...  # noqa: D102
-
-
 class Reader:
-    """A consumer that turns librdkafka's events into messages, ends of partitions, log lines and SourceErrors."""
+    """A consumer that turns librdkafka's events into messages, ends of partitions, log lines and SourceErrors.
 
-    def __init__(self, kafka: services.Kafka, extra: Mapping[str, Any]) -> None:
-        config = _options(kafka) | _FIXED | dict(extra) | {"error_cb": self._on_error}
+    What it returns at once is bounded in messages and in bytes. `exact`: records that are gone are always an error.
+    """
+
+    def __init__(self, kafka: services.Kafka, extra: Mapping[str, Any], *, exact: bool = False) -> None:
+        self._config = _options(kafka) | _FIXED | dict(extra)
         with _refusing(kafka):
-            self.consumer = Consumer(config)
+            self.consumer = Consumer(self._config | {"error_cb": self._on_error})
         self.failure: MonitorError | None = None  # from a callback; raised by the next `read`
         self.gaps: list[batches.Gap] = []  # found since they were last taken
         self._may_skip = kafka.on_gap == "record"
+        self._exact = exact
+        self._failures = Failures()
         self._servers = kafka.bootstrap_servers
         self._logged: dict[tuple[str, str], float] = {}
         self._each = 1.0  # readings that a message has held lately
@@ -99,29 +101,56 @@ class Reader:
     def read(self, timeout: float) -> tuple[list[Message], dict[batches.TopicPartition, int]]:
         """Messages that have arrived, and the end offset of each partition whose end was reached."""
         try:
-            first = self.consumer.poll(timeout)
-            found = [] if first is None else [first, *self.consumer.consume(max(1, int(BATCH / self._each)) - 1, 0)]
+            found = self._fetch(timeout)
         except KafkaException as error:
             raise SourceError(f"Kafka at {self._servers}: {sentence(error)}") from None
         if self.failure is not None:
             raise self.failure
         ends: dict[batches.TopicPartition, int] = {}
         if not any(map(KafkaMessage.error, found)):
-            return cast("list[Message]", found), ends
-        messages: list[Message] = []
+            self._failures.delivered(messages := cast("list[Message]", found))
+            return messages, ends
+        messages = []
         for message in cast("list[Message]", found):
             if (code := message.error()) is None:
                 messages.append(message)
             elif code.code() == _END:
                 ends[message.topic(), message.partition()] = message.offset()
             elif code.code() in _LOST:
-                self._skip(message, code)
+                self._skip_lost(message, code)
             elif (trouble := self._trouble(code, message.topic() or "")) is not None:
                 raise trouble
+            elif self._failures.at_record(message, code):
+                self._skip_refused(message, code)
+        self._failures.delivered(messages)
         return messages, ends
+
+    def _fetch(self, timeout: float) -> list[KafkaMessage]:
+        """What has arrived, in messages of about `BYTES` together: a batch may unpack to a thousand times its size."""
+        first = self.consumer.poll(timeout)
+        found = [] if first is None else [first]
+        size, most = sum(map(len, found)), max(1, int(BATCH / self._each))
+        while found and len(found) < most and size < BYTES:
+            fit = (BYTES - size) * len(found) // max(size, 1)
+            piece = self.consumer.consume(min(max(fit, 1), PIECE, most - len(found)), 0)
+            if not piece:
+                break
+            found += piece
+            size += sum(map(len, piece))
+        return found
 
     def _on_error(self, error: KafkaError) -> None:
         self.failure = self.failure or self._trouble(error, "")
+        if error.code() == KafkaError._BAD_MSG and self._failures.note(("", 0), 0):  # noqa: SLF001
+            self.failure = self.failure or SourceError(
+                f"Kafka at {self._servers}: {error.str()}: {TRIES} times; it holds up {self._places()}. Set "
+                'kafka.options."receive.message.max.bytes" higher, above the max.message.bytes of the topic'
+            )
+
+    def _places(self) -> str:
+        """The next offset of each partition, for a person."""
+        found = self.consumer.position(self.consumer.assignment())
+        return ", ".join(f"topic {p.topic}, partition {p.partition}, offset {max(p.offset, 0)}" for p in found[:8])
 
     def _trouble(self, error: KafkaError, topic: str) -> SourceError | None:
         """The error to raise, or None after logging what librdkafka gets over by itself."""
@@ -134,79 +163,44 @@ class Reader:
             log.warning("kafka_topic_missing" if error.code() in _UNKNOWN else "kafka_trouble", **facts)
         return None
 
-    def _skip(self, message: Message, error: KafkaError) -> None:
+    def _skip_lost(self, message: Message, error: KafkaError) -> None:
         """The broker does not have the record that comes next: fail, or write down what is gone and go on behind it."""
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        where = f"topic {topic}, partition {partition}"
+        partition, offset = (message.topic(), message.partition()), message.offset()
         try:
-            low, high = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-            reason = _reason(offset, low, high)
-            if not self._may_skip:
-                raise SourceError(f'{where}: {reason}; kafka.on_gap = "record" writes this down and goes on')
-            self.consumer.incremental_unassign([TopicPartition(topic, partition)])  # it has stopped: no seek revives it
-            self.consumer.incremental_assign([TopicPartition(topic, partition, low)])
+            low, high = self.consumer.get_watermark_offsets(TopicPartition(*partition), timeout=10)
         except KafkaException:
-            raise SourceError(f"{where}: the record at offset {offset} is not there: {error.str()}") from None
-        log.error("records_lost", topic=topic, partition=partition, reason=reason)
-        self.gaps.append(batches.Gap(topic=topic, partition=partition, start=offset, end=low, reason=reason))
+            raise SourceError(
+                f"{place(partition)}: the record at offset {offset} is not there: {error.str()}"
+            ) from None
+        self._skip(partition, offset, low, lost_reason(offset, low, high), may=self._may_skip and not self._exact)
 
+    def _skip_refused(self, message: Message, error: KafkaError) -> None:
+        """The same for records that are there, but that the client fails to read each time."""
+        partition = message.topic(), message.partition()
+        try:
+            low, high = self.consumer.get_watermark_offsets(TopicPartition(*partition), timeout=10)
+            assigned = next(p for p in self.consumer.assignment() if (p.topic, p.partition) == partition)
+            (at,) = self.consumer.position([assigned])
+        except (KafkaException, StopIteration):
+            return  # no broker answers, or another worker reads the partition: nothing is wrong with the record
+        start = max(message.offset(), low, at.offset if at.offset >= 0 else assigned.offset)
+        if start < high:
+            end = RefusedBatch(self._config, partition, message.offset()).end(start, high)
+            self._skip(partition, start, end, refused_reason(start, end, error.str()), may=self._may_skip)
 
-def _reason(offset: int, low: int, high: int) -> str:
-    if offset < low:
-        return (
-            f"{low - offset} records were lost: offsets {offset} to {low - 1} were deleted by the broker "
-            "before they were read; let it keep more (retention.ms, retention.bytes), or read faster"
-        )
-    return (
-        f"the next offset to read is {offset}, but the topic ends at {high}: records were lost by the "
-        "broker, or the topic was deleted and recreated"
-    )
-
-
-def decode(
-    messages: Sequence[Message], decoders: Decoders
-) -> tuple[dict[str, batches.Readings], list[batches.DeadLetter], dict[batches.TopicPartition, int]]:
-    """Readings by family, dead letters, and the next offset of each partition that the messages came from."""
-    readings: dict[str, batches.Readings] = {}
-    dead: list[batches.DeadLetter] = []
-    positions: dict[batches.TopicPartition, int] = {}
-    for topic, chosen in _by_topic(messages, decoders):
-        family, decoder = decoders[topic]
-        batch = _columns(topic, chosen)
-        found, bad = decoder.decode(batch)
-        if len(found):
-            readings[family] = found
-        dead += bad
-        for number in np.flatnonzero(np.bincount(batch.partition)).tolist():
-            positions[topic, number] = int(batch.offset[batch.partition == number][-1]) + 1
-    return readings, dead, positions
-
-
-def _by_topic(messages: Sequence[Message], decoders: Decoders) -> Iterator[tuple[str, Sequence[Message]]]:
-    if len(decoders) == 1:
-        yield from ((topic, messages) for topic in decoders if messages)
-        return
-    topics = [message.topic() for message in messages]
-    for topic in dict.fromkeys(topics):
-        yield topic, [message for message, of in zip(messages, topics, strict=True) if of == topic]
-
-
-def _columns(topic: str, messages: Sequence[Any]) -> Records:
-    """No Python code runs per message here: `map` calls straight into confluent-kafka."""
-    count = len(messages)
-    return Records(
-        topic=topic,
-        keys=list(map(KafkaMessage.key, messages)),
-        values=list(map(KafkaMessage.value, messages)),
-        partition=np.fromiter(map(KafkaMessage.partition, messages), np.int32, count),
-        offset=np.fromiter(map(KafkaMessage.offset, messages), np.int64, count),
-        stamps=partial(_stamps, messages),
-    )
-
-
-def _stamps(messages: Iterable[Message]) -> list[int]:
-    """Kafka's timestamps in ms; -1 where a message has none."""
-    return [message.timestamp()[1] for message in messages]  # librdkafka says -1 for none
+    def _skip(self, partition: batches.TopicPartition, start: int, end: int, reason: str, *, may: bool) -> None:
+        """Fail, or write down that the records from `start` on are not read, and go on at `end`."""
+        if not may:
+            raise SourceError(f'{place(partition)}: {reason}; kafka.on_gap = "record" writes this down and goes on')
+        try:
+            self.consumer.incremental_unassign([TopicPartition(*partition)])  # it has stopped: no seek revives it
+            self.consumer.incremental_assign([TopicPartition(*partition, end)])
+        except KafkaException as error:
+            raise SourceError(f"{place(partition)}: {reason}: {sentence(error)}") from None
+        self._failures.forget([partition])
+        topic, number = partition
+        log.error("records_lost", topic=topic, partition=number, reason=reason)
+        self.gaps.append(batches.Gap(topic=topic, partition=number, start=start, end=end, reason=reason))
 
 
 def wait_for_broker(kafka: services.Kafka, timeout: float) -> None:
@@ -280,6 +274,9 @@ def check_options(kafka: services.Kafka) -> None:
 
 def _options(kafka: services.Kafka, *, defaults: bool = True) -> dict[str, Any]:
     problems = [f"{name} cannot be set: {why}" for name, why in OWNED.items() if name in kafka.options]
+    for name, (value, why) in _ONLY.items():
+        if (other := kafka.options.get(name, value)) != value:
+            problems.append(f'{name} = "{other}" cannot be set, only "{value}": {why}')
     if problems:
         raise SettingsError("kafka.options: " + "; ".join(problems), problems)
     given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in kafka.options.items()}

@@ -19,7 +19,6 @@ from monitor.store.engine import Backend
 from monitor.store.text import storable
 
 NAME_LIMIT = 512  # characters of a stream's name; PostgreSQL indexes no more than 2,700 bytes of a row
-BODY_LIMIT = 64 * 1024  # bytes kept of a record that could not be read
 
 Row = dict[str, Any]
 
@@ -107,13 +106,11 @@ def _insert_dead(connection: Connection, run: str, dead: list[DeadLetter], now: 
 
 
 def _dead_row(run: str, letter: DeadLetter, now: int) -> Row:
-    body = letter.body
     return {
         "run": run, "topic": letter.topic, "partition": letter.partition, "offset": letter.offset,
         "reason": storable(letter.reason), "error": storable(letter.error),
         "stream": storable(letter.stream)[:NAME_LIMIT], "time": letter.time,
-        "key": None if letter.key is None else letter.key[:BODY_LIMIT],
-        "body": None if body is None else body[:BODY_LIMIT], "size": len(body or b""), "recorded": now,
+        "key": letter.key, "body": letter.body, "size": letter.size, "recorded": now,
     }  # fmt: skip
 
 

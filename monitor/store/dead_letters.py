@@ -50,9 +50,8 @@ class DeadSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadRecord(DeadLetter):
-    """A row: `size` is that of the whole body in bytes, `recorded` and `retried` are wall clock, ns."""
+    """A row: `recorded` and `retried` are wall clock, ns."""
 
-    size: int
     recorded: int
     retried: int | None
 

@@ -22,7 +22,8 @@ from monitor.worker.streams import Streams
 from monitor.worker.unreadable import UnreadableRecords
 
 MAX_SIZE = 400_000  # windows, late readings and training readings in a commit: bounds its memory and time
-DEAD_LETTER_SIZE = 10  # counted for a dead letter, which holds a message body
+MAX_BYTES = 2**26  # of what came from outside: dead letters, evidence, late and training readings
+DEAD_LETTER_SIZE = 10  # counted for a dead letter, which is a row of its own
 
 
 class CommitBuilder:
@@ -43,7 +44,7 @@ class CommitBuilder:
         self._empty = partial(Commit, run, announce=announce, max_age=max_age)
         self._pipelines, self._scores = pipelines, scores
         self._unreadable, self._dead_letters = UnreadableRecords(run, pipelines), DeadLetterLog()
-        self._size, self._urgent = 0, False
+        self._size, self._bytes, self._urgent = 0, 0, False
         self._summed: list[tuple[Int64, Scores]] = []  # (stream ids, scores) to roll up
         self._commit = self._empty()
         for pipeline in pipelines.values():
@@ -57,7 +58,7 @@ class CommitBuilder:
     @property
     def full(self) -> bool:
         """It must not grow any more."""
-        return self._size >= MAX_SIZE
+        return self._size >= MAX_SIZE or self._bytes >= MAX_BYTES
 
     @property
     def has_history(self) -> bool:
@@ -91,6 +92,7 @@ class CommitBuilder:
         self._commit.dead += poll.dead
         self._report(self._unreadable.judge(poll, now))
         self._size += DEAD_LETTER_SIZE * len(poll.dead)
+        self._bytes += sum(letter.weight for letter in poll.dead)
         self._commit.gaps += poll.gaps
         self.partitions.next.update(poll.positions)
 
@@ -111,6 +113,7 @@ class CommitBuilder:
             names = map(streams.pipeline.index.name, outcome.late.readings.stream.tolist())
             commit.late.append(LateBlock(family, list(names), outcome.late))
             self._size += len(outcome.late.readings)
+            self._bytes += outcome.late.readings.values.nbytes
         self.ready[family].update(outcome.ready)
         self._touch(streams, outcome.touched)
         self._count(outcome, 0 if readings is None else len(readings))
@@ -126,7 +129,7 @@ class CommitBuilder:
     def reset(self) -> None:
         """Start an empty commit: the one before is in flight, or given up."""
         self._commit, self.totals = self._empty(), Totals()
-        self._summed, self._size, self._urgent = [], 0, False
+        self._summed, self._size, self._bytes, self._urgent = [], 0, 0, False
         self.partitions.committed()
         self._unreadable.committed()
         for streams in self.streams.values():
@@ -161,6 +164,8 @@ class CommitBuilder:
 
     def _count(self, outcome: Outcome, readings: int) -> None:
         self._size += len(outcome.scores) + sum(len(block.time) for _, block in outcome.history)
+        self._bytes += sum(block.values.nbytes for _, block in outcome.history)
+        self._bytes += sum(3 * evidence.values.nbytes for evidence in outcome.evidence)
         totals = self.totals
         totals.readings += readings
         totals.windows += len(outcome.scores)

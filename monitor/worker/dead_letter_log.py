@@ -24,7 +24,7 @@ class _Kind:
 
     logged: float
     count: int = 0
-    example: DeadLetter | None = None  # the first of them
+    example: dict[str, object] | None = None  # what is said of the first of them; holds no whole body
 
 
 class DeadLetterLog:
@@ -45,10 +45,10 @@ class DeadLetterLog:
                 kind = self._kinds[letter.topic, letter.reason] = _Kind(now - REPEAT_S)
             if kind is not None:
                 kind.count += 1
-                kind.example = kind.example or letter
+                kind.example = kind.example or _facts(letter)
         for kind in self._kinds.values():
             if kind.example is not None and now - kind.logged >= REPEAT_S:
-                log.warning("records_unreadable", **_facts(kind.example), count=kind.count)
+                log.warning("records_unreadable", **kind.example, count=kind.count)
                 kind.logged, kind.count, kind.example = now, 0, None
 
 

@@ -18,7 +18,8 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.embedded import PARTITIONS, EmbeddedBroker
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaRange, KafkaSource
-from monitor.sources.kafka_client import Decoders, ensure_topic, wait_for_broker
+from monitor.sources.kafka_client import ensure_topic, wait_for_broker
+from monitor.sources.kafka_records import Decoders
 from monitor.sources.memory import ListSource
 from tests.contract.test_sources import FAMILY, Listener, body, drain, kafka_settings, seen
 
@@ -131,6 +132,10 @@ def test_a_range_of_a_missing_topic_and_an_empty_one(broker: EmbeddedBroker) -> 
     ("options", "words"),
     [
         ({"enable.auto.commit": True}, "enable.auto.commit cannot be set: offsets live in SQL"),
+        ({"isolation.level": "read_uncommitted"}, 'only "read_committed": records of transactions that were aborted'),
+        ({"group.protocol": "consumer"}, 'group.protocol = "consumer" cannot be set'),
+        ({"topic.blacklist": "m.*"}, "topic.blacklist cannot be set"),
+        ({"auto.commit.enable": True}, "auto.commit.enable cannot be set"),
         ({"group.id": "x", "bootstrap.servers": "y"}, r"bootstrap.servers cannot be set.*group.id cannot be set"),
         ({"no.such.option": 1}, 'No such configuration property: "no.such.option"'),
         ({"session.timeout.ms": "soon"}, "session.timeout.ms"),

@@ -23,7 +23,8 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.formats.json_batch import JsonBatchDecoder
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
-from monitor.sources.kafka_client import BATCH, Decoders, Message, ensure_topic
+from monitor.sources.kafka_client import BATCH, ensure_topic
+from monitor.sources.kafka_records import Decoders, Message
 from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka

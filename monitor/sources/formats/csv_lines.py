@@ -12,7 +12,15 @@ import pandas as pd
 from monitor.config.families import Family
 from monitor.records.batches import DeadLetter, Float32, Int64, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.decode import Assembly, Records, stream_codes, time_reader, value_fields, wrong_length
+from monitor.sources.decode import (
+    Assembly,
+    Records,
+    first_places,
+    stream_codes,
+    time_reader,
+    value_fields,
+    wrong_length,
+)
 from monitor.sources.faults import Fault
 from monitor.sources.files import cells
 from monitor.sources.formats.channels import ChannelNames
@@ -101,9 +109,10 @@ class CsvDecoder:
         column = pd.Series([line[place] for line in lines for place in self._values], dtype=object)
         found, bad = cells.numbers(column, self._notation)
         shape = (len(lines), self._width)
-        for cell in np.flatnonzero(bad).tolist():
-            fault = Fault("bad-value", number_fault(column[cell], self._notation, key))
-            assembly.faults.setdefault(int(rows[cell // self._width]), fault)
+        of = np.repeat(rows, self._width)
+        for row, cell in zip(*(places.tolist() for places in first_places(of, np.flatnonzero(bad))), strict=True):
+            if row not in assembly.faults:
+                assembly.faults[row] = Fault("bad-value", number_fault(column[cell], self._notation, key))
         values = found.reshape(shape)
         if self._codes:
             self._quality.screen(values, [[line[place] for line in lines] for place in self._codes])

@@ -13,7 +13,7 @@ from monitor.cli import dead as command
 from monitor.errors import NOT_ALL_JUDGED, SettingsError
 from monitor.ports.store import Commit
 from monitor.records.batches import DeadLetter
-from monitor.store.commit import BODY_LIMIT
+from monitor.records.dead_letters import BODY_LIMIT
 from monitor.store.dead_letters import Chosen, open_dead_letters
 from monitor.store.sql import SqlStore, open_store
 

@@ -13,6 +13,7 @@ import pytest
 from monitor.config.families import Family
 from monitor.errors import SettingsError
 from monitor.records.batches import DeadLetter, Readings
+from monitor.records.dead_letters import BODY_LIMIT
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Records
 from monitor.sources.formats.json_messages import JsonDecoder
@@ -138,7 +139,7 @@ def test_what_cannot_be_read_is_a_dead_letter_beside_its_good_neighbours(body: b
     assert readings.offset.tolist() == [100, 102]
     (letter,) = dead
     assert (letter.reason, letter.topic, letter.partition, letter.offset) == (reason, "t", 3, 101)
-    assert (letter.key, letter.body) == (b"m", body)
+    assert (letter.key, letter.body, letter.size) == (b"m", body and body[:BODY_LIMIT], len(body or b""))
     assert letter.error
 
 

@@ -1,0 +1,69 @@
+"""Decoding in bounded memory: what a decoder makes of a record takes many times the record's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+
+import numpy as np
+
+from monitor.config.families import Family
+from monitor.records.batches import DeadLetter, Int64, Readings
+from monitor.sources.decode import Assembly, Decoder, Records
+from monitor.sources.faults import Fault
+
+LARGEST = 2**24  # bytes of a record that is read, whatever its family
+PIECE = 2**22  # bytes of records that are decoded at once, but for a single one
+_PER_NUMBER = 16  # bytes of text that a number takes: a reading may hold a whole window
+
+
+class BoundedDecoder:
+    """A `Decoder` that gives another one so many bytes of records at a time, and none that is too large.
+
+    A record that is larger than `LARGEST`, and than a reading of its family can be, is a dead letter: `too-large`.
+    """
+
+    def __init__(self, decoder: Decoder, family: Family) -> None:
+        self._decoder, self._width = decoder, family.shape.width
+        self._largest = max(LARGEST, _PER_NUMBER * self._width)
+
+    def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
+        """See `monitor.sources.decode.Decoder`."""
+        if _size(records) <= PIECE:
+            return self._decoder.decode(records)
+        ends = np.cumsum([len(value or b"") for value in records.values])
+        found = [self._piece(records.part(begin, end), size) for begin, end, size in _pieces(ends)]
+        stream, time, values, partition, offset = (
+            np.concatenate(column) for column in zip(*(_columns(readings) for readings, _ in found), strict=True)
+        )
+        sent = [readings.sent for readings, _ in found if readings.sent is not None]
+        readings = Readings(stream, time, values, partition, offset, np.concatenate(sent) if sent else None)
+        return readings, [letter for _, letters in found for letter in letters]
+
+    def _piece(self, records: Records, size: int) -> tuple[Readings, list[DeadLetter]]:
+        if size <= max(self._largest, PIECE):
+            return self._decoder.decode(records)
+        refused = Assembly(records)  # of a single record
+        says = f"the record has {size:,} bytes; at most {self._largest:,} are read"
+        refused.blame(np.arange(len(records)), Fault("too-large", says))
+        none = np.zeros(0, np.int64)
+        return refused.finish(none, none.astype(np.int32), none, np.zeros((0, self._width), np.float32))
+
+
+_columns = attrgetter("stream", "time", "values", "partition", "offset")
+
+
+def _size(records: Records) -> int:
+    try:
+        return sum(map(len, records.values))  # type: ignore[arg-type]  # raises where one has no body
+    except TypeError:
+        return sum(len(value or b"") for value in records.values)
+
+
+def _pieces(ends: Int64) -> Iterator[tuple[int, int, int]]:
+    """First record, the one after the last, and bytes of each piece; `ends` (n,) sums up the bytes of the records."""
+    begin, before = 0, 0
+    while begin < len(ends):
+        end = max(begin + 1, int(np.searchsorted(ends, before + PIECE, side="right")))
+        yield begin, end, int(ends[end - 1]) - before
+        begin, before = end, int(ends[end - 1])

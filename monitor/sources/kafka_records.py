@@ -1,0 +1,74 @@
+"""From messages of confluent-kafka to columnar batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from confluent_kafka import KafkaError
+from confluent_kafka import Message as KafkaMessage
+
+from monitor.records import batches
+from monitor.sources.decode import Decoder, Records
+
+Decoders = Mapping[str, tuple[str, Decoder]]  # topic -> (family, how its messages are read)
+
+
+class Message(Protocol):
+    """A message of confluent-kafka as it arrives from a consumer: topic, partition and offset are always there."""
+
+    def topic(self) -> str: ...  # noqa: D102
+    def partition(self) -> int: ...  # noqa: D102
+    def offset(self) -> int: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
+    def error(self) -> KafkaError | None: ...  # noqa: D102
+
+
+def decode(
+    messages: Sequence[Message], decoders: Decoders
+) -> tuple[dict[str, batches.Readings], list[batches.DeadLetter], dict[batches.TopicPartition, int]]:
+    """Readings by family, dead letters, and the next offset of each partition that the messages came from."""
+    readings: dict[str, batches.Readings] = {}
+    dead: list[batches.DeadLetter] = []
+    positions: dict[batches.TopicPartition, int] = {}
+    for topic, chosen in _by_topic(messages, decoders):
+        family, decoder = decoders[topic]
+        batch = _columns(topic, chosen)
+        found, bad = decoder.decode(batch)
+        if len(found):
+            readings[family] = found
+        dead += bad
+        for number in np.flatnonzero(np.bincount(batch.partition)).tolist():
+            positions[topic, number] = int(batch.offset[batch.partition == number][-1]) + 1
+    return readings, dead, positions
+
+
+def _by_topic(messages: Sequence[Message], decoders: Decoders) -> Iterator[tuple[str, Sequence[Message]]]:
+    if len(decoders) == 1:
+        yield from ((topic, messages) for topic in decoders if messages)
+        return
+    topics = [message.topic() for message in messages]
+    for topic in dict.fromkeys(topics):
+        yield topic, [message for message, of in zip(messages, topics, strict=True) if of == topic]
+
+
+def _columns(topic: str, messages: Sequence[Any]) -> Records:
+    """No Python code runs per message here: `map` calls straight into confluent-kafka."""
+    count = len(messages)
+    return Records(
+        topic=topic,
+        keys=list(map(KafkaMessage.key, messages)),
+        values=list(map(KafkaMessage.value, messages)),
+        partition=np.fromiter(map(KafkaMessage.partition, messages), np.int32, count),
+        offset=np.fromiter(map(KafkaMessage.offset, messages), np.int64, count),
+        stamps=partial(_stamps, messages),
+    )
+
+
+def _stamps(messages: Iterable[Message]) -> list[int]:
+    """Kafka's timestamps in ms; -1 where a message has none."""
+    return [message.timestamp()[1] for message in messages]  # librdkafka says -1 for none
