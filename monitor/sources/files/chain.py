@@ -15,6 +15,7 @@ import pandas as pd
 from monitor.errors import SettingsError, SourceError
 from monitor.sources.files import cells
 from monitor.sources.files.head import Head, check_names, once
+from monitor.sources.files.lines import HELD
 from monitor.sources.files.selection import RowsOf
 from monitor.sources.files.tables import PACKED, Table, is_parquet, open_table
 
@@ -122,21 +123,23 @@ class Chain:
         """Whether every row has been taken."""
         return self._table.ended
 
-    def take(self, rows: int) -> tuple[pd.DataFrame, dict[int, str]]:
-        """The next rows, `rows` of them unless the last file ends, and what is wrong with the broken ones among them.
+    def take(self, rows: int, held: int = HELD) -> tuple[pd.DataFrame, dict[int, str]]:
+        """The next rows, and what is wrong with the broken ones among them.
 
-        A column whose type changes from file to file comes as text. Raises SourceError when a file cannot be read on.
+        There are `rows` of them, unless the last file ends or they have about `held` characters together. A column
+        whose type changes from file to file comes as text. Raises SourceError when a file cannot be read on.
         """
         frames: list[pd.DataFrame] = []
         broken: dict[int, str] = {}
-        taken = 0
-        while not frames or (taken < rows and not self.ended):
+        taken = size = 0
+        while not frames or (taken < rows and size < held and not self.ended):
             frame, bad = self._table.take(rows - taken, self._columns_here())
             if len(frame.columns) < len(self._wanted) + len(self._others):
                 frame = frame.reindex(columns=[*self._wanted, *self._others], fill_value="")
             broken |= {taken + row: error for row, error in bad.items()}
             frames.append(frame)
             taken += len(frame)
+            size += self._table.size
             self._rows += len(frame)
             self._go_on()
         return frames[0] if len(frames) == 1 else _joined(frames), broken

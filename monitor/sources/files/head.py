@@ -6,6 +6,7 @@ import csv
 import difflib
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 from monitor.config.notations import is_encoding
 from monitor.errors import SettingsError, SourceError
+from monitor.sources.files.lines import Lines, check_columns
 
 DELIMITERS = (",", ";", "\t", "|")
 UTF8 = "utf-8-sig"
@@ -54,6 +56,7 @@ class TextHead(NamedTuple):
     """A text file behind the line of its names."""
 
     text: io.TextIOWrapper
+    lines: Lines
     delimiter: str
     names: list[str]
 
@@ -69,14 +72,15 @@ def read_head(path: Path, stream: Any, head: Head) -> TextHead:
     # bytes that are no UTF-8 survive, so that they can be written out as they came
     errors = "strict" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
     text = io.TextIOWrapper(buffered, encoding, errors=errors, newline="")
+    lines = Lines(path, text)
     delimiter, left = head.delimiter, head.skip_rows
     try:
-        line = text.readline().removeprefix("\ufeff")  # where `head` names an encoding that leaves it
+        line = lines.head().removeprefix("\ufeff")  # where `head` names an encoding that leaves it
         while left > 0 or _SEPARATOR.fullmatch(line):
             if found := _SEPARATOR.fullmatch(line):
                 delimiter = delimiter or found[1]
             left -= 1
-            line = text.readline()
+            line = lines.head()
             if not line:
                 break
     except UnicodeError as error:
@@ -85,7 +89,9 @@ def read_head(path: Path, stream: Any, head: Head) -> TextHead:
         which = f"the line after the first {head.skip_rows}" if head.skip_rows else "its first line"
         raise SourceError(f"{path} is empty; {which} must name the columns")
     delimiter = delimiter or _delimiter(line)
-    return TextHead(text, delimiter, renamed(path, next(csv.reader([line], delimiter=delimiter)), head.rename))
+    names = next(csv.reader([line], delimiter=delimiter))
+    check_columns(path, len(names))
+    return TextHead(text, lines, delimiter, renamed(path, names, head.rename))
 
 
 def renamed(path: Path, names: Sequence[str], rename: Sequence[tuple[str, str]]) -> list[str]:
@@ -125,7 +131,7 @@ def check_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None
 
 def once(names: Sequence[str]) -> list[str]:
     """The names that only one column has."""
-    return [name for name in names if name and names.count(name) == 1]
+    return [name for name, count in Counter(names).items() if name and count == 1]
 
 
 def _encoding(first: bytes) -> str:
@@ -138,7 +144,14 @@ def _encoding(first: bytes) -> str:
 
 def _delimiter(line: str) -> str:
     """The delimiter that makes the most columns of the line of names."""
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter))))
+
+    def columns(delimiter: str) -> int:
+        try:
+            return len(next(csv.reader([line], delimiter=delimiter)))
+        except csv.Error:  # all of a long line is one name
+            return 0
+
+    return max(DELIMITERS, key=columns)
 
 
 def _near(name: str, names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ class RowsOf:
     """A `Table` of the rows of another one in whose `column` `name` stands. Always take the same columns."""
 
     def __init__(self, table: Table, column: str, name: str) -> None:
-        self.names = table.names
+        self.names, self.size = table.names, 0
         self._table, self._column, self._name = table, column, name
         self._waiting: list[tuple[pd.DataFrame, dict[int, str]]] = []
 
@@ -50,4 +50,5 @@ class RowsOf:
             if len(rows):
                 places = {row: place for place, row in enumerate(rows.tolist())}
                 kept = {places[row]: error for row, error in broken.items() if row in places}
+                self.size = self._table.size * len(rows) // len(frame)
                 self._waiting.append((frame[list(wanted)].iloc[rows].reset_index(drop=True), kept))

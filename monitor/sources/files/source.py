@@ -20,6 +20,7 @@ from monitor.records.streams import StreamIndex
 from monitor.sources.files import cells
 from monitor.sources.files.chain import Chain, files_of, stream_names
 from monitor.sources.files.head import Head
+from monitor.sources.files.lines import HELD
 from monitor.sources.files.time_checks import TimeChecks
 from monitor.sources.notation import Notation
 from monitor.sources.number_faults import number_fault, option
@@ -28,6 +29,7 @@ from monitor.sources.stream_names import name_fault
 from monitor.sources.timestamps import Arrivals, TimeReader, Times
 
 CHUNK = 65_536  # rows
+FIRST_HELD = 2**28  # characters of the first rows, which are learned from
 TIMESTAMP = "timestamp"  # name of the time column that a file without one gets
 
 
@@ -89,7 +91,8 @@ class FileSource:
     files. The reasons of its dead letters are those of messages: wrong-length, missing-time, bad-time, missing-key,
     bad-key, utf8 (of a key), bad-value.
 
-    The first poll brings `first_rows` rows, every other `chunk_rows`, the last one fewer. `assignments` says where to
+    The first poll brings `first_rows` rows, every other `chunk_rows`, or fewer where they are long, the last one fewer.
+    `assignments` says where to
     start, as it does for a broker; without it that is row `start`. After each poll `rows` holds the rows it read, bad
     ones included, with their row numbers as index: the time column, the key column, the value columns. `times`
     says what is known of their times so far.
@@ -110,6 +113,7 @@ class FileSource:
         self.rows = pd.DataFrame()
         self._path, self._columns, self._index, self._family = path, columns, index, family
         self._chunk, self._coming = chunk_rows, first_rows or chunk_rows
+        self._held = FIRST_HELD if first_rows else HELD
         self._place: TopicPartition = (path.name or path.resolve().name, 0)
         self._start, self._assignments = start, assignments
         self._next = 0
@@ -128,7 +132,13 @@ class FileSource:
         if not self._opened:
             self._opened = True
             self._skip()
-        frame, broken = self._files.take(self._coming)
+        frame, broken = self._files.take(self._coming, self._held)
+        if len(frame) < self._coming and self._held > HELD and not self._files.ended:
+            raise SettingsError(
+                f"{self._path}: the {self._coming:,} rows to learn from have more than {FIRST_HELD:,} characters; "
+                "name fewer: --train-rows"
+            )
+        self._held = HELD
         first, self._next, self._coming = self._next, self._next + len(frame), self._chunk
         self.rows = frame.set_axis(pd.RangeIndex(first, self._next))
         if self._columns.rate is not None:
