@@ -77,7 +77,8 @@ def pipeline(name: str, family: Family, run: str = LIVE, index: StreamIndex | No
     """A family's stages, without streams or model."""
     from monitor.pipeline.family import Pipeline
 
-    return Pipeline(name, family, StreamIndex() if index is None else index, recipe(family), run)
+    bounded = StreamIndex(family.max_streams) if index is None else index
+    return Pipeline(name, family, bounded, recipe(family), run)
 
 
 def pipelines(settings: Settings, run: str = LIVE) -> dict[str, Pipeline]:

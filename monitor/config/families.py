@@ -21,6 +21,7 @@ from monitor.errors import SettingsError
 FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
 FEWEST_READINGS, MOST_READINGS = 2000, 86_400  # that training waits for by default
 DAY = 24 * 3600 * 10**9
+MOST_STREAMS = 200_000  # of a family by default: names come from outside
 MOST_NUMBERS = 2**22  # in a window, or in the readings of a stream that wait for earlier ones: 16 MiB
 
 
@@ -85,6 +86,7 @@ class Family(Section):
     topic: Topic
     channels: tuple[str, ...] = Field(default=("value",), min_length=1)
     interval: Interval
+    max_streams: int = Field(default=MOST_STREAMS, ge=1, le=50 * MOST_STREAMS)
     scale: Literal["stream", "none"] = "stream"
     valid_range: dict[str, Range] = Field(default_factory=dict)
     format: Format = Format()

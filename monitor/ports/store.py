@@ -163,6 +163,14 @@ class Store(Protocol):
         """
         ...
 
+    def count_streams(self, run: str, family: str) -> int:
+        """How many rows the family has in this run; called when partitions are assigned and streams were opened."""
+        ...
+
+    def known_streams(self, run: str, family: str, names: Sequence[str]) -> set[str]:
+        """Which of these names have a row; called when the family may have no more streams than there are."""
+        ...
+
     def stream_names(self, run: str, family: str, partition: int) -> list[str]:
         """Names of the family's streams whose newest readings came through this partition.
 

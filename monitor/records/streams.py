@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
-from monitor.records.batches import (
-    Int32,
-)
+from monitor.records.batches import Int32
+
+UNBOUNDED = 2**62
 
 
 class StreamIndex:
     """Stream names of one family and their codes: code `i` is row `i` of every per-stream array.
 
     Codes of forgotten streams are handed out again, so the arrays stay as small as the streams in use.
+    `most` bounds the streams: `room` names may be added to those there are, also outside of this index. `stored` says
+    which of some names are there already, and may correct `room`; it is asked only where that would not do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = UNBOUNDED) -> None:
+        self.most = self.room = most
+        self.stored: Callable[[Sequence[str]], Collection[str]] = lambda names: ()
         self._codes: dict[str, int] = {}
         self._names: list[str | None] = []
         self._free: list[int] = []
@@ -47,6 +51,14 @@ class StreamIndex:
         except KeyError:
             return np.array([self._add(name) for name in names], dtype=np.int32)
 
+    def refused(self, names: Iterable[str]) -> set[str]:
+        """Those of `names` that would be one stream too many: they must get no code. Raises what `stored` does."""
+        new = [name for name in dict.fromkeys(names) if name not in self._codes]
+        if len(new) <= self.room:
+            return set()
+        stored = self.stored(new)
+        return set([name for name in new if name not in stored][max(self.room, 0) :])
+
     def forget(self, codes: Iterable[int]) -> None:
         """Free the codes of streams that left this worker."""
         self.of_key.clear()
@@ -67,4 +79,5 @@ class StreamIndex:
                 code = len(self._names)
                 self._names.append(name)
             self._codes[name] = code
+            self.room -= 1
         return code

@@ -13,7 +13,7 @@ from monitor.config.families import Family
 from monitor.errors import SettingsError
 from monitor.records.batches import FOREVER, NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.faults import Fault, Faults
+from monitor.sources.faults import TOO_MANY, Fault, Faults, too_many_streams
 from monitor.sources.notation import Notation
 from monitor.sources.stream_names import Key, stream_name
 from monitor.sources.timestamps import LAST, Arrivals, Raw, TimeReader, Times
@@ -177,7 +177,8 @@ class Assembly:
         name = stream_name(records.keys[row] if self.keys is None else self.keys.get(row), self.encoding)
         return DeadLetter(
             topic=records.topic, partition=int(records.partition[row]), offset=int(records.offset[row]),
-            reason=fault.reason, error=fault.error, stream="" if isinstance(name, Fault) else name,
+            reason=fault.reason, error=fault.error,
+            stream="" if isinstance(name, Fault) or fault.reason == TOO_MANY else name,
             time=stamps[row] * 10**6 if stamps and 0 <= stamps[row] < LAST // 10**6 else None,
             key=records.keys[row], body=records.values[row],
         )  # fmt: skip
@@ -215,6 +216,10 @@ def stream_codes(
     if faults:
         wanted = {key for key, row in zip(keys, rows.tolist(), strict=True) if row not in faults}
     good = {key: name for key, name in names.items() if key in wanted and isinstance(name, str)}
+    if refused := index.refused(good.values()):
+        fault, beyond = too_many_streams(index.most), {key for key, name in good.items() if name in refused}
+        assembly.blame(rows[np.fromiter(map(beyond.__contains__, keys), np.bool_, len(keys))], fault)
+        good = {key: name for key, name in good.items() if key not in beyond}
     index.of_key.update(zip(good, index.intern(list(good.values())).tolist(), strict=True))
     return np.fromiter(map(index.of_key.get, keys, repeat(0)), np.int32, len(keys))
 

@@ -92,6 +92,16 @@ class MemoryStore:
             ids = [self.streams.setdefault((run, family, name), self._next_id()) for name in names]
             return [self._opened(id_) for id_ in ids]
 
+    def count_streams(self, run: str, family: str) -> int:
+        """How many rows the family has in this run; see `Store`."""
+        with self.lock:
+            return sum(key[:2] == (run, family) for key in self.streams)
+
+    def known_streams(self, run: str, family: str, names: Sequence[str]) -> set[str]:
+        """Which of these names have a row; see `Store`."""
+        with self.lock:
+            return {name for name in names if (run, family, name) in self.streams}
+
     def _opened(self, id_: int) -> OpenedStream:
         s = self.states.get(id_)
         return OpenedStream(id_, None) if s is None else OpenedStream(id_, s.state, s.counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, collate, delete, or_, select
+from sqlalchemy import Connection, collate, delete, func, or_, select
 
 from monitor.errors import StoreError
 from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
@@ -91,6 +91,22 @@ class SqlStore:
             wanted = [name for name in wanted if name not in opened]
             if not wanted:
                 return
+
+    def count_streams(self, run: str, family: str) -> int:
+        """How many rows the family has in this run; see `Store`."""
+        s = schema.streams.c
+        with self._database.reading() as connection:
+            count = select(func.count()).select_from(schema.streams).where(s.run == run, s.family == family)
+            return int(connection.execute(count).scalar_one())
+
+    def known_streams(self, run: str, family: str, names: Sequence[str]) -> set[str]:
+        """Which of these names have a row; see `Store`."""
+        s, known = schema.streams.c, set[str]()
+        ours = select(s.name).where(s.run == run, s.family == family)
+        with self._database.reading() as connection:
+            for i in range(0, len(names), _NAMES_AT_ONCE):
+                known.update(connection.execute(ours.where(s.name.in_(names[i : i + _NAMES_AT_ONCE]))).scalars())
+        return known
 
     def stream_names(self, run: str, family: str, partition: int) -> list[str]:
         """Names of the family's streams of this partition; see `Store`."""

@@ -23,7 +23,7 @@ from monitor.worker.unreadable import UnreadableRecords
 
 MAX_SIZE = 400_000  # windows, late readings and training readings in a commit: bounds its memory and time
 MAX_BYTES = 2**26  # of what came from outside: dead letters, evidence, late and training readings
-DEAD_LETTER_SIZE = 10  # counted for a dead letter, which is a row of its own
+DEAD_LETTER_SIZE = 10  # counted for a dead letter, which is one more row
 
 
 class CommitBuilder:

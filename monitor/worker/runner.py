@@ -30,6 +30,7 @@ from monitor.worker.pacing import CommitPacer
 from monitor.worker.poll_split import split
 from monitor.worker.progress import Progress
 from monitor.worker.scoring_retries import ScoringRetries
+from monitor.worker.stream_limit import StreamLimit
 from monitor.worker.waits import at_most, in_group
 
 log = structlog.get_logger()
@@ -64,6 +65,7 @@ class Runner:
         self._scoring_retries = ScoringRetries(clock)
         self.progress = Progress(clock)
         self._stop: Callable[[], bool] = lambda: False
+        self._limit = StreamLimit(self._committer, store, options, self._builder.streams)
 
     @property
     def totals(self) -> Totals:
@@ -118,6 +120,7 @@ class Runner:
         take = partial(self._store.take, self._options.run, partitions)
         taken = self._committer.call(take, at_most(self._options.rebalance_timeout)) or {}
         self._builder.assign(taken)
+        self._limit.refresh()
         log.info("partitions_assigned", partitions=_names(taken), took_s=round(time.monotonic() - began, 3))
         return {p: at.next_offset for p, at in taken.items() if at.next_offset is not None}
 

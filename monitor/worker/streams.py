@@ -53,6 +53,7 @@ class Streams:
     def _load(self, new: Int32, partition: Int32, store: Store, run: str) -> tuple[set[str], list[OpenedStream]]:
         names = [self.pipeline.index.name(code) for code in new.tolist()]
         opened = store.open_streams(run, self.pipeline.name, names)
+        self.note_room(store.count_streams(run, self.pipeline.name))
         rebuilt = self.pipeline.load(new, [stream.state for stream in opened])
         self.pipeline.drop_alerts(new[[stream.closed for stream in opened]])
         self.ids[new] = [stream.id for stream in opened]
@@ -63,6 +64,10 @@ class Streams:
         self._counted[new] = _readings(saved)
         self._clock[new], self._rate[new] = self.pipeline.clock(new), 0.0
         return rebuilt, opened
+
+    def note_room(self, stored: int) -> None:
+        """The family has so many streams now, of all workers: how many more names may become streams follows."""
+        self.pipeline.index.room = self.pipeline.family.max_streams - stored
 
     def track(self, readings: Readings) -> None:
         """Note the partitions of readings that are being processed; the state of their streams changes."""

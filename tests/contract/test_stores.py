@@ -110,6 +110,17 @@ def opened(store: Store, epoch: int, opened_at: int = 100, offset: int = 42) -> 
     return full(store.open_streams("live", "machines", ["m-1"])[0], epoch, opened_at=opened_at, offset=offset)
 
 
+def test_streams_are_counted_and_known_by_run_and_family(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    store.open_streams("live", "f", ["m-1", "m-2", "M-1"])
+    store.open_streams("live", "g", ["m-3"])
+    store.open_streams("again", "f", ["m-4"])
+
+    assert [store.count_streams("live", family) for family in ("f", "g", "h")] == [3, 1, 0]
+    assert store.known_streams("live", "f", ["m-1", "m-3", "m-4", "M-1", *map(str, range(12_000))]) == {"m-1", "M-1"}
+    assert store.known_streams("live", "f", []) == set()
+
+
 def test_commit_is_visible_and_resumed_from(keeper: Memory | Sql) -> None:
     store = keeper.store()
     _, position = ready(store)

@@ -17,6 +17,7 @@ from monitor.errors import SettingsError
 from monitor.ports.source import Assignments
 from monitor.records.batches import NEVER, Bool, DeadLetter, Float32, Int64, Poll, Readings, TopicPartition
 from monitor.records.streams import StreamIndex
+from monitor.sources.faults import TOO_MANY, too_many_streams
 from monitor.sources.files import cells
 from monitor.sources.files.chain import Chain, files_of, stream_names
 from monitor.sources.files.head import Head
@@ -175,6 +176,9 @@ class FileSource:
         good = np.ones(len(frame), dtype=np.bool_)
         good[list(reasons)] = False
         kept = np.flatnonzero(good)
+        if refused := self._index.refused(names[row] for row in kept):
+            reasons |= {row: too_many_streams(self._index.most) for row in kept.tolist() if names[row] in refused}
+            kept = kept[[names[row] not in refused for row in kept]]
         stream, offset = self._index.intern([names[row] for row in kept]), first + kept
         partition = np.zeros(len(kept), dtype=np.int32)
         time = self._reader.settle(times.at(kept), lambda: Arrivals(stream, partition, offset))
@@ -233,7 +237,7 @@ class FileSource:
                 offset=first + row,
                 reason=reasons[row][0],
                 error=f"{self._files.place(first + row)}: {reasons[row][1]}",
-                stream="" if name_fault(names[row]) else names[row],
+                stream="" if reasons[row][0] == TOO_MANY or name_fault(names[row]) else names[row],
                 time=int(time[row]),
                 body=",".join(body).encode("utf-8", "surrogateescape"),
             )
