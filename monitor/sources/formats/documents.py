@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -11,7 +12,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 
 from monitor.config.families import Family
-from monitor.errors import SourceError
 from monitor.records.batches import NEVER, DeadLetter, Float64, Int64, Readings
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import (
@@ -19,6 +19,7 @@ from monitor.sources.decode import (
     Assembly,
     Cell,
     Records,
+    UnfinishedError,
     stream_codes,
     time_reader,
     value_fields,
@@ -26,12 +27,16 @@ from monitor.sources.decode import (
 )
 from monitor.sources.faults import Fault
 from monitor.sources.formats.channels import ChannelNames
-from monitor.sources.formats.registry import Registry, UnknownSchemaError
+from monitor.sources.formats.lookups import Lookups, short
+from monitor.sources.formats.registry import Registry
 from monitor.sources.missing_fields import AbsentError, missing
 from monitor.sources.notation import Notation
 from monitor.sources.quality import Code, Quality
 from monitor.sources.timestamps import LAST
 
+LONGEST_S = 5.0  # for which the records of a batch are decoded
+_LARGEST = 2**22  # bytes of a message, where those of a reading are fewer: in memory it may take a hundred times that
+_PER_NUMBER = 16  # bytes of text that a number takes: a reading may hold a whole window
 _HEADER = 5  # bytes: 0, then the schema id
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
@@ -43,6 +48,10 @@ class Unreadable(Exception):  # noqa: N818 (it never leaves a decoder)
     def __init__(self, reason: str, error: str) -> None:
         super().__init__(error)
         self.fault = Fault(reason, error)
+
+
+class _Awaited(Exception):  # noqa: N818 (it never leaves a decoder)
+    """The schema of a message is not known yet."""
 
 
 class Moment(NamedTuple):
@@ -61,8 +70,9 @@ _Row = tuple[str | int | None, _Time, list[Cell], list[Code]]  # key, time, valu
 class DocumentDecoder(ABC):
     """Reads one reading per message with the schema that its first bytes name; fields are found as in JSON.
 
-    A schema is fetched once and its reader kept; an id that cannot be used is asked for once per batch.
-    Reasons of its dead letters: empty, magic (not framed), unknown-schema, bad-schema, missing-key, bad-key,
+    Schemas are looked up beside this thread, see `Lookups`; a message whose schema has not come yet waits, with all
+    that follow in its partition, as do those that a batch leaves over after `LONGEST_S`.
+    Reasons of its dead letters: empty, magic (not framed), too-large, unknown-schema, bad-schema, missing-key, bad-key,
     missing-time, bad-time, missing-value, bad-value, wrong-length, and the one of the subclass.
     Rules of data contracts are not run: a field that one encrypts stays so, and cannot be read.
     """
@@ -78,29 +88,55 @@ class DocumentDecoder(ABC):
         self._values = value_fields(family)
         self._quality, self._notation = Quality(family.format, family.channels), Notation(family.format)
         self._channels = ChannelNames(family.channels)
-        self._readers: dict[int, Reader] = {}
+        self._largest = max(_LARGEST, _PER_NUMBER * self._width)
+        self._schemas = Lookups(self.open)
         self._times_of = time_reader(family)
 
     @abstractmethod
     def open(self, number: int) -> Reader:
-        """The reader of a schema. Raises UnknownSchemaError, SourceError, or anything where it cannot be used."""
+        """The reader of a schema. Raises what `Registry` does, or anything where it cannot be used.
+
+        Called on other threads; may block.
+        """
 
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
         """See `monitor.sources.decode.Decoder`."""
         assembly = Assembly(records)
-        useless: dict[int, Fault] = {}  # schema ids
+        found, origin, waiting = self._rows(assembly)
+        readings, dead = self._finish(assembly, found, np.array(origin, dtype=np.int64))
+        if waiting:
+            raise UnfinishedError(readings, dead, waiting, self._schemas.error, self._schemas.tries)
+        return readings, dead
+
+    def _rows(self, assembly: Assembly) -> tuple[list[_Row], list[int], list[int]]:
+        """What was found, the records that it comes from, and those that wait. Raises SourceError."""
+        records = assembly.records
         found: list[_Row] = []
         origin: list[int] = []
+        waiting: list[int] = []
+        held: set[int] = set()  # partitions
+        self._schemas.fetch(_schema_ids(records.values))
+        end = time.monotonic() + LONGEST_S
         for row, body in enumerate(records.values):
+            if held and int(records.partition[row]) in held:
+                waiting.append(row)
+                continue
             if not body:
                 assembly.faults[row] = EMPTY
                 continue
             try:
-                found.append(self._row(body, useless))
+                found.append(self._row(body))
                 origin.append(row)
             except Unreadable as error:
                 assembly.faults[row] = error.fault
-        rows = np.array(origin, dtype=np.int64)
+            except _Awaited:
+                held.add(int(records.partition[row]))
+                waiting.append(row)
+            if time.monotonic() > end:
+                held.update(records.partition.tolist())
+        return found, origin, waiting
+
+    def _finish(self, assembly: Assembly, found: list[_Row], rows: Int64) -> tuple[Readings, list[DeadLetter]]:
         cells: Float64 = np.array([values for _, _, values, _ in found], dtype=np.float64).reshape(-1, self._width)
         if self._quality.names:
             self._quality.screen(
@@ -125,25 +161,25 @@ class DocumentDecoder(ABC):
             moments = moments.put(written, assembly.read(plain, rows[written], self._times_of))
         return assembly.known(assembly.keep(self._times_of, moments), rows)
 
-    def _row(self, body: bytes, useless: dict[int, Fault]) -> _Row:
-        """Key, time and values of one message. Raises Unreadable and SourceError."""
+    def _row(self, body: bytes) -> _Row:
+        """Key, time and values of one message. Raises Unreadable and _Awaited."""
         if body[0] != 0 or len(body) < _HEADER:
             raise Unreadable("magic", "the message does not begin with a zero byte and a schema id")
-        reader = self._reader(int.from_bytes(body[1:_HEADER], "big"), useless)
+        reader = self._reader(body)
         try:
             document = reader(body[_HEADER:])
         except Unreadable:
             raise
         except Exception as error:
-            raise Unreadable(self.reason, f"the body does not fit its schema: {_short(error)}") from None
+            raise Unreadable(self.reason, f"the body does not fit its schema: {short(error)}") from None
         layout = self._format
         parts = [_field(document, "key", name, _key) for name in layout.key_fields]
         key = layout.name(parts) if parts else None
-        time: _Time = NEVER
+        at: _Time = NEVER
         for name in layout.time_fields:
-            time = _field(document, "time", name, _time)
+            at = _field(document, "time", name, _time)
         codes = [_field(document, "quality", name, _code) for name in self._quality.names]
-        return key, time, self._numbers(document), codes
+        return key, at, self._numbers(document), codes
 
     def _numbers(self, document: Document) -> list[Cell]:
         for name in self._format.channel_fields:
@@ -163,20 +199,21 @@ class DocumentDecoder(ABC):
         cells[place] = _field(document, "value", self._values[0], _number)
         return cells
 
-    def _reader(self, number: int, useless: dict[int, Fault]) -> Reader:
-        if number in self._readers:
-            return self._readers[number]
-        if number in useless:
-            raise Unreadable(*useless[number])
-        try:
-            self._readers[number] = self.open(number)
-        except UnknownSchemaError as error:
-            useless[number] = Fault("unknown-schema", str(error))
-        except SourceError:
-            raise
-        except Exception as error:  # a foreign parser may raise anything
-            useless[number] = Fault("bad-schema", f"schema {number} cannot be used: {_short(error)}")
-        return self._reader(number, useless)
+    def _reader(self, body: bytes) -> Reader:
+        if len(body) > self._largest:
+            raise Unreadable("too-large", f"the record has {len(body):,} bytes; at most {self._largest:,} are read")
+        reader = self._schemas.get(int.from_bytes(body[1:_HEADER], "big"))
+        if reader is None:
+            raise _Awaited
+        if isinstance(reader, Fault):
+            raise Unreadable(*reader)
+        return reader
+
+
+def _schema_ids(bodies: Sequence[bytes | None]) -> Iterator[int]:
+    """Each id once, in the order of the messages."""
+    frames = dict.fromkeys(body[:_HEADER] for body in bodies if body)
+    return (int.from_bytes(frame[1:], "big") for frame in frames if frame[0] == 0 and len(frame) == _HEADER)
 
 
 def _field(document: Document, role: str, name: str, convert: Callable[[Any], _T]) -> _T:
@@ -185,7 +222,7 @@ def _field(document: Document, role: str, name: str, convert: Callable[[Any], _T
     except AbsentError as absent:
         raise Unreadable(f"missing-{role}", missing(name, absent.document, ())) from None
     except (TypeError, ValueError, OverflowError, ArithmeticError) as wrong:
-        raise Unreadable(f"bad-{role}", f"the field {name}: {_short(wrong)}") from None
+        raise Unreadable(f"bad-{role}", f"the field {name}: {short(wrong)}") from None
 
 
 def _key(item: Any) -> str | int:
@@ -225,8 +262,3 @@ def _numbers(item: Any) -> list[Cell]:
 
 def _clipped(nanoseconds: int) -> int:
     return nanoseconds if abs(nanoseconds) < LAST else NEVER
-
-
-def _short(error: Exception) -> str:
-    """What an error of a foreign library says, in one line that fits a table."""
-    return " ".join((str(error) or type(error).__name__)[:300].split())

@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from monitor.sources.faults import Fault
+
+REPEATED = Fault("duplicate-key", "a field occurs twice")
+_TOO_DEEP = Fault("json", "the body is nested too deep")
 _Tree = Mapping[str, Any]
 _QUOTE = ord('"')
 
@@ -34,25 +38,28 @@ class DuplicateKeys:
         plain = all(part.isascii() for part in _parts(tree))
         self._escaped = re.compile(rb"\\u00[0-7]|\\/" if plain else rb"\\[u/]")  # a name may be spelt with these
 
-    def find(self, bodies: Sequence[bytes], objects: Sequence[int] | None = None) -> list[int]:
+    def find(self, bodies: Sequence[bytes], objects: Sequence[int] | None = None) -> Iterator[tuple[int, Fault]]:
         """Which of these bodies, each readable, repeat a field. `objects`: how many messages each holds, if not one."""
         if self._clean(b"".join(bodies), len(bodies) if objects is None else sum(objects)):
-            return []
+            return
         counts = [1] * len(bodies) if objects is None else objects
-        pairs = enumerate(zip(bodies, counts, strict=True))
-        return [row for row, (body, count) in pairs if not self._clean(body, count) and self.repeats(body)]
+        for row, (body, count) in enumerate(zip(bodies, counts, strict=True)):
+            if not self._clean(body, count) and (fault := self.fault(body)) is not None:
+                yield row, fault
 
-    def repeats(self, body: bytes) -> bool:
-        """Whether this body repeats a field; also true where it is nested too deep to say."""
+    def fault(self, body: bytes) -> Fault | None:
+        """Whether this body, which may lack fields, repeats one, or is nested too deep to say."""
         try:
             document = json.loads(
                 body.decode("utf-8", "replace"),
                 object_pairs_hook=_Pairs, parse_int=str, parse_float=str, strict=False,
             )  # fmt: skip
-        except (ValueError, RecursionError):
-            return True
+        except RecursionError:
+            return _TOO_DEEP
+        except ValueError:
+            return REPEATED  # of what msgspec has read
         items = document if isinstance(document, list) and not isinstance(document, _Pairs) else [document]
-        return any(_doubled(item, self._tree) for item in items)
+        return REPEATED if any(_doubled(item, self._tree) for item in items) else None
 
     def _clean(self, text: bytes, objects: int) -> bool:
         """No body of this text can repeat a field: each object has each name at least once, so none has it twice."""

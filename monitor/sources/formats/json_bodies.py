@@ -20,7 +20,6 @@ from monitor.sources.notation import Notation
 from monitor.sources.stream_names import Key
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadNumber)
-REPEATED = Fault("duplicate-key", "a field occurs twice")
 _NO_ITEMS = Fault("empty", "the array is empty")
 
 
@@ -64,7 +63,8 @@ class JsonBodies:
             found, rows = self._parse_one_by_one(assembly)
         objects = list(map(len, found)) if self._many else None
         chosen = bodies if len(rows) == len(bodies) else [bodies[row] for row in rows.tolist()]
-        assembly.blame(rows[layout.duplicates.find(cast("Sequence[bytes]", chosen), objects)], REPEATED)
+        for place, fault in layout.duplicates.find(cast("Sequence[bytes]", chosen), objects):
+            assembly.faults.setdefault(int(rows[place]), fault)
         if objects is None:
             return found, rows
         assembly.blame(rows[np.array(objects, dtype=np.int64) == 0], _NO_ITEMS)
@@ -76,8 +76,8 @@ class JsonBodies:
             try:
                 found.append(self._read(body))
                 rows.append(row)
-            except Repeated:
-                assembly.faults[row] = REPEATED
+            except Repeated as repeated:
+                assembly.faults[row] = repeated.fault
             except UNREADABLE as error:
                 assembly.faults[row] = self._explain(body, error)
                 if self._form.key_fields and (key := self._key_of(body)):
@@ -95,8 +95,8 @@ class JsonBodies:
         document = parse_json(body)
         if isinstance(document, Fault):
             return document
-        if self._dotted.repeats(body):
-            return REPEATED
+        if (repeated := self._dotted.repeated(body)) is not None:
+            return repeated
         if self._many and not isinstance(document.value, list):
             return Fault("not-an-array", "the body is JSON, but not an array")
         items = document.value if self._many else [document.value]

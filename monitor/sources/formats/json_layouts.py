@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from monitor.errors import SettingsError
+from monitor.sources.faults import Fault
 from monitor.sources.formats.duplicates import DuplicateKeys
 from monitor.sources.formats.json_numbers import number, plain, with_text
 from monitor.sources.missing_fields import mapping
@@ -73,7 +74,11 @@ class Layout:
 
 
 class Repeated(Exception):  # noqa: N818 (it never leaves a decoder)
-    """A body names a field twice."""
+    """A body names a field twice, or is nested too deep to say."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.error)
+        self.fault = fault
 
 
 class DottedNames:
@@ -95,15 +100,15 @@ class DottedNames:
         text = b"".join(body for body in bodies if body is not None)
         return any(name in text for name in self._texts) or (b"\\" in text and bool(self._spelt.search(text)))
 
-    def repeats(self, body: bytes) -> bool:
+    def repeated(self, body: bytes) -> Fault | None:
         """Whether this body repeats a field."""
-        return self._duplicates.repeats(body)
+        return self._duplicates.fault(body)
 
     def lifted(self, body: bytes) -> bytes:
         """The same body with every name with dots as a field. Raises what msgspec does, and Repeated."""
         document = msgspec.json.decode(plain(body))
-        if self.repeats(body):
-            raise Repeated
+        if (fault := self.repeated(body)) is not None:
+            raise Repeated(fault)
         for item in document if isinstance(document, list) else [document]:
             for name in self._dotted if isinstance(item, dict) else ():
                 with suppress(KeyError):

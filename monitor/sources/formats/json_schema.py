@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from typing import Any
 
-from jsonschema.validators import validator_for
-from referencing import Registry as Resources
-from referencing import Resource
-from referencing.jsonschema import DRAFT7
+from jsonschema.exceptions import ValidationError
 
 from monitor.config.families import Family
 from monitor.records.streams import StreamIndex
 from monitor.sources.faults import Fault
 from monitor.sources.formats.documents import Document, DocumentDecoder, Reader, Unreadable
 from monitor.sources.formats.duplicates import DuplicateKeys
-from monitor.sources.formats.json_bodies import REPEATED, parse_json
+from monitor.sources.formats.json_bodies import parse_json
+from monitor.sources.formats.json_validation import JsonSchema
 from monitor.sources.formats.registry import Registry
 from monitor.sources.missing_fields import mapping
 
@@ -26,30 +25,42 @@ class JsonSchemaDecoder(DocumentDecoder):
 
     def __init__(self, family: Family, index: StreamIndex, registry: Registry) -> None:
         super().__init__(family, index, registry)
-        names = (*family.format.key_fields, *family.format.time_fields, *self._values)
-        self._dotted = any("." in name for name in names)  # each may be a field or a path
+        layout = family.format
+        names = (
+            *layout.key_fields, *layout.time_fields, *layout.channel_fields, *self._values, *self._quality.names,
+        )  # fmt: skip
+        self._names = set() if any("." in name for name in names) else set(names)  # none: each may be a field or a path
         paths = [*(name.split(".") for name in names), *((name,) for name in names if "." in name)]
         self._duplicates = DuplicateKeys(paths)
 
     def open(self, number: int) -> Reader:
         """See `DocumentDecoder`."""
-        schema = self._registry.schema(number)
-        others = [(name, json.loads(other.schema_str or "")) for name, other in self._registry.references(schema)]
-        resources: Resources = Resources().with_resources(
-            (name, Resource.from_contents(other, default_specification=DRAFT7)) for name, other in others
-        )
-        document = json.loads(schema.schema_str or "")
-        kind = validator_for(document)
-        kind.check_schema(document)
-        validator = kind(document, registry=resources)  # fetches nothing by itself
+        schema = self._registry.schema(number, kind="JSON")
+        others = [(name, other.schema_str) for name, other in self._registry.references(schema)]
+        validate = JsonSchema(schema.schema_str, others).validate
 
         def read(payload: bytes) -> Document:
             parsed = parse_json(payload)
             if isinstance(parsed, Fault):
                 raise Unreadable(*parsed)
-            validator.validate(parsed.value)
-            if self._duplicates.repeats(payload) if self._dotted else self._duplicates.find([payload]):
-                raise Unreadable(*REPEATED)
+            _validate(validate, parsed.value, len(payload))
+            if (repeated := self._repeated(payload, parsed.value)) is not None:
+                raise Unreadable(*repeated)
             return mapping(parsed.value)
 
         return read
+
+    def _repeated(self, payload: bytes, document: Any) -> Fault | None:
+        if self._names and isinstance(document, dict) and self._names <= document.keys():
+            return next((fault for _, fault in self._duplicates.find([payload])), None)
+        return self._duplicates.fault(payload)
+
+
+def _validate(validate: Callable[[Any, int], None], document: Any, size: int) -> None:
+    try:
+        validate(document, size)
+    except ValidationError as error:  # its full text shows all of the schema and the body
+        says, place = error.message[:200], error.json_path[:80]
+        raise Unreadable("json-schema", f"the body does not fit its schema: {says}, at {place}") from None
+    except RecursionError:
+        raise Unreadable("json-schema", "the body is nested deeper than its schema can be followed") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -16,11 +17,15 @@ from google.protobuf.message_factory import GetMessageClass
 from monitor.sources.formats.documents import Document, DocumentDecoder, Moment, Reader, Unreadable
 from monitor.sources.missing_fields import AbsentError
 
+_NAME = "schema.proto"
 _FORM = "serialized"  # the registry then sends descriptors in base64, not the text of a .proto file
 _TIMESTAMP = "google.protobuf.Timestamp"
 _SHIPPED = {"google/": "google.", "confluent/": "confluent_kafka.schema_registry.confluent."}
 _DEEPEST = 16  # levels of messages within messages that an index can point into
 _LONGEST = 5  # bytes of one number of an index
+_FEWEST = 2  # bytes of a message within another one: in memory it has room for each of its fields
+_FIELD, _EMPTY = 16, 64  # bytes in memory of a field and of a message without any
+_MEMORY = 2**28  # bytes that the messages within one may take
 
 
 class ProtobufDecoder(DocumentDecoder):
@@ -34,14 +39,18 @@ class ProtobufDecoder(DocumentDecoder):
 
     def open(self, number: int) -> Reader:
         """See `DocumentDecoder`."""
-        schema = self._registry.schema(number, _FORM)
+        schema = self._registry.schema(number, _FORM, "PROTOBUF")
         pool = DescriptorPool()
-        for name, other in self._registry.references(schema, _FORM):
+        others = self._registry.references(schema, _FORM)
+        for name, other in others:
             _add(pool, name, other)
-        file = _add(pool, "schema.proto", schema)
+        file = _add(pool, _NAME, schema)
         types: dict[tuple[int, ...], type[Message]] = {}
+        inner = _largest_inner(pool, [_NAME, *(name for name, _ in others)])
 
         def read(payload: bytes) -> Document:
+            if len(payload) // _FEWEST * inner > _MEMORY:
+                raise Unreadable("protobuf", f"{len(payload):,} bytes could hold messages that take too much memory")
             rest = io.BytesIO(payload)
             index = _message_index(rest)
             if index not in types:
@@ -74,6 +83,17 @@ def _add_shipped(pool: DescriptorPool, name: str) -> None:
     for imported in file.dependencies:
         _add_shipped(pool, imported.name)
     pool.AddSerializedFile(file.serialized_pb)
+
+
+def _largest_inner(pool: DescriptorPool, names: Sequence[str]) -> int:
+    """Bytes in memory of the largest message that can lie within one of these files, 0 where there is none."""
+    left = [message for name in names for message in pool.FindFileByName(name).message_types_by_name.values()]
+    inner = {}
+    while left:
+        message = left.pop()
+        left += message.nested_types
+        inner.update({f.message_type.full_name: f.message_type for f in message.fields if f.message_type is not None})
+    return max((_EMPTY + _FIELD * len(message.fields) for message in inner.values()), default=0)
 
 
 def _message_index(rest: io.BytesIO) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import pytest
 from monitor.errors import SettingsError
 from monitor.records.batches import DeadLetter, Readings
 from monitor.records.streams import StreamIndex
-from monitor.sources.formats.duplicates import DuplicateKeys
+from monitor.sources.formats.duplicates import REPEATED, DuplicateKeys
 from tests.formats import decoder, family, records
 
 SECOND = 10**9
@@ -190,12 +190,13 @@ def test_a_field_that_is_there_twice(body: bytes, reason: str | None) -> None:
 def test_duplicates_on_the_way_and_in_arrays() -> None:
     nested = DuplicateKeys([("a", "b"), ("a", "c"), ("d", "b")])
 
-    assert nested.find([b'{"a":{"b":1,"c":1},"d":{"b":2}}'] * 2) == []
-    assert nested.find([b'{"a":{"b":1},"a":{"c":1},"d":{"b":2}}']) == [0]
-    assert nested.find([b'{"a":{"b":1,"c":1},"d":{"b":2,"b":3}}']) == [0]
+    assert list(nested.find([b'{"a":{"b":1,"c":1},"d":{"b":2}}'] * 2)) == []
+    assert list(nested.find([b'{"a":{"b":1},"a":{"c":1},"d":{"b":2}}'])) == [(0, REPEATED)]
+    assert list(nested.find([b'{"a":{"b":1,"c":1},"d":{"b":2,"b":3}}'])) == [(0, REPEATED)]
     flat = DuplicateKeys([("t",)])
-    assert flat.find([b'[{"t":1},{"t":2}]', b'[{"t":1,"t":2}]', b"[]"], [2, 1, 0]) == [1]
-    assert DuplicateKeys([("µ",)]).find(['{"µ":1,"\\u00b5":2}'.encode(), b'{"\\u00b5":2}']) == [0]
+    assert list(flat.find([b'[{"t":1},{"t":2}]', b'[{"t":1,"t":2}]', b"[]"], [2, 1, 0])) == [(1, REPEATED)]
+    escaped = DuplicateKeys([("µ",)]).find(['{"µ":1,"\\u00b5":2}'.encode(), b'{"\\u00b5":2}'])
+    assert list(escaped) == [(0, REPEATED)]
 
 
 def test_csv_lines_with_default_columns() -> None:
