@@ -100,6 +100,7 @@ def _readable(
 
 def _decoded(letters: Sequence[DeadRecord], decoder: Decoder, left: DeadCounts) -> list[DeadRecord]:
     from monitor.sources.decode import Records
+    from monitor.sources.unfinished import decode_all
 
     stamps = [-1 if letter.time is None else letter.time // 10**6 for letter in letters]
     records = Records(
@@ -107,7 +108,7 @@ def _decoded(letters: Sequence[DeadRecord], decoder: Decoder, left: DeadCounts) 
         np.array([letter.partition for letter in letters], np.int32),
         np.array([letter.offset for letter in letters], np.int64), lambda: stamps,
     )  # fmt: skip
-    _, dead = decoder.decode(records)
+    _, dead = decode_all(decoder, records)
     still = {(fault.partition, fault.offset): fault for fault in dead}
     good = []
     for letter in letters:

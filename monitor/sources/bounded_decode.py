@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from monitor.config.families import Family
 from monitor.records.batches import DeadLetter, Int64, Readings
 from monitor.sources.decode import Assembly, Decoder, Records
 from monitor.sources.faults import Fault
+from monitor.sources.unfinished import Found, UnfinishedError, joined
 
 LARGEST = 2**24  # bytes of a record that is read, whatever its family
 PIECE = 2**22  # bytes of records that are decoded at once, but for a single one
@@ -32,13 +32,13 @@ class BoundedDecoder:
         if _size(records) <= PIECE:
             return self._decoder.decode(records)
         ends = np.cumsum([len(value or b"") for value in records.values])
-        found = [self._piece(records.part(begin, end), size) for begin, end, size in _pieces(ends)]
-        stream, time, values, partition, offset = (
-            np.concatenate(column) for column in zip(*(_columns(readings) for readings, _ in found), strict=True)
-        )
-        sent = [readings.sent for readings, _ in found if readings.sent is not None]
-        readings = Readings(stream, time, values, partition, offset, np.concatenate(sent) if sent else None)
-        return readings, [letter for _, letters in found for letter in letters]
+        found: list[Found] = []
+        for begin, end, size in _pieces(ends):
+            try:
+                found.append(self._piece(records.part(begin, end), size))
+            except UnfinishedError as rest:
+                raise rest.behind(found, begin, end, len(records)) from None
+        return joined(found)
 
     def _piece(self, records: Records, size: int) -> tuple[Readings, list[DeadLetter]]:
         if size <= max(self._largest, PIECE):
@@ -48,9 +48,6 @@ class BoundedDecoder:
         refused.blame(np.arange(len(records)), Fault("too-large", says))
         none = np.zeros(0, np.int64)
         return refused.finish(none, none.astype(np.int32), none, np.zeros((0, self._width), np.float32))
-
-
-_columns = attrgetter("stream", "time", "values", "partition", "offset")
 
 
 def _size(records: Records) -> int:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from monitor.config.families import Family
-from monitor.errors import SettingsError, SourceError
+from monitor.errors import SettingsError
 from monitor.records.batches import FOREVER, NEVER, Bool, DeadLetter, Float32, Float64, Int32, Int64, Readings
 from monitor.records.streams import StreamIndex
 from monitor.sources.faults import TOO_MANY, Fault, Faults, too_many_streams
@@ -48,20 +48,14 @@ class Records:
             None if stamps is None else lambda: stamps()[begin:end],
         )  # fmt: skip
 
-
-class UnfinishedError(Exception):
-    """Only some records of a batch could be read in time. It leaves a decoder, and no source.
-
-    `readings` and `dead` are what became of the others; `rows`, in rising order, are those to give to the decoder
-    again, and with each one all that follow in its partition. `error` says what is needed beside the records and could
-    not be had in `tries` tries so far, None where the decoder is only slow.
-    """
-
-    def __init__(
-        self, readings: Readings, dead: list[DeadLetter], rows: list[int], error: SourceError | None, tries: int
-    ) -> None:
-        super().__init__(f"{len(rows)} records wait")
-        self.readings, self.dead, self.rows, self.error, self.tries = readings, dead, rows, error, tries
+    def take(self, rows: Sequence[int]) -> Records:
+        """The records at `rows`, in rising order."""
+        stamps = self.stamps
+        return Records(
+            self.topic, [self.keys[row] for row in rows], [self.values[row] for row in rows],
+            self.partition[rows], self.offset[rows],
+            None if stamps is None else lambda: [stamps()[row] for row in rows],
+        )  # fmt: skip
 
 
 class Decoder(Protocol):
@@ -71,8 +65,8 @@ class Decoder(Protocol):
         """Readings in the order of the records, and of their times within a record; a dead letter per unreadable one.
 
         A record is read as a whole or not at all; its readings share its partition and offset. May block for seconds.
-        Raises UnfinishedError where records must wait, such as for a schema, and a SourceError where waiting cannot
-        help; nothing else.
+        Raises `monitor.sources.unfinished.UnfinishedError` where records must wait, such as for a schema, SourceError
+        where waiting cannot help, and nothing else.
         """
         ...
 

@@ -18,6 +18,8 @@ from monitor.sources.decode import EARLIEST_MS
 from monitor.sources.kafka_client import Reader, admin_client, is_embedded, sentence
 from monitor.sources.kafka_end_offsets import Ends
 from monitor.sources.kafka_records import Decoders, Message, decode
+from monitor.sources.kafka_waiting import Waiting
+from monitor.sources.unfinished import RETRY_S
 
 _WAIT = 30.0  # seconds for a broker to answer a question
 
@@ -27,6 +29,7 @@ class KafkaSource:
 
     `listener` says at which offset a partition starts; by default that is the oldest record. Messages that were
     fetched from a partition in the very poll that took it away are dropped: the next owner reads them again.
+    A partition of which messages cannot be decoded yet is paused, and the others are read on.
     An offset that the broker no longer has is a SourceError that counts the records lost, or a gap in the next poll.
     """
 
@@ -41,6 +44,7 @@ class KafkaSource:
         self._assigned: set[batches.TopicPartition] = set()
         self._gone: set[batches.TopicPartition] = set()  # taken away during this poll
         self._held: list[Message] = []  # arrived while fetching was held
+        self._waiting = Waiting(self._consumer)
         self._holding = False
         self._closed = False
         self._consumer.subscribe(
@@ -49,20 +53,36 @@ class KafkaSource:
 
     def poll(self, timeout: float) -> Poll:
         """See `monitor.ports.source.Source`."""
-        messages, ends = self._read(timeout if not self._held else 0)
-        messages, self._held = self._held + messages, []
-        readings, dead, positions = decode(messages, self._decoders)
-        self._reader.adapt_fetch_size(len(messages), sum(map(len, readings.values())))
-        for partition, end in ends.items():  # behind transaction markers that hold no record; or 0, of an empty one
-            if end > max(positions.get(partition, -1), self._position.get(partition, -1)):
-                positions[partition] = end
-        gaps, self._reader.gaps = self._reader.gaps, []
-        positions |= {(gap.topic, gap.partition): gap.end for gap in gaps}
+        messages, ends = self._read(self._waiting.at_most(timeout) if not self._held else 0)
+        messages, self._held = self._waiting.before(self._held + messages), []
+        found = decode(messages, self._decoders)
+        self._waiting.keep(found)
+        count, positions = len(messages) - len(found.waiting), found.positions
+        self._reader.adapt_fetch_size(count, sum(map(len, found.readings.values())))
+        gaps = self._settle(positions, ends)
         self._position |= positions
         reached = self._proof.reached(self._position, self._assigned)
         return Poll(
-            readings, dead, positions, records=len(messages), at_end=self._at_end(), gaps=gaps, caught_up=reached
+            found.readings, found.dead, positions, records=count, at_end=self._at_end(), gaps=gaps, caught_up=reached
         )
+
+    def _settle(
+        self, positions: dict[batches.TopicPartition, int], ends: Mapping[batches.TopicPartition, int]
+    ) -> list[batches.Gap]:
+        """Put the ends and gaps that were met into `positions`, but of partitions of which messages wait before them.
+
+        Returns the gaps.
+        """
+        waiting = self._waiting.partitions
+        for partition in waiting:
+            self._ends.pop(partition, None)  # unknown while nothing is fetched, as in `hold`
+        for partition, end in ends.items():  # behind transaction markers that hold no record; or 0, of an empty one
+            if partition not in waiting and end > max(positions.get(partition, -1), self._position.get(partition, -1)):
+                positions[partition] = end
+        gaps = [gap for gap in self._reader.gaps if (gap.topic, gap.partition) not in waiting]
+        self._reader.gaps = [gap for gap in self._reader.gaps if (gap.topic, gap.partition) in waiting]
+        positions |= {(gap.topic, gap.partition): gap.end for gap in gaps}
+        return gaps
 
     def commit(self, positions: Mapping[batches.TopicPartition, int]) -> None:
         """See `monitor.ports.source.Source`."""
@@ -83,7 +103,7 @@ class KafkaSource:
             messages, _ = self._read(left)
             self._held += messages  # fetched before the pause
         self._holding = False
-        self._consumer.resume(_partitions(self._assigned))
+        self._consumer.resume(_partitions(self._assigned - self._waiting.partitions))
 
     def close(self) -> None:
         """Leave the group. The listener is not called: what should be kept has been committed before."""
@@ -133,6 +153,7 @@ class KafkaSource:
             self._position.pop(partition, None)
             self._ends.pop(partition, None)
         self._proof.forget(partitions)
+        self._waiting.drop(partitions)
         self._held = [held for held in self._held if (held.topic(), held.partition()) not in partitions]
         self._reader.gaps = [gap for gap in self._reader.gaps if (gap.topic, gap.partition) not in partitions]
         self._assigned.difference_update(partitions)
@@ -170,6 +191,7 @@ class KafkaRange:
         self._decoders = decoders
         self._reader = Reader(kafka, {"group.id": f"{kafka.group}-range"}, exact=True)  # never joined or committed to
         self._consumer = self._reader.consumer
+        self._waiting: list[Message] = []  # for their decoder; nothing is fetched meanwhile
         self._closed = False
         try:
             marks = self._marks()
@@ -188,23 +210,34 @@ class KafkaRange:
 
     def poll(self, timeout: float) -> Poll:
         """See `monitor.ports.source.Source`."""
-        if not self._end:
+        if not self._end and not self._waiting:
             return Poll({}, at_end=True, finished=True)
+        wanted = self._waiting or self._fetch(timeout)
+        found = decode(wanted, self._decoders)
+        self._waiting = found.waiting
+        for rest in found.unfinished:
+            rest.give_up()
+        if wanted and not found.positions:
+            time.sleep(min(timeout, RETRY_S))
+        gaps: list[batches.Gap] = []
+        if not self._waiting:
+            gaps, self._reader.gaps = self._reader.gaps, gaps
+        positions = found.positions | {(gap.topic, gap.partition): gap.end for gap in gaps}
+        over, count = not self._end and not self._waiting, len(wanted) - len(self._waiting)
+        self._reader.adapt_fetch_size(count, sum(map(len, found.readings.values())))
+        return Poll(found.readings, found.dead, positions, records=count, at_end=over, finished=over, gaps=gaps)
+
+    def _fetch(self, timeout: float) -> list[Message]:
+        """Messages of the range that have arrived; reads no further in partitions whose last one is among them."""
         messages, ends = self._reader.read(timeout)
         wanted = [m for m in messages if m.offset() < self._end.get((m.topic(), m.partition()), 0)]
-        readings, dead, positions = decode(wanted, self._decoders)
-        self._reader.adapt_fetch_size(len(wanted), sum(map(len, readings.values())))
-        gaps, self._reader.gaps = self._reader.gaps, []
-        skipped = {(gap.topic, gap.partition): gap.end for gap in gaps}
+        skipped = {(gap.topic, gap.partition): gap.end for gap in self._reader.gaps}
         reached = {(m.topic(), m.partition()): m.offset() + 1 for m in messages} | ends | skipped
         through = [p for p, offset in reached.items() if offset >= self._end.get(p, offset + 1)]
         for partition in through:
             del self._end[partition]
         self._consumer.incremental_unassign(_partitions(through))
-        finished = not self._end
-        return Poll(
-            readings, dead, positions | skipped, records=len(wanted), at_end=finished, finished=finished, gaps=gaps
-        )
+        return wanted
 
     def commit(self, positions: Mapping[batches.TopicPartition, int]) -> None:
         """No-op: a range has no group."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from monitor.records import batches
 from monitor.sources.decode import Decoder, Records
+from monitor.sources.unfinished import UnfinishedError
 
 Decoders = Mapping[str, tuple[str, Decoder]]  # topic -> (family, how its messages are read)
 
@@ -28,23 +30,39 @@ class Message(Protocol):
     def error(self) -> KafkaError | None: ...  # noqa: D102
 
 
-def decode(
-    messages: Sequence[Message], decoders: Decoders
-) -> tuple[dict[str, batches.Readings], list[batches.DeadLetter], dict[batches.TopicPartition, int]]:
-    """Readings by family, dead letters, and the next offset of each partition that the messages came from."""
-    readings: dict[str, batches.Readings] = {}
-    dead: list[batches.DeadLetter] = []
-    positions: dict[batches.TopicPartition, int] = {}
+@dataclass(slots=True)
+class Decoded:
+    """Readings by family, dead letters, the next offset of each partition from which something was read; what waits.
+
+    `waiting` are messages that could not be read in time, in their order; `unfinished` says why.
+    """
+
+    readings: dict[str, batches.Readings] = field(default_factory=dict)
+    dead: list[batches.DeadLetter] = field(default_factory=list)
+    positions: dict[batches.TopicPartition, int] = field(default_factory=dict)
+    waiting: list[Message] = field(default_factory=list)
+    unfinished: list[UnfinishedError] = field(default_factory=list)
+
+
+def decode(messages: Sequence[Message], decoders: Decoders) -> Decoded:
+    """What becomes of these messages. Raises SourceError."""
+    result = Decoded()
     for topic, chosen in _by_topic(messages, decoders):
         family, decoder = decoders[topic]
         batch = _columns(topic, chosen)
-        found, bad = decoder.decode(batch)
+        try:
+            found, bad = decoder.decode(batch)
+        except UnfinishedError as rest:
+            found, bad = rest.readings, rest.dead
+            result.waiting += [chosen[row] for row in rest.rows]
+            result.unfinished.append(rest)
+            batch = batch.take(np.setdiff1d(np.arange(len(batch)), rest.rows).tolist())
         if len(found):
-            readings[family] = found
-        dead += bad
+            result.readings[family] = found
+        result.dead += bad
         for number in np.flatnonzero(np.bincount(batch.partition)).tolist():
-            positions[topic, number] = int(batch.offset[batch.partition == number][-1]) + 1
-    return readings, dead, positions
+            result.positions[topic, number] = int(batch.offset[batch.partition == number][-1]) + 1
+    return result
 
 
 def _by_topic(messages: Sequence[Message], decoders: Decoders) -> Iterator[tuple[str, Sequence[Message]]]:

@@ -12,6 +12,7 @@ from monitor.errors import SourceError
 from monitor.ports.source import Assignments
 from monitor.records.batches import DeadLetter, Poll, Readings, TopicPartition
 from monitor.sources.decode import Decoder, Records
+from monitor.sources.unfinished import decode_all
 
 Record = tuple[bytes | None, bytes | None]  # key and body
 
@@ -54,7 +55,7 @@ class ListSource:
         for topic in self._decoders:
             records = self._fetch(topic, positions)
             family, decoder = self._decoders[topic]
-            found, bad = decoder.decode(records)
+            found, bad = decode_all(decoder, records)
             if len(found):
                 readings[family] = found
             dead += bad

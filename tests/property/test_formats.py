@@ -16,6 +16,7 @@ from monitor.config.families import Family
 from monitor.config.formats import REGISTRY
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Decoder
+from monitor.sources.unfinished import decode_all
 from tests.formats import Reading, decoder, encode, family, records
 
 START = 1_700_000_000_000_000_000
@@ -61,7 +62,7 @@ def bodies(kind: str) -> st.SearchStrategy[bytes | None]:
 
 def outcome(reader: Decoder, index: StreamIndex, batch: list[tuple[bytes | None, bytes | None]]) -> dict[int, Any]:
     """What became of each record, by its place: its readings, or the reason of its dead letter."""
-    readings, dead = reader.decode(records([body for _, body in batch], [key for key, _ in batch]))
+    readings, dead = decode_all(reader, records([body for _, body in batch], [key for key, _ in batch]))
     found: dict[int, Any] = {letter.offset - 100: (letter.reason, letter.error) for letter in dead}
     assert len(found) == len(dead)
     read = set((readings.offset - 100).tolist())

@@ -19,7 +19,6 @@ from monitor.sources.decode import (
     Assembly,
     Cell,
     Records,
-    UnfinishedError,
     stream_codes,
     time_reader,
     value_fields,
@@ -33,6 +32,7 @@ from monitor.sources.missing_fields import AbsentError, missing
 from monitor.sources.notation import Notation
 from monitor.sources.quality import Code, Quality
 from monitor.sources.timestamps import LAST
+from monitor.sources.unfinished import UnfinishedError
 
 LONGEST_S = 5.0  # for which the records of a batch are decoded
 _LARGEST = 2**22  # bytes of a message, where those of a reading are fewer: in memory it may take a hundred times that
@@ -105,7 +105,7 @@ class DocumentDecoder(ABC):
         found, origin, waiting = self._rows(assembly)
         readings, dead = self._finish(assembly, found, np.array(origin, dtype=np.int64))
         if waiting:
-            raise UnfinishedError(readings, dead, waiting, self._schemas.error, self._schemas.tries)
+            raise UnfinishedError((readings, dead), waiting, self._schemas.error, self._schemas.tries)
         return readings, dead
 
     def _rows(self, assembly: Assembly) -> tuple[list[_Row], list[int], list[int]]:
