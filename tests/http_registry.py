@@ -56,7 +56,7 @@ def http_registry() -> Iterator[HttpRegistry]:
                 time.sleep(found.delay)
                 answer = found.answers.get(path, (404, UNKNOWN))
                 if callable(answer):
-                    answer(self)
+                    answer(self)  # type: ignore[no-untyped-call]  # (typeshed: a callable of BaseHTTPRequestHandler)
                 else:
                     send(self, answer[0], json.dumps(answer[1]).encode())
             except OSError:
