@@ -37,9 +37,10 @@ class Failures:
 
     def at_record(self, message: Message, error: KafkaError) -> bool:
         """Note an error about a partition; true when the records at its offset are refused for good."""
-        if not message.topic() or (message.offset() or 0) < 0 or error.code() in _AWAY:
+        offset: int | None = message.offset()  # none where the error is not about a partition
+        if not message.topic() or offset is None or offset < 0 or error.code() in _AWAY:
             return False
-        return self.note((message.topic(), message.partition()), message.offset())
+        return self.note((message.topic(), message.partition()), offset)
 
     def note(self, partition: batches.TopicPartition, offset: int) -> bool:
         """Note a failure; true when it is one too many."""

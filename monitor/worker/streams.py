@@ -53,7 +53,6 @@ class Streams:
     def _load(self, new: Int32, partition: Int32, store: Store, run: str) -> tuple[set[str], list[OpenedStream]]:
         names = [self.pipeline.index.name(code) for code in new.tolist()]
         opened = store.open_streams(run, self.pipeline.name, names)
-        self.note_room(store.count_streams(run, self.pipeline.name))
         rebuilt = self.pipeline.load(new, [stream.state for stream in opened])
         self.pipeline.drop_alerts(new[[stream.closed for stream in opened]])
         self.ids[new] = [stream.id for stream in opened]
@@ -63,11 +62,14 @@ class Streams:
         self._earlier[new] = saved - self.pipeline.counters(new)  # 0, unless the state had to be rebuilt
         self._counted[new] = _readings(saved)
         self._clock[new], self._rate[new] = self.pipeline.clock(new), 0.0
+        self.note_room(store.count_streams(run, self.pipeline.name))
         return rebuilt, opened
 
     def note_room(self, stored: int) -> None:
         """The family has so many streams now, of all workers: how many more names may become streams follows."""
-        self.pipeline.index.room = self.pipeline.family.max_streams - stored
+        index = self.pipeline.index
+        coming = len(index.codes) - int(np.count_nonzero(self.ids >= 0))  # named by this poll, not in the store yet
+        index.room = self.pipeline.family.max_streams - stored - coming
 
     def track(self, readings: Readings) -> None:
         """Note the partitions of readings that are being processed; the state of their streams changes."""

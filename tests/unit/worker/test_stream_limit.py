@@ -84,6 +84,17 @@ def test_streams_beyond_the_bound_are_dead_letters(batch: int) -> None:
     assert store.positions["live", *P0].next_offset == len(log)
 
 
+def test_a_poll_that_is_decoded_in_pieces() -> None:
+    store = AskedStore()
+    log = [(b"m-%d" % at, b'{"time":1700000000,"value":1,"more":"%s"}' % (b" " * 10**6)) for at in range(20)]
+
+    work(store, log, batch=20)
+
+    assert store.asked
+    assert names(store) == [f"m-{at}" for at in range(MOST)]
+    assert len(store.dead) == 20 - MOST
+
+
 def test_the_bound_outlives_the_worker() -> None:
     store, log = MemoryStore(), [record(f"m-{at}", at) for at in range(12)]
     work(store, log)
