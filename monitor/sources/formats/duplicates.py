@@ -16,6 +16,7 @@ REPEATED = Fault("duplicate-key", "a field occurs twice")
 _TOO_DEEP = Fault("json", "the body is nested too deep")
 _Tree = Mapping[str, Any]
 _QUOTE = ord('"')
+_SHORT = 1_000  # bytes of a text in which numpy is no faster
 
 
 class DuplicateKeys:
@@ -63,11 +64,17 @@ class DuplicateKeys:
 
     def _clean(self, text: bytes, objects: int) -> bool:
         """No body of this text can repeat a field: each object has each name at least once, so none has it twice."""
-        if b"\\" not in text and np.count_nonzero(np.frombuffer(text, np.uint8) == _QUOTE) == self._quotes * objects:
+        if b"\\" not in text and _quotes(text) == self._quotes * objects:
             return True
         return all(text.count(name) == objects * count for name, count in self._counts) and not (
             b"\\" in text and self._escaped.search(text)
         )
+
+
+def _quotes(text: bytes) -> int:
+    if len(text) < _SHORT:
+        return text.count(_QUOTE)
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _QUOTE))
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import re2
@@ -18,6 +18,7 @@ _BASE, _PER_BYTE, _MOST = 20_000, 2, 250_000  # steps for a body: each takes som
 _BLIND = {"$dynamicRef", "$recursiveRef", "dependentSchemas", "patternProperties"}  # followed without a keyword's step
 _TOO_MUCH = "to check the body takes too many steps"
 _SIZED = frozenset((str, list, dict))
+_LONG = 64  # characters of a text
 _Keyword = Callable[[Any, Any, Any, Any], Any]
 
 
@@ -48,7 +49,10 @@ class JsonSchema:
             )
         base = root.id() or ""
         resolver = resources.with_resource(base, root).crawl().resolver(base)
-        bounded: Any = extend(kind, {name: self._counted(run) for name, run in (kind.VALIDATORS | self._own()).items()})
+        keywords = kind.VALIDATORS | self._own()
+        if keywords.get("type") is _TYPE:
+            keywords["type"] = _type
+        bounded: Any = extend(kind, {name: self._counted(run) for name, run in keywords.items()})
         self._validator = bounded(root.contents, _resolver=resolver)  # without what jsonschema fetches or knows itself
 
     def validate(self, document: Any, size: int) -> None:
@@ -65,20 +69,26 @@ class JsonSchema:
             raise TooMuchWorkError(_TOO_MUCH)
 
     def _counted(self, run: _Keyword) -> _Keyword:
-        def keyword(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-            steps = 1
+        def keyword(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+            steps, large = 1, False
             if type(value) in _SIZED:
                 steps += len(value) >> 3
             if type(instance) in _SIZED:
                 steps += _size(instance)
+                large = type(instance) is not str or len(instance) > _LONG
             self._left -= steps
             if self._left < 0:
                 raise TooMuchWorkError(_TOO_MUCH)
-            for error in run(validator, value, instance, schema) or ():
-                self._spend(len(error.message) >> 6)
-                yield error
+            errors = run(validator, value, instance, schema)
+            return self._charged(errors) if large and errors is not None else errors
 
         return keyword
+
+    def _charged(self, errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
+        """The same errors: each holds the text of the whole instance."""
+        for error in errors:
+            self._spend(len(error.message) >> 6)
+            yield error
 
     def _prepare(self, schema: Any) -> Iterator[str]:
         """Compile all patterns; yields all names. Raises ValueError for a pattern that has no linear time."""
@@ -164,7 +174,15 @@ class JsonSchema:
 
 
 _KEYWORDS: Any = validator_for({"$schema": "https://json-schema.org/draft/2020-12/schema"})
-_ENUM, _CONST = _KEYWORDS.VALIDATORS["enum"], _KEYWORDS.VALIDATORS["const"]
+_ENUM, _CONST, _TYPE = (_KEYWORDS.VALIDATORS[name] for name in ("enum", "const", "type"))
+
+
+def _type(validator: Any, types: Any, instance: Any, schema: Any) -> Any:
+    """The same as jsonschema's, in half the time where the value is of the type."""
+    for name in (types,) if isinstance(types, str) else types:
+        if validator.is_type(instance, name):
+            return None
+    return _TYPE(validator, types, instance, schema)
 
 
 def _check(kind: Any, document: Any) -> None:
