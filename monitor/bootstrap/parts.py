@@ -132,19 +132,22 @@ def schema_registry(settings: Settings) -> Registry:
     return open_registry(settings.schema_registry)
 
 
-def kafka_source(settings: Settings, running: Mapping[str, Pipeline], listener: Assignments) -> Source:
-    """A consumer of all families' topics in the configured group."""
+def kafka_source(
+    settings: Settings, running: Mapping[str, Pipeline], listener: Assignments, *, patient: bool = True
+) -> Source:
+    """A consumer of all families' topics in the configured group; `patient` where it waits for a schema registry."""
     from monitor.sources.kafka import KafkaSource
 
-    return KafkaSource(settings.kafka, decoders(settings, {n: p.index for n, p in running.items()}), listener)
+    made = decoders(settings, {name: pipeline.index for name, pipeline in running.items()})
+    return KafkaSource(settings.kafka, made, listener, patient=patient)
 
 
 def kafka_source_now(settings: Settings, running: Mapping[str, Pipeline], listener: Assignments) -> Source:
-    """As `kafka_source`, for a run that ends: SourceError where a topic is missing or no broker answers in time."""
+    """As `kafka_source`, for a run that ends: SourceError where a topic is missing, or broker or registry are away."""
     from monitor.sources.kafka_topics import require_topics
 
     require_topics(settings.kafka, [settings.families[name].topic for name in running], BROKER_S)
-    return kafka_source(settings, running, listener)
+    return kafka_source(settings, running, listener, patient=False)
 
 
 def kafka_range(settings: Settings, running: Mapping[str, Pipeline], written: int | None = None, **edge: int) -> Source:

@@ -43,7 +43,8 @@ class Source(Protocol):
     def poll(self, timeout: float) -> Poll:
         """Return the records that have arrived; called in every turn of the worker's loop.
 
-        Blocks for at most `timeout` seconds until the first record, longer only while a rebalance is handled. A record
+        Blocks for at most `timeout` seconds until the first record, longer only while a rebalance is handled, and for
+        some seconds where what arrived takes long to decode; what must wait is returned by a later poll. A record
         that cannot be read is in `Poll.dead`; none is dropped silently. A poll may be empty. `Poll.finished` says that
         a bounded source has ended: later polls are empty. Raises SourceError when the source cannot go on, also when
         records were lost before they were read; nothing of that poll has been returned then.

@@ -29,13 +29,20 @@ class KafkaSource:
 
     `listener` says at which offset a partition starts; by default that is the oldest record. Messages that were
     fetched from a partition in the very poll that took it away are dropped: the next owner reads them again.
-    A partition of which messages cannot be decoded yet is paused, and the others are read on.
+    A partition of which messages cannot be decoded yet is paused, and the others are read on; unless it is `patient`,
+    that is a SourceError after some tries to have what is needed.
     An offset that the broker no longer has is a SourceError that counts the records lost, or a gap in the next poll.
     """
 
-    def __init__(self, kafka: services.Kafka, decoders: Decoders, listener: source.Assignments | None = None) -> None:
-        self._decoders = decoders
-        self._listener = listener
+    def __init__(
+        self,
+        kafka: services.Kafka,
+        decoders: Decoders,
+        listener: source.Assignments | None = None,
+        *,
+        patient: bool = True,
+    ) -> None:
+        self._decoders, self._listener, self._patient = decoders, listener, patient
         self._reader = Reader(kafka, {"group.id": kafka.group, "partition.assignment.strategy": "cooperative-sticky"})
         self._consumer = self._reader.consumer
         self._position: dict[batches.TopicPartition, int] = {}
@@ -56,6 +63,8 @@ class KafkaSource:
         messages, ends = self._read(self._waiting.at_most(timeout) if not self._held else 0)
         messages, self._held = self._waiting.before(self._held + messages), []
         found = decode(messages, self._decoders)
+        if not self._patient:
+            found.give_up()
         self._waiting.keep(found)
         count, positions = len(messages) - len(found.waiting), found.positions
         self._reader.adapt_fetch_size(count, sum(map(len, found.readings.values())))
@@ -215,8 +224,7 @@ class KafkaRange:
         wanted = self._waiting or self._fetch(timeout)
         found = decode(wanted, self._decoders)
         self._waiting = found.waiting
-        for rest in found.unfinished:
-            rest.give_up()
+        found.give_up()
         if wanted and not found.positions:
             time.sleep(min(timeout, RETRY_S))
         gaps: list[batches.Gap] = []

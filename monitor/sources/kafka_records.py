@@ -43,6 +43,11 @@ class Decoded:
     waiting: list[Message] = field(default_factory=list)
     unfinished: list[UnfinishedError] = field(default_factory=list)
 
+    def give_up(self) -> None:
+        """Raise SourceError where something waits for what could not be had in some tries."""
+        for rest in self.unfinished:
+            rest.give_up()
+
 
 def decode(messages: Sequence[Message], decoders: Decoders) -> Decoded:
     """What becomes of these messages. Raises SourceError."""

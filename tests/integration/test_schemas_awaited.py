@@ -219,3 +219,14 @@ def test_sigterm_ends_a_worker_whose_registry_hangs(broker: str, registry: HttpR
     assert "partitions_lost" not in said
     assert "schemas_awaited" in said
     assert dead(config) == 2
+
+
+def test_a_run_that_is_to_end_does_not_wait_for_ever(broker: str, registry: HttpRegistry, tmp_path: Path) -> None:
+    registry.answers[f"/schemas/ids/{OTHER}"] = 503, {"error_code": 50301, "message": "starting"}
+    send(broker, "ends", 0, [OTHER])
+    process = worker(tmp_path / "w.toml", settings(broker, registry.url, "ends"), "--until-end")
+    said, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 3, said
+    assert "HTTP status 503: starting" in said
+    assert said.count("schema_registry_away") == 1
