@@ -43,8 +43,11 @@ def _before_query(text: str) -> str:
     return before if before == text else f"{before}?{HIDDEN}"
 
 
-def is_unclear(url: str) -> bool:
-    """Whether a password may be in it that is not escaped, so that a part of it would be taken for something else."""
+def is_unclear(url: str, *, query: bool = False) -> bool:
+    """Whether a password may be in it that is not escaped, so that a part of it would be taken for something else.
+
+    With `query`, an @ in the query is no sign of that, unless a : comes before the first / or ?.
+    """
     scheme, _, rest = url.partition("://")
     if scheme.startswith("sqlite"):
         return False
@@ -52,7 +55,9 @@ def is_unclear(url: str) -> bool:
         return rest.count("@") > 1 or "?" in rest.rpartition("@")[0]
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     behind = rest[len(authority) :]
-    return authority.count("@") > 1 or ("@" in behind and ":" in authority)
+    if query and ":" not in authority:
+        behind = behind.partition("?")[0]
+    return authority.count("@") > 1 or "@" in behind
 
 
 def secrets_of(url: str) -> Iterator[str]:

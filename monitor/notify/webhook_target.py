@@ -82,7 +82,7 @@ def _of_any(text: str) -> tuple[str, str, str]:
     except (httpx.InvalidURL, ValueError) as error:
         why = "a user or password must not be in it" if "@" in text else error  # the error repeats parts of it
         raise SettingsError(f"the webhook's url is not a URL: {why}") from None
-    if is_unclear(text):
+    if is_unclear(text, query=True):
         raise SettingsError(
             "the webhook's url has an @ behind the host: write %40; it must not hold a user or password"
         )

@@ -181,7 +181,8 @@ def test_a_text_that_repeats_a_secret_comes_without_it(secret: str, before: str,
     ("url", "unclear"),
     [
         ("https://wk:p%40ss@host:8081/x", False),
-        ("https://hooks.example/x?to=a@b", False),
+        ("https://hooks.example/x?to=a@b", True),
+        ("https://hooks.example/x@b", True),
         ("https://host:8443/x", False),
         ("https://wk:p@ss@host", True),
         ("https://wk:12/x@host", True),
@@ -195,3 +196,11 @@ def test_a_text_that_repeats_a_secret_comes_without_it(secret: str, before: str,
 )
 def test_a_url_whose_password_is_not_escaped_is_unclear(url: str, unclear: bool) -> None:
     assert is_unclear(url) is unclear
+
+
+@pytest.mark.parametrize(
+    ("url", "unclear"),
+    [("https://h.example/x?to=a@b", False), ("https://h.example/@a", True), ("https://h.example:443/x?to=a@b", True)],
+)
+def test_the_query_of_a_webhook_may_hold_an_at_sign(url: str, unclear: bool) -> None:
+    assert is_unclear(url, query=True) is unclear
