@@ -22,10 +22,10 @@ training makes models; replay judges the past again. In the order of the flow:
     notify/         outbox to webhooks and logs
     replay/         the past, judged again: files, ranges, late readings
     observability/  structured logs
+    outputs/        files that a person names and drafts of models: written whole or not at all
     simulator/ demo/ testing/   made-up plants, the guided tour, in-memory twins
     bootstrap/      the only place that picks implementations: parts, checks, connections, assembly of a worker
     cli/            one file per command
-    outputs         files that a person names, written whole or not at all
     errors          one tree of errors, each with its exit code
 
 The import rules of pyproject.toml (`make check`) keep these layers apart. The detectors are a separate package,

@@ -69,7 +69,7 @@ class RecordError(MonitorError):
 
 
 class OutputError(MonitorError):
-    """A file that was asked for cannot be written: no space, no permission, no such folder."""
+    """A file that was asked for cannot be written: no space, quota used up, reader gone. It is as it was."""
 
 
 class SourceError(MonitorError):

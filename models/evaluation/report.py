@@ -7,9 +7,7 @@ import html
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -39,29 +37,15 @@ class Evaluation:
     metrics: Metrics
 
 
-def write(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Draw loss curve (of a kind with epochs), score histogram and examples; returns the files, the HTML page last."""
+def files(evaluation: Evaluation) -> dict[str, bytes]:
+    """Loss curve (of a kind with epochs), score histogram and examples, and an HTML page of them: files by name."""
     history = evaluation.detector.history
     figures = {} if history is None else {"loss": draw_loss(history)}
     figures["scores"] = draw_scores(evaluation.scores, evaluation.normal, evaluation.limit)
     figures["examples"] = draw_examples(evaluation)
     pictures = {name: _png(figure) for name, figure in figures.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        _write(folder / f"{name}.png", picture)
-    page = folder / "report.html"
-    _write(page, _page(evaluation, pictures).encode())
-    return [*(folder / f"{name}.png" for name in pictures), page]
-
-
-def _write(path: Path, body: bytes) -> None:
-    """A file that is there already is replaced by the whole new one, or not at all."""
-    draft = path.with_name(f".{uuid4().hex}.part")
-    try:
-        draft.write_bytes(body)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    page = _page(evaluation, pictures).encode()
+    return {**{f"{name}.png": picture for name, picture in pictures.items()}, "report.html": page}
 
 
 def draw_loss(history: History) -> Figure:

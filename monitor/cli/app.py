@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 from typing import Annotated, Any, Final, NoReturn
@@ -20,6 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from monitor.cli.printing import printing
 from monitor.errors import ModelError, MonitorError
 
 COMMANDS: Final = {
@@ -99,12 +101,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _unwind_when_ended()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them reads the metadata of every package
     try:
-        code = build().main(args=arguments, prog_name="watchkeeper", standalone_mode=False)
+        with printing():
+            code = build().main(args=arguments, prog_name="watchkeeper", standalone_mode=False)
     except typer.Abort:
         typer.echo("Aborted!", err=True)
         sys.exit(1)
     except Exception as error:
-        _complain(error)
+        with suppress(OSError):  # standard error may be on a full disk too
+            _complain(error)
         sys.exit(exit_code(error))
     sys.exit(code or 0)
 

@@ -15,7 +15,8 @@ from monitor.cli.parameters import bounds
 from monitor.cli.parameters.detectors import detector_kind
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.config.families import Threshold
-from monitor.errors import MonitorError, RecordError
+from monitor.errors import RecordError
+from monitor.outputs.replacing import refuse_inputs, write_files
 from monitor.replay.labelled_windows import LabelledWindows, read_labelled
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
         evaluation = measure(split, kind, n_std, classic=classic, seed=seed)
     except (models.DataError, models.ShapeError) as error:
         raise RecordError(f"{data}: {error}") from error
-    files = _report(evaluation, report) if report else []
+    files = _report(evaluation, report, data) if report else []
     result = {
         "detector": detector,
         "recipe": "classic" if classic else "default",
@@ -129,13 +130,13 @@ def measure(split: Split, kind: str, n_std: float | None, *, classic: bool, seed
     return Evaluation(detector, split.test, split.normal, scores, limit, judge(scores, split.normal, limit))
 
 
-def _report(evaluation: Evaluation, folder: Path) -> list[Path]:
-    from models.evaluation.report import write
+def _report(evaluation: Evaluation, folder: Path, data: Path) -> list[Path]:
+    from models.evaluation.report import files
 
-    try:
-        return write(evaluation, folder)
-    except OSError as error:
-        raise MonitorError(f"--report {folder} cannot be written: {error}") from error
+    bodies = files(evaluation)
+    for name in bodies:
+        refuse_inputs("--report", folder / name, [data])
+    return write_files(folder, bodies)
 
 
 def _show(result: dict[str, Any], files: list[Path]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.errors import SettingsError
-from monitor.outputs import is_one_of
+from monitor.outputs.replacing import refuse_inputs
 
 if TYPE_CHECKING:
     from monitor.sources.files.head import Head
@@ -32,9 +32,7 @@ class Files:
         from monitor.replay.row_judge import COLUMNS
         from monitor.sources.files.chain import files_of
 
-        inputs = files_of(self.read) + (files_of(self.learned) if self.learned else [])
-        if is_one_of(self.written, inputs):
-            raise SettingsError(f"--output: {self.written} is a file that is read; choose another one")
+        refuse_inputs("--output", self.written, files_of(self.read) + (files_of(self.learned) if self.learned else []))
         own = {"timestamp", *COLUMNS} if columns.time is None else set(COLUMNS)
         reserved = sorted({columns.time or "", *columns.values} & own)
         if reserved:

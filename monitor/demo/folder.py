@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from monitor.errors import SettingsError
+from monitor.outputs.replacing import replacing, why
 
 MARKER = ".watchkeeper-demo"
 CONFIG = "watchkeeper.toml"
@@ -74,7 +75,7 @@ def prepare(folder: Path) -> str:
         (folder / SECRET).touch(mode=0o600)
         (folder / SECRET).write_text(secret, encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"{folder} cannot be used: {error.strerror}; give another with --folder") from None
+        raise SettingsError(f"{folder} cannot be used: {why(error)}; or give another with --folder") from None
     return secret
 
 
@@ -85,7 +86,8 @@ def write_config(folder: Path, receiver: str) -> Path:
         file=file, url=_toml(f"sqlite:///{folder / DATABASE}"), models=_toml(str(folder / "artefacts")),
         receiver=_toml(receiver), secret=_toml(str(folder / SECRET)),
     )  # fmt: skip
-    file.write_text(text, encoding="utf-8")
+    with replacing(file) as output:
+        output.write(text.encode())
     return file
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.errors import SettingsError
-from monitor.outputs import explained, replacing
+from monitor.outputs.replacing import replacing
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,10 +29,10 @@ _FIELDS = tuple(field.name for field in fields(Fault))
 
 
 def write_truth(path: Path, truth: Iterable[Fault]) -> None:
-    """Write a `.csv` or `.json` file; times as ISO 8601 text in UTC."""
+    """Write a `.csv` or `.json` file; times as ISO 8601 text in UTC. Raises what `replacing` raises."""
     rows = [(_iso(fault.start), _iso(fault.end), fault.stream, fault.kind) for fault in truth]
     as_json = _is_json(path)
-    with replacing(path) as draft, explained(path), draft.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
         if as_json:
             json.dump([dict(zip(_FIELDS, row, strict=True)) for row in rows], file, indent=1)
         else:

@@ -16,6 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from monitor.outputs.replacing import write_files
+
 ROOT = Path(__file__).parents[2]
 HISTORY = ROOT / "docs" / "benchmarks.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -73,8 +75,8 @@ class Report:
         runs = json.loads(HISTORY.read_text()) if HISTORY.exists() else []
         runs.append({"when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), "commit": _commit(), "machine": machine(),
                      "figures": [asdict(figure) | {"reached": figure.reached} for figure in self.figures]})  # fmt: skip
-        HISTORY.write_text(json.dumps(runs, indent=1) + "\n")
-        PAGE.write_text(page(runs))
+        bodies = {HISTORY.name: json.dumps(runs, indent=1) + "\n", PAGE.name: page(runs)}
+        write_files(PAGE.parent, {name: body.encode() for name, body in bodies.items()})
 
 
 def machine() -> dict[str, str | int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from monitor.errors import OutputError, SettingsError
-from monitor.outputs import explained, replacing
+from monitor.errors import SettingsError
+from monitor.outputs.replacing import replacing
 from monitor.records.batches import NEVER, Int64
 from monitor.sources.files import cells
 from monitor.sources.files.chain import TEXT, is_table
@@ -31,8 +32,8 @@ class ScoredWriter:
 
     The extension of `path` decides: Parquet, or CSV (`.tsv` with tabs; `.gz`, `.zst` and `.bz2` are packed). Text from
     a CSV file stays as it stood there; in Parquet its time becomes a timestamp in UTC and its values float64.
-
-    The file appears whole at the end of the `with` block; after an error, what `path` held before is still there.
+    The file is there when the `with` block has ended; where the block raises, what was there before is untouched.
+    Raises SettingsError and OutputError as `replacing` does.
     """
 
     def __init__(self, path: Path, columns: FileColumns) -> None:
@@ -41,47 +42,45 @@ class ScoredWriter:
         self._parquet: Any = None  # the writer needs the first rows to know its schema
         self._names: list[str] | None = None
         self._path = path
+        self._stack = ExitStack()
+        self._file: Any = None
         _check_extension(path)
-        self._replacing = replacing(path)
-        draft = self._replacing.__enter__()
-        try:
-            if is_parquet(path):
-                self._file: Any = pa.OSFile(str(draft), "wb")
-            else:
-                packed = pa.output_stream(str(draft), compression=packing(path))
-                self._file = io.TextIOWrapper(packed, "utf-8", errors="surrogateescape", newline="")
-        except OSError as failure:
-            self._replacing.__exit__(OSError, failure, None)
-            raise SettingsError(f"{path} cannot be written: {failure.strerror or failure}") from None
 
     def __enter__(self) -> ScoredWriter:
+        with ExitStack() as stack:
+            file = stack.enter_context(replacing(self._path))
+            if is_parquet(self._path):
+                self._file = file
+            else:
+                packed = pa.output_stream(file, compression=packing(self._path))
+                self._file = io.TextIOWrapper(packed, "utf-8", errors="surrogateescape", newline="")
+            stack.push(self._end)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            with explained(self._path):
-                self._close()
-        except OutputError as failure:
-            kind, error = (OutputError, failure) if error is None else (kind, error)
-        self._replacing.__exit__(kind, error, trace)
+        self._stack.__exit__(kind, error, trace)
 
     def write(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
         """Write `rows` (see `FileSource.rows`) and `columns`, one array of their length each, the same in every call.
 
         NaN and None become empty cells; floats have as many digits as it takes to read the same number back.
         """
-        with explained(self._path):
-            if is_parquet(self._path):
-                self._write_parquet(rows, columns)
-            else:
-                self._write_csv(rows, columns)
+        if is_parquet(self._path):
+            self._write_parquet(rows, columns)
+        else:
+            self._write_csv(rows, columns)
 
-    def _close(self) -> None:
-        if self._parquet is not None:
-            self._parquet.close()
-        self._file.close()
+    def _end(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Finish the file; one that is dropped is finished too, as its library would try that later and complain."""
+        finish = self._file if self._parquet is None else self._parquet
+        if kind is None:
+            finish.close()
+        else:
+            with suppress(Exception):
+                finish.close()
 
     def _write_csv(self, rows: pd.DataFrame, columns: Mapping[str, NDArray[Any]]) -> None:
         tabs = ".tsv" in Path(self._path.name.lower()).suffixes

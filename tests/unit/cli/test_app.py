@@ -72,7 +72,8 @@ print([name for name in {HEAVY} if name in sys.modules], [n for n in sys.modules
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert result.stdout.splitlines()[-1] == "[] ['monitor.cli', 'monitor.errors', 'monitor.cli.app']"
+    light = ["monitor.cli", "monitor.errors", "monitor.cli.printing", "monitor.cli.app"]
+    assert result.stdout.splitlines()[-1] == f"[] {light}"
     assert all(name in result.stdout for name in app.COMMANDS)
 
 
