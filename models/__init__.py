@@ -100,5 +100,5 @@ def load(path: str | Path) -> Scorer:
         shape, scaler = (manifest["length"], manifest["channels"]), Scaler.from_dict(manifest["scaler"])
         summary = ScoreSummary.from_dict(manifest["training_scores"])
         return Scorer(manifest["kind"], capabilities, shape, engine, scaler, summary)
-    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ConfigError) as error:
         raise ArtefactError(f"{path}: the manifest does not describe a detector of this version: {error}") from error

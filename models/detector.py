@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -111,10 +111,18 @@ class Detector:
         """See `Scorer.explain`."""
         return self._known().scorer.explain(windows)
 
-    def save(self, path: str | Path, *, channel_names: Sequence[str] = (), span: tuple[int, int] | None = None) -> None:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        channel_names: Sequence[str] = (),
+        span: tuple[int, int] | None = None,
+        beside: Mapping[str, str] | None = None,
+    ) -> None:
         """Write the artefact folder `path`, at once or not at all; an artefact already there is replaced.
 
-        `channel_names` and `span` (first and last time of the training data, ns) are kept in the manifest for people.
+        `channel_names` and `span` (first and last time of the training data, ns) are kept in the manifest for people,
+        and `beside` for those who load it: the sha256 of files outside that belong to it, by name.
         """
         trained = self._known()
         history = trained.fitted.history
@@ -131,6 +139,7 @@ class Detector:
             "training_scores": self.training_scores.to_dict(),
             "history": None if history is None else asdict(history),
             "data": {**trained.data, "span": span},
+            "beside": dict(beside or {}),
             "versions": {name: version(name) for name in (*LIBRARIES, self.capabilities.trains_with)},
         }
         artefact.save(Path(path), trained.graph, safetensors.save(dict(trained.fitted.weights())), manifest)

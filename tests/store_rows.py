@@ -38,8 +38,8 @@ def scores(ends: Sequence[int], score: float = 1.0, limit: float = 2.0) -> Score
     )  # fmt: skip
 
 
-def block(stream: int, rows: Scores, model: str = "") -> ScoreBlock:
-    return ScoreBlock(rows, np.full(len(rows), stream, np.int64), model)
+def block(stream: int, rows: Scores, model: str = "", family: str = "machines") -> ScoreBlock:
+    return ScoreBlock(rows, np.full(len(rows), stream, np.int64), model, family)
 
 
 def state(stream: int, state_: bytes, last_time: int = 5) -> StreamState:

@@ -7,11 +7,13 @@ that are not the ones the manifest was written for.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import shutil
+import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,11 @@ READABLE = (3, FORMAT)  # 3 knew autoencoders only: its manifests name no capabi
 GRAPH = "model.onnx"
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
-MOST = 2**24  # bytes of a manifest; one of ours has some kB, with a loss curve some hundred
 HASHES = {WEIGHTS: "sha256", GRAPH: "graph_sha256"}  # by file, where the manifest has its hash
+
+MOST_MANIFEST = 2**24  # bytes; one of ours has some kB, with a loss curve some hundred
+TRIES = 10  # to put an artefact where other processes put theirs at the same time
+MOST = 2**31  # bytes of a graph, which can be no larger, or of its weights
 
 Manifest = dict[str, Any]
 
@@ -47,7 +52,7 @@ def save(path: Path, graph: bytes, weights: bytes, manifest: Manifest) -> None:
             fresh.mkdir()
             for name, body in (bodies | {MANIFEST: text.encode()}).items():
                 _write(fresh / name, body)
-            _put(fresh, path, Path(scratch) / "old")
+            _put(fresh, path, Path(scratch))
     except OSError as error:
         raise ArtefactError(f"{path} cannot be written: {error}") from error
 
@@ -60,7 +65,7 @@ def load(path: Path) -> tuple[Manifest, bytes]:
             "Pickled models can run code when they are read, so they are refused"
         )
     manifest = _manifest(path)
-    bodies = {name: _read(path / name) for name in HASHES}
+    bodies = {name: _read(path / name, MOST) for name in HASHES}
     for name, key in HASHES.items():
         if hashlib.sha256(bodies[name]).hexdigest() != manifest.get(key):
             raise ArtefactError(f"{path / name} is not what {MANIFEST} describes (sha256 differs); restore it")
@@ -68,7 +73,7 @@ def load(path: Path) -> tuple[Manifest, bytes]:
 
 
 def _manifest(path: Path) -> Manifest:
-    body = _read(path / MANIFEST, MOST)
+    body = _read(path / MANIFEST, MOST_MANIFEST)
     try:
         manifest = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -82,12 +87,18 @@ def _manifest(path: Path) -> Manifest:
     return {"capabilities": asdict(Capabilities()), **manifest} if found == 3 else dict(manifest)
 
 
-def _read(path: Path, most: int | None = None) -> bytes:
-    """The file; of one that is larger than `most` bytes, which cannot be ours, that is said instead."""
+def _read(path: Path, most: int) -> bytes:
     try:
-        if most is not None and path.stat().st_size > most:
-            raise ArtefactError(f"{path} has more than {most:,} bytes and is none that was written here; restore it")
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # it may be a pipe that is never written to
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise ArtefactError(f"{path} is no regular file, so it is not of an artefact; restore it")
+            if found.st_size > most:
+                raise ArtefactError(
+                    f"{path} has {found.st_size:,} bytes, more than any artefact has ({most:,}); restore it"
+                )
+            return file.read(most)
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read ({error.strerror}); is {path.parent} an artefact?") from error
 
@@ -99,14 +110,20 @@ def _write(path: Path, body: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _put(fresh: Path, path: Path, aside: Path) -> None:
-    """Rename `fresh` to `path`; a folder cannot be renamed onto a full one, so the old artefact steps aside first."""
-    if path.exists():
-        path.rename(aside)
-    try:
-        fresh.rename(path)
-    except OSError:
-        if aside.exists():
-            aside.rename(path)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+def _put(fresh: Path, path: Path, scratch: Path) -> None:
+    """Rename `fresh` to `path`; a folder cannot be renamed onto a full one, so the old artefact steps aside first.
+
+    So does one that another process puts there meanwhile: the last one stays.
+    """
+    for aside in (scratch / f"old-{number}" for number in range(TRIES)):
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+        try:
+            fresh.rename(path)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY) and aside.name != f"old-{TRIES - 1}":
+                continue
+            if aside.exists():
+                aside.rename(path)
+            raise
+        return

@@ -67,7 +67,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with _explained(path, OutputError):
             os.fsync(made.descriptor)
             made.path.replace(target)
-            scratch.sync(target.parent)
+            scratch.sync_names(target.parent)
 
 
 def write_files(folder: Path, bodies: Mapping[str, bytes]) -> list[Path]:
@@ -129,4 +129,5 @@ def _like(descriptor: int, known: os.stat_result) -> None:
     """Give a new file the owner and the mode of the one it replaces, as far as this user may."""
     with suppress(OSError):
         os.fchown(descriptor, known.st_uid, known.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
+    with suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(known.st_mode))

@@ -46,9 +46,11 @@ def file(folder: Path, mode: int = 0o666) -> Iterator[Scratch]:
 def draft(folder: Path) -> Iterator[Path]:
     """A new, empty folder in `folder`, as `file` is one; `folder` is made too. May raise OSError."""
 
-    def make(path: Path) -> int:
+    def make(path: Path) -> int | None:
         path.mkdir(parents=True)
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with suppress(FileNotFoundError):  # swept already
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return None
 
     with _made(folder, ".draft", "", make) as made:
         yield made.path
@@ -67,7 +69,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would survive a power cut. May raise OSError."""
+    """Wait until a file would survive a power cut. May raise OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -75,8 +77,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_names(folder: Path) -> None:
+    """Wait until the names in a folder would survive a power cut, where the file system can do that."""
+    with suppress(OSError):
+        sync(folder)
+
+
 @contextmanager
-def _made(folder: Path, prefix: str, suffix: str, make: Callable[[Path], int]) -> Iterator[Scratch]:
+def _made(folder: Path, prefix: str, suffix: str, make: Callable[[Path], int | None]) -> Iterator[Scratch]:
     _sweep(folder, f"{prefix}-*{suffix}")
     made = _locked(folder, prefix, suffix, make)
     try:
@@ -86,11 +94,13 @@ def _made(folder: Path, prefix: str, suffix: str, make: Callable[[Path], int]) -
         os.close(made.descriptor)
 
 
-def _locked(folder: Path, prefix: str, suffix: str, make: Callable[[Path], int]) -> Scratch:
+def _locked(folder: Path, prefix: str, suffix: str, make: Callable[[Path], int | None]) -> Scratch:
     """Make it and lock it; another one where a sweep came in between."""
     while True:
         path = folder / f"{prefix}{_MADE}{uuid4().hex}{suffix}"
         descriptor = make(path)
+        if descriptor is None:
+            continue
         if _lock(descriptor, otherwise=True) and _is(path, descriptor):
             return Scratch(path, descriptor)
         os.close(descriptor)

@@ -74,6 +74,7 @@ class ScoreBlock:
     scores: Scores
     stream_id: Int64
     model: str  # id of the artefact that scored, "" for the bootstrap detector
+    family: str  # whose model it is: two families may have equal ones
 
 
 @dataclass(frozen=True, slots=True)

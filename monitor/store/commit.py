@@ -21,10 +21,11 @@ from monitor.store.text import storable
 NAME_LIMIT = 512  # characters of a stream's name; PostgreSQL indexes no more than 2,700 bytes of a row
 
 Row = dict[str, Any]
+ModelKey = tuple[str, str]  # family and id
 
 
 def write(
-    backend: Backend, connection: Connection, commit: Commit, refs: dict[str, int], store: UUID, now: int
+    backend: Backend, connection: Connection, commit: Commit, refs: dict[ModelKey, int], store: UUID, now: int
 ) -> None:
     """Write `commit` inside the open transaction. `refs` remembers row numbers of models between calls.
 
@@ -34,7 +35,7 @@ def write(
     """
     _pass_fence(connection, commit, now)
     for block in _in_key_order(commit.scores):
-        backend.insert_scores(connection, block, _model_ref(connection, block.model, refs))
+        backend.insert_scores(connection, block, _model_ref(connection, block, refs))
     rollups.write(connection, commit.rollup)
     if commit.streams and backend.update_streams(connection, commit.streams, now) != len(commit.streams):
         raise FencedError(
@@ -52,13 +53,13 @@ def write(
 
 def _in_key_order(blocks: list[ScoreBlock]) -> Iterator[ScoreBlock]:
     """One block for each model, sorted by stream and end: every page of the table is touched once, not once a batch."""
-    for model in dict.fromkeys(block.model for block in blocks if len(block.scores)):
-        chosen = [block for block in blocks if block.model == model]
+    for family, model in dict.fromkeys((block.family, block.model) for block in blocks if len(block.scores)):
+        chosen = [block for block in blocks if (block.family, block.model) == (family, model)]
         stream_id = np.concatenate([block.stream_id for block in chosen])
         columns = zip(*(attrgetter(*Scores.__slots__)(block.scores) for block in chosen), strict=True)
         scores = Scores(*map(np.concatenate, columns))
         order = np.lexsort((scores.end, stream_id))
-        yield ScoreBlock(scores.take(order), stream_id[order], model)
+        yield ScoreBlock(scores.take(order), stream_id[order], model, family)
 
 
 def _pass_fence(connection: Connection, commit: Commit, now: int) -> None:
@@ -83,15 +84,20 @@ def _pass_fence(connection: Connection, commit: Commit, now: int) -> None:
             )
 
 
-def _model_ref(connection: Connection, model: str, refs: dict[str, int]) -> int | None:
-    if not model:
+def _model_ref(connection: Connection, block: ScoreBlock, refs: dict[ModelKey, int]) -> int | None:
+    if not block.model:
         return None
-    if model not in refs:
-        found = connection.execute(select(schema.models.c.ref).where(schema.models.c.id == model).limit(1)).scalar()
+    key = (block.family, block.model)
+    if key not in refs:
+        m = schema.models.c
+        found = connection.execute(select(m.ref).where(m.family == block.family, m.id == block.model)).scalar()
         if found is None:
-            raise StoreError(f"model {model[:12]} scored windows but is not in the registry; add it first")
-        refs[model] = found
-    return refs[model]
+            raise StoreError(
+                f"model {block.model[:12]} scored windows of family {block.family} but is not in the registry; add it "
+                "first"
+            )
+        refs[key] = found
+    return refs[key]
 
 
 def _insert(connection: Connection, table: Table, rows: Iterable[Row]) -> None:

@@ -155,9 +155,8 @@ class MemoryStore:
         for stream in commit.streams:
             if stream.before not in (None, readings(self._opened(stream.id).counts)):
                 raise FencedError(f"stream {stream.id} of run {commit.run} was written by another worker")
-        known = {"", *(id_ for _, id_ in self.registry.models)}
         for block in commit.scores:
-            if block.model not in known:
+            if block.model and (block.family, block.model) not in self.registry.models:
                 raise StoreError(f"model {block.model[:12]} scored windows but is not in the registry; add it first")
             keys = zip(block.stream_id.tolist(), block.scores.end.tolist(), strict=True)
             if any(key in self.scores for key in keys):

@@ -12,7 +12,7 @@ from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
 from monitor.records.alerts import Decision
 from monitor.records.batches import LIVE, TopicPartition
 from monitor.store import alert_commands, alert_rows, changes, history, schema, shared_rows
-from monitor.store.commit import write
+from monitor.store.commit import ModelKey, write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
 from monitor.store.model_registry import SqlModelRegistry
@@ -35,7 +35,7 @@ class SqlStore:
         self._database = database
         self._backend = database.backend
         self.registry = SqlModelRegistry(database)
-        self._model_refs: dict[str, int] = {}
+        self._model_refs: dict[ModelKey, int] = {}
         self._in_doubt: tuple[Commit, str] | None = None  # and its transaction, while COMMIT was not answered
         self.identity = database.identity
 

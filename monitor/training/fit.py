@@ -7,7 +7,7 @@ scores: its threshold starts there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,8 +40,13 @@ class Trainable(Scorer, Protocol):
         """Learn from windows in time order, (n, length, channels)."""
         ...
 
-    def save(self, path: Path, *, channel_names: Sequence[str], span: tuple[int, int]) -> Any:
-        """Write the artefact folder; its manifest says the channels and the first and last time (ns) of training."""
+    def save(
+        self, path: Path, *, channel_names: Sequence[str], span: tuple[int, int], beside: Mapping[str, str]
+    ) -> Any:
+        """Write the artefact folder; its manifest says the channels and the first and last time (ns) of training.
+
+        `beside` goes there too: the sha256 of the files outside that folder that belong to the model, by name.
+        """
         ...
 
 

@@ -11,78 +11,74 @@ import hashlib
 import json
 import re
 import shutil
-import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from monitor.config.families import Family
 from monitor.errors import ModelError
+from monitor.outputs import scratch
+from monitor.outputs.replacing import why
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.training.fit import Trainable
 from monitor.training.profile_files import save_profiles
 
 DETECTOR = "detector"
 MANIFEST = f"{DETECTOR}/manifest.json"
+MOST = 2**32  # bytes of all files
 
-LEFT_S = 24 * 3600.0
-_DRAFT = ".draft-"
 _MAGIC = b"watchkeeper model 1\n"
 _NAME = re.compile(r"(?:\w[\w.-]*/)?\w[\w.-]*", re.ASCII)  # at most one folder deep; neither absolute nor upwards
+_PIECE = 2**20
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
 def write(root: Path, family: Family, detector: Trainable, profiles: Mapping[str, Profile]) -> Path:
     """Write detector and profiles to `root`/id, all or nothing, and return that folder. Raises ModelError."""
-    draft = draft_in(root)
     span = min(p.first for p in profiles.values()), max(p.last for p in profiles.values())
-    try:
-        detector.save(draft / DETECTOR, channel_names=family.channels, span=span)
-        save_profiles(draft, profiles)
-        target = root / identity(pack(draft))
+    with drafted(root) as draft:
+        hashes = save_profiles(draft, profiles)
+        detector.save(draft / DETECTOR, channel_names=family.channels, span=span, beside=hashes)
+        target = root / identity_of(draft)
         install(draft, target)
-    except OSError as error:
-        raise ModelError(f"the model cannot be written to {root}: {error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return target
 
 
-def draft_in(root: Path) -> Path:
-    """An empty folder beside the models, with a unique name. Raises ModelError."""
-    draft = root / f"{_DRAFT}{uuid4().hex}"
-    try:
-        draft.mkdir(parents=True)
-        _remove_left(root)
-    except OSError as error:
-        raise ModelError(f"{root} must be writable for models, see `models` in the settings: {error}") from error
-    return draft
+@contextmanager
+def drafted(root: Path) -> Iterator[Path]:
+    """An empty folder beside the models to be filled and installed; it is deleted at the end. Raises ModelError.
 
-
-def _remove_left(root: Path) -> None:
-    """Remove the drafts of processes that were killed: a draft lives for seconds, and none that old is in use."""
-    before = time.time() - LEFT_S
-    for draft in root.glob(f"{_DRAFT}*"):
-        with suppress(OSError):
-            if draft.stat().st_mtime < before:
-                shutil.rmtree(draft, ignore_errors=True)
+    Its name is unique. Those of processes that were killed are deleted first.
+    """
+    with ExitStack() as stack:
+        try:
+            draft = stack.enter_context(scratch.draft(root))
+        except OSError as error:
+            raise ModelError(
+                f"{root} must be writable for models, see `models` in the settings: {why(error)}"
+            ) from error
+        try:
+            yield draft
+        except OSError as error:
+            raise ModelError(f"the model cannot be written to {root}: {why(error)}") from error
 
 
 def install(draft: Path, target: Path) -> None:
-    """Make `draft` the folder `target` unless a sound one is there; a damaged one is replaced. May raise OSError."""
-    if holds(target, target.name):
-        return
-    damaged = draft.with_name(f"{draft.name}-damaged")
-    try:
+    """Make `draft` the folder `target` unless a sound one is there; a damaged one is replaced. May raise OSError.
+
+    A sound one is never moved, not even for a moment: another process may have written or be reading it.
+    """
+    for path in draft.rglob("*"):
+        (scratch.sync_names if path.is_dir() else scratch.sync)(path)
+    scratch.sync_names(draft)
+    with scratch.alone(target.parent):
+        if holds(target, target.name):
+            return
         if target.exists():
-            target.rename(damaged)
+            target.rename(draft.with_name(f"{draft.name}-damaged"))
         draft.rename(target)
-    except OSError:
-        if not holds(target, target.name):  # another process may have been faster
-            raise
-    finally:
-        shutil.rmtree(damaged, ignore_errors=True)
+        scratch.sync_names(target.parent)
+    shutil.rmtree(draft.with_name(f"{draft.name}-damaged"), ignore_errors=True)
 
 
 def identity(body: bytes) -> str:
@@ -90,10 +86,24 @@ def identity(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+def identity_of(folder: Path) -> str:
+    """The id of the model in a folder; its files are read piece by piece. Raises ModelError."""
+    try:
+        paths = _files(folder)
+        digest = hashlib.sha256(_header({name: path.stat().st_size for name, path in paths.items()}))
+        for path in paths.values():
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    digest.update(piece)
+    except OSError as error:
+        raise ModelError(f"the model in {folder} cannot be read: {error}") from error
+    return digest.hexdigest()
+
+
 def holds(folder: Path, model: str) -> bool:
     """Whether the folder is there, can be read, and holds exactly this model."""
     try:
-        return folder.is_dir() and identity(pack(folder)) == model
+        return folder.is_dir() and identity_of(folder) == model
     except (ModelError, OSError):
         return False
 
@@ -101,15 +111,28 @@ def holds(folder: Path, model: str) -> bool:
 def pack(folder: Path) -> bytes:
     """The folder's files as one blob; hidden ones are left out. Raises ModelError."""
     try:
-        paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-        bodies = {name: paths[name].read_bytes() for name in sorted(paths) if "/." not in f"/{name}"}
+        bodies = {name: path.read_bytes() for name, path in _files(folder).items()}
     except OSError as error:
         raise ModelError(f"the model in {folder} cannot be read: {error}") from error
-    for name in bodies:
+    return b"".join((_header({name: len(body) for name, body in bodies.items()}), *bodies.values()))
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The files of a model by their names in it, sorted. Raises ModelError, and may raise OSError."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    found = {name: paths[name] for name in sorted(paths) if "/." not in f"/{name}"}
+    for name in found:
         if not _NAME.fullmatch(name):
             raise ModelError(f"the model in {folder} holds {name!r}, which is no file of a model; remove it")
-    header = json.dumps([[name, len(body)] for name, body in bodies.items()]).encode()
-    return b"".join((_MAGIC, len(header).to_bytes(4, "big"), header, *bodies.values()))
+    if (size := sum(path.stat().st_size for path in found.values())) > MOST:
+        raise ModelError(f"{folder} holds {size:,} bytes, more than any model has ({MOST:,}); remove what is not of it")
+    return found
+
+
+def _header(sizes: Mapping[str, int]) -> bytes:
+    """What a blob begins with, of files of these sizes."""
+    header = json.dumps([[name, size] for name, size in sizes.items()]).encode()
+    return b"".join((_MAGIC, len(header).to_bytes(4, "big"), header))
 
 
 def unpack(body: bytes, folder: Path) -> None:

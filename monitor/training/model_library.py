@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from monitor.training.profile_files import load_profiles
 
 log = structlog.get_logger()
 
+MOST_MANIFEST = 16 * 2**20  # bytes
 MOST_IN_SQL = 16 * 2**20  # bytes; a larger artefact is only in the folder, which all machines have to share then
 
 
@@ -50,6 +50,7 @@ class ModelLibrary:
         """Record the model in a folder, wherever that is, as a candidate for family `name`. Raises ModelError."""
         body = model_folder.pack(folder)
         row = ModelRow(id=model_folder.identity(body), family=name, manifest=_text(folder / model_folder.MANIFEST))
+        load_profiles(folder, _beside(row))
         large = len(body) > MOST_IN_SQL
         if large:
             self._fetch(row, body)
@@ -62,7 +63,8 @@ class ModelLibrary:
         try:
             check_fit(row, family)
             folder = self.folder(row)
-            scorer, profiles = self._read(folder / model_folder.DETECTOR), load_profiles(folder)
+            _refuse_other(folder, row)
+            scorer, profiles = self._read(folder / model_folder.DETECTOR), load_profiles(folder, _beside(row))
         except MonitorError:
             raise
         except OSError as error:  # for example a folder of another user
@@ -97,14 +99,9 @@ class ModelLibrary:
             raise ModelError(
                 f"model {row.id[:16]} of family {row.family} is damaged in SQL (sha256 differs); train the family again"
             )
-        draft = model_folder.draft_in(self._folder)
-        try:
+        with model_folder.drafted(self._folder) as draft:
             model_folder.unpack(body, draft)
             model_folder.install(draft, target)
-        except OSError as error:
-            raise ModelError(f"model {row.id[:16]} cannot be put into {target}: {error}") from error
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
     def _earlier(self, row: ModelRow) -> Path:
         """The folder of a model that an earlier version trained; its manifest says which files it may hold."""
@@ -112,17 +109,15 @@ class ModelLibrary:
         folder = next((place for place in places if (place / model_folder.MANIFEST).is_file()), None)
         if folder is None:
             raise ModelError(f"the model of family {row.family} is missing: {row.path}; restore it, or train it again")
-        if _text(folder / model_folder.MANIFEST) != row.manifest:
-            raise ModelError(f"{folder} holds another model than {row.id[:16]} of family {row.family}; restore it")
         return folder
 
 
 def other_detector(row: ModelRow, family: Family) -> str:
     """How the settings ask for another detector than the model is, in words; empty where they do not."""
     manifest, detector = _manifest(row), family.detector
-    options = json.loads(json.dumps(detector.options))
+    options, config = json.loads(json.dumps(detector.options)), manifest.get("config")
     had = {"detector.kind": manifest.get("kind")}
-    had |= {f"detector.options.{key}": manifest.get("config", {}).get(key) for key in options}
+    had |= {f"detector.options.{key}": config.get(key) if isinstance(config, dict) else None for key in options}
     wanted = {"detector.kind": detector.kind} | {f"detector.options.{key}": value for key, value in options.items()}
     changed = [key for key, value in had.items() if value is not None and value != wanted[key]]
     return "; ".join(f"trained with {key} = {had[key]}, but the settings say {wanted[key]}" for key in changed)
@@ -140,18 +135,35 @@ def check_fit(row: ModelRow, family: Family) -> None:
             )
 
 
+def _refuse_other(folder: Path, row: ModelRow) -> None:
+    """Raise ModelError where the folder does not hold the manifest that was recorded."""
+    if _text(folder / model_folder.MANIFEST) != row.manifest:
+        raise ModelError(f"{folder} holds another model than {row.id[:16]} of family {row.family}; restore it")
+
+
 def _manifest(row: ModelRow) -> dict[str, Any]:
     try:
-        manifest = json.loads(row.manifest)
-    except (ValueError, RecursionError):
-        manifest = None
-    if not isinstance(manifest, dict):
-        raise ModelError(f"the manifest of model {row.id[:16]} of family {row.family} in SQL is damaged; train again")
-    return manifest
+        found = json.loads(row.manifest)
+    except (ValueError, RecursionError) as error:
+        found = error
+    if not isinstance(found, dict):
+        raise ModelError(
+            f"the manifest of model {row.id[:16]} of family {row.family} is damaged ({found!r:.200}); train the family "
+            "again"
+        )
+    return found
+
+
+def _beside(row: ModelRow) -> dict[str, str]:
+    """Hashes of the profiles; an earlier version kept none, and its models have an id that covers them, or no check."""
+    found = _manifest(row).get("beside", {})
+    return found if isinstance(found, dict) else {}
 
 
 def _text(path: Path) -> str:
     try:
+        if (size := path.stat().st_size) > MOST_MANIFEST:
+            raise ModelError(f"{path} is no manifest: it has {size:,} bytes; restore it, or train the family again")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error

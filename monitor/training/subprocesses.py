@@ -11,7 +11,7 @@ from typing import IO
 
 import structlog
 
-STOP_S = 10  # for a training that is terminated
+STOP_S = 10  # for a training that is terminated to delete its draft
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -41,5 +41,9 @@ def _relay(lines: IO[bytes], family: str) -> None:
 def _end(job: subprocess.Popen[bytes], relay: Thread) -> None:
     if job.poll() is None:
         job.terminate()
-    job.wait(timeout=STOP_S)
+    try:
+        job.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:  # a signal is handled between two steps of Python, and one may take long
+        job.kill()
+        job.wait()
     relay.join(STOP_S)

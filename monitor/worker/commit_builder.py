@@ -103,7 +103,7 @@ class CommitBuilder:
             if self._scores == "rollup":
                 self._summed.append((streams.ids[scores.stream], scores))
             kept = score_summaries.chosen(scores, self._scores)
-            commit.scores.append(ScoreBlock(kept, streams.ids[kept.stream], streams.pipeline.model))
+            commit.scores.append(ScoreBlock(kept, streams.ids[kept.stream], streams.pipeline.model, family))
         self._report(outcome.facts)
         log_health(outcome.facts)
         commit.evidence += outcome.evidence

@@ -54,7 +54,7 @@ def blocks() -> Iterator[ScoreBlock]:
         limit = np.full(count, 2, np.float32)
         nothing, state = np.zeros(count, np.float32), np.zeros(count, np.uint8)
         scores = Scores(stream, end - 14 * HOP, end, score, limit, score / limit, nothing, state)
-        yield ScoreBlock(scores, stream.astype(np.int64), model)
+        yield ScoreBlock(scores, stream.astype(np.int64), model, "f")
 
 
 def rows(block: ScoreBlock) -> list[Row]:

@@ -18,6 +18,7 @@ from monitor.store.engine import connect
 from monitor.store.memory_registry import MemoryModelRegistry
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store
+from tests.champions import make_champion
 from tests.store_rows import TOPIC, block, scores
 
 A = ModelRow(id="a" * 64, family="machines", manifest='{"kind": "dense"}')
@@ -169,6 +170,29 @@ def test_promotions_at_the_same_time_leave_one_champion(opened: Open) -> None:
     champion = registries[0].champion("machines")
     assert champion is not None
     assert [model for model, last in state.items() if last is Life.CHAMPION] == [champion.id]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_a_score_names_the_model_of_its_family_where_two_have_equal_ones(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/store.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    upgrade(url)
+    database, store = connect(url), open_store(url)
+    families, blocks = ("machines", "pumps"), []
+    for family in families:
+        make_champion(store, replace(A, family=family))
+        blocks.append(block(store.open_streams("live", family, ["m-1"])[0].id, scores([1]), A.id, family))
+    store.take("live", [TOPIC])
+
+    store.commit(Commit("live", scores=blocks, positions={TOPIC: (1, 1)}))
+
+    s, m = schema.scores.c, schema.models.c
+    joined = select(m.family).join(schema.scores, s.model == m.ref).order_by(s.stream_id)
+    with database.reading() as connection:
+        assert tuple(connection.execute(joined).scalars()) == families
+    database.close()
+    store.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

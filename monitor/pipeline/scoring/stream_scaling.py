@@ -51,10 +51,11 @@ class Profile:
 
     @property
     def sound(self) -> bool:
-        """Whether windows can be scaled by it and limits begin from it: finite, and no scale of 0."""
+        """Whether windows can be scaled by it and limits begin from it: finite, no scale of 0, nothing below 0."""
         learned = self.learned
         scales = bool(np.isfinite(self.center[learned]).all() and (self.scale[learned] > 0).all() and learned.any())
-        scores = all(map(math.isfinite, (self.score_mean, self.score_std, self.least))) and self.score_std >= 0
+        scores = all(map(math.isfinite, (self.score_mean, self.score_std, self.least)))
+        scores = scores and min(self.score_std, self.least, self.score_count) >= 0
         return scales and bool(np.isfinite(self.scale[learned]).all()) and scores
 
     @property

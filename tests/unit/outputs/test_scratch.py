@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from monitor.outputs import scratch
 
 KILLED = """
 import os, signal, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from monitor.outputs import scratch
 folder = Path(sys.argv[1])
@@ -100,3 +102,14 @@ def test_only_what_it_made_is_removed(tmp_path: Path) -> None:
     use(tmp_path)
 
     assert names(tmp_path) == before
+
+
+def test_many_at_once_do_not_sweep_each_other(tmp_path: Path) -> None:
+    def used(_number: int) -> bool:
+        with scratch.file(tmp_path) as file, scratch.draft(tmp_path) as draft:
+            (draft / "inside").touch()
+            return file.path.exists() and (draft / "inside").exists()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(used, range(400)))
+    assert names(tmp_path) == []

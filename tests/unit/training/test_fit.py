@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,9 +32,13 @@ class Recording(DistanceScorer):
     def fit(self, windows: Float32) -> None:
         self.seen.append(windows)
 
-    def save(self, path: Path, *, channel_names: Sequence[str], span: tuple[int, int]) -> None:
+    def save(
+        self, path: Path, *, channel_names: Sequence[str], span: tuple[int, int], beside: Mapping[str, str]
+    ) -> None:
         path.mkdir(parents=True)
-        manifest = {"channel_names": list(channel_names), "span": span} | ({"kind": self.kind} if self.kind else {})
+        manifest = {"channel_names": list(channel_names), "span": span, "beside": dict(beside)} | (
+            {"kind": self.kind} if self.kind else {}
+        )
         (path / "manifest.json").write_text(json.dumps(manifest))
 
 

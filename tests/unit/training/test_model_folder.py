@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import time
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,10 +61,13 @@ def test_a_file_too_many_or_too_few_is_another_model_but_a_hidden_one_is_not(tmp
     assert not model_folder.holds(folder, folder.name)
 
 
-def test_the_manifest_says_channels_and_span(tmp_path: Path) -> None:
-    manifest = json.loads((written(tmp_path) / "detector" / "manifest.json").read_text())
+def test_the_manifest_says_channels_span_and_the_hashes_of_the_profiles(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    manifest = json.loads((folder / "detector" / "manifest.json").read_text())
 
-    assert manifest == {"channel_names": ["value"], "span": [5, 95]}
+    names = ("profiles.safetensors", "profiles.json")
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    assert manifest == {"channel_names": ["value"], "span": [5, 95], "beside": hashes}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,7 @@ def test_the_manifest_says_channels_and_span(tmp_path: Path) -> None:
         blob([["a", 2]], b"x"),
         blob([["a", -1], ["b", 2]], b"x"),
         blob([["a", 1]], b"xy"),
+        b"watchkeeper model 1\n" + (200_000).to_bytes(4, "big") + b"[" * 200_000,
     ],
 )
 def test_a_blob_that_is_no_packed_model_writes_nothing(tmp_path: Path, body: bytes) -> None:
@@ -104,6 +109,46 @@ def test_trainings_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) ->
     assert sorted(tmp_path.iterdir()) == sorted(set(folders))  # no draft is left
 
 
+def test_equal_models_written_at_the_same_time_are_never_moved(tmp_path: Path) -> None:
+    """Not even for a moment: the one that is there may be read just then."""
+    with ThreadPoolExecutor(8) as pool:
+        folders = pool.map(lambda _: written(tmp_path), range(100))
+        sound = [model_folder.holds(folder, folder.name) for folder in folders]
+
+    assert sound == [True] * 100
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_drafts_of_killed_trainings_are_removed(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from monitor.training import model_folder
+with model_folder.drafted(Path(sys.argv[1])) as draft:
+    (draft / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert [path.name[:7] for path in tmp_path.iterdir()] == [".draft-"]
+
+    with model_folder.drafted(tmp_path):  # another training meanwhile
+        folder = written(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 2
+
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_with_more_than_any_model_has_is_none(tmp_path: Path) -> None:
+    """It is not read, which would take all memory, or for ever."""
+    folder = written(tmp_path)
+    with (folder / "profiles.json").open("r+b") as file:
+        file.truncate(2**40)
+
+    with pytest.raises(ModelError, match="more than any model has"):
+        model_folder.pack(folder)
+    assert not model_folder.holds(folder, folder.name)
+
+
 def test_a_folder_that_cannot_be_written_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
@@ -115,14 +160,3 @@ def test_a_folder_that_cannot_be_written_is_a_model_error(tmp_path: Path) -> Non
 def test_what_is_no_id_has_no_folder(tmp_path: Path, model: str) -> None:
     with pytest.raises(ModelError, match="no model id"):
         model_folder.place(tmp_path, model)
-
-
-def test_drafts_that_killed_trainings_left_are_removed_after_a_day(tmp_path: Path) -> None:
-    old, new = model_folder.draft_in(tmp_path), model_folder.draft_in(tmp_path)
-    (old / "half").write_bytes(b"x")
-    day_ago = time.time() - 25 * 3600
-    os.utime(old, (day_ago, day_ago))
-
-    another = model_folder.draft_in(tmp_path)
-
-    assert set(tmp_path.iterdir()) == {new, another}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from monitor.records.batches import Float32
 from monitor.store.memory_registry import MemoryModelRegistry
 from monitor.testing.in_memory import DistanceScorer
 from monitor.training import model_folder, model_library
-from monitor.training.model_library import ModelLibrary
+from monitor.training.model_library import ModelLibrary, other_detector
 from monitor.training.profile_files import load_profiles, save_profiles
 from tests.unit.training.test_fit import Recording, family
 
@@ -220,6 +221,55 @@ class TestOfAnEarlierVersion:
         shutil.rmtree(row.path)
         with pytest.raises(ModelError, match="is missing"):
             library(registry, tmp_path).load(row, family())
+
+    def test_that_knew_no_hashes_of_profiles_is_loaded(self, registry: MemoryModelRegistry, tmp_path: Path) -> None:
+        row = self.row(tmp_path / "old")
+        text = json.dumps({key: value for key, value in json.loads(row.manifest).items() if key != "beside"})
+        (Path(row.path) / model_folder.MANIFEST).write_text(text)
+
+        loaded = library(registry, tmp_path / "new").load(replace(row, manifest=text), family())
+        assert loaded.profiles.keys() == {"a"}
+
+    def test_the_profiles_of_another_model_are_refused(self, registry: MemoryModelRegistry, tmp_path: Path) -> None:
+        row = self.row(tmp_path / "old")
+        save_profiles(Path(row.path), {"b": PROFILES["a"]})
+
+        with pytest.raises(ModelError, match="is not what the manifest of the model describes"):
+            library(registry, tmp_path).load(row, family())
+
+
+def test_a_folder_put_together_from_two_models_is_not_recorded(registry: MemoryModelRegistry, tmp_path: Path) -> None:
+    folder = model_folder.write(tmp_path, family(), Recording(), PROFILES)
+    save_profiles(folder, {"b": PROFILES["a"]})
+
+    with pytest.raises(ModelError, match="is not what the manifest of the model describes"):
+        library(registry, tmp_path).add("pumps", folder, "mailed")
+
+
+def test_a_model_that_was_recorded_with_another_manifest_is_refused(
+    registry: MemoryModelRegistry, tmp_path: Path
+) -> None:
+    row = kept(registry, tmp_path)
+
+    with pytest.raises(ModelError, match=f"holds another model than {row.id[:16]} of family pumps"):
+        library(registry, tmp_path).load(replace(row, manifest="{}"), family())
+
+
+@pytest.mark.parametrize("manifest", ["[" * 100_000, "[]", "", "{", '{"a": ' * 100_000])
+def test_a_manifest_that_is_none_is_a_model_error(registry: MemoryModelRegistry, tmp_path: Path, manifest: str) -> None:
+    row = ModelRow(id="3" * 64, family="pumps", manifest=manifest)
+    for use in (lambda: library(registry, tmp_path).load(row, family()), lambda: other_detector(row, family())):
+        with pytest.raises(ModelError, match=r"manifest of model 3+ of family pumps is damaged"):
+            use()
+
+
+def test_a_manifest_larger_than_any_is_not_read(registry: MemoryModelRegistry, tmp_path: Path) -> None:
+    folder = model_folder.write(tmp_path, family(), Recording(), PROFILES)
+    with (folder / model_folder.MANIFEST).open("r+b") as file:
+        file.truncate(2**30)
+
+    with pytest.raises(ModelError, match="is no manifest: it has 1,073,741,824 bytes"):
+        library(registry, tmp_path).load(ModelRow(id="3" * 64, family="f", manifest="{}", path=str(folder)), family())
 
 
 def test_a_real_detector_scores_alike_on_another_machine(registry: MemoryModelRegistry, tmp_path: Path) -> None:

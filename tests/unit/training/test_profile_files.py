@@ -62,6 +62,9 @@ def test_damaged_profiles_are_refused(tmp_path: Path) -> None:
         Profile(ONE, ONE * 0, 1, 1, 1),
         Profile(ONE, ONE, float("nan"), 1, 1),
         Profile(ONE, ONE, 1, -1, 1),
+        Profile(ONE, ONE, 1, 1, -1),
+        Profile(ONE, ONE, 1, 1, 1, least=float("inf")),
+        Profile(ONE, ONE, 1, 1, 1, least=-1),
     ],
 )
 def test_a_profile_that_cannot_scale_or_judge_is_refused(tmp_path: Path, bad: Profile) -> None:
@@ -76,4 +79,29 @@ def test_a_profile_made_nan_by_hand_is_refused(tmp_path: Path) -> None:
     save_file(arrays, tmp_path / "profiles.safetensors")
 
     with pytest.raises(ModelError, match="1 of 1 stream profiles"):
+        load_profiles(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["profiles.safetensors", "profiles.json"])
+def test_profiles_of_another_model_are_refused(tmp_path: Path, name: str) -> None:
+    """They are sound; only the hash tells them from those of this model."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    hashes = save_profiles(here, {"a": Profile(ONE, ONE, 1, 1, 1)})
+    save_profiles(there, {"b": Profile(2 * ONE, ONE, 1, 1, 1)})
+    assert load_profiles(here, hashes).keys() == {"a"}
+    (here / name).write_bytes((there / name).read_bytes())
+    assert load_profiles(here)
+
+    with pytest.raises(ModelError, match=rf"{name} is not what the manifest of the model describes"):
+        load_profiles(here, hashes)
+
+
+@pytest.mark.parametrize("names", ["[1]", '["a", "a"]', '{"a": 1}', "[" * 100_000, "null"])
+def test_names_that_are_none_are_refused(tmp_path: Path, names: str) -> None:
+    save_profiles(tmp_path, {"a": Profile(ONE, ONE, 1, 1, 1)})
+    (tmp_path / "profiles.json").write_text(names)
+
+    with pytest.raises(ModelError, match="cannot be read"):
         load_profiles(tmp_path)

@@ -28,7 +28,7 @@ def test_the_detector_scales_where_the_stream_is_not(tmp_path: Path, scale: str,
     family = Family.model_validate(raw | {"detector": {"kind": "mahalanobis"}})
 
     made, profiles = fit.train(family, history(), lambda: bootstrap.detector(family), bootstrap.normal_scores())
-    made.save(tmp_path / "artefact", channel_names=["value"], span=(0, 1))
+    made.save(tmp_path / "artefact", channel_names=["value"], span=(0, 1), beside={})
     scaler = json.loads((tmp_path / "artefact" / "manifest.json").read_text())["scaler"]
 
     by_detector = scaler != {"centre": [0.0], "scale": [1.0]}

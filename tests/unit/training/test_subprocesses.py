@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -52,3 +55,18 @@ def test_what_a_training_writes_to_standard_error_is_entries_of_the_log(tmp_path
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert {(line["event"], line["family"]) for line in lines} == {("training_output", "pumps")}
     assert any("families" in line["text"] for line in lines)
+
+
+def test_a_training_that_does_not_end_when_asked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocesses, "STOP_S", 0.1)
+    code = "import signal, sys; signal.signal(15, signal.SIG_IGN); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as job:
+        assert job.stdout is not None
+        job.stdout.readline()
+
+        relay = threading.Thread()
+        relay.start()
+        subprocesses._end(job, relay)
+
+        assert job.returncode == -9

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ import onnxruntime
 import pytest
 
 import models
-from models.artefacts.artefact import GRAPH, MANIFEST, MOST, WEIGHTS
+from models.artefacts.artefact import GRAPH, MANIFEST, MOST_MANIFEST, WEIGHTS
 from models.networks.dense import Dense
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def test_a_graph_for_another_shape_is_refused(saved: Path) -> None:
     [{"kind": "tree"}, {"config": {"hiden": 3}}, {"training_scores": {"mean": 1}}, {"scaler": {"centre": [0]}},
      {"scaler": {"centre": [0, 0], "scale": [1, 1]}}, {"scaler": {"centre": [0], "scale": [0]}},
      {"scaler": {"centre": 0, "scale": 1}}, {"scaler": {"centre": [None], "scale": [1]}},
-     {"length": "x"}, {"chunk": "all"}, {"chunk": 0}, {"capabilities": {"flies": True}},
+     {"length": "x"}, {"chunk": float("inf")}, {"chunk": "all"}, {"chunk": 0}, {"capabilities": {"flies": True}},
      {"capabilities": {"engine": "steam"}}, {"capabilities": {"reconstructs": False}}],
 )  # fmt: skip
 def test_a_manifest_that_does_not_fit_is_refused(saved: Path, changes: dict[str, Any]) -> None:
@@ -105,7 +107,7 @@ def test_a_manifest_that_does_not_fit_is_refused(saved: Path, changes: dict[str,
         models.load(saved)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', "[" * 100_000, '{"a":' * 100_000, "1" * 5000])
 def test_another_manifest_is_refused(saved: Path, text: str) -> None:
     (saved / MANIFEST).write_text(text)
 
@@ -144,6 +146,35 @@ def test_a_missing_file_is_named(saved: Path, name: str) -> None:
 
     with pytest.raises(models.ArtefactError, match=name):
         models.load(saved)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, GRAPH])
+def test_a_file_larger_than_any_artefact_has_is_not_read(saved: Path, name: str) -> None:
+    with (saved / name).open("r+b") as file:
+        file.truncate(2**40)
+
+    with pytest.raises(models.ArtefactError, match=f"{name} has 1,099,511,627,776 bytes, more than any artefact has"):
+        models.load(saved)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, GRAPH])
+def test_a_pipe_is_not_waited_for(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    os.mkfifo(saved / name)
+
+    with pytest.raises(models.ArtefactError, match=f"{name} is no regular file"):
+        models.load(saved)
+
+
+def test_saving_to_one_path_at_the_same_time_leaves_a_whole_artefact(detector: Detector, tmp_path: Path) -> None:
+    def save(number: int) -> None:
+        detector.save(tmp_path / "pump", channel_names=[str(number)])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(save, range(64)))
+
+    assert models.load(tmp_path / "pump").length == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["pump"]
 
 
 class Trap:
@@ -186,7 +217,7 @@ def test_a_graph_that_computes_something_else_is_never_saved(monkeypatch: pytest
     ("body", "said"),
     [
         ("[" * 100_000, "is not JSON"),
-        (" " * (MOST + 1), "more than"),
+        (" " * (MOST_MANIFEST + 1), "more than any artefact has"),
         ("[1]", "format None"),
         ('{"format": "4"}', "format 4"),
     ],
