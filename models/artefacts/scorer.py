@@ -45,6 +45,10 @@ class Scorer:
             )
         if not scaler.fits(self.channels):
             raise ArtefactError(f"the scaler is not one for {self.channels} channels; retrain the model")
+        if not (np.isfinite(training_scores.mean) and np.isfinite(training_scores.std)):
+            raise ArtefactError(
+                "the training scores are NaN or infinite: no limit can begin from them; retrain the model"
+            )
 
     def score(self, windows: ArrayLike) -> Float32:
         """How badly each window is explained, float32 (n,): >= 0, higher is worse; NaN for incomplete windows."""

@@ -65,9 +65,9 @@ def simulate(  # noqa: PLR0913 (one argument per option)
         faults=faults, clean=clean, ecg_form=ecg_form.value,
     )  # fmt: skip
     factor, pace = speed_of(speed), pace_of(pace_group, max_lag)
-    if truth is not None:
-        write_truth(truth, plant.truth)
     make_topics(bootstrap_servers, [feed.topic for feed in plant.feeds])
+    if truth is not None:  # not before a broker has answered
+        write_truth(truth, plant.truth)
     began = time.monotonic()
     step = 600 * 10**9 if factor is None else max(1, int(factor * 0.05 * 10**9))  # topics alternate that often
     with messages_bar("simulating", len(plant)) as progress:

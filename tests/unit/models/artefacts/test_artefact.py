@@ -107,6 +107,15 @@ def test_a_manifest_that_does_not_fit_is_refused(saved: Path, changes: dict[str,
         models.load(saved)
 
 
+@pytest.mark.parametrize("key", ["mean", "std"])
+def test_training_scores_that_are_no_numbers_are_refused(saved: Path, key: str) -> None:
+    known = json.loads((saved / MANIFEST).read_text())["training_scores"]
+    rewrite(saved, training_scores={**known, key: float("nan")})
+
+    with pytest.raises(models.ArtefactError, match="training scores are NaN"):
+        models.load(saved)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', "[" * 100_000, '{"a":' * 100_000, "1" * 5000])
 def test_another_manifest_is_refused(saved: Path, text: str) -> None:
     (saved / MANIFEST).write_text(text)
