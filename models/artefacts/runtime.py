@@ -25,6 +25,7 @@ class Runtime:
             raise ArtefactError(f"chunk = {chunk}, but at least 1 window must be scored at once; retrain the model")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # rows keep their bits, and cores their owners
+        options.log_severity_level = 4  # what fails is raised, and not written on standard error as well
         try:
             self._session: Any = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library raises a dozen classes without a common root
@@ -38,7 +39,7 @@ class Runtime:
         return given.name == INPUT and given.shape[1:] == list(shape) and found == set(outputs)
 
     def run(self, output: str, windows: Float32) -> Float32:
-        """See `Engine.run`."""
+        """See `Engine.run`. Raises ArtefactError where the graph fails, or gives no float32 row for each window."""
         starts = range(0, len(windows), self.chunk)
         parts = [self._call(output, windows[start : start + self.chunk]) for start in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -55,5 +56,14 @@ class Runtime:
         return perf_counter() - start
 
     def _call(self, output: str, windows: Float32) -> Float32:
-        (found,) = self._session.run([output], {INPUT: windows})
+        try:
+            (found,) = self._session.run([output], {INPUT: windows})
+        except Exception as error:  # as above
+            raise ArtefactError(
+                f"ONNX Runtime cannot compute the graph: {str(error).strip()}; retrain the model"
+            ) from error
+        if found.shape[:1] != windows.shape[:1] or found.dtype != np.float32:
+            raise ArtefactError(
+                f"the graph gives {found.dtype} of shape {found.shape} for {len(windows)} windows; retrain the model"
+            )
         return found  # type: ignore[no-any-return]  # the library is untyped

@@ -91,7 +91,8 @@ def show(  # noqa: PLR0913, PLR0917 (an argument is an option)
     shown = moments(local, timezone)
     found, service = _read(store_url(config, url), run, family, name, retired=True)
     if not found:
-        raise SettingsError(f"run {run} has no stream called {name!r}; `watchkeeper streams list` shows all")
+        of = "" if family is None else f" in family {family!r}"
+        raise SettingsError(f"run {run} has no stream called {name!r}{of}; `watchkeeper streams list` shows all")
     if len(found) > 1:
         families = ", ".join(report.family for report in found)
         raise SettingsError(f"several families have a stream called {name!r}: {families}; choose one with --family")

@@ -144,7 +144,8 @@ def _locked(connection: Connection, name: str, family: str | None) -> Any:
     query = query if family is None else query.where(s.family == family)
     rows = connection.execute(query.order_by(s.family).with_for_update()).all()
     if not rows:
-        raise SettingsError(f"there is no stream called {name!r}; `watchkeeper streams list` shows all")
+        of = "" if family is None else f" in family {family!r}"
+        raise SettingsError(f"there is no stream called {name!r}{of}; `watchkeeper streams list` shows all")
     if len(rows) > 1:
         families = ", ".join(row.family for row in rows)
         raise SettingsError(f"several families have a stream called {name!r}: {families}; choose one with --family")

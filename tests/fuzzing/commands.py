@@ -162,4 +162,5 @@ def _named(parameter: Parameter, value: str, said: str) -> bool:
     """Whether a message names the option, or repeats how the value begins."""
     words = [name.strip("-").replace("-", " ").lower() for name in parameter.names if len(name) > 2]
     text = said.lower().replace("-", " ").replace("_", " ")
-    return any(word in text for word in words) or visible(value)[:20] in said or (not value.strip() and "''" in said)
+    given = (value, visible(value), ascii(value)[1:-1], str(Path(value)))
+    return any(word in text for word in words) or any(shown[:20] in said for shown in given)

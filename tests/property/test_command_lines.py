@@ -55,7 +55,7 @@ def test_no_option_takes_what_no_file_or_database_can_hold(words: tuple[str, ...
 
 
 @every_command
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_any_value_is_used_or_refused_by_name(words: tuple[str, ...], data: st.DataObject, site: Site) -> None:
     chosen = [each for each in commands.parameters(COMMANDS[words]) if words != ("run",) or not each.flag]

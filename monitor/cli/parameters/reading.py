@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import wraps
 from typing import Annotated, Any, get_type_hints
@@ -17,6 +17,7 @@ from monitor.config.notations import notation_problems, worth_problems
 from monitor.config.sections import explain
 from monitor.errors import SettingsError
 from monitor.sources.files.head import Head
+from monitor.sources.times.zones import Zone
 
 _LISTS = ("missing", "high", "low", "good")
 _OPTIONS = {"time_zone": "--timezone", "time_unit": "--time-format"}  # where they are not called like the key
@@ -97,7 +98,11 @@ class Reading:
         except ValidationError as error:
             found = [_of_option(problem) for problem in explain(error, Format, {})]
             raise SettingsError("\n".join(found), found) from None
-        problems = (*notation_problems(layout), *worth_problems(layout, channels, vector=False))
+        problems = (
+            *_zone_problems(layout.time_zone),
+            *notation_problems(layout),
+            *worth_problems(layout, channels, vector=False),
+        )
         if problems:
             found = [_of_option(problem.removeprefix("format.")) for problem in problems]
             raise SettingsError("\n".join(found), found)
@@ -127,6 +132,13 @@ def with_reading(command: Callable[..., None]) -> Callable[..., None]:
 
 def _words(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _zone_problems(name: str) -> Iterator[str]:
+    try:
+        Zone(name or "UTC")
+    except ValueError as error:
+        yield str(error)
 
 
 def _of_option(problem: str) -> str:

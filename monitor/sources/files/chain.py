@@ -29,6 +29,14 @@ def files_of(path: Path) -> list[Path]:
     Of a folder these are its CSV and Parquet files, not those in folders below; hidden files are never meant. They
     come in the order of their paths, in which numbers count as numbers: 2.csv, 10.csv. Raises SourceError for none.
     """
+    found = _found(path)
+    for file in found:
+        if not _is_utf8(str(file)):
+            raise SourceError(f"{file}: the name of this file is not UTF-8; rename it")
+    return found
+
+
+def _found(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -39,6 +47,14 @@ def files_of(path: Path) -> list[Path]:
         what = "holds no CSV or Parquet file" if path.is_dir() else "no such file"
         raise SourceError(f"{path}: {what}")
     return sorted(found, key=_natural)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_table(path: Path) -> bool:
