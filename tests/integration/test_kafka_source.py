@@ -281,11 +281,11 @@ def test_holding_keeps_the_place_in_the_group(kafka: KafkaBroker) -> None:
     topic = kafka.topic(2)
     produce(kafka, topic, 100, 2)
     ledger = Ledger({})
-    source = KafkaSource(kafka.settings(**{"max.poll.interval.ms": 3000}), decoders(topic), ledger)
+    source = KafkaSource(kafka.settings(**{"max.poll.interval.ms": 6000}), decoders(topic), ledger)
     drain(source, ledger, 100)
 
     produce(kafka, topic, 1000, 2, first=100)
-    source.hold(5)
+    source.hold(9)
     drain(source, ledger, 1100)
     source.close()
 
