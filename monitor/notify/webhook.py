@@ -3,8 +3,9 @@
 Each post carries `webhook-id` (of the transition in this store, equal in every repeat), `webhook-timestamp` (of this
 try) and `webhook-signature` with one `v1` signature per secret, so that a secret is rotated by configuring two for a
 while.
-2xx is success; everything else is a failure, redirects too. 408, 429, 3xx, 5xx and no answer at all speak of the
-endpoint, and 410 says that it is gone for good; every other 4xx refuses this message, and the endpoint works.
+2xx is success; everything else is a failure, redirects too. 401, 403, 404, 405, 407, 408, 429, 3xx, 5xx and no answer
+speak of the endpoint, or of its URL and secret; 410 says that it is gone for good. Every other 4xx refuses this
+message, and the endpoint works.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # what only sending needs is imported at the first message: i
     from monitor.notify.ssrf_guard import GuardedTransport
 
 _MAX_RETRY_AFTER = 24 * 3600.0  # a receiver cannot silence a channel for longer than a day at a time
-_OF_THE_ENDPOINT = frozenset({408, 410, 429})  # which it answers to every message alike
+_OF_THE_ENDPOINT = (401, 403, 404, 405, 407, 408, 410, 429)  # answers that every message gets alike
 _REASON = 300  # bytes of a refusal's body that are kept
 _BODY = 65_536  # bytes of a body that are read: a connection can only be used again behind it
 _BODY_S = 1.0  # seconds that a body may take; what matters has been said before it

@@ -173,7 +173,7 @@ def _due_at_once(connection: Connection, gone: Iterable[Any]) -> None:
         alerts[each.channel].add(each.alert)
     o = schema.outbox.c
     for channel, some in sorted(alerts.items()):
-        behind = (o.channel == channel) & o.alert.in_(some) & (o.next_at > 0)
+        behind = (o.channel == channel) & o.alert.in_(some)  # those due already too: a claim may be putting them off
         connection.execute(schema.outbox.update().where(behind, _pending(schema.outbox)).values(next_at=0))
 
 

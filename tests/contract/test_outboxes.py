@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from monitor.ports.notifier import Backlog, Outcome, Queue
 from monitor.ports.store import Commit, Store
 from monitor.records.alerts import Alert, Delivery, FactKind, Transition
+from monitor.store import outbox as sql_outbox
 from monitor.store.engine import connect
 from monitor.store.migrations import upgrade
 from monitor.store.open import open_database
@@ -163,6 +165,32 @@ def test_four_dispatchers_never_take_the_same_row(keeper: AlertKeeper) -> None:
     while more := [delivery.id for delivery in outboxes[0].claim("hook", 1, 40, LEASE)]:
         taken += more
     assert len(set(taken)) == len(taken) == 40
+
+
+@pytest.mark.postgres
+def test_what_follows_waits_for_no_lease_where_a_claim_and_a_record_meet(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that meets a row behind a head puts it off; the head may leave at that very moment."""
+    with closing(SqlKeeper(postgres_url)) as keeper, ThreadPoolExecutor(1) as pool:
+        store = keeper.store()
+        queue(store, "a")
+        one, two, look, records = keeper.outbox(), keeper.outbox(), sql_outbox._heads, list[Future[None]]()
+        (head,) = one.claim("hook", 1, 5, LEASE)
+        worse = fact(alert(stream="a"), FactKind.WORSENED, alert().opened_at + 1)
+        store.commit(Commit(run="live", facts=[worse], announce=lambda *_: [("hook", "a 1")]))
+
+        def heads(*arguments: Any) -> Any:
+            found = look(*arguments)
+            if not records:
+                records.append(pool.submit(one.record, [Outcome(head, 1)]))
+                wait(records, timeout=0.5)  # it waits for the lock of the row that is being put off
+            return found
+
+        monkeypatch.setattr(sql_outbox, "_heads", heads)
+        taken = two.claim("hook", 1, 5, LEASE)
+        records[0].result(30)
+        assert payloads(taken + two.claim("hook", 1, 5, LEASE)) == ["a 1"]
 
 
 def history(url: str, delivered: int, waiting: int) -> None:

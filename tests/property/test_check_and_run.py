@@ -313,7 +313,7 @@ def _inline(value: Any) -> str:
     return json.dumps(value)
 
 
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=100, deadline=None)
 @given(raw=families())
 def test_check_and_run_agree_on_any_configuration(
     raw: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
@@ -321,13 +321,13 @@ def test_check_and_run_agree_on_any_configuration(
     event("refused" if agree(raw, tmp_path_factory.getbasetemp() / "any.toml") else "accepted")
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=100, deadline=None)
 @given(services=SERVICE)
 def test_check_and_run_agree_on_any_services(services: dict[str, Any], folder: Path) -> None:
     event("refused" if agree(FAMILY, folder / "services.toml", services) else "accepted")
 
 
-@hypothesis_settings(max_examples=150, deadline=None)
+@hypothesis_settings(max_examples=60, deadline=None)
 @given(raw=sound())
 def test_check_and_run_accept_what_fits(raw: dict[str, Any], folder: Path) -> None:
     assert agree(raw, folder / "sound.toml") == ()

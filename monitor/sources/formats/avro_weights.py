@@ -73,7 +73,7 @@ class AvroWeights:
         return found
 
     def _container(self, items: Any, paid: int) -> _Weight:
-        """An array or a map: of its items each must be paid for by bytes of its own."""
+        """An array or a map: of its items each must be paid for by separate bytes."""
         item = self._weigh(items)
         if item.free + paid > 0:
             raise ValueError("the items of an array or a map could take no bytes, or far fewer than memory")
