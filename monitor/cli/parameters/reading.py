@@ -17,7 +17,7 @@ from monitor.config.notations import notation_problems, worth_problems
 from monitor.config.sections import explain
 from monitor.errors import SettingsError
 from monitor.sources.files.head import Head
-from monitor.sources.times.zones import Zone
+from monitor.sources.timestamps import TimeReader
 
 _LISTS = ("missing", "high", "low", "good")
 _OPTIONS = {"time_zone": "--timezone", "time_unit": "--time-format"}  # where they are not called like the key
@@ -99,7 +99,7 @@ class Reading:
             found = [_of_option(problem) for problem in explain(error, Format, {})]
             raise SettingsError("\n".join(found), found) from None
         problems = (
-            *_zone_problems(layout.time_zone),
+            *_time_problems(layout),
             *notation_problems(layout),
             *worth_problems(layout, channels, vector=False),
         )
@@ -134,9 +134,9 @@ def _words(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _zone_problems(name: str) -> Iterator[str]:
+def _time_problems(layout: Format) -> Iterator[str]:
     try:
-        Zone(name or "UTC")
+        TimeReader(layout.time_unit, layout.time_zone)
     except ValueError as error:
         yield str(error)
 
