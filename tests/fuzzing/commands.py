@@ -151,7 +151,7 @@ def problems(ran: Ran, changed: dict[Parameter, str] | None) -> str:
     """What is wrong with how a command ended, empty where nothing is; a refusal names one of those `changed`."""
     if ran.code not in CODES or "Traceback" in ran.err or "mistake in Watchkeeper" in ran.err:
         return f"exit code {ran.code}"
-    if ran.code not in (0, 6, 8) and not ran.err.strip():
+    if ran.code not in (0, 6, 8) and not (ran.err or ran.out).strip():
         return f"exit code {ran.code} without a word"
     if ran.code == 2 and changed and not any(_named(parameter, value, ran.err) for parameter, value in changed.items()):
         return "the message names no option"
@@ -162,5 +162,5 @@ def _named(parameter: Parameter, value: str, said: str) -> bool:
     """Whether a message names the option, or repeats how the value begins."""
     words = [name.strip("-").replace("-", " ").lower() for name in parameter.names if len(name) > 2]
     text = said.lower().replace("-", " ").replace("_", " ")
-    given = (value, visible(value), ascii(value)[1:-1], str(Path(value)))
+    given = (value, visible(value), ascii(value)[1:-1], visible(str(Path(value))))
     return any(word in text for word in words) or any(shown[:20] in said for shown in given)
