@@ -34,7 +34,7 @@ class JsonSchema:
         resources: Resources[Any] = Resources()
         for name, other in others:
             resources = resources.with_resource(name, _resource(parse_schema_text(other), DRAFT7))
-        kind: Any = validator_for(document)
+        kind: Any = validator_for(document, default=_NEWEST)
         _check(kind, document)
         self._left = 0
         self._patterns: dict[str, Any] = {}
@@ -173,8 +173,8 @@ class JsonSchema:
         return found
 
 
-_KEYWORDS: Any = validator_for({"$schema": "https://json-schema.org/draft/2020-12/schema"})
-_ENUM, _CONST, _TYPE = (_KEYWORDS.VALIDATORS[name] for name in ("enum", "const", "type"))
+_NEWEST: Any = validator_for({"$schema": "https://json-schema.org/draft/2020-12/schema"})
+_ENUM, _CONST, _TYPE = (_NEWEST.VALIDATORS[name] for name in ("enum", "const", "type"))
 
 
 def _type(validator: Any, types: Any, instance: Any, schema: Any) -> Any:
