@@ -41,6 +41,11 @@ def frame(number: int) -> bytes:
     return b"\x00" + number.to_bytes(4, "big")
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads, block_on_close = True, False
+    request_queue_size = 64
+
+
 @contextmanager
 def http_registry() -> Iterator[HttpRegistry]:
     found = HttpRegistry()
@@ -52,8 +57,10 @@ def http_registry() -> Iterator[HttpRegistry]:
                 found.asked.append(path)
                 found.now += 1
                 found.most = max(found.most, found.now)
+            time.sleep(found.delay)
+            with found.lock:  # before the client has its answer, and asks the next question
+                found.now -= 1
             try:
-                time.sleep(found.delay)
                 answer = found.answers.get(path, (404, UNKNOWN))
                 if callable(answer):
                     answer(self)  # type: ignore[no-untyped-call]  # (typeshed: a callable of BaseHTTPRequestHandler)
@@ -61,15 +68,11 @@ def http_registry() -> Iterator[HttpRegistry]:
                     send(self, answer[0], json.dumps(answer[1]).encode())
             except OSError:
                 pass  # the client has hung up
-            finally:
-                with found.lock:
-                    found.now -= 1
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads, server.block_on_close = True, False
+    with _Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         found.url = f"http://127.0.0.1:{server.server_address[1]}"
         yield found
