@@ -153,7 +153,8 @@ def problems(ran: Ran, changed: dict[Parameter, str] | None) -> str:
         return f"exit code {ran.code}"
     if ran.code not in (0, 6, 8) and not (ran.err or ran.out).strip():
         return f"exit code {ran.code} without a word"
-    if ran.code == 2 and changed and not any(_named(parameter, value, ran.err + ran.out) for parameter, value in changed.items()):
+    said = ran.err + ran.out
+    if ran.code == 2 and changed and not any(_named(parameter, value, said) for parameter, value in changed.items()):
         return "the message names no option"
     return ""
 
