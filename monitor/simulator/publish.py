@@ -66,9 +66,10 @@ def publish(
 
 def encode(batch: Batch) -> Iterator[bytes]:
     """Message bodies: `{"time": "2026-01-01T00:00:10Z", "value": 71.3}`, missing values as null."""
-    values = batch.values.astype(np.float64)
-    short = values.round(3)  # the fewest digits that give the same float32 again
-    plain = np.where(short.astype(np.float32) == batch.values, short, values)
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32; a signalling NaN
+        values = batch.values.astype(np.float64)
+        short = values.round(3)  # the fewest digits that give the same float32 again
+        plain = np.where(short.astype(np.float32) == batch.values, short, values)
     numbers = _with_words(plain, batch.beyond) if np.isinf(plain).any() else plain.tolist()
     names = batch.fields if len(batch.fields) == batch.values.shape[1] else None
     to_json = msgspec.json.Encoder().encode  # writes NaN as null
