@@ -78,6 +78,8 @@ def chosen_stream(file: Path, head: Head, column: str | None, key: str | None) -
     found = texts_of(file, head, column)
     if key is None and len(found) == 1:
         (key,) = found
+    if not found:
+        raise SettingsError(f"{file} has no rows, so that no stream is named in {column} (--key-column)")
     if key not in found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise SettingsError(

@@ -33,11 +33,23 @@ class BoundedDecoder:
             return self._decoder.decode(records)
         ends = np.cumsum([len(value or b"") for value in records.values])
         found: list[Found] = []
+        waiting: list[int] = []
+        unfinished: UnfinishedError | None = None
         for begin, end, size in _pieces(ends):
+            rows = np.arange(begin, end)
+            held = np.isin(records.partition[rows], records.partition[waiting])  # they wait behind others
+            waiting += rows[held].tolist()
+            if held.all():
+                continue
+            part = records.take(rows[~held].tolist()) if held.any() else records.part(begin, end)
             try:
-                found.append(self._piece(records.part(begin, end), size))
+                found.append(self._piece(part, size))
             except UnfinishedError as rest:
-                raise rest.behind(found, begin, end, len(records)) from None
+                unfinished = rest if unfinished is None or rest.error is not None else unfinished
+                found.append((rest.readings, rest.dead))
+                waiting += rows[~held][rest.rows].tolist()
+        if unfinished is not None:
+            raise UnfinishedError(joined(found), sorted(waiting), unfinished.error, unfinished.tries)
         return joined(found)
 
     def _piece(self, records: Records, size: int) -> tuple[Readings, list[DeadLetter]]:

@@ -143,8 +143,8 @@ class KafkaSource:
         self._assigned.update(partitions)
         self._gone.difference_update(partitions)  # assigned again: keep what is fetched from now on
         self._consumer.incremental_assign([TopicPartition(*p, starts.get(p, OFFSET_BEGINNING)) for p in partitions])
-        if self._holding:
-            self._consumer.pause(_partitions(partitions))
+        # The client remembers from an earlier assignment what was paused then: for a hold, or as a schema was awaited.
+        (self._consumer.pause if self._holding else self._consumer.resume)(_partitions(partitions))
 
     def _on_revoke(self, _: Any, leaving: Sequence[TopicPartition]) -> None:
         self._drop(leaving, self._listener.revoked if self._listener is not None else None)

@@ -15,17 +15,13 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from monitor.records import batches
 from monitor.sources.kafka_records import Message
 
+_END = KafkaError._PARTITION_EOF  # noqa: SLF001
 TRIES = 10  # of the same records, until they are taken to be refused for good
 _APART_S = 600.0  # seconds between two failures after which the tries are counted from the start
 _SEARCH_S = 10.0  # for the end of a batch
-_AWAY = {  # what a cluster gets over by itself says nothing about a record
-    KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE,  # noqa: SLF001
-    KafkaError._WAIT_COORD, KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001
-    KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.REPLICA_NOT_AVAILABLE,
-    KafkaError.BROKER_NOT_AVAILABLE, KafkaError.REQUEST_TIMED_OUT, KafkaError.NETWORK_EXCEPTION,
-    KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.OFFSET_NOT_AVAILABLE,
-    KafkaError.KAFKA_STORAGE_ERROR, KafkaError.THROTTLING_QUOTA_EXCEEDED,
-    KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+_OF_RECORDS = {  # every other error is the cluster's, which may get over it, and says nothing about a record
+    KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+    KafkaError.INVALID_MSG, KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
 }  # fmt: skip
 
 
@@ -38,7 +34,7 @@ class Failures:
     def at_record(self, message: Message, error: KafkaError) -> bool:
         """Note an error about a partition; true when the records at its offset are refused for good."""
         offset: int | None = message.offset()  # none where the error is not about a partition
-        if not message.topic() or offset is None or offset < 0 or error.code() in _AWAY:
+        if not message.topic() or offset is None or offset < 0 or error.code() not in _OF_RECORDS:
             return False
         return self.note((message.topic(), message.partition()), offset)
 
@@ -100,9 +96,9 @@ class RefusedBatch:
         while (left := self._deadline - time.monotonic()) > 0:
             message = self._consumer.poll(left)
             error = None if message is None else message.error()
-            if message is None or (error is not None and error.code() in _AWAY):
+            if message is None or (error is not None and error.code() not in (*_OF_RECORDS, _END)):
                 continue
-            return error is not None and message.offset() == self._base
+            return error is not None and error.code() != _END and message.offset() == self._base
         raise TimeoutError
 
 

@@ -33,7 +33,8 @@ class Notation:
         meanings |= dict.fromkeys(layout.low, LOW)
         self._words = dict.fromkeys(MISSING, np.nan) | {_small(word): meaning for word, meaning in meanings.items()}
         codes = {word: meaning for word, meaning in meanings.items() if PLAIN_NUMBER.fullmatch(word.strip())}
-        self._codes = [(np.float32(word), np.float32(meaning)) for word, meaning in codes.items()]
+        with np.errstate(over="ignore"):  # a number beyond float32 stands for none of its values
+            self._codes = [(np.float32(word), np.float32(meaning)) for word, meaning in codes.items()]
         self.kind = np.float64 if layout.counters else np.float32  # a total has more digits than float32 keeps
         self._means_infinite = bool(layout.high or layout.low)
         self.standard = not (self._thousands or meanings or self.decimal != ".")

@@ -40,9 +40,16 @@ class StreamLimit:
             self._streams[family].note_room(count)
 
     def _stored(self, family: str, names: Sequence[str]) -> set[str]:
-        """Which of these names have a row. Corrects the room first: streams may have been forgotten meanwhile."""
+        """Which of these names have a row. Corrects the room first: streams may have been forgotten meanwhile.
+
+        Names that were decoded just before may have rows too: these count once.
+        """
         self._count(family)
-        return self._ask(partial(self._store.known_streams, self._run, family, names)) or set()
+        streams = self._streams[family]
+        unloaded = streams.unloaded
+        known = self._ask(partial(self._store.known_streams, self._run, family, [*names, *unloaded])) or set()
+        streams.pipeline.index.room += len(known.intersection(unloaded))
+        return known.intersection(names)
 
     def _ask(self, action: Callable[[], T]) -> T | None:
         return self._committer.call(action, at_most(self._patience))

@@ -71,6 +71,12 @@ class Streams:
         coming = len(index.codes) - int(np.count_nonzero(self.ids >= 0))  # named by this poll, not in the store yet
         index.room = self.pipeline.family.max_streams - stored - coming
 
+    @property
+    def unloaded(self) -> list[str]:
+        """Names in use that no stream was loaded for yet."""
+        codes = self.pipeline.index.codes
+        return [name for name, code in codes.items() if code >= len(self.ids) or self.ids[code] < 0]
+
     def track(self, readings: Readings) -> None:
         """Note the partitions of readings that are being processed; the state of their streams changes."""
         self.partition[readings.stream] = readings.partition
@@ -105,10 +111,11 @@ class Streams:
     def drop(self, partitions: Sequence[int] | None = None) -> None:
         """Unload the streams of these partitions, or all of them."""
         self._grow()
-        ours = self.ids >= 0
-        if partitions is not None:
-            ours &= np.isin(self.partition, np.asarray(partitions, np.int32))
-        codes = np.flatnonzero(ours).astype(np.int32)
+        if partitions is None:  # with the names that a poll brought which is discarded now
+            codes = np.array(sorted(self.pipeline.index.codes.values()), np.int32)
+        else:
+            ours = (self.ids >= 0) & np.isin(self.partition, np.asarray(partitions, np.int32))
+            codes = np.flatnonzero(ours).astype(np.int32)
         self.pipeline.forget(codes)
         self.ids[codes] = -1
         self._changed[codes] = False

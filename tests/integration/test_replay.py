@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import structlog
+import typer
 from confluent_kafka import Producer
 from sqlalchemy import create_engine, text
 
@@ -314,10 +315,12 @@ def test_an_end_and_a_table_for_people(plant: Path) -> None:
     assert "No alert opened." in shown
 
 
-@pytest.mark.parametrize("name", [LIVE, ""])
-def test_the_live_run_is_refused(plant: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "said"), [(LIVE, SettingsError, "--name"), ("", typer.BadParameter, "give a name")]
+)
+def test_the_live_run_is_refused(plant: Path, name: str, kind: type[Exception], said: str) -> None:
     before = rows(plant)
-    with pytest.raises(SettingsError, match="--name"):
+    with pytest.raises(kind, match=said):
         replay(plant / "plant.toml", "--name", name, *file_options(plant))
     assert rows(plant) == before
 
@@ -327,7 +330,7 @@ def test_mistakes_are_explained(tmp_path: Path) -> None:
     readings().to_csv(tmp_path / "p-1.csv", index=False)
     with pytest.raises(ModelError, match="watchkeeper train"):
         replay(config, "--name", "r", *file_options(tmp_path))
-    with pytest.raises(SettingsError, match="--from"):
+    with pytest.raises(typer.BadParameter, match="'yesterday' is not a time"):
         replay(config, "--name", "r", "--from", "yesterday")
     with pytest.raises(SettingsError, match="choose one of pumps"):
         replay(config, "--name", "r", "--family", "pumpz")
@@ -426,7 +429,7 @@ def test_a_range_without_readings_says_where_there_are_some(plant: Path, broker:
             replay(config, "--name", f"later-{number}", "--from", "2036-01-01", *options)
     with pytest.raises(SettingsError, match=rf"--to 2020-01-01.*from {first}.* to {last}"):
         command("train", config, "--to", "2020-01-01")
-    with pytest.raises(SettingsError, match="--from 2026-03-02 is not before --to 2026-03-01"):
+    with pytest.raises(SettingsError, match="--from 2026-03-02 00:00:00 is not before --to 2026-03-01 00:00:00"):
         replay(config, "--name", "turned", "--from", "2026-03-02", "--to", "2026-03-01")
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from rich.console import Console
 
 from models import DETECTORS
@@ -324,7 +325,7 @@ def test_defaults_learn_from_the_first_15_percent_and_see_the_fault(tmp_path: Pa
         (["--time", "timestamp", "--detector", "dance"], SettingsError, f"^--detector: 'dance' .* {KINDS}$"),
         (["--time", "timestamp", "--window", "-3"], SettingsError, "^--window: -3 is neither"),
         (["--time", "timestamp", "--window", "0"], SettingsError, "^--window: must be"),
-        (["--time", "timestamp", "--n-std", "-1"], SettingsError, "^--n-std: should be greater than 0$"),
+        (["--time", "timestamp", "--n-std", "-1"], typer.BadParameter, "'-1' is not a number from 0 to"),
         (["--time", "timestamp", "--interval", "soon"], SettingsError, "^--interval: 'soon'"),
         (["--rate", "1", "--window", "beat"], SettingsError, "^--rate: should be greater"),
         (["--time", "timestamp", "--delimiter", ";;"], SettingsError, "^--delimiter: ';;' is not one character"),

@@ -38,6 +38,7 @@ class Lookups(Generic[_T]):
         self._open, self._clock = open, clock
         self._found: dict[int, _T] = {}
         self._refused: dict[int, tuple[Fault, float]] = {}  # and until when
+        self._failed: dict[int, float] = {}  # when, by the clock
         self._asked: set[int] = set()
         self._answers: dict[int, _T | Exception] = {}  # that came since the last look
         self._came = Condition()  # guards `_asked` and `_answers`
@@ -64,6 +65,8 @@ class Lookups(Generic[_T]):
         Does not wait for earlier look-ups. Raises SourceError where the registry refuses to answer.
         """
         end = self._clock() + PATIENCE_S
+        if self.error is not None:  # one schema that always fails must not hold up the others
+            numbers = sorted(dict.fromkeys(numbers), key=lambda number: self._failed.get(number, 0.0))
         wanted = islice((number for number in numbers if self.get(number) is None), MOST)
         mine: set[int] = set()
         with self._came:
@@ -99,7 +102,10 @@ class Lookups(Generic[_T]):
         """Sort in the answers that came. Raises SourceError."""
         answers, self._answers = self._answers, {}
         for number, found in answers.items():
+            self._failed.pop(number, None)
             if isinstance(found, AwayError):
+                self._failed[number] = self._clock()
+                _trim(self._failed, _REFUSALS)
                 self._fail(found)
                 continue
             if isinstance(found, SourceError):
@@ -148,7 +154,9 @@ def short(error: Exception) -> str:
     return " ".join((str(error) or type(error).__name__)[:300].split())
 
 
-def _trim(known: dict[int, object] | dict[int, _T] | dict[int, tuple[Fault, float]], most: int) -> None:
+def _trim(
+    known: dict[int, float] | dict[int, object] | dict[int, _T] | dict[int, tuple[Fault, float]], most: int
+) -> None:
     """Forget the oldest."""
     while len(known) > most:
         del known[next(iter(known))]

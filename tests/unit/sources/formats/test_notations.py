@@ -208,3 +208,9 @@ def test_a_sentence_about_a_long_text_shows_its_beginning(layout: dict[str, Any]
     _, (letter,), _ = decode([body], layout)
     assert "x" * 60 in letter.error
     assert len(letter.error) < 120
+
+
+def test_a_code_beyond_float32_stands_for_no_value() -> None:
+    values, dead, _ = decode([{"time": 1, "v": 2.5}], {"values": ["v"], "missing": ["3.4028235677973366e+38", "1e400"]})
+
+    assert (values.tolist(), dead) == ([[2.5]], [])
