@@ -6,7 +6,9 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -109,14 +111,30 @@ def test_trainings_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) ->
     assert sorted(tmp_path.iterdir()) == sorted(set(folders))  # no draft is left
 
 
-def test_equal_models_written_at_the_same_time_are_never_moved(tmp_path: Path) -> None:
+def test_equal_models_written_at_the_same_time_are_never_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even for a moment: the one that is there may be read just then."""
-    with ThreadPoolExecutor(8) as pool:
-        folders = pool.map(lambda _: written(tmp_path), range(100))
-        sound = [model_folder.holds(folder, folder.name) for folder in folders]
+    holds, rename = model_folder.holds, Path.rename
+    both = threading.Barrier(2)
+    renamed: list[str] = []
 
-    assert sound == [True] * 100
-    assert len(list(tmp_path.iterdir())) == 1
+    def holds_for_both(folder: Path, model: str) -> bool:
+        found = holds(folder, model)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1)  # without the lock both have looked before either goes on
+        return found
+
+    def noted(path: Path, target: Path) -> Path:
+        renamed.append(path.name[:7])
+        return rename(path, target)
+
+    monkeypatch.setattr(model_folder, "holds", holds_for_both)
+    monkeypatch.setattr(Path, "rename", noted)
+    with ThreadPoolExecutor(2) as pool:
+        folders = list(pool.map(lambda _: written(tmp_path), range(2)))
+
+    assert renamed == [".draft-"]
+    assert holds(folders[0], folders[1].name)
+    assert list(tmp_path.iterdir()) == [folders[0]]
 
 
 def test_the_drafts_of_killed_trainings_are_removed(tmp_path: Path) -> None:
