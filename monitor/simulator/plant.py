@@ -237,6 +237,7 @@ class Plant:
             begin = self.start + first + turn * slot + int(slot * rng.uniform(0.1, 0.4))
             end = begin + min(int(recipe.seconds * SECOND), slot // 2)
             start, stop = np.searchsorted(times, (begin, end)).tolist()
+            start = min(start, len(times) - 1)  # in a short time it may lie behind the last sample
             yield slice(start, max(stop, start + 1)), recipe, self._rng(signal + 20, number, turn)
 
     def _rng(self, *purpose: int) -> np.random.Generator:
