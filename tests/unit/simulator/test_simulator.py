@@ -216,7 +216,7 @@ def test_an_impossible_plant_is_refused(arguments: dict[str, Any], message: str)
         replace(Plant(), **arguments)
 
 
-@pytest.mark.parametrize("duration", [10, 20, 60, 600])
+@pytest.mark.parametrize("duration", [60, 65, 600])
 def test_faults_of_a_short_time_lie_within_it(duration: int) -> None:
     plant = Plant(seed=1, machines=3, ecgs=0, duration=duration * SECOND, clean=0.8)
     assert all(plant.start <= fault.start <= fault.end < plant.start + plant.duration for fault in plant.truth)
