@@ -22,7 +22,7 @@ from monitor.sources.kafka_refused import TRIES, Failures, RefusedBatch, lost_re
 
 BATCH = 32_768  # records of one poll at most, and about as many readings where a record holds several
 BYTES = 2**23  # of the records of one poll, but for the last `PIECE`
-PIECE = 64  # records that are taken at once, before their bytes are counted
+PIECE = 64  # records that are taken at first, before bytes are counted; then up to as many as there are
 BROKERS_CHOICE = -1  # as a number of partitions: the broker's `num.partitions`
 
 OWNED = {  # what Watchkeeper's promises rest on
@@ -132,7 +132,7 @@ class Reader:
         size, most = sum(map(len, found)), max(1, int(BATCH / self._each))
         while found and len(found) < most and size < BYTES:
             fit = (BYTES - size) * len(found) // max(size, 1)
-            piece = self.consumer.consume(min(max(fit, 1), PIECE, most - len(found)), 0)
+            piece = self.consumer.consume(min(max(fit, 1), max(PIECE, len(found)), most - len(found)), 0)
             if not piece:
                 break
             found += piece
