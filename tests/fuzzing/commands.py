@@ -163,5 +163,5 @@ def _named(parameter: Parameter, value: str, said: str) -> bool:
     """Whether a message names the option, or repeats how the value begins."""
     words = [name.strip("-").replace("-", " ").lower() for name in parameter.names if len(name) > 2]
     text = said.lower().replace("-", " ").replace("_", " ")
-    given = (value, visible(value), ascii(value)[1:-1], visible(str(Path(value))))
+    given = (value, repr(value)[1:-1], visible(value), ascii(value)[1:-1], visible(str(Path(value))))
     return any(word in text for word in words) or any(shown[:20] in said for shown in given)
