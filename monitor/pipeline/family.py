@@ -227,6 +227,7 @@ class Pipeline:
 
     def forget(self, codes: Int32) -> None:
         """Drop streams that left this worker; their codes will be given to others."""
+        self._grow()  # some may never have been processed
         for part in self._parts.values():
             part.clear(codes)
         self.overrides.forget(codes)

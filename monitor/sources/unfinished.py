@@ -30,11 +30,6 @@ class UnfinishedError(Exception):
         self.readings, self.dead = found
         self.rows, self.error, self.tries = rows, error, tries
 
-    def behind(self, found: Sequence[Found], begin: int, end: int, total: int) -> UnfinishedError:
-        """The same for the batch of `total` records of which this one is [begin, end), behind what was `found`."""
-        rows = [*(begin + row for row in self.rows), *range(end, total)]
-        return UnfinishedError(joined([*found, (self.readings, self.dead)]), rows, self.error, self.tries)
-
     def give_up(self) -> None:
         """Raise the error after `TRIES`; called where no worker goes on with other records meanwhile."""
         if self.error is not None and self.tries >= TRIES:

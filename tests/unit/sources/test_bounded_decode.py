@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 from monitor import bootstrap
 from monitor.config.families import Family
 from monitor.config.settings import parse
+from monitor.records.batches import Readings
 from monitor.records.dead_letters import BODY_LIMIT
 from monitor.records.streams import StreamIndex
-from monitor.sources.bounded_decode import LARGEST, PIECE
+from monitor.sources.bounded_decode import LARGEST, PIECE, BoundedDecoder
 from monitor.sources.decode import Records
+from monitor.sources.unfinished import Found, UnfinishedError
 
 FACTOR = 64  # bytes of memory for a byte of a record
 SIZE = 300_000
@@ -126,3 +129,25 @@ def test_pieces_are_read_like_the_whole() -> None:
     assert [letter.offset for letter in dead] == [17, 150]
     assert readings.sent is not None
     assert len(readings.sent) == 198
+
+
+class Patient:
+    """Reads every record but those of partition 0, and those behind them in its partition."""
+
+    def decode(self, records: Records) -> Found:
+        rows = np.flatnonzero(records.partition == 0).tolist()
+        read = np.flatnonzero(records.partition != 0)
+        time_, none = records.offset[read], np.zeros(len(read), np.int32)
+        found = Readings(none, time_, np.zeros((len(read), 1), np.float32), records.partition[read], time_)
+        if rows:
+            raise UnfinishedError((found, []), rows)
+        return found, []
+
+
+def test_records_that_wait_hold_up_no_other_partition_however_large_they_are() -> None:
+    bodies: list[bytes | None] = [bytes(PIECE // 4)] * 24
+    given = replace(records(bodies), partition=np.arange(24, dtype=np.int32) // 8 % 3)  # 0, 1 and 2, eight each
+    with pytest.raises(UnfinishedError) as caught:
+        BoundedDecoder(Patient(), family("json")).decode(given)
+    assert caught.value.rows == list(range(8))
+    assert caught.value.readings.offset.tolist() == list(range(8, 24))

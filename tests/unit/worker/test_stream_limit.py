@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +22,8 @@ from monitor.store.memory import MemoryStore
 from monitor.testing.in_memory import NoModels
 from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
+from monitor.worker.stream_limit import StreamLimit
+from monitor.worker.streams import Streams
 
 P0 = ("t", 0)
 MOST = 10
@@ -147,3 +149,36 @@ def test_rows_of_a_file(tmp_path: Path) -> None:
     assert len(poll.readings["file"]) == 30
     assert [letter.offset for letter in poll.dead] == [at for at in range(50) if at % 5 > 2]
     assert {letter.reason for letter in poll.dead} == {TOO_MANY}
+
+
+class AtOnce:
+    """A committer that has nothing in flight."""
+
+    def call(self, action: Callable[[], Any], _wait: object) -> Any:
+        return action()
+
+
+def limited(store: MemoryStore, most: int) -> tuple[Streams, StreamIndex]:
+    pipeline = bootstrap.pipelines(settings(most))["f"]
+    streams = Streams(pipeline)
+    StreamLimit(cast("Any", AtOnce()), store, WorkerOptions(), {"f": streams}).refresh()
+    return streams, pipeline.index
+
+
+def test_streams_that_one_poll_names_and_that_have_rows_count_once() -> None:
+    """A poll is decoded in pieces: what the first one named is not loaded yet when the next one asks for room."""
+    store, stored = MemoryStore(), [f"m-{i}" for i in range(6)]
+    store.open_streams("live", "f", stored)
+    _, index = limited(store, MOST)
+    index.intern(stored)
+    new = [f"n-{i}" for i in range(6)]
+    assert index.refused(new) == set(new[4:])
+
+
+def test_names_of_a_poll_that_is_discarded_take_no_room() -> None:
+    store = MemoryStore()
+    streams, index = limited(store, MOST)
+    index.intern([f"m-{i}" for i in range(MOST)])
+    streams.drop(None)
+    assert index.codes == {}
+    assert index.refused([f"n-{i}" for i in range(MOST)]) == set()

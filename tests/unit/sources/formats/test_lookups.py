@@ -17,7 +17,7 @@ from monitor.sources.formats import lookups
 from monitor.sources.formats.avro import AvroDecoder
 from monitor.sources.formats.bounded_http import LARGEST
 from monitor.sources.formats.lookups import AT_ONCE, Lookups
-from monitor.sources.formats.registry import open_registry
+from monitor.sources.formats.registry import AwayError, open_registry
 from monitor.sources.unfinished import TRIES, Found, UnfinishedError, decode_all, joined
 from tests.formats import AVRO, Reading, encode, family, records
 from tests.http_registry import HttpRegistry, frame, http_registry, send
@@ -241,3 +241,23 @@ def test_a_schema_of_another_kind(registry: HttpRegistry) -> None:
     _, (letter,) = decode_all(decoder(registry), records([frame(9) + BODY]))
 
     assert (letter.reason, letter.error) == ("bad-schema", "schema 9 cannot be used: it is JSON, not AVRO")
+
+
+def test_a_schema_that_always_fails_holds_up_no_other_one() -> None:
+    """Its records come first in every batch, as they wait."""
+    now = [0.0]
+
+    def open_(number: int) -> str:
+        if number == 1:
+            raise AwayError("HTTP status 500")
+        return "usable"
+
+    found: Lookups[str] = Lookups(open_, lambda: now[0])
+    for _ in range(20):
+        found.fetch([1, 2])
+        deadline = time.monotonic() + 10
+        while found._asked and time.monotonic() < deadline:
+            time.sleep(0.001)
+        now[0] += lookups._PAUSES_S[1]
+    assert found.get(2) == "usable"
+    assert found.get(1) is None
