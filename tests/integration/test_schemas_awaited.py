@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from sqlalchemy import create_engine, text
 
 from monitor import bootstrap
@@ -230,3 +230,26 @@ def test_a_run_that_is_to_end_does_not_wait_for_ever(broker: str, registry: Http
     assert process.returncode == 3, said
     assert "HTTP status 503: starting" in said
     assert said.count("schema_registry_away") == 1
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_partition_that_comes_back_is_read_on_though_it_left_while_it_was_paused(
+    broker: str, registry: HttpRegistry, *, held: bool
+) -> None:
+    """The client keeps a pause when a partition leaves and comes back: for a schema, or as reading was held."""
+    registry.answers[f"/schemas/ids/{OTHER}"] = 503, {"error_code": 50301, "message": "starting"}
+    given = settings(broker, registry.url, "back")
+    send(broker, "back", 0, [KNOWN, KNOWN if held else OTHER, KNOWN])
+    source = KafkaSource(given.kafka, bootstrap.decoders(given, {"f": StreamIndex()}))
+    polls_until(source, lambda polls: len(seen(polls)) >= (3 if held else 1), [])
+    paused = [TopicPartition("back", 0)]
+    if held:
+        source._consumer.pause(paused)
+    else:
+        assert source._waiting.partitions == {("back", 0)}
+    source._on_revoke(None, paused)
+    source._on_assign(None, paused)
+    registry.knows(OTHER, AVRO)
+    polls = polls_until(source, lambda polls: len(seen(polls)) >= 3, [])
+    source.close()
+    assert seen(polls) == [(0, n) for n in range(3)]
