@@ -31,8 +31,8 @@ bench: $(READY)  ## speed and memory, into docs/benchmarks.md; BENCH_SCALE=0.02 
 bench-peers: $(READY)  ## the same against other stream processors, which are installed into .bench
 	BENCH_RECORD=1 $(BIN)/pytest tests/benchmarks/peers -s $(ARGS)
 
-chaos: $(READY)  ## the long form of the tests that kill workers, brokers and databases
-	CHAOS_LONG=1 $(BIN)/pytest tests/chaos --timeout=7200 $(ARGS)
+chaos: $(READY)  ## the long form of the tests that kill workers, brokers and databases, and new random examples
+	CHAOS_LONG=1 $(BIN)/pytest tests/chaos tests/property --timeout=7200 $(ARGS)
 
 kafka: $(READY)  ## a real one-node Apache Kafka on this machine, in the foreground
 	$(BIN)/python deploy/kafka/kafka.py $(ARGS)

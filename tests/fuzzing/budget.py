@@ -11,7 +11,7 @@ from pathlib import Path
 
 LONG = os.environ.get("CHAOS_LONG") == "1"
 SECONDS = float(os.environ.get("CHAOS_FUZZ_S", "600" if LONG else "5"))
-SEED = int(os.environ.get("CHAOS_FUZZ_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+SEED = int(os.environ.get("CHAOS_FUZZ_SEED", "0")) or (random.SystemRandom().randrange(1, 2**32) if LONG else 1)
 
 
 def rounds() -> Iterator[random.Random]:

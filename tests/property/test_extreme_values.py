@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -55,6 +56,8 @@ def pipeline(how: str, center: float, scale: float, *, model: bool) -> Pipeline:
 @pytest.mark.parametrize("model", [True, False])
 @pytest.mark.parametrize("how", FAMILIES)
 @example(values=[LARGEST, -LARGEST] * 30, center=-LARGEST, scale=1e-6)
+@example(values=[LARGEST] * 22 + [-LARGEST] + [LARGEST] * 10 + [math.nan, LARGEST, math.nan], center=0.0, scale=1.0)
+@example(values=[LARGEST] * 8 + [-LARGEST] * 5 + [LARGEST] * 2 + [-LARGEST] + [LARGEST] * 4, center=0.0, scale=1e-30)
 @example(values=[1.0] * 20 + [LARGEST] * 20 + [-LARGEST] * 20, center=1e-45, scale=1e-30)
 @given(
     values=st.lists(numbers, min_size=20, max_size=80),
@@ -73,6 +76,7 @@ def test_no_value_makes_numpy_warn(how: str, values: list[float], center: float,
         assert np.isfinite(evidence.contribution).all()
 
 
+@example([LARGEST, -LARGEST])
 @example([LARGEST, -LARGEST] * 20)
 @given(st.lists(numbers, min_size=1, max_size=50))
 def test_every_scale_is_a_number_that_can_be_divided_by(values: list[float]) -> None:

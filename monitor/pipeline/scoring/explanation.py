@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
-from monitor.pipeline.scoring.stream_scaling import Profiles
+from monitor.pipeline.scoring.stream_scaling import FLOAT32, Profiles
 from monitor.ports.scorer import Scorer
 from monitor.records.alerts import Evidence
 from monitor.records.batches import Bool, Float32, Windows
@@ -33,7 +33,7 @@ def explain(
     median = np.broadcast_to(middle, values.shape)
     expected, contribution = (median, None) if scorer is None else _by_model(window, scorer, profiles)
     if contribution is None or not np.isfinite(contribution).all():
-        distance = np.nan_to_num(np.abs(values.astype(np.float64) - median))
+        distance = np.nan_to_num(np.abs(values.astype(np.float64) - median), posinf=float(FLOAT32.max))
         contribution = distance / max(float(distance.sum()), 1e-12)
     return Evidence(
         alert=alert,

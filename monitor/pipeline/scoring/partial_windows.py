@@ -29,6 +29,7 @@ WAVES = 5  # the first of a cosine transform: what a channel does slowly
 PASSES = 2  # along all lines
 MOST_REBUILDS = 8  # of a window by a detector that reconstructs
 FURTHEST = 4.0  # usual spreads of a channel in one step, or so many times what another channel does
+LONGEST = 1e30  # of a move: a few of them change no number at the end of float32
 
 
 class Units(NamedTuple):
@@ -121,7 +122,7 @@ def _descended(
 def _of(channel: int, along: Float64, windows: Float32, spread: Float32) -> Float32:
     """A move of one channel, in usual spreads of it (m, length), as one of the windows."""
     line = np.zeros_like(windows)
-    line[:, :, channel] = along * spread[:, channel, None]
+    line[:, :, channel] = np.clip(along * spread[:, channel, None], -LONGEST, LONGEST)
     return line
 
 

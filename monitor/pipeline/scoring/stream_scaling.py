@@ -139,7 +139,8 @@ def _usual_std(values: Float64, center: float) -> float:
     low, high = np.percentile(values, 1, method="higher"), np.percentile(values, 99, method="lower")
     if low < high:
         return float(np.clip(values, low, high).std())
-    return float(values[np.abs(values - center) <= ABSURD * max(abs(center), 1.0)].std())
+    sane = values[np.abs(values - center) <= ABSURD * max(abs(center), 1.0)]
+    return float(sane.std()) if len(sane) else 0.0
 
 
 class Profiles:
