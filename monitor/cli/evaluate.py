@@ -1,7 +1,8 @@
-"""`watchkeeper evaluate`: train a detector on normal windows of a labelled file and measure it on the rest."""
+"""`watchkeeper evaluate`: what a recipe is worth on labelled series, or a detector on labelled windows."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +12,13 @@ import typer
 from numpy.typing import NDArray
 from rich.table import Table
 
+from monitor.cli.evaluation.asked import Asked
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.detectors import detector_kind
 from monitor.cli.rendering.output import echo, echo_json, terminal
-from monitor.config.families import Threshold
-from monitor.errors import RecordError
+from monitor.errors import RecordError, SettingsError
 from monitor.outputs.replacing import refuse_inputs, write_files
+from monitor.pipeline.scoring import false_alarms
 from monitor.replay.labelled_windows import LabelledWindows, read_labelled
 
 if TYPE_CHECKING:
@@ -36,24 +38,52 @@ class Split:
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
+    what: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            parser=bounds.path, help="nab, skab, ecg5000, mitbih or drift; or tables with a column of labels (--label)."
+        ),
+    ] = None,
     data: Annotated[
-        Path, typer.Option(parser=bounds.path, help="Labelled windows: .npz (windows or beats, label), .csv, .parquet.")
-    ],
+        Path | None,
+        typer.Option(
+            parser=bounds.path,
+            envvar="WATCHKEEPER_DATA",
+            help="Folder of the corpora; with --normal, windows: .npz (windows or beats, label), .csv, .parquet.",
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(parser=bounds.name, help="How scores become verdicts  [default: as in `score`].")
+    ] = None,
+    seeds: Annotated[int, typer.Option(parser=bounds.whole(1, 1000), help="How many, from --seed on.")] = 3,
+    jobs: Annotated[
+        int, typer.Option(parser=bounds.whole(1, 1000), show_default="one a core", help="Processes at a time.")
+    ] = os.cpu_count() or 1,
+    results: Annotated[
+        Path | None,
+        typer.Option(parser=bounds.path, help="JSON file: compare with its results of other versions, add these."),
+    ] = None,
+    label: Annotated[
+        str, typer.Option(parser=bounds.name, help="Column of a table: not 0 where a row is anomalous.")
+    ] = "anomaly",
     normal: Annotated[
-        int,
+        int | None,
         typer.Option(
             parser=bounds.whole(-(2**63), 2**63 - 1),
-            help="The label of normal windows; every other label is anomalous.",
+            help="Labelled windows: the label of normal ones; every other label is anomalous.",
         ),
-    ],
-    detector: Annotated[str, typer.Option(parser=bounds.name, help="Kind of detector, such as dense.")] = "dense",
+    ] = None,
+    detector: Annotated[
+        str, typer.Option(parser=bounds.name, help="Of labelled windows: kind of detector, such as dense.")
+    ] = "dense",
     train_share: Annotated[
         float, typer.Option(parser=bounds.number(0.05, 0.95), help="Share of normal windows to train on.")
     ] = 0.8,
     n_std: Annotated[
         float | None,
         typer.Option(
-            parser=bounds.N_STD, help=f"Limit = mean + n_std standard deviations ({Threshold().n_std:g}, classic 1)."
+            parser=bounds.N_STD,
+            help="Limit = mean + n_std standard deviations, classic 1  [default: 1 clean window in 500 is above it].",
         ),
     ] = None,
     classic: Annotated[
@@ -65,12 +95,25 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
     seed: Annotated[int, typer.Option(parser=bounds.SEED, help="Seed of the split and of the training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Train on a share of the normal windows, test on the others and on every anomalous one.
+    """Measure the default settings on a public benchmark or labelled files, or a detector on labelled windows.
 
-    An anomaly is the positive class: recall is the share of the anomalous windows that are found, precision the share
-    of anomalous ones among those above the limit. Which normal windows are trained on is a seeded shuffle; nothing else
-    is looked at, and training stops by windows held out from its own share, never by the test windows.
+    A benchmark, or tables of readings with a column of labels: every file is scored from a cold start as `score` does,
+    alerts that open are the detections, and figures are means over the seeds, beside published ones.
+
+    Labelled windows (--data FILE --normal LABEL): train on a share of the normal windows, test on the others and on
+    every anomalous one. An anomaly is the positive class: recall is the share of the anomalous windows that are found,
+    precision the share of anomalous ones among those above the limit. Which normal windows are trained on is a seeded
+    shuffle; nothing else is looked at, and training stops by windows held out from its share, not by the test windows.
     """
+    if what:
+        asked = Asked(data, recipe, seed, seeds, jobs, quiet=as_json)
+        _corpora(what, asked, label, results, as_json=as_json)
+        return
+    if data is None or normal is None:
+        raise SettingsError(
+            "name what to evaluate: nab, skab, ecg5000, mitbih, drift or tables; "
+            "or labelled windows, with --data FILE and --normal LABEL"
+        )
     import models
 
     kind = detector_kind(detector)
@@ -88,12 +131,27 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
         "test_normal": int(split.normal.sum()),
         "test_anomalous": int((~split.normal).sum()),
         "limit": evaluation.limit,
+        "held_out_above": _above(evaluation, split),
         **asdict(evaluation.metrics),
     }
     if as_json:
         echo_json({**result, "files": [str(file) for file in files]}, indent=2)
     else:
         _show(result, files)
+
+
+def _corpora(what: list[Path], asked: Asked, label: str, kept: Path | None, *, as_json: bool) -> None:
+    from monitor.cli.evaluation import corpora, results
+
+    before = [] if kept is None else results.read(kept)
+    found = corpora.evaluate(what, asked, label)
+    if kept is not None:
+        results.keep(kept, before, found)
+    if as_json:
+        echo_json([result.fields() for result in found], indent=1)
+        return
+    for result in found:
+        results.show(result, results.earlier(result, before))
 
 
 def split_normal(labelled: LabelledWindows, normal: int, train_share: float, seed: int) -> Split:
@@ -109,7 +167,7 @@ def split_normal(labelled: LabelledWindows, normal: int, train_share: float, see
 
 
 def measure(split: Split, kind: str, n_std: float | None, *, classic: bool, seed: int) -> Evaluation:
-    """Train, score and judge. The default limit comes from the clean mode of held-out scores.
+    """Train, score and judge. By default so few clean windows lie above the limit as `false_alarms` says.
 
     The classic one is mean + n_std standard deviations of the mean squared error of everything trained on; a score is
     the root of that error.
@@ -125,9 +183,18 @@ def measure(split: Split, kind: str, n_std: float | None, *, classic: bool, seed
         errors = detector.score(split.train).astype(np.float64) ** 2
         limit = float(np.sqrt(errors.mean() + (CLASSIC_N_STD if n_std is None else n_std) * errors.std()))
     else:
-        limit = detector.training_scores.limit(Threshold().n_std if n_std is None else n_std)
+        clean = detector.training_scores
+        limit = false_alarms.limit(clean.mean, clean.std) if n_std is None else clean.limit(n_std)
     scores = detector.score(split.test)
     return Evaluation(detector, split.test, split.normal, scores, limit, judge(scores, split.normal, limit))
+
+
+def _above(evaluation: Evaluation, split: Split) -> float:
+    """Share of the windows held out from the training that lie above the limit: false alarms, as measured."""
+    from models.contract import HELD_OUT
+
+    newest = split.train[-max(1, round(HELD_OUT * len(split.train))) :]
+    return float((evaluation.detector.score(newest) > evaluation.limit).mean())
 
 
 def _report(evaluation: Evaluation, folder: Path, data: Path) -> list[Path]:

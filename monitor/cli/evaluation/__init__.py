@@ -1,0 +1,1 @@
+"""`watchkeeper evaluate` on public benchmarks: what each measures, how it is run, compared and shown."""

@@ -1,0 +1,1 @@
+"""What `watchkeeper evaluate` measures."""
