@@ -1,0 +1,125 @@
+"""A single reading far from those just before it.
+
+The distance of a reading from the mean of the `BEFORE` readings before it is compared, channel by channel, with `TIMES`
+the distance that all but `SICK` % of the readings of the learned part kept: neither a drift nor spikes in the past
+that are rarer than that make it blind. Channels that mostly rest have no such distance and are not judged.
+
+Streams that nothing was learned of yet are compared with `EARLY` root mean squares of all their distances before.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.pipeline.scoring.companions.level import SICK
+from monitor.pipeline.scoring.compiled import compiled
+from monitor.pipeline.state.columns import Columns
+from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
+
+BEFORE = 10
+TIMES = 4.0
+EARLY = 6.0
+FEWEST = 150  # distances of a channel before the next one is compared with them
+ABSURD = 100.0  # root mean squares: what lies further out is learned from as no more than that
+FLOOR = 1e-4  # of the level: the last digit is no spike
+
+
+def limits(values: Float32) -> Float32:
+    """How far a reading of each channel may be from those before it, (channels,), learned from readings (n, channels).
+
+    NaN for a channel that is not judged.
+    """
+    one = np.zeros(len(values), np.int32)
+    spikes = Spike(values.shape[1])
+    spikes.columns.grow(1)
+    away = spikes.distances(one, values)
+    found = np.full(values.shape[1], np.nan)
+    there = np.isfinite(away).any(axis=0)
+    found[there] = np.nanpercentile(away[:, there], 100 - SICK, axis=0)
+    level = np.zeros(values.shape[1])
+    level[there] = np.abs(np.nanmedian(values[:, there].astype(np.float64), axis=0))
+    return np.where(found > 0, TIMES * np.maximum(found, FLOOR * level), np.nan).astype(np.float32)
+
+
+class _Known(NamedTuple):
+    """What readings of every stream are compared with: (streams, channels), and which streams were learned."""
+
+    limit: Float32
+    learned: Bool
+    squares: Float64
+    distances: Int64
+
+
+class Spike:
+    """The last readings of every stream, and how far they usually are from those before them."""
+
+    def __init__(self, channels: int) -> None:
+        self.columns = Columns(
+            {
+                "last": (np.float32, (BEFORE, channels), np.nan),
+                "count": (np.int64, (), 0),
+                "squares": (np.float64, (channels,), 0.0),
+                "distances": (np.int64, (channels,), 0),
+            }
+        )
+
+    def score(self, stream: Int32, values: Float32, limit: Float32, learned: Bool) -> tuple[Float32, Int32]:
+        """Ratio (n,) of readings (n, channels), 1 = at the limit, and the channel that decided it; NaN and -1 for none.
+
+        `limit` has a row for each stream; it counts for those that were `learned`.
+        """
+        away = self.distances(stream, values)
+        score, channel = np.full(len(stream), np.nan, np.float32), np.full(len(stream), -1, np.int32)
+        known = _Known(limit, learned, self.columns["squares"], self.columns["distances"])
+        _compare(stream, away, known, score, channel)
+        return score, channel
+
+    def distances(self, stream: Int32, values: Float32) -> Float64:
+        """How far readings (n, channels) are from the mean of those before them; NaN where too few are known."""
+        away = np.full(values.shape, np.nan)
+        _follow(stream, values, self.columns["last"], self.columns["count"], away)
+        return away
+
+
+@compiled
+def _follow(stream: Int32, values: Float32, last: Float32, count: Int64, away: Float64) -> None:
+    rows, channels = values.shape
+    for row in range(rows):
+        of = stream[row]
+        for channel in range(channels):
+            total, known = 0.0, 0
+            for place in range(BEFORE):
+                value = np.float64(last[of, place, channel])
+                if np.isfinite(value):
+                    total += value
+                    known += 1
+            if 2 * known >= BEFORE:
+                away[row, channel] = abs(np.float64(values[row, channel]) - total / known)
+            last[of, count[of] % BEFORE, channel] = values[row, channel]
+        count[of] += 1
+
+
+@compiled
+def _compare(stream: Int32, away: Float64, known: _Known, score: Float32, decided: Int32) -> None:
+    rows, channels = away.shape
+    for row in range(rows):
+        of = stream[row]
+        for channel in range(channels):
+            value = away[row, channel]
+            if np.isnan(value):
+                continue
+            most = float(known.limit[of, channel])
+            if not known.learned[of]:
+                usual, most = np.inf, np.nan
+                if known.distances[of, channel] >= FEWEST:
+                    usual = math.sqrt(known.squares[of, channel] / known.distances[of, channel])
+                    most = EARLY * usual
+                value = min(value, ABSURD * usual)
+                known.squares[of, channel] += value * value
+                known.distances[of, channel] += 1
+            if most > 0 and not score[row] >= value / most:
+                score[row] = value / most
+                decided[row] = channel
