@@ -59,7 +59,8 @@ class Found:
     def facts(self) -> list[bytes]:
         """Everything, as bits."""
         w, b = self.windows, self.beats
-        return [column.tobytes() for column in (w.start, w.end, w.values, w.imputed, b.interval, b.latency)]
+        columns = (w.start, w.end, w.values, w.imputed, b.interval, b.latency, b.noise, b.share)
+        return [column.tobytes() for column in columns]
 
 
 def find(

@@ -3,7 +3,8 @@
 An alert opens where no R-peak follows the last one within `LEAST` seconds or `INTERVALS` usual intervals, whichever is
 longer; at the beginning of a stream, and where samples had stopped, the detector first has `LEARN` seconds to learn.
 It is known `DELAY` seconds later, when a beat can no longer be found before that moment. It resolves with the second
-of two beats in time. Its cause says whether the line is flat, and whether at the end of what the stream ever sent.
+of two beats in time; those in a signal too noisy to judge them, which have no values, do not count. Its cause says
+whether the line is flat, and whether at the end of what the stream ever sent.
 
 Everything goes by the times of samples and beats, so that any cut into batches gives the same alerts.
 """
@@ -18,7 +19,7 @@ from monitor.config.families import Family
 from monitor.pipeline.alerting.health_alerts import NO_BEAT, Episode, HealthFacts
 from monitor.pipeline.health.causes import rounded
 from monitor.pipeline.state.codec import Section, signature
-from monitor.pipeline.state.columns import Columns, Spec
+from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.pipeline.state.segments import Gridded, segments
 from monitor.records.batches import NEVER, Float32, Float64, Int64, Windows
 from monitor.records.streams import StreamIndex
@@ -45,6 +46,7 @@ _SPEC: dict[str, Spec] = {
     "limit": (np.int64, (), 0),  # ns that this alert went by
     "beat": (np.int64, (), NEVER),  # the last one while it is open
 }
+_ENDED: dict[str, Spec] = {"ended": (np.int64, (2, 2), NEVER)}  # when the last two alerts opened and were resolved
 
 
 _LINE = ("value", "equal", "low", "high")
@@ -65,13 +67,17 @@ class NoBeat:
 
     def __init__(self, family: Family, index: StreamIndex) -> None:
         self._index, self._watches = index, family.window.rules.found
-        self.columns = Columns(_SPEC)
+        self.columns = Columns(_SPEC | _ENDED)
         none = np.zeros(0, np.int64)
         self._line = Line(none, none.astype(np.float32), none, none.astype(np.float32), none.astype(np.float32))
-        self.sections = {"no_beat": Section(self.columns, signature("no_beat"))} if self._watches else {}
+        self._ended: list[tuple[int, int, int]] = []  # alerts that this batch resolved: stream, opened, resolved
+        self.sections: dict[str, Section] = {}
+        if self._watches:
+            self.sections["no_beat"] = Section(self.columns, signature("no_beat"), (layout(_SPEC),))
 
     def take(self, gridded: Gridded, time: Int64, windows: Windows, rr: Float64 | None, facts: HealthFacts) -> None:
         """Samples with their times, ns, the beats that were cut, and the interval before each, s."""
+        self._ended.clear()
         if not self._watches or rr is None:
             return
         first, size = segments(gridded.stream)
@@ -80,13 +86,17 @@ class NoBeat:
             begin, count = parts.get(code, (0, 0))
             rows = slice(begin, begin + count)
             ours = np.flatnonzero(windows.stream == code)
-            events = [(at, True, interval) for at, interval in zip(windows.end[ours].tolist(), rr[ours], strict=True)]
-            events += [(at, False, np.nan) for at in self._begins(code, time[rows])]
+            clear = ~np.isnan(windows.values[ours, -1, 0])
+            beats = zip(windows.end[ours].tolist(), rr[ours].tolist(), clear.tolist(), strict=True)
+            events = [(at, True, interval, plain) for at, interval, plain in beats]
+            events += [(at, False, np.nan, True) for at in self._begins(code, time[rows])]
             self._line = self._equal(code, time[rows], gridded.values[rows, 0])
-            for at, beat, interval in sorted(events):
+            for at, beat, interval, plain in sorted(events):
                 self._expect(code, at, facts)
-                if beat:
-                    self._beat(code, at, float(interval), facts)
+                if beat and (plain or self.columns["opened"][code] == NEVER):
+                    self._beat(code, at, interval, facts)
+                elif beat:
+                    self.columns["beat"][code] = NEVER
                 else:
                     self.columns["since"][code], self.columns["learning"][code] = at, LEARN
             if count:
@@ -94,6 +104,14 @@ class NoBeat:
             self._expect(code, int(self.columns["sample"][code]) - DELAY, facts)
             for name in _LINE:
                 self.columns[name][code] = getattr(self._line, name)[-1]
+
+    def covers(self, code: int, begin: int, end: int) -> bool:
+        """Whether an alert of the stream was open between these times, ns; the newest sample is later by `DELAY`."""
+        if not self._watches:
+            return False
+        opened = int(self.columns["opened"][code])
+        ended = [times for stream, *times in self._ended if stream == code] + self.columns["ended"][code].tolist()
+        return (opened != NEVER and opened <= end) or any(begin < last and first <= end for first, last in ended)
 
     def close(self, code: int, at: int, facts: HealthFacts) -> None:
         """Resolve the stream's alert at `at`, ns, though no beat did; it begins again with its next sample."""
@@ -152,6 +170,9 @@ class NoBeat:
     def _clear(self, code: int, at: int, facts: HealthFacts) -> None:
         at = max(at, int(self.columns["last"][code]))
         facts.cleared(self._episode(code, cause=False), at, 0.0)
+        ended = int(self.columns["opened"][code]), at
+        self._ended.append((code, *ended))
+        self.columns["ended"][code] = self.columns["ended"][code, 1].tolist(), ended
         self.columns["opened"][code] = NEVER
 
     def _episode(self, code: int, *, cause: bool = True) -> Episode:

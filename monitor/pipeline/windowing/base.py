@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from monitor.pipeline.state.codec import StreamPart
 from monitor.pipeline.state.segments import Gridded
 from monitor.records.batches import Float32, Float64, Int64, Windows
@@ -21,6 +23,11 @@ class History(NamedTuple):
 
 class Windower(StreamPart, Protocol):
     """Cuts the windows of a family's streams."""
+
+    @property
+    def earlier(self) -> tuple[np.dtype[np.void], ...]:
+        """Layouts of saved states of the versions before."""
+        ...
 
     @property
     def memory(self) -> int:

@@ -20,6 +20,7 @@ class MessageWindower:
 
     memory = 0
     facts: Mapping[str, Float64] = {}
+    earlier: tuple[np.dtype[np.void], ...] = ()
     cold_start = staticmethod(cold_start.score)
 
     def __init__(self, shape: Shape, grid: Grid) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from monitor.records.batches import Bool, Float64, Int64
 
 
@@ -13,15 +15,23 @@ class Beats:
     """The beats of some windows, (m,), in seconds.
 
     `interval` is the time since the beat before, NaN at the beginning of a stream; `latency` the time from the R-peak
-    to the sample with which it was found.
+    to the sample with which it was found. `noise` is the level of noise around it, in the unit of the signal, and
+    `share` that as a share of a beat's height (see `quality`).
     """
 
     interval: Float64
     latency: Float64
+    noise: Float64
+    share: Float64
+
+    @classmethod
+    def none(cls) -> Beats:
+        """No beat."""
+        return cls(*np.zeros((4, 0)))
 
     def take(self, rows: Int64) -> Beats:
         """The beats at `rows`."""
-        return Beats(self.interval[rows], self.latency[rows])
+        return Beats(self.interval[rows], self.latency[rows], self.noise[rows], self.share[rows])
 
 
 class Found(NamedTuple):

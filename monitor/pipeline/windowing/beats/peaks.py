@@ -56,12 +56,20 @@ class Finder:
         self._light = _gaussian(LIGHT * rate)
         self.margin = len(self._first) // 2 + half + self._apart
 
-    def find(self, samples: Float64, decidable: Bool) -> Candidates:
-        """Candidates in `samples` (streams, n) where `decidable`; there are `margin` columns on both sides of these."""
-        from scipy.ndimage import correlate1d, maximum_filter1d  # slow to import: not where no beats are found
+    def heights(self, samples: Float64) -> Float64:
+        """The envelope of `samples` (streams, n), the same shape."""
+        from scipy.ndimage import correlate1d  # slow to import: not where no beats are found
 
         first, second = correlate1d(samples, self._first), correlate1d(samples, self._second)
-        height = correlate1d(np.sqrt(first * first + second * second), self._smooth)
+        return np.asarray(correlate1d(np.sqrt(first * first + second * second), self._smooth))
+
+    def find(self, samples: Float64, height: Float64, decidable: Bool) -> Candidates:
+        """Candidates in `samples` (streams, n) with that envelope where `decidable`.
+
+        There are `margin` columns on both sides of these.
+        """
+        from scipy.ndimage import correlate1d, maximum_filter1d
+
         top = (height == maximum_filter1d(height, 2 * self._apart + 1, axis=1)) & decidable
         top[:, 1:] &= height[:, 1:] > height[:, :-1]
         row, column = np.nonzero(top)

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from monitor.config.families import Family
 from monitor.config.resolved import Grid
+from monitor.config.windows import RHYTHM
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import Gridded, segment_starts
 from monitor.pipeline.windowing.base import History
 from monitor.pipeline.windowing.beats.chunks import Chunk, Part, Samples, split
 from monitor.pipeline.windowing.beats.found import Beats, Found
 from monitor.pipeline.windowing.beats.peaks import Finder
+from monitor.pipeline.windowing.beats.quality import Quality, learnable, too_noisy
 from monitor.pipeline.windowing.beats.rhythm import ROW, Beat, Hump, Rhythm
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Windows
 
@@ -33,7 +35,6 @@ BLOCK = 0.025  # s
 RING = 2.0  # s of samples that are kept: enough for LOOK_BACK, and a window around what is found there
 JUMP = 10**8  # ns
 WAITING = 4  # beats of a stream that were found and wait for their last samples
-RHYTHM = 20  # one in so many points of a window draws the rhythm
 COVER = 1 / 0.02  # with the bootstrap detector's limit of 10, a beat a fifth premature is an anomaly
 
 
@@ -63,8 +64,11 @@ class BeatWindower:
             }
         )
         self._rhythms: list[Rhythm] = []
-        self.dtype = np.dtype([("ring", self._ring.dtype), ("rhythm", ROW)])
-        self.beats = Beats(np.zeros(0), np.zeros(0))
+        self._quality = Quality(rate, self._block, self._finder.margin)
+        kept: list[tuple[str, np.dtype[np.void]]] = [("ring", self._ring.dtype), ("rhythm", ROW)]
+        self.dtype = np.dtype([*kept, ("quality", self._quality.columns.dtype)])
+        self.earlier = (np.dtype(kept),)
+        self.beats = Beats.none()
 
     @classmethod
     def of(cls, family: Family) -> BeatWindower:
@@ -78,32 +82,37 @@ class BeatWindower:
 
     @property
     def facts(self) -> dict[str, Float64]:
-        """RR interval (s), rate (beats a minute) and detection latency (s) of the last beats."""
+        """RR interval (s), rate (beats a minute), detection latency (s) and noise (mV) of the last beats."""
         rr = self.beats.interval
         with np.errstate(divide="ignore"):
-            return {"rr_s": rr, "rate_bpm": 60 / rr, "latency_s": self.beats.latency}
+            return {"rr_s": rr, "rate_bpm": 60 / rr, "latency_s": self.beats.latency, "noise": self.beats.noise}
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` streams."""
         self._ring.grow(rows)
+        self._quality.columns.grow(rows)
         self._rhythms += [self._new() for _ in range(rows - len(self._rhythms))]
 
     def dump(self, codes: NDArray[np.integer]) -> NDArray[np.void]:
         """The last samples of each stream and what is known of its beats."""
         out = np.empty(len(codes), self.dtype)
-        out["ring"] = self._ring.dump(codes)
+        out["ring"], out["quality"] = self._ring.dump(codes), self._quality.columns.dump(codes)
         out["rhythm"] = np.array([self._rhythms[code].dump() for code in codes.tolist()], ROW)
         return out
 
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
         """Put back what `dump` gave."""
         self._ring.load(codes, rows["ring"])
+        self._quality.columns.clear(codes)
+        if "quality" in (rows.dtype.names or ()):
+            self._quality.columns.load(codes, rows["quality"])
         for code, row in zip(codes.tolist(), rows["rhythm"], strict=True):
             self._rhythms[code].load(row)
 
     def clear(self, codes: NDArray[np.integer]) -> None:
         """Make these rows new."""
         self._ring.clear(codes)
+        self._quality.columns.clear(codes)
         for code in codes.tolist():
             self._rhythms[code] = self._new()
 
@@ -121,7 +130,7 @@ class BeatWindower:
         return self._join(done)
 
     def cut_history(self, values: Float32, time: Int64, most: int) -> History:
-        """The beats of a history (n, 1), without those that touch its beginning or a gap."""
+        """The beats of a history (n, 1), without those that touch its beginning or a gap, or stand in noise."""
         del most  # none of them overlap much
         fresh = BeatWindower(self._length, self._rate, self._interval)
         fresh.grow(1)
@@ -130,7 +139,7 @@ class BeatWindower:
             begins[1:] = np.diff(time) != self._interval
         none = np.zeros(len(time), bool)
         windows = fresh.add(Gridded(none.astype(np.int32), self._grid.slots(time), values, none, begins))
-        whole = windows.imputed == 0
+        whole = (windows.imputed == 0) & learnable(fresh.beats.share) & ~np.isnan(windows.values[:, 0, 0])
         beats = windows.values[whole]
         levels = beats.reshape(-1, 1) if len(beats) else values  # their baseline is another than the signal's
         return History(beats, windows.end[whole], levels)
@@ -144,7 +153,7 @@ class BeatWindower:
     def _join(self, done: list[tuple[Windows, Beats]]) -> Windows:
         """Of several parts, sorted by stream and time; sets `beats`."""
         windows = [_no_windows(self._length), *(windows for windows, _ in done)]
-        beats = [Beats(np.zeros(0), np.zeros(0)), *(beats for _, beats in done)]
+        beats = [Beats.none(), *(beats for _, beats in done)]
         joined = Windows(*(np.concatenate([getattr(w, name) for w in windows]) for name in Windows.__slots__))
         order = np.argsort(joined.stream, kind="stable")
         self.beats = Beats(*(np.concatenate([getattr(b, name) for b in beats]) for name in Beats.__slots__)).take(order)
@@ -211,26 +220,35 @@ class BeatWindower:
         self._ring["time"][streams] = samples.time[row]
         self._ring["step"][streams] = 0
         self._ring["waiting"][streams] = np.nan
+        self._quality.begin(streams)
         for code in streams.tolist():
             self._rhythms[code].begin()
 
     def _advance(self, chunk: Chunk, *, ended: bool = False) -> tuple[Windows, Beats]:
         """Find beats in complete blocks, and cut those whose last samples have arrived, or never will."""
-        found = self._find(chunk)
+        found, envelope = self._find(chunk)
         whole = (found.peak + self._span[-1] < chunk.ready[found.row]) | ended
         self._wait(chunk.stream, found.take(~whole))
         found = found.take(whole)
         known = -(-found.known // self._block) * self._block  # samples are read block by block
         known = np.minimum(known, chunk.ready[found.row])
-        return self._cut(chunk, found), Beats(found.interval, (known - 1 - found.peak) / self._rate)
+        cut = np.maximum(found.known, found.peak + self._span[-1] + 1)
+        noise = self._quality.noise(chunk, envelope, found, cut)
+        beats = Beats(found.interval, (known - 1 - found.peak) / self._rate, *noise)
+        windows = self._cut(chunk, found)
+        windows.values[too_noisy(noise.share)] = np.nan
+        return windows, beats
 
-    def _find(self, chunk: Chunk) -> Found:
-        """Beats that waited and new ones."""
+    def _find(self, chunk: Chunk) -> tuple[Found, Float32]:
+        """Beats that waited and new ones, and the envelope that they stand in."""
         margin = self._finder.margin
         from_ = max(0, self._keep - self._block - 2 * margin - 1)
         place = chunk.origin[:, None] + np.arange(from_, chunk.values.shape[1])
         decidable = (place >= np.maximum(chunk.before - margin, 0)[:, None]) & (place < (chunk.ready - margin)[:, None])
-        humps = self._finder.find(chunk.values[:, from_:].astype(np.float64), decidable)
+        samples = chunk.values[:, from_:].astype(np.float64)
+        heights = self._finder.heights(samples)
+        envelope = self._quality.follow(chunk, heights, from_)
+        humps = self._finder.find(samples, heights, decidable)
         shift = chunk.origin[humps.row] + from_
         columns = (
             humps.column + shift, humps.height, humps.slope, humps.up, humps.up_at + shift, humps.down,
@@ -244,7 +262,8 @@ class BeatWindower:
             beats += [(row, *beat) for beat in waiting[~np.isnan(waiting[:, 0])].tolist()]
             beats += [(row, *beat) for beat in self._rhythms[code].advance(listed[edges[row] : edges[row + 1]], ready)]
         row_, peak, known, interval, rhythm, size = np.array(beats, np.float64).reshape(-1, 1 + len(Beat._fields)).T
-        return Found(row_.astype(np.int64), peak.astype(np.int64), known.astype(np.int64), interval, rhythm, size)
+        found = Found(row_.astype(np.int64), peak.astype(np.int64), known.astype(np.int64), interval, rhythm, size)
+        return found, envelope
 
     def _wait(self, stream: Int32, found: Found) -> None:
         self._ring["waiting"][stream] = np.nan

@@ -1,0 +1,63 @@
+"""Beats that come early are surprising, in every rhythm; those that follow what was none are not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.pipeline.scoring.companions.rhythm import Rhythm
+from monitor.records.batches import Float32
+
+NONE = float("nan")
+
+
+def surprise(*intervals: float) -> Float32:
+    rhythm = Rhythm()
+    rhythm.grow(1)
+    return rhythm.score(np.zeros(len(intervals), np.int32), np.array(intervals))
+
+
+def test_a_premature_beat_is_surprising_and_the_pause_after_it_is_not() -> None:
+    found = surprise(NONE, *[0.8] * 8, 0.5, 1.1, 0.8, 0.8)
+
+    assert found[9] > 2.5
+    assert np.nanmax(np.delete(found, 9)) < 0.1
+
+
+def test_four_fifths_of_the_interval_are_a_surprise_of_two() -> None:
+    assert abs(surprise(NONE, *[1.0] * 8, 0.8)[-1] - 2) < 1e-5
+
+
+def test_ectopic_beats_after_each_normal_one_stay_surprising() -> None:
+    found = surprise(NONE, *[0.8] * 8, *[0.5, 1.1] * 40)
+
+    assert (found[9::2] > 2.5).all()
+    assert (found[10::2] < 0.1).all()
+
+
+def test_runs_of_two_ectopic_beats_stay_surprising() -> None:
+    found = surprise(NONE, *[1.0] * 8, *[0.55, 0.5, 1.35] * 30)
+
+    assert (found[9::3] > 2).all()
+
+
+def test_a_beat_after_one_that_was_none_is_in_time() -> None:
+    """Noise was taken for a beat: two early intervals are together one."""
+    found = surprise(NONE, *[0.8] * 8, 0.35, 0.45, 0.8)
+
+    assert found[9] > 3
+    assert found[10] < 2
+
+
+def test_after_an_interval_that_is_not_known_nothing_is_said() -> None:
+    found = surprise(NONE, *[0.8] * 8, NONE, 0.3, 0.8, 0.5)
+
+    assert np.isnan(found[9:11]).all()
+    assert found[11] < 0.1
+    assert found[12] > 2.5
+
+
+def test_a_slower_heart_is_no_surprise_and_a_faster_one_only_at_first() -> None:
+    found = surprise(NONE, *[0.8] * 8, *[1.2] * 20, *[0.6] * 20)
+
+    assert np.nanmax(found[:29]) < 0.1
+    assert found[-1] < 0.1
