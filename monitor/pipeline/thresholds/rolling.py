@@ -97,6 +97,12 @@ class RollingThreshold:
         np.add.at(columns["sum"], (stream, place), away)
         np.add.at(columns["squares"], (stream, place), away * away)
 
+    def drop_newest(self, stream: Int32) -> None:
+        """Empty the open bucket; see `Revisable`."""
+        place = self.columns["place"][stream]
+        for name in ("count", "sum", "squares"):
+            self.columns[name][stream, place] = 0
+
     def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64, least: Float64) -> None:
         """Forget the history and begin from the training scores."""
         windows = self.columns["windows"][stream]
