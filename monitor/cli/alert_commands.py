@@ -1,4 +1,4 @@
-"""`watchkeeper alerts ack`, `unack` and `note`: what a person says about an alert."""
+"""`watchkeeper alerts ack`, `unack`, `expect` and `note`: what a person says about an alert."""
 
 from __future__ import annotations
 
@@ -37,9 +37,16 @@ def unack(id_: Id, note: Note = "", by: By = "", config: Config = None, url: Url
     _report(_give(CommandKind.UNACKNOWLEDGE, id_, (by, note), config, url), as_json=as_json)
 
 
+def expect(
+    id_: Id, note: Note = "", by: By = "", config: Config = None, url: Url = None, as_json: Json = False
+) -> None:
+    """The level of an anomaly is the new normal: the alert is over, and the stream learns the level from now on."""
+    _report(_give(CommandKind.EXPECT, id_, (by, note), config, url), as_json=as_json)
+
+
 def note(
     id_: Id,
-    text: Annotated[str, typer.Argument(parser=bounds.text, help="What to keep with the alert.")],
+    text: Annotated[str, typer.Argument(parser=bounds.words, help="What to keep with the alert.")],
     by: By = "",
     config: Config = None,
     url: Url = None,
@@ -49,7 +56,7 @@ def note(
     _report(_give(CommandKind.NOTE, id_, (by, text), config, url), as_json=as_json)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"ack": ack, "unack": unack, "note": note}
+COMMANDS: dict[str, Callable[..., None]] = {"ack": ack, "unack": unack, "expect": expect, "note": note}
 
 
 def _give(kind: CommandKind, id_: str, said: tuple[str, str], config: Path | None, url: str | None) -> Answer:

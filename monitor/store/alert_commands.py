@@ -14,7 +14,7 @@ from monitor.errors import SettingsError
 from monitor.ports.alert_commands import Answer
 from monitor.ports.store import Announce
 from monitor.records.alerts import Command, CommandKind, Decision
-from monitor.store import alert_rows, schema
+from monitor.store import alert_rows, expected_levels, schema
 from monitor.store.engine import Database
 from monitor.store.open import open_database
 from monitor.store.text import storable
@@ -37,7 +37,9 @@ class SqlAlertCommands:
         command = replace(command, by=storable(command.by), note=storable(command.note))
         with self._database.writing() as connection:
             queue(connection)
+            command = expected_levels.dated(connection, command)
             answer = carry_out(connection, command, self._announce, self._store)
+            expected_levels.mark(connection, command, answer)
         if answer is None:
             raise SettingsError(f"{self._database.label}: there is no alert {command.alert}")
         return answer

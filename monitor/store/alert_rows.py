@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, select
 
+from monitor.alerts import learning
 from monitor.alerts.lifecycle import Merged, merge_facts
 from monitor.alerts.notifications import Notification, announced, stale, withhold
 from monitor.ports.store import Commit
@@ -58,6 +59,13 @@ def open_ids(run: str, family: str, stream: str) -> Select[UUID]:
 def gateway_open(run: str, family: str) -> Select[UUID]:
     """A query for the family's open gateway alerts."""
     return open_ids(run, family, "").where(schema.alerts.c.kind == "gateway")
+
+
+def unusual_times(connection: Connection, run: str, family: str) -> dict[str, list[tuple[int, int]]]:
+    """See `monitor.alerts.learning`."""
+    a = schema.alerts.c
+    ours = select(schema.alerts).where(a.run == run, a.family == family, a.kind.in_(sorted(learning.KINDS)))
+    return learning.unusual_times(alert(row) for row in connection.execute(ours))
 
 
 def _followed(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:

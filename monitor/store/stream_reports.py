@@ -17,16 +17,18 @@ from monitor.records.workers import State
 from monitor.store import schema, service
 from monitor.store.service import Service
 
+COMPANIONS = frozenset({"default"})  # recipes that score a stream without a model by what they know of it
 Owner = State | Literal[""]
 
-_COLUMNS = ("family", "name", "partition", "last_time", "updated", "rate", "seen", "retired", *COUNTERS)
+_COLUMNS = ("family", "name", "partition", "last_time", "updated", "rate", "bar", "seen", "retired", *COUNTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReport:
     """A stream as of its newest commit. Times are ns and None before the first one; `updated` is wall clock.
 
-    `counts` holds every counter by name. `rate` is in readings a second of event time, 0 = not known yet.
+    `counts` holds every counter by name. `bar` is the ratio that would open an anomaly alert: above 1, the stream has
+    spent of its alert budget. `rate` is in readings a second of event time, 0 = not known yet.
     `training_readings` of the `needed` ones have been kept (`needed` 0 = not known), unless it `has_model`: then
     `model`, the family's, scores it; "" = the family has none yet.
     """
@@ -37,6 +39,7 @@ class StreamReport:
     last_time: int | None
     updated: int | None
     rate: float
+    bar: float
     counts: Mapping[str, int]
     training_readings: int
     has_model: bool
@@ -99,7 +102,12 @@ def _off(name: str, settings: Mapping[str, Any]) -> bool:
 
 
 def _covered(settings: Mapping[str, Any]) -> bool:
-    """Whether cold start scores windows as long as the family's; True where that is not known."""
+    """Whether a stream is scored without a model; True where that is not known.
+
+    Companions do that with windows of any length, and cold start with those that are long enough.
+    """
+    if settings.get("recipe") in COMPANIONS:
+        return True
     length = settings.get("window", {}).get("length")
     if length is None:
         return True

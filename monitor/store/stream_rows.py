@@ -18,6 +18,7 @@ FIELDS = (
     "seen",
     "rate",
     "version",
+    "bar",
     *COUNTERS,
 )  # what `columns` gives
 SELECTED = ", ".join(("name", "id", "state", "version", "closed", "retired", *COUNTERS))
@@ -28,8 +29,8 @@ def columns(streams: Sequence[StreamState]) -> list[Sequence[object]]:
 
     `seen` is the number of training readings, and -1 where the stream has a model.
     """
-    *fields, training_readings, has_model, rate, version, counts = zip(*streams, strict=True)
-    return [*fields, list(map(sub, training_readings, has_model)), rate, version, *zip(*counts, strict=True)]
+    *fields, training_readings, has_model, rate, version, bar, counts = zip(*streams, strict=True)
+    return [*fields, list(map(sub, training_readings, has_model)), rate, version, bar, *zip(*counts, strict=True)]
 
 
 def update(now: str, value: dict[str, str], source: str = "") -> str:

@@ -28,7 +28,7 @@ from tests.store_rows import TOPIC, alert, block, counts, fact, scores, state
 from tests.workers import serve
 
 ANN = Person("ann", "sold to Brno")
-FAMILY = Family.model_validate({"topic": TOPIC[0], "interval": "10s", "window": {"length": 8}})
+FAMILY = Family.model_validate({"topic": TOPIC[0], "interval": "10s", "recipe": "plain", "window": {"length": 8}})
 
 
 class Plant:

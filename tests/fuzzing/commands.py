@@ -18,6 +18,8 @@ CHOICES = {"--state", "--ecg-form"}  # options that take one of a few words
 ENDS = {  # how commands end that cannot do all they are for here
     ("demo",): 5,  # `hurried` plays none
     ("replay",): 6,
+    ("models", "promote"): 2,  # no id is known
+    ("models", "rollback"): 2,  # there is one champion
     ("alerts", "unack"): 2,  # none is acknowledged
     ("dead", "retry"): 6,
     ("streams", "forget"): 2,  # it has sent lately
@@ -67,6 +69,10 @@ def works(site: Site) -> dict[tuple[str, ...], tuple[list[str], dict[str, str]]]
         ("simulate",): ([], kafka | {"--duration": "1m", "--machines": "1", "--ecgs": "0"}),
         ("publish",): ([good], kafka | read | {"--topic": "fuzz"}),
         ("train",): ([site.config], {}),
+        ("models", "list"): ([], config),
+        ("models", "promote"): (["machines", "0"], config | {"--by": "ann"}),
+        ("models", "rollback"): (["machines"], config | {"--by": "ann"}),
+        ("models", "retrain"): (["machines"], config | {"--by": "ann"}),
         ("run",): ([site.config], {"--until-end": ""}),
         ("replay",): ([site.config], read | {"--name": "again", "--file": good, "--replace": ""}),
         ("score",): ([good], read | {"--key": "m-1", "--detector": "mahalanobis", "--train-rows": "100",
@@ -76,6 +82,7 @@ def works(site: Site) -> dict[tuple[str, ...], tuple[list[str], dict[str, str]]]
         ("alerts", "show"): ([site.alert], config),
         ("alerts", "ack"): ([site.alert], config | {"--note": "seen", "--by": "ann"}),
         ("alerts", "unack"): ([site.alert], config | {"--note": "seen", "--by": "ann"}),
+        ("alerts", "expect"): ([site.alert], config | {"--note": "a new pump", "--by": "ann"}),
         ("alerts", "note"): ([site.alert, "why"], config | {"--by": "ann"}),
         ("dead", "list"): ([], config),
         ("dead", "show"): (["plant", "0", "1"], config),

@@ -91,6 +91,8 @@ class Model:
         if seen.kind is FactKind.CONTINUED or any(id_ == seen.id for id_, *_ in row.transitions):
             return
         if seen.kind is FactKind.CLEARED:
+            if (row.state, row.resolved_at) == ("resolved", seen.at):
+                return
             row.state = "resolved"
             row.resolved_at = seen.at if row.resolved_at is None else min(seen.at, row.resolved_at)
         row.transitions.append((seen.id, str(seen.kind), seen.at, row.state))
@@ -105,6 +107,7 @@ class Model:
             "unacknowledge": row.state == "acknowledged",
             "note": True,
             "close": row.state != "resolved",
+            "expect": row.state != "resolved",
         }
         self.answers[given.id] = fits[given.kind]
         if fits[given.kind]:
@@ -113,7 +116,9 @@ class Model:
             elif given.kind is CommandKind.UNACKNOWLEDGE:
                 row.state, row.by = "open", ""
             at = max(row.last_at, row.resolved_at or 0)
-            if given.kind is CommandKind.CLOSE:
+            if given.kind is CommandKind.EXPECT and row.state == "open":
+                row.by = given.by
+            if given.kind in {CommandKind.CLOSE, CommandKind.EXPECT}:
                 row.state, row.resolved_at = "resolved", at
             row.transitions.append((given.id, str(given.kind), at, row.state))
         return self.answers[given.id]

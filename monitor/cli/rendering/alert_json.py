@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from monitor.alerts.accepting import accepting
 from monitor.records.alerts import Alert, Evidence
 from monitor.records.times import iso
 
@@ -24,6 +25,7 @@ def detail_json(detail: AlertDetail) -> dict[str, Any]:
     """An alert with its life, evidence and deliveries."""
     return {
         **alert_json(detail.alert),
+        "accept": accepting(detail.alert),
         "transitions": [
             {
                 "id": str(change.id), "number": change.number, "cause": change.cause, "at": iso(change.at),

@@ -2,11 +2,12 @@
 
 An alert opens when `open_count` of the last `open_of` windows were anomalies, continues with each further anomaly,
 worsens once when the ratio reaches `critical`, and clears after `resolve_after` windows in a row below `resolve_below`.
+`policy` says when the next one may open, `held_alerts` which stay open longer.
 Windows without a verdict (insufficient, no limit yet) change nothing. Ids and times come from the data, so the same
 readings give the same facts in every process. What people did to an alert is not known here; the store merges both.
 
-Most streams are quiet most of the time: they are recognised with array operations, and only the windows of the
-others are walked through one by one.
+Most streams are quiet most of the time: they are recognised with array operations, and of the others only windows from
+an anomaly on until the stream is quiet again are walked through one by one.
 
 One stream, six windows of 10 ns; 2 anomalies of 3 windows open an alert, 2 normal windows resolve it:
 
@@ -28,16 +29,22 @@ One stream, six windows of 10 ns; 2 anomalies of 3 windows open an alert, 2 norm
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
 
 from monitor.config.families import Alerts
 from monitor.pipeline.alerting.health_alerts import HealthFacts
+from monitor.pipeline.alerting.held_alerts import HELD, SUPERSEDED, Holding
+from monitor.pipeline.alerting.policy import SPEC, Places, Policy
+from monitor.pipeline.state.codec import Codes
 from monitor.pipeline.state.columns import Columns, Spec, layout
+from monitor.pipeline.state.segments import segments
 from monitor.records.alerts import Fact, FactKind, Severity, alert_id
-from monitor.records.batches import NEVER, Bool, Float32, Int64, Windows
+from monitor.records.batches import NEVER, Bool, Float32, Float64, Int64, Windows
 from monitor.records.streams import StreamIndex
 
 _ALERT: dict[str, Spec] = {
@@ -52,42 +59,85 @@ _ALERT: dict[str, Spec] = {
     "windows": (np.int32, (), 0),
 }
 _SEVERITY: dict[str, Spec] = {"critical": (np.bool_, (), False)}
-EARLIER = (layout({**_ALERT, "number": (np.int32, (), 0), **_SEVERITY}),)  # states of version 2 numbered transitions
+EARLIER = (
+    layout({**_ALERT, **_SEVERITY}),
+    layout({**_ALERT, "number": (np.int32, (), 0), **_SEVERITY}),  # states of version 2 numbered transitions
+)
+
+
+_Window = tuple[int, int, float, int]  # start, end (ns), ratio, number among those of its stream
+
+
+class _Batch(NamedTuple):
+    """Windows, which of them are judged, and the ratio of each of those and its number in its stream."""
+
+    windows: Windows
+    rows: Int64
+    ratio: Float32
+    number: Int64
+
+
+class Opening(NamedTuple):
+    """An alert that opened, at the window at `row`; its ratio had to reach the `bar`."""
+
+    alert: UUID
+    row: int
+    bar: float
 
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch says about alerts: facts, and the row of the window that opened each new alert."""
+    """What a batch says about alerts: facts, and what opened."""
 
     facts: list[Fact] = field(default_factory=list)
-    opened: list[tuple[UUID, int]] = field(default_factory=list)
+    opened: list[Opening] = field(default_factory=list)
     continued: set[int] = field(default_factory=set)  # streams whose open alert has newer numbers
 
 
 class Alerter:
     """Alert state of every stream of a family under one run."""
 
-    def __init__(self, run: str, family: str, index: StreamIndex, rule: Alerts) -> None:
+    def __init__(self, run: str, family: str, index: StreamIndex, rule: Alerts, holding: Holding | None = None) -> None:
         self._run, self._family, self._index, self._rule = run, family, index, rule
-        self.columns = Columns({**_ALERT, **_SEVERITY})
+        self._policy, self._holding = Policy(rule), holding
+        self.columns = Columns({**_ALERT, **_SEVERITY, **SPEC, **HELD})
 
     def step(self, windows: Windows, ratio: Float32, rows: Int64, changes: Changes) -> Bool:
         """Judge the windows at `rows`, which come in time order within each stream; NaN ratios are skipped.
 
         `ratio` belongs to `rows`. Adds to `changes` and returns, for each of them, whether an alert is open at it.
         """
-        stream = windows.stream[rows]
-        columns = self.columns
+        stream, columns = windows.stream[rows], self.columns
+        number = self._policy.number(columns, stream)
         busy = (columns["opened"][stream] != NEVER) | (columns["recent"][stream] != 0) | (ratio > 1)
         open_now = np.zeros(len(stream), bool)
-        if not busy.any():
-            return open_now
-        busy = np.isin(stream, np.unique(stream[busy]))  # all windows of these streams, from their first on
-        for i in np.flatnonzero(busy).tolist():
-            row = int(rows[i])
-            window = (int(windows.start[row]), int(windows.end[row]), float(ratio[i]))
-            open_now[i] = self._window(int(stream[i]), window, row, changes)
+        if busy.any():
+            busy = np.isin(stream, np.unique(stream[busy]))
+        self._learn(windows, rows[~busy & ~np.isnan(ratio)])
+        first, size = segments(stream[busy])
+        places = np.flatnonzero(busy)
+        batch = _Batch(windows, rows, ratio, number)
+        for begin, count in zip(first.tolist(), size.tolist(), strict=True):
+            self._stream(batch, int(places[begin]), int(places[begin]) + count, open_now, changes)
         return open_now
+
+    def _stream(self, batch: _Batch, begin: int, end: int, open_now: Bool, changes: Changes) -> None:
+        """Walk through the windows of one stream, from one anomaly to the next while it is quiet."""
+        windows, rows, ratio, number = batch
+        code, columns, place = int(windows.stream[rows[begin]]), self.columns, begin
+        anomalies = (begin + np.flatnonzero(ratio[begin:end] > 1)).tolist()
+        while True:
+            if columns["opened"][code] == NEVER and columns["recent"][code] == 0:
+                later = bisect_left(anomalies, place)
+                after = anomalies[later] if later < len(anomalies) else end
+                self._learn(windows, rows[place:after][~np.isnan(ratio[place:after])])
+                place = after
+            if place == end:
+                return
+            row = int(rows[place])
+            window = (int(windows.start[row]), int(windows.end[row]), float(ratio[place]), int(number[place]))
+            open_now[place] = self._level(windows, window, row, changes)
+            place += 1
 
     def facts(self, changes: Changes) -> list[Fact]:
         """Facts of the batch whose windows were all judged: what happened, then how open alerts continue."""
@@ -95,16 +145,40 @@ class Alerter:
         continued = sorted(changes.continued)
         return changes.facts + [self._fact(code, FactKind.CONTINUED, float(ratios[code])) for code in continued]
 
+    def bars(self, codes: Codes, clock: Int64) -> Float64:
+        """The ratio that would open an alert of each of these streams, whose clocks are at `clock`, ns; at least 1."""
+        return self._policy.now(self.columns, codes, clock)
+
     def close(self, code: int, at: int, facts: HealthFacts) -> None:
         """Resolve the stream's alert at `at`, ns, though no window did."""
         if self.columns["opened"][code] != NEVER:
             cleared = self._fact(code, FactKind.CLEARED, math.nan, max(at, int(self.columns["last"][code])))
             facts.facts.append(replace(cleared, reason=facts.reason))
-        self.columns.clear(np.array([code]))
+        for name, (_, _, fill) in (_ALERT | _SEVERITY | HELD).items():  # what its policy has counted stays
+            self.columns[name][code] = fill
 
-    def _window(self, code: int, window: tuple[int, int, float], row: int, changes: Changes) -> bool:
-        """One window of one stream; returns whether an alert is open at it."""
-        columns, (start, _, ratio) = self.columns, window
+    def _learn(self, windows: Windows, rows: Int64) -> None:
+        """What is usual for streams that are quiet at these windows."""
+        if self._holding is not None and len(rows):
+            self._holding.levels.follow(windows, rows)
+
+    def _level(self, windows: Windows, window: _Window, row: int, changes: Changes) -> bool:
+        """One window of one stream, and whether its level is away; it is learned where no alert is open."""
+        code, holding = int(windows.stream[row]), self._holding
+        if holding is None or np.isnan(window[2]):
+            return self._window(code, window, row, changes)
+        away = holding.levels.away(windows, row)
+        same = self.columns["held"][code] != NEVER and window[2] > 1 and not holding.levels.moved(windows, row)
+        open_ = self._window(code, window, row, changes, away, same=same)
+        if self.columns["opened"][code] == NEVER:
+            holding.levels.learn(windows, row)
+        return open_
+
+    def _window(
+        self, code: int, window: _Window, row: int, changes: Changes, away: float = 0.0, *, same: bool = False
+    ) -> bool:
+        """One window of one stream; returns whether an alert is open at it. `same`: it is that of the held level."""
+        columns, (start, _, ratio, _) = self.columns, window
         was_open = bool(columns["opened"][code] != NEVER)
         if np.isnan(ratio):
             return was_open
@@ -113,26 +187,44 @@ class Alerter:
         if anomaly and not columns["recent"][code]:
             columns["first"][code] = start
         columns["recent"][code] = recent
+        may_open = not was_open or (columns["held"][code] != NEVER and not same)
+        if may_open and recent.bit_count() >= self._rule.open_count and self._try_open(code, window, row, changes):
+            return True
         if was_open:
-            self._update(code, window, changes)
-        elif recent.bit_count() >= self._rule.open_count:
-            self._open(code, window, row, changes)
-        return was_open or bool(columns["opened"][code] != NEVER)
+            self._update(code, window, changes, away)
+        return was_open
 
-    def _open(self, code: int, window: tuple[int, int, float], row: int, changes: Changes) -> None:
-        columns, (_, end, ratio) = self.columns, window
+    def _try_open(self, code: int, window: _Window, row: int, changes: Changes) -> bool:
+        """Open an alert unless the stream is in its refractory period, or the window's ratio below its bar."""
+        columns, policy, (_, end, ratio, number) = self.columns, self._policy, window
+        bar = 1.0
+        if policy.limits:
+            one, at = np.array([code]), Places(np.array([number]), np.array([end]))
+            bar = float(policy.bar(columns, one, at)[0])
+            if ratio < bar or policy.quiet(columns, one, at)[0]:
+                return False
+            policy.spend(columns, one, at)
+        if columns["held"][code] != NEVER:
+            superseded = self._fact(code, FactKind.CLEARED, ratio, end)
+            changes.facts.append(replace(superseded, reason=SUPERSEDED))
+            changes.continued.discard(code)
+        fact = self._open(code, window)
+        changes.facts.append(fact)
+        changes.opened.append(Opening(fact.alert, row, bar))
+        return True
+
+    def _open(self, code: int, window: _Window) -> Fact:
+        columns, (_, end, ratio, _) = self.columns, window
         columns["opened"][code] = columns["last"][code] = columns["peak_at"][code] = end
         columns["started"][code] = columns["first"][code]
         columns["peak"][code] = ratio
         columns["windows"][code] = int(columns["recent"][code]).bit_count()
-        columns["calm"][code] = 0
+        columns["calm"][code], columns["held"][code] = 0, NEVER
         columns["critical"][code] = ratio >= self._rule.critical
-        fact = self._fact(code, FactKind.OPENED, ratio)
-        changes.facts.append(fact)
-        changes.opened.append((fact.alert, row))
+        return self._fact(code, FactKind.OPENED, ratio)
 
-    def _update(self, code: int, window: tuple[int, int, float], changes: Changes) -> None:
-        columns, (_, end, ratio) = self.columns, window
+    def _update(self, code: int, window: _Window, changes: Changes, away: float) -> None:
+        columns, (_, end, ratio, _) = self.columns, window
         if ratio > 1:
             columns["windows"][code] += 1
             columns["last"][code] = end
@@ -141,13 +233,23 @@ class Alerter:
             columns["peak"][code], columns["peak_at"][code] = ratio, end
         columns["calm"][code] = columns["calm"][code] + 1 if ratio < self._rule.resolve_below else 0
         if columns["calm"][code] >= self._rule.resolve_after:
-            changes.facts.append(self._fact(code, FactKind.CLEARED, ratio, end))
-            changes.continued.discard(code)
-            columns["opened"][code] = NEVER
-            columns["recent"][code] = 0
+            self._end(code, window, changes, away)
         elif ratio >= self._rule.critical and not columns["critical"][code]:
             columns["critical"][code] = True
             changes.facts.append(self._fact(code, FactKind.WORSENED, ratio, end))
+
+    def _end(self, code: int, window: _Window, changes: Changes, away: float) -> None:
+        """The score is calm: the alert resolves, or is held."""
+        columns, holding, (_, end, ratio, _) = self.columns, self._holding, window
+        if holding is None or not holding.holds(columns, code, away):
+            changes.facts.append(self._fact(code, FactKind.CLEARED, ratio, end))
+            changes.continued.discard(code)
+            columns["opened"][code] = columns["held"][code] = NEVER
+            columns["recent"][code] = 0
+        elif columns["held"][code] == NEVER:
+            holding.begin(columns, code, end)
+            changes.facts.append(self._fact(code, FactKind.CONTINUED, float(columns["peak"][code])))
+            columns["recent"][code] = 0
 
     def _fact(self, code: int, kind: FactKind, ratio: float, at: int | None = None) -> Fact:
         """A fact about the stream's alert as its columns say; `at` is its newest anomaly unless given."""
@@ -168,4 +270,5 @@ class Alerter:
             peak_ratio=float(columns["peak"][code]),
             peak_at=int(columns["peak_at"][code]),
             windows=int(columns["windows"][code]),
+            cause=self._holding.cause(columns, code) if self._holding is not None else "",
         )

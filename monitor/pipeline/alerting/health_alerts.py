@@ -9,6 +9,7 @@ from monitor.records.alerts import Fact, FactKind, Severity, alert_id
 OUT_OF_RANGE, FROZEN, MISSING, SILENT, GATEWAY = "out-of-range", "frozen", "missing", "silent", "gateway"
 UNREADABLE = "unreadable"
 UNSCORED, NO_BEAT = "unscored", "no-beat"
+CHANGE = "change"
 
 
 @dataclass(frozen=True, slots=True)

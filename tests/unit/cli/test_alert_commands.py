@@ -1,4 +1,4 @@
-"""`watchkeeper alerts ack`, `unack` and `note`."""
+"""`watchkeeper alerts ack`, `unack`, `expect` and `note`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ url = "sqlite:///plant.db"
 [families.machines]
 topic = "t"
 interval = "1s"
+recipe = "plain"
 window.length = 8
 [notify.ops]
 kind = "log"
@@ -62,6 +63,19 @@ def test_an_alert_is_acknowledged_and_opened_again(store: SqlStore) -> None:
     assert json.loads(run("show", prefix, "--json"))["note"] == "a loose belt"
 
 
+def test_a_level_is_expected_and_every_view_of_an_open_anomaly_says_how(store: SqlStore) -> None:
+    prefix = OPENED.id.hex[:8]
+    assert f"if this is the new normal: watchkeeper alerts expect {prefix}" in run("show", prefix)
+    assert json.loads(run("show", prefix, "--json"))["accept"] == f"watchkeeper alerts expect {prefix}"
+    assert run("expect", prefix, "--by", "ann", "--note", "new pump") == f"Alert {prefix} is resolved by ann.\n"
+    shown = json.loads(run("show", prefix, "--json"))
+    assert (shown["state"], shown["accept"], shown["transitions"][-1]["cause"]) == ("resolved", "", "expect")
+    assert [row["channel"] for row in shown["deliveries"]] == ["ops"]
+    assert "new normal" not in run("show", prefix)
+    with pytest.raises(SettingsError, match="the alert is resolved already"):
+        run("expect", prefix)
+
+
 def test_a_resolved_alert_says_that_it_was_never_acknowledged(store: SqlStore) -> None:
     store.commit(Commit("live", facts=[cleared(OPENED)]))
     assert "never acknowledged" in run("show", OPENED.id.hex)
@@ -73,13 +87,18 @@ def test_a_resolved_alert_says_that_it_was_never_acknowledged(store: SqlStore) -
         (("ack", "0" * 32), "no alert has an id that begins with"),
         (("ack", "xyz"), "is no alert id"),
         (("unack", OPENED.id.hex), "the alert is not acknowledged"),
-        (("note", OPENED.id.hex, " "), "the note is empty"),
     ],
 )
 def test_what_cannot_be_done_is_said(store: SqlStore, arguments: tuple[str, ...], problem: str) -> None:
     with pytest.raises(SettingsError, match=problem) as error:
         run(*arguments)
     assert error.value.exit_code == 2
+
+
+def test_a_blank_note_is_refused(store: SqlStore) -> None:
+    with pytest.raises(SystemExit) as error:
+        run("note", OPENED.id.hex, " ")
+    assert error.value.code == 2
 
 
 def test_a_prefix_of_several_and_a_resolved_alert(store: SqlStore) -> None:

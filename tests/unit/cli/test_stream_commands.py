@@ -27,6 +27,7 @@ url = "sqlite:///plant.db"
 [families.machines]
 topic = "t"
 interval = "1s"
+recipe = "plain"
 window.length = 8
 [notify.ops]
 kind = "log"

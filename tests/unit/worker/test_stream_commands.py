@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import update
@@ -16,12 +17,15 @@ from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.thresholds.rolling import RollingThreshold
 from monitor.ports.source import Assignments
 from monitor.ports.store import silent
+from monitor.records.alerts import Command, CommandKind
 from monitor.records.batches import TopicPartition
 from monitor.records.streams import StreamIndex
 from monitor.records.totals import Totals
+from monitor.replay.bounded_run import Replay, begin
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.memory import ListSource, Record
 from monitor.store import schema
+from monitor.store.alert_commands import open_alert_commands
 from monitor.store.engine import connect
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
@@ -168,3 +172,55 @@ def test_a_gateway_alert_whose_stream_is_retired_ends_with_the_next_reading(stor
     second.arrive(210, "b")
     assert alerts(url, "")[0][0] == "resolved"
     assert second.proofs(210, 275) == ["silent b", "silent c"]
+
+
+def expect(url: str) -> None:
+    """Ann expects the level of the alert that is open."""
+    with closing(open_reader(url)) as reader:
+        (found,) = reader.list_alerts("live", stream="m-0")
+    command = Command(id=uuid4(), alert=found.id, kind=CommandKind.EXPECT, by="ann", at=1, note="new pump")
+    with closing(open_alert_commands(url, silent)) as commands:
+        assert commands.give(command).refused == ""
+
+
+def test_a_level_that_is_expected_beside_a_worker_is_learned_and_met_by_a_replay(store: SqlStore, url: str) -> None:
+    """The worker steps down once; the step goes on, and neither it nor a replay opens another alert."""
+
+    def goes_on() -> None:
+        expect(url)
+        live.send(60, 120, "m-0", "m-1", value=5.0)
+
+    live = Live(store, [goes_on])
+    live.send(0, 30, "m-0", "m-1")
+    live.send(30, 60, "m-0", value=5.0)
+    live.send(30, 60, "m-1")
+    live.run()
+    assert len(live.sources) == 2
+    assert alerts(url, "m-0") == [("resolved", 31)]
+    assert [state for state, _ in alerts(url, "m-1")] == ["open"]  # of this stream no level is expected
+    with closing(open_reader(url)) as reader:
+        (expected,) = reader.list_alerts("live", stream="m-0")
+        changes = [(str(t.cause), t.actor) for t in reader.get_alert(str(expected.id)).transitions]
+        assert changes[-1] == ("expect", "ann")
+        assert (expected.resolved_at or 0) // 10**9 - 1_700_000_000 == 59
+
+    index = StreamIndex()
+    replayed = Pipeline("f", FAMILY, index, plain(FAMILY, RollingThreshold(3.0, 60 * 10**9)), "again")
+    sources: list[ListSource] = []
+
+    def connect_(_: Mapping[str, Pipeline], listener: Assignments) -> ListSource:
+        sources.append(ListSource(live.logs, {"t": ("f", JsonDecoder(FAMILY, index))}, listener, batch=7))
+        return sources[-1]
+
+    begin(Replay("again", connect_), store, {"f": replayed}, Models())
+    options = WorkerOptions(run="again", commit_interval=0, live=False, until_end=True)
+    Runner(lambda listener: connect_({}, listener), store, {"f": replayed}, Models(), options).run()
+    with closing(open_reader(url)) as reader:
+        again = {alert.stream: alert for alert in reader.list_alerts("again")}
+        assert (again["m-0"].opened_at, again["m-0"].resolved_at) == (expected.opened_at, expected.resolved_at)
+        last = reader.get_alert(str(again["m-0"].id)).transitions[-1]
+        assert (str(last.cause), last.note) == ("cleared", "expected by ann: new pump")
+        for name in ("m-0", "m-1"):
+            live_scores, replayed_scores = (reader.scores_of(run, "f", name) for run in ("live", "again"))
+            assert live_scores.limit.tobytes() == replayed_scores.limit.tobytes()
+            assert live_scores.ratio.tobytes() == replayed_scores.ratio.tobytes()
