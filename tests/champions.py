@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from monitor import bootstrap
@@ -27,7 +27,7 @@ def install_champion(store: Store, family: str, folder: Path) -> ModelRow:
     return row
 
 
-def train_champion(settings: Settings, store: Store, name: str, history: Iterable[Named]) -> ModelRow:
+def train_champion(settings: Settings, store: Store, name: str, history: Sequence[Named]) -> ModelRow:
     """Train a model of the settings' family, as `watchkeeper train` does."""
     family, library = settings.families[name], bootstrap.library(settings, store)
     return train_family(library, name, family, history, lambda: bootstrap.detector(family), bootstrap.normal_scores())

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+MONITOR = "monitor"  # who does what no person did
+
 
 class Life(StrEnum):
     """What a model is for its family: waiting, the one that scores, or no longer used. One champion at most."""
@@ -31,12 +33,13 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class LifeChange:
-    """One line of a model's life: what it became at `at` (wall clock, ns), and why."""
+    """One line of a model's life: what it became at `at` (wall clock, ns), why, and by whom."""
 
     model: str
     at: int
     state: Life
     reason: str
+    by: str = MONITOR
 
 
 class ModelRegistry(Protocol):
@@ -52,7 +55,7 @@ class ModelRegistry(Protocol):
         """
         ...
 
-    def promote(self, family: str, model: str, reason: str) -> None:
+    def promote(self, family: str, model: str, reason: str, by: str = MONITOR) -> None:
         """Make a model of any state the champion; the one before is retired. Raises ModelError for an unknown id."""
         ...
 
@@ -60,8 +63,12 @@ class ModelRegistry(Protocol):
         """Take a model out of use. Raises ModelError for an unknown id."""
         ...
 
-    def note(self, family: str, model: str, reason: str) -> None:
+    def note(self, family: str, model: str, reason: str, by: str = MONITOR) -> None:
         """Add a line to a model's life that does not change its state. Raises ModelError for an unknown id."""
+        ...
+
+    def models(self, family: str) -> list[ModelRow]:
+        """All models of the family, in the order in which they were recorded."""
         ...
 
     def champion(self, family: str) -> ModelRow | None:
@@ -75,3 +82,20 @@ class ModelRegistry(Protocol):
     def life(self, family: str) -> list[LifeChange]:
         """Every change of the family's models, oldest first."""
         ...
+
+
+def champions(life: list[LifeChange]) -> list[str]:
+    """The family's champions (ids), each once, the present one last: what a roll back goes through from behind.
+
+    A model that became champion once more takes the place that it had: those after it were rolled back.
+
+    >>> [a, b] = (LifeChange(id_, 0, Life.CHAMPION, "") for id_ in "ab")
+    >>> champions([a, b]), champions([a, b, a])
+    (['a', 'b'], ['a'])
+    """
+    found: list[str] = []
+    for change in life:
+        if change.state is Life.CHAMPION and change.model != (found[-1] if found else ""):
+            found = found[: found.index(change.model)] if change.model in found else found
+            found.append(change.model)
+    return found

@@ -7,7 +7,7 @@ import time
 from sqlalchemy import Connection, Row, select
 
 from monitor.errors import ModelError
-from monitor.ports.models import Life, LifeChange, ModelRow
+from monitor.ports.models import MONITOR, Life, LifeChange, ModelRow
 from monitor.store import schema
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
@@ -38,7 +38,7 @@ class SqlModelRegistry:
                 mended = {"body": keep.excluded.body}  # what is there under this id is equal, or was damaged
                 connection.execute(keep.on_conflict_do_update(index_elements=["model"], set_=mended))
 
-    def promote(self, family: str, model: str, reason: str) -> None:
+    def promote(self, family: str, model: str, reason: str, by: str = MONITOR) -> None:
         """Make a model the champion and retire the one before; see `ModelRegistry`."""
         with self._database.writing() as connection:
             rows = self._locked(connection, family)
@@ -47,8 +47,8 @@ class SqlModelRegistry:
                 return
             for row in rows:
                 if row.state == Life.CHAMPION.value:
-                    _become(connection, row.ref, Life.RETIRED, f"replaced by {model[:16]}")
-            _become(connection, chosen.ref, Life.CHAMPION, reason)
+                    _become(connection, row.ref, Life.RETIRED, f"replaced by {model[:16]}", by)
+            _become(connection, chosen.ref, Life.CHAMPION, reason, by)
 
     def retire(self, family: str, model: str, reason: str) -> None:
         """Take a model out of use; see `ModelRegistry`."""
@@ -57,11 +57,18 @@ class SqlModelRegistry:
             if row.state != Life.RETIRED.value:
                 _become(connection, row.ref, Life.RETIRED, reason)
 
-    def note(self, family: str, model: str, reason: str) -> None:
+    def note(self, family: str, model: str, reason: str, by: str = MONITOR) -> None:
         """Add a line to a model's life; see `ModelRegistry`."""
         with self._database.writing() as connection:
             row = _find(self._locked(connection, family), family, model)
-            _log(connection, row.ref, Life(row.state), reason)
+            _log(connection, row.ref, Life(row.state), reason, by)
+
+    def models(self, family: str) -> list[ModelRow]:
+        """All models of the family; see `ModelRegistry`."""
+        m = schema.models.c
+        query = select(m.id, m.family, m.manifest, m.path).where(m.family == family).order_by(m.ref)
+        with self._database.reading() as connection:
+            return [ModelRow(**row) for row in connection.execute(query).mappings()]
 
     def champion(self, family: str) -> ModelRow | None:
         """The model that scores this family; see `ModelRegistry`."""
@@ -81,10 +88,12 @@ class SqlModelRegistry:
     def life(self, family: str) -> list[LifeChange]:
         """Every change of the family's models, oldest first; see `ModelRegistry`."""
         m, c = schema.models.c, schema.model_changes.c
-        query = select(m.id, c.at, c.state, c.reason).join(schema.models, m.ref == c.model).where(m.family == family)
+        query = (
+            select(m.id, c.at, c.state, c.reason, c.by).join(schema.models, m.ref == c.model).where(m.family == family)
+        )
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(c.id)).all()
-        return [LifeChange(row.id, row.at, Life(row.state), row.reason) for row in rows]
+        return [LifeChange(row.id, row.at, Life(row.state), row.reason, row.by) for row in rows]
 
     @staticmethod
     def _locked(connection: Connection, family: str) -> list[Row[tuple[int, str, str]]]:
@@ -101,12 +110,12 @@ def _find(rows: list[Row[tuple[int, str, str]]], family: str, model: str) -> Row
     raise ModelError(f"family {family} has no model {model[:16]}; train it, or choose one of those recorded")
 
 
-def _become(connection: Connection, ref: int, state: Life, reason: str) -> None:
+def _become(connection: Connection, ref: int, state: Life, reason: str, by: str = MONITOR) -> None:
     m = schema.models.c
     connection.execute(schema.models.update().where(m.ref == ref).values(state=state.value))
-    _log(connection, ref, state, reason)
+    _log(connection, ref, state, reason, by)
 
 
-def _log(connection: Connection, ref: int, state: Life, reason: str) -> None:
-    row = {"model": ref, "at": time.time_ns(), "state": state.value, "reason": storable(reason)}
+def _log(connection: Connection, ref: int, state: Life, reason: str, by: str = MONITOR) -> None:
+    row = {"model": ref, "at": time.time_ns(), "state": state.value, "reason": storable(reason), "by": storable(by)}
     connection.execute(schema.model_changes.insert().values(**row))

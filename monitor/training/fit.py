@@ -15,9 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from monitor.config.families import FEWEST_WINDOWS, Family
+from monitor.config.recipes import OWN
 from monitor.errors import ModelError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.recipes.registry import constants, learned_from, learned_windows
 from monitor.pipeline.scoring.stream_scaling import Profile, StreamScale, robust_scale
 from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
@@ -26,6 +28,7 @@ from monitor.ports.store import HistoryBlock
 from monitor.records.batches import Bool, Float32, Int64
 from monitor.training.garbage import without_garbage
 from monitor.training.rests import longest_rests
+from monitor.training.strays import without_strays
 
 MOST_WINDOWS = 20_000  # more of them cost time and teach little: neighbours share almost all readings
 STIR = np.float32(1.5)  # scales: the last digit of a channel at rest may change for good
@@ -78,6 +81,25 @@ class NormalScores:
 
 
 @dataclass(frozen=True, slots=True)
+class AllScores:
+    """Mean and standard deviation of all scores, for recipes that learn the whole past."""
+
+    mean: float
+    std: float
+    count: int
+
+    @classmethod
+    def of(cls, scores: Float32) -> AllScores:
+        """Of (n,) scores."""
+        wide = scores.astype(np.float64)
+        return cls(float(wide.mean()), float(wide.std()), len(wide))
+
+
+def _beginning(family: Family, normal: NormalScores) -> NormalScores:
+    return NormalScores(1.0, AllScores.of) if OWN[family.judged_by].whole_past else normal
+
+
+@dataclass(frozen=True, slots=True)
 class _Sample:
     """One stream's training windows, scaled: values (n, length, channels), end (n,); `time` is of its readings.
 
@@ -94,6 +116,7 @@ class _Sample:
     values: Float32
     end: Int64
     garbage: int
+    constants: Mapping[str, Float32]
 
 
 def gridded(pipeline: Pipeline, source: Source) -> Iterator[Named]:
@@ -121,6 +144,17 @@ def first(history: Iterable[Named], family: Family) -> Iterator[Named]:
             yield name, HistoryBlock(block.id, block.time[:left], block.values[:left])
 
 
+def kept(history: Iterable[Named], family: Family, unusual: Mapping[str, Sequence[tuple[int, int]]]) -> Iterator[Named]:
+    """All that is kept of each stream, without its `unusual` times: first and last time of each, ns, by stream."""
+    for name, block in history:
+        if block.values.shape[1] == family.shape.width:
+            usual = np.ones(len(block.time), bool)
+            for begin, end in unusual.get(name, ()):
+                usual &= (block.time < begin) | (block.time > end)
+            if usual.any():
+                yield name, HistoryBlock(block.id, block.time[usual], block.values[usual])
+
+
 def train(
     family: Family,
     history: Iterable[Named],
@@ -145,7 +179,7 @@ def train(
     values = np.concatenate([sample.values[::stride] for sample in samples])
     detector = create()
     detector.fit(values[np.argsort(end, kind="stable")])
-    profiles = {sample.name: _profile(sample, detector, normal) for sample in samples}
+    profiles = {sample.name: _profile(sample, detector, _beginning(family, normal)) for sample in samples}
     sound = {name: profile for name, profile in profiles.items() if profile.sound}
     if not sound:
         raise ModelError(
@@ -159,7 +193,7 @@ def enrol(family: Family, history: Iterable[Named], scorer: Scorer, normal: Norm
     """Profiles for streams that join a family whose model is already trained."""
     samples = [_sample(name, blocks, family) for name, blocks in _by_stream(history)]
     enough = [sample for sample in samples if len(sample.end) >= FEWEST_WINDOWS]
-    profiles = {sample.name: _profile(sample, scorer, normal) for sample in enough}
+    profiles = {sample.name: _profile(sample, scorer, _beginning(family, normal)) for sample in enough}
     return {name: profile for name, profile in profiles.items() if profile.sound}
 
 
@@ -177,20 +211,22 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     garbage = 0
     if family.window.rules.consecutive:
         values, garbage = without_garbage(values, robust_scale(values), family.grid.max_gap)
-    windows, end, readings = windower(family).cut_history(values, time, MOST_WINDOWS)
+        values = values if OWN[family.judged_by].whole_past else without_strays(values)
+    seen = learned_from(family, time, values)
+    windows, end, readings = windower(family).cut_history(seen, time, MOST_WINDOWS)
     usual = robust_scale(readings)
     scale = usual if family.scale == "stream" else StreamScale.none(len(family.channels))
     if not family.window.rules.consecutive:  # nothing is filled in between beats or messages
         garbage = int(np.count_nonzero(usual.garbage(readings).any(axis=1)))
         windows = np.where(usual.garbage(windows), np.float32(np.nan), windows)
-    windows = np.asarray((windows - scale.center) / scale.scale, dtype=np.float32)
+    windows = np.asarray((learned_windows(family, windows) - scale.center) / scale.scale, dtype=np.float32)
     learned = _learned(np.asarray(~np.isnan(windows).any(axis=1)))
     if learned.any():
         windows[:, :, ~learned] = 0
     whole = np.isfinite(windows).all(axis=(1, 2))
     return _Sample(
         name, time, usual.only(learned), scale.rests & learned, longest_rests(family, time, values), windows[whole],
-        end[whole], garbage,
+        end[whole], garbage, constants(family, values),
     )  # fmt: skip
 
 
@@ -216,7 +252,7 @@ def _profile(sample: _Sample, scorer: Scorer, normal: NormalScores) -> Profile:
     span = (int(sample.time[0]), int(sample.time[-1]), len(sample.time), sample.garbage)
     scores = (found.mean, found.std, found.count)
     least = _least(sample.rests, newest, scorer)
-    return Profile(sample.usual.center, sample.usual.scale, *scores, *span, least, sample.longest)
+    return Profile(sample.usual.center, sample.usual.scale, *scores, *span, least, sample.longest, sample.constants)
 
 
 def _least(rests: Bool, windows: Float32, scorer: Scorer) -> float:

@@ -25,6 +25,7 @@ from monitor.training.profile_files import save_profiles
 
 DETECTOR = "detector"
 MANIFEST = f"{DETECTOR}/manifest.json"
+RECIPE = "recipe"  # what is noted beside the hashes in the manifest: the recipe that it was trained for
 MOST = 2**32  # bytes of all files
 
 _MAGIC = b"watchkeeper model 1\n"
@@ -38,7 +39,8 @@ def write(root: Path, family: Family, detector: Trainable, profiles: Mapping[str
     span = min(p.first for p in profiles.values()), max(p.last for p in profiles.values())
     with drafted(root) as draft:
         hashes = save_profiles(draft, profiles)
-        detector.save(draft / DETECTOR, channel_names=family.channels, span=span, beside=hashes)
+        beside = hashes | {RECIPE: family.judged_by}
+        detector.save(draft / DETECTOR, channel_names=family.channels, span=span, beside=beside)
         target = root / identity_of(draft)
         install(draft, target)
     return target

@@ -115,7 +115,7 @@ class ModelLibrary:
 def other_detector(row: ModelRow, family: Family) -> str:
     """How the settings ask for another detector than the model is, in words; empty where they do not."""
     manifest, detector = _manifest(row), family.detector
-    options, config = json.loads(json.dumps(detector.options)), manifest.get("config")
+    options, config = json.loads(json.dumps(family.detector_options)), manifest.get("config")
     had = {"detector.kind": manifest.get("kind")}
     had |= {f"detector.options.{key}": config.get(key) if isinstance(config, dict) else None for key in options}
     wanted = {"detector.kind": detector.kind} | {f"detector.options.{key}": value for key, value in options.items()}
@@ -124,9 +124,14 @@ def other_detector(row: ModelRow, family: Family) -> str:
 
 
 def check_fit(row: ModelRow, family: Family) -> None:
-    """Raise MisfitError for a model that was trained for other windows, before it fails at the first one."""
-    manifest = _manifest(row)
-    wanted = {"length": family.shape.length, "channels": len(family.channels), "channel_names": list(family.channels)}
+    """Raise MisfitError for a model that was trained for other windows or another recipe, before it fails at one."""
+    manifest = _manifest(row) | {"recipe": _beside(row).get(model_folder.RECIPE, "plain")}
+    wanted = {
+        "recipe": family.judged_by,
+        "length": family.shape.length,
+        "channels": len(family.channels),
+        "channel_names": list(family.channels),
+    }
     for key, value in wanted.items():
         if manifest.get(key) and manifest[key] != value:  # an earlier version left the names out
             raise MisfitError(

@@ -6,18 +6,21 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from monitor.errors import MisfitError, ModelError, MonitorError
 from monitor.pipeline.family import Pipeline
-from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.ports.models import ModelRow
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import Store
+from monitor.ports.trainings import Progress
 from monitor.training import fit
+from monitor.training.left_out_log import log_left_out
 from monitor.training.model_library import ModelLibrary, other_detector
+from monitor.training.retraining import Retraining
 
 log = structlog.get_logger()
 
@@ -41,6 +44,7 @@ class _Family:
     began: float = 0.0
     next_log: float = 0.0  # when to log again that it is running
     not_before: float = 0.0
+    training: int | None = None  # the id of the one that was asked for
     waiting: dict[str, int] = field(default_factory=dict)  # streams that asked for a model: name to store id
 
 
@@ -54,7 +58,8 @@ class Refused:
 
 
 class Champions:
-    """Serves the runner with models. `start` begins to train a family from the history in the store.
+    """Serves the runner with models. `start` begins to train a family from the history in the store; `again`, where
+    that is asked for by a training of this id, a challenger of its champion.
 
     A champion that cannot be loaded changes nothing: the family is scored as before, by its old model or by the
     cold-start statistic. That is logged and noted in the model's life once, and tried again every few minutes.
@@ -70,12 +75,16 @@ class Champions:
         run: str,
         normal: fit.NormalScores,
         start: Callable[[str], Job] | None = None,
+        again: Callable[[str, int], Job] | None = None,
     ) -> None:
-        self._store, self._library, self._run, self._normal, self._start = store, library, run, normal, start
+        self._store, self._library, self._run, self._normal = store, library, run, normal
+        self._start, self._again = start, again
+        self._retraining = Retraining(store.trainings)
         self._families: dict[str, _Family] = {}
         self._look = 0.0
         self._unpacked: list[tuple[int, int]] = []  # streams (ids) to pack, and how many readings to keep of each
         self.holding = False
+        self.drifted: Callable[[], Mapping[str, str]] = dict  # families with a drift since the last call, and which
         self.failed: dict[str, int] = {}  # families without a model as training failed: the exit code of the last try
         self.refused: dict[str, Refused] = {}  # by family
         self._misfits: dict[str, str] = {}  # by family: the champion (id) that a new training is to replace
@@ -102,7 +111,16 @@ class Champions:
                 self._replace(pipeline, row)
             elif not self._rests(row) and self._misfits.get(name) != row.id:
                 self._adopt(pipeline, row)
+        self._train_again(pipelines)
         self._pack_some()
+
+    def _train_again(self, pipelines: Mapping[str, Pipeline]) -> None:
+        """Begin the trainings that are due or were asked for; of families that are not trained already."""
+        if self._again is None:
+            return
+        self._retraining.note(self.drifted())
+        for name, id_ in self._retraining.claimed(pipelines, self.training).items():
+            self._begin(pipelines[name], partial(self._again, name, id_), id_)
 
     def _rests(self, row: ModelRow) -> bool:
         """Whether this model was refused a short time ago."""
@@ -132,7 +150,7 @@ class Champions:
         self.refused.pop(name, None)
         self._served(name, set(profiles))  # the training packs what it has read
         log.info("model_adopted", family=name, model=row.id[:16], streams=len(profiles))
-        _log_left_out(pipeline, profiles)
+        log_left_out(pipeline, profiles)
 
     def _note(self, row: ModelRow, error: str) -> None:
         """Add to the model's life that it was not loaded; the log has said so already."""
@@ -153,16 +171,22 @@ class Champions:
     def _train(self, pipeline: Pipeline, family: _Family) -> None:
         """Start a training, unless one is running or has failed a short time ago."""
         if self._start is not None and self.trains(pipeline.name):
-            family.began = time.monotonic()
-            try:
-                family.job = self._start(pipeline.name)
-            except OSError as error:  # no memory, or no process is left for it
-                family.not_before = family.began + AGAIN_S
-                log.warning("training_not_started", family=pipeline.name, error=str(error), again_in_s=AGAIN_S)
-                return
-            log.info("training_started", family=pipeline.name, streams=len(family.waiting))
-            family.next_log = family.began + LOG_S
-            self.holding = pipeline.family.train.wait and pipeline.scorer is None
+            self._begin(pipeline, partial(self._start, pipeline.name), streams=len(family.waiting))
+
+    def _begin(self, pipeline: Pipeline, start: Callable[[], Job], id_: int | None = None, **more: int) -> None:
+        family = self._families.setdefault(pipeline.name, _Family())
+        family.began = time.monotonic()
+        try:
+            family.job, family.training = start(), id_
+        except OSError as error:  # no memory, or no process is left for it
+            family.not_before = family.began + AGAIN_S
+            log.warning("training_not_started", family=pipeline.name, error=str(error), again_in_s=AGAIN_S)
+            if id_ is not None:
+                self._store.trainings.end(id_, Progress.FAILED, outcome=str(error))
+            return
+        log.info("training_started", family=pipeline.name, **more)
+        family.next_log = family.began + LOG_S
+        self.holding = pipeline.family.train.wait and pipeline.scorer is None
 
     def _replace(self, pipeline: Pipeline, row: ModelRow | None) -> None:
         """Train again where the settings ask for another detector than the champion is; it scores meanwhile."""
@@ -185,9 +209,12 @@ class Champions:
         for name, family in self._families.items():
             code = family.job.poll() if family.job is not None else None
             if code is None:
-                _log_running(name, family)
+                self._still_running(name, family)
                 continue
             ended, family.job = True, None
+            if family.training is not None:
+                self._ended(name, family.training, code)
+                family.training = None
             if code:
                 family.not_before = time.monotonic() + AGAIN_S
             if code and pipelines[name].scorer is None:  # else the champion scores on
@@ -196,6 +223,24 @@ class Champions:
         busy = [pipelines[name] for name, family in self._families.items() if family.job is not None]
         self.holding = any(pipeline.family.train.wait and pipeline.scorer is None for pipeline in busy)
         return ended
+
+    def _still_running(self, name: str, family: _Family) -> None:
+        """Log now and then that a training is running, and say so to other workers."""
+        now = time.monotonic()
+        if family.job is not None and now >= family.next_log:
+            family.next_log = now + LOG_S
+            log.info("training_running", family=name, seconds=round(now - family.began))
+            if family.training is not None:
+                self._store.trainings.renew(family.training)
+
+    def _ended(self, name: str, id_: int, code: int) -> None:
+        """Log what became of a training; one that could not say so has failed."""
+        if code:
+            self._store.trainings.end(id_, Progress.FAILED, outcome=f"the training ended with exit code {code}")
+        training = self._store.trainings.newest([name])[name]
+        say = log.info if training.progress is Progress.PROMOTED else log.warning
+        say("training_ended", family=name, progress=training.progress.value, model=training.model[:16],
+            outcome=training.outcome)  # fmt: skip
 
     def _enrol(self, pipeline: Pipeline, scorer: Scorer, family: _Family) -> None:
         if time.monotonic() < family.not_before:
@@ -213,7 +258,7 @@ class Champions:
         for name, profile in profiles.items():
             pipeline.enrol(pipeline.index.codes[name], profile)
         log.info("streams_enrolled", family=pipeline.name, streams=len(profiles))
-        _log_left_out(pipeline, profiles)
+        log_left_out(pipeline, profiles)
         served = self._served(pipeline.name, set(profiles))
         self._unpacked += [(id_, fit.span(pipeline.family)) for id_ in served]
         if family.waiting:  # too few whole windows in what was kept of them
@@ -239,29 +284,3 @@ class Champions:
             log.warning("history_dropped", family=pipeline.name, streams=len(useless), reason="too few whole windows")
         for name in useless:
             del family.waiting[name]
-
-
-def _log_running(name: str, family: _Family) -> None:
-    """Log now and then that a training is still running."""
-    now = time.monotonic()
-    if family.job is not None and now >= family.next_log:
-        family.next_log = now + LOG_S
-        log.info("training_running", family=name, seconds=round(now - family.began))
-
-
-def _log_left_out(pipeline: Pipeline, profiles: Mapping[str, Profile]) -> None:
-    """Name the streams of which channels were not learned, or readings, being absurdly far from all others."""
-    channels = pipeline.family.channels
-    unlearned = {
-        name: [channel for channel, learned in zip(channels, profile.learned.tolist(), strict=True) if not learned]
-        for name, profile in profiles.items()
-        if not profile.learned.all()
-    }
-    if unlearned:
-        first, names = next(iter(unlearned.items()))
-        log.warning("channels_not_learned", family=pipeline.name, streams=len(unlearned), stream=first, channels=names)
-    left_out = {name: profile.garbage for name, profile in profiles.items() if profile.garbage}
-    if left_out:
-        worst = max(left_out, key=left_out.__getitem__)
-        count = sum(left_out.values())
-        log.warning("garbage_not_learned", family=pipeline.name, readings=count, streams=len(left_out), most_in=worst)

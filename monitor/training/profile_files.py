@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from monitor.errors import ModelError
 from monitor.pipeline.scoring.stream_scaling import Profile
 
 ARRAYS, NAMES = "profiles.safetensors", "profiles.json"
+OF_RECIPE = "recipe."  # before the names of constants
 
 
 def save_profiles(folder: Path, profiles: Mapping[str, Profile]) -> dict[str, str]:
@@ -30,7 +31,7 @@ def save_profiles(folder: Path, profiles: Mapping[str, Profile]) -> dict[str, st
     arrays: dict[str, NDArray[Any]] = {"center": center, "scale": scale, "scores": scores}
     rest = np.stack([np.zeros(len(p.center), np.int64) if p.rest is None else p.rest for p in rows])
     bodies = {
-        ARRAYS: save({**arrays, "spans": spans, "least": least, "rest": rest}),
+        ARRAYS: save({**arrays, "spans": spans, "least": least, "rest": rest, **_constants(rows)}),
         NAMES: json.dumps(list(profiles), ensure_ascii=False).encode(),
     }
     for name, body in bodies.items():
@@ -39,8 +40,8 @@ def save_profiles(folder: Path, profiles: Mapping[str, Profile]) -> dict[str, st
 
 
 def load_profiles(folder: Path, hashes: Mapping[str, str] | None = None) -> dict[str, Profile]:
-    """Read what `save_profiles` wrote, in this version or an earlier one, which kept no spans, garbage, least limit or
-    rests.
+    """Read what `save_profiles` wrote, in this version or an earlier one, which kept no spans, garbage, least limit,
+    rests or constants of a recipe.
 
     `hashes` is what `save_profiles` returned; empty for the model of an earlier version, whose manifest has none.
     Raises ModelError where a file is missing, damaged or of another model, or a profile cannot be used.
@@ -75,10 +76,23 @@ def _profiles(names: Any, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Profi
     rests = arrays.get("rest", [None] * len(names))
     columns = (arrays["center"], arrays["scale"], arrays["scores"].tolist(), spans, least, rests)
     rows = zip(names, *columns, strict=True)
-    return {
+    profiles = {
         name: replace(Profile(center, scale, mean, std, int(count), *span), least=lowest, rest=rest)
         for name, center, scale, (mean, std, count), span, lowest, rest in rows
     }
+    kept = {name.removeprefix(OF_RECIPE): rows for name, rows in arrays.items() if name.startswith(OF_RECIPE)}
+    each = [{name: rows[row] for name, rows in kept.items()} for row in range(len(names))]
+    return {name: replace(profiles[name], constants=known) for name, known in zip(names, each, strict=True)}
+
+
+def _constants(profiles: Sequence[Profile]) -> dict[str, NDArray[Any]]:
+    """What the recipe learned of each stream, (n, ...) by name; NaN where a stream lacks it."""
+    shapes = {name: value.shape for profile in profiles for name, value in profile.constants.items()}
+    rows = {
+        name: [profile.constants.get(name, np.full(shape, np.nan, np.float32)) for profile in profiles]
+        for name, shape in shapes.items()
+    }
+    return {OF_RECIPE + name: np.stack(row) for name, row in rows.items()}
 
 
 def _check(profiles: Mapping[str, Profile], where: str = "") -> None:

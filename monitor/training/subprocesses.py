@@ -16,13 +16,28 @@ STOP_S = 10  # for a training that is terminated to delete its draft
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-def start(config: Path, stack: ExitStack, family: str) -> subprocess.Popen[bytes]:
+def start(config: Path, stack: ExitStack, family: str, request: int | None = None) -> subprocess.Popen[bytes]:
     """Train a family with the command that a person would use; it ends with `stack` at the latest.
+
+    With `request`, the id of a training, as that: its model has to challenge the champion.
 
     -P: no module is imported from the folder that the worker was started in, whatever lies there.
     Each line of its standard error becomes an entry of the log.
     """
-    command = [sys.executable, "-P", "-m", "monitor", "train", str(config), "--family", family, "--quiet"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "monitor",
+        "train",
+        str(config),
+        "--family",
+        family,
+        "--quiet",
+        "--background",
+    ]
+    if request is not None:
+        command += ["--challenge", "--request", str(request)]
     job = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 (our own command)
     assert job.stderr is not None  # noqa: S101 (a pipe was asked for)
     relay = Thread(target=_relay, args=(job.stderr, family), name="training output", daemon=True)

@@ -8,17 +8,22 @@ from functools import partial
 import numpy as np
 
 from monitor.pipeline import loop
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
+from monitor.pipeline.scoring.sampling import Sample, Sampling
 from monitor.ports.store import Announce, Commit, HistoryBlock, Position, ScoreBlock
 from monitor.records import score_summaries
 from monitor.records.alerts import Fact, FactKind
-from monitor.records.batches import Int64, Poll, Readings, Scores, TopicPartition
+from monitor.records.batches import LIVE, Int64, Poll, Readings, Scores, TopicPartition
 from monitor.records.late import LateBlock
 from monitor.records.totals import Totals
 from monitor.worker.dead_letter_log import DeadLetterLog
+from monitor.worker.drift import DriftWatch, NoDrifts
 from monitor.worker.health_log import log_health
+from monitor.worker.options import WorkerOptions
 from monitor.worker.partitions import Partitions
 from monitor.worker.streams import Streams
+from monitor.worker.training_sample import TrainingSample
 from monitor.worker.unreadable import UnreadableRecords
 
 MAX_SIZE = 400_000  # windows, late readings and training readings in a commit: bounds its memory and time
@@ -36,19 +41,29 @@ class CommitBuilder:
         pipelines: Mapping[str, Pipeline],
         scores: score_summaries.Policy = "all",
         max_age: int | None = None,
+        drifts: DriftWatch | None = None,
     ) -> None:
         self.totals = Totals()
         self.partitions = Partitions()
         self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
         self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
         self._empty = partial(Commit, run, announce=announce, max_age=max_age)
-        self._pipelines, self._scores = pipelines, scores
+        self._pipelines, self._scores, self._drifts = pipelines, scores, drifts or NoDrifts()
         self._unreadable, self._dead_letters = UnreadableRecords(run, pipelines), DeadLetterLog()
-        self._size, self._bytes, self._urgent = 0, 0, False
+        self._size, self._bytes, self._urgent, self._collected = 0, 0, False, False
         self._summed: list[tuple[Int64, Scores]] = []  # (stream ids, scores) to roll up
         self._commit = self._empty()
         for pipeline in pipelines.values():
-            pipeline.keeps = pipeline.family.train_after
+            family = pipeline.family
+            pipeline.keeps = family.train_after
+            if run == LIVE and family.train_every:
+                pipeline.sampling = Sampling(family.train_after, max(1, family.train_every // family.train_after))
+        self._samples = {name: TrainingSample() for name in pipelines}
+
+    @classmethod
+    def of(cls, options: WorkerOptions, pipelines: Mapping[str, Pipeline]) -> CommitBuilder:
+        """As the options of a worker say."""
+        return cls(options.run, options.announce, pipelines, options.scores, options.max_age, options.drifts)
 
     @property
     def dirty(self) -> bool:
@@ -62,8 +77,8 @@ class CommitBuilder:
 
     @property
     def has_history(self) -> bool:
-        """It holds training data that the store does not have yet."""
-        return bool(self._commit.history)
+        """It holds data of a first training, or an enrolment, that the store does not have yet."""
+        return self._collected
 
     @property
     def has_ready(self) -> bool:
@@ -104,19 +119,36 @@ class CommitBuilder:
                 self._summed.append((streams.ids[scores.stream], scores))
             kept = score_summaries.chosen(scores, self._scores)
             commit.scores.append(ScoreBlock(kept, streams.ids[kept.stream], streams.pipeline.model, family))
-        self._report(outcome.facts)
+        self._drifts.offer(family, streams.pipeline.index, outcome)
+        self._report(outcome.facts + self._drifts.facts())
         log_health(outcome.facts)
         commit.evidence += outcome.evidence
         for code, block in outcome.history:
             commit.history.append(HistoryBlock(int(streams.ids[code]), block.time, block.values))
+            self._collected = True
         if outcome.late is not None:
             names = map(streams.pipeline.index.name, outcome.late.readings.stream.tolist())
             commit.late.append(LateBlock(family, list(names), outcome.late))
             self._size += len(outcome.late.readings)
             self._bytes += outcome.late.readings.values.nbytes
+        if outcome.sample is not None:
+            self._keep(streams, self._samples[family], outcome.sample)
         self.ready[family].update(outcome.ready)
         self._touch(streams, outcome.touched)
         self._count(outcome, 0 if readings is None else len(readings))
+
+    def _keep(self, streams: Streams, gathered: TrainingSample, sample: Sample) -> None:
+        """Gather readings to train on again; what is enough for a row of each stream becomes part of the commit.
+
+        So do the states of these streams: where a command has deleted one, the commit is refused as a whole.
+        """
+        gathered.add(streams.ids[sample.stream], sample)
+        if gathered.due:
+            self._touch(streams, gathered.streams)
+            blocks = gathered.take()
+            self._commit.history += blocks
+            self._size += sum(len(block.time) for block in blocks)
+            self._bytes += sum(block.values.nbytes for block in blocks)
 
     def build(self) -> Commit:
         """The commit with positions and states as they are now; the same object until `reset`."""
@@ -129,7 +161,7 @@ class CommitBuilder:
     def reset(self) -> None:
         """Start an empty commit: the one before is in flight, or given up."""
         self._commit, self.totals = self._empty(), Totals()
-        self._summed, self._size, self._bytes, self._urgent = [], 0, 0, False
+        self._summed, self._size, self._bytes, self._urgent, self._collected = [], 0, 0, False, False
         self.partitions.committed()
         self._unreadable.committed()
         for streams in self.streams.values():
@@ -144,12 +176,14 @@ class CommitBuilder:
             numbers = [partition for name, partition in partitions if name == topic]
             if numbers:
                 streams.drop(numbers)
+                self._samples[family].drop()
                 self.ready[family].clear()
 
     def forget(self) -> None:
         """Unload everything; what is needed again is loaded from the store."""
         for family, streams in self.streams.items():
             streams.drop()
+            self._samples[family].drop()
             self.ready[family].clear()
         self._unreadable.forget()
         self.partitions = Partitions()

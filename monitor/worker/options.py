@@ -8,6 +8,7 @@ from monitor.config.settings import Settings
 from monitor.ports.store import Announce, silent
 from monitor.records.batches import LIVE
 from monitor.records.score_summaries import Policy
+from monitor.worker.drift import DriftWatch
 
 REBALANCE_SHARE = 0.2  # the share of Kafka's poll interval that a rebalance may wait for SQL
 
@@ -27,13 +28,22 @@ class WorkerOptions:
     max_age: int | None = None  # ns before the wall clock, from which changes of alerts are not announced
     rebalance_timeout: float = 60.0
     scores: Policy = "all"  # which scores get a row
+    drifts: DriftWatch | None = None  # looks for drifts beside the worker
 
     @classmethod
-    def of(cls, settings: Settings, run: str, announce: Announce, *, until_end: bool = False) -> WorkerOptions:
+    def of(
+        cls,
+        settings: Settings,
+        run: str,
+        announce: Announce,
+        *,
+        until_end: bool = False,
+        drifts: DriftWatch | None = None,
+    ) -> WorkerOptions:
         """Those that the settings ask for: the only place that reads them, for the live run and every replay."""
         return cls(
             run=run, live=run == LIVE, until_end=until_end, announce=announce, scores=settings.store.scores,
-            max_age=settings.notify_max_age if run == LIVE and settings.notify else None,
+            drifts=drifts, max_age=settings.notify_max_age if run == LIVE and settings.notify else None,
             commit_interval=settings.store.commit_interval / 1e9,
             rebalance_timeout=REBALANCE_SHARE * settings.kafka.poll_interval,
         )  # fmt: skip

@@ -55,7 +55,7 @@ class Runner:
     ) -> None:
         self._connect, self._store, self._models, self._options = connect, store, models, options
         self._pipelines = pipelines
-        self._builder = CommitBuilder(options.run, options.announce, pipelines, options.scores, options.max_age)
+        self._builder = CommitBuilder.of(options, pipelines)
         self._idle_detector = IdleDetector(self._builder, store, options.run)
         self._committer = Committer(store, lambda: self._stop(), clock)  # noqa: PLW0108 (`run` sets another one)
         self._clock = clock

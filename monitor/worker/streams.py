@@ -54,6 +54,8 @@ class Streams:
         names = [self.pipeline.index.name(code) for code in new.tolist()]
         opened = store.open_streams(run, self.pipeline.name, names)
         rebuilt = self.pipeline.load(new, [stream.state for stream in opened])
+        if any(stream.version for stream in opened):  # people have commanded something of them
+            self.pipeline.expected.add(store.decisions(run, self.pipeline.name))
         self.pipeline.drop_alerts(new[[stream.closed for stream in opened]])
         self.ids[new] = [stream.id for stream in opened]
         self._version[new] = [stream.version for stream in opened]
@@ -97,6 +99,7 @@ class Streams:
         columns = (self.ids[codes], self.partition[codes], clock)
         more = (self._counted[codes], training, has_model, self._rates(codes, clock, totals), self._version[codes])
         rows, rest = ([column.tolist() for column in some] for some in (columns, more))
+        rest.append(self.pipeline.judging.alerter.bars(codes, clock).tolist())
         counts = zip(*totals.T.tolist(), strict=True)
         return list(map(_made, zip(*rows, self.pipeline.dump(codes), *rest, counts, strict=True)))
 

@@ -27,8 +27,9 @@ url = "sqlite:///{folder}/plant.db"
 [families.pumps]
 topic = "pumps"
 interval = "1s"
+recipe = "plain"
 window = {{ length = 8 }}
-train = {{ after = 60, wait = true }}
+train = {{ after = 60, wait = true, every = "none" }}
 align = {{ lateness = 0 }}
 detector = {{ seed = {seed}, options = {{ hidden = [4, 2], epochs = 3 }} }}
 """

@@ -64,7 +64,9 @@ NORMAL = fit.NormalScores(0.2, plain)
 
 
 def family(**changes: object) -> Family:
-    return Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}, **changes})
+    return Family.model_validate(
+        {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, **changes}
+    )
 
 
 def block(first: int, values: list[float]) -> HistoryBlock:

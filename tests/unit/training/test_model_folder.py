@@ -63,13 +63,13 @@ def test_a_file_too_many_or_too_few_is_another_model_but_a_hidden_one_is_not(tmp
     assert not model_folder.holds(folder, folder.name)
 
 
-def test_the_manifest_says_channels_span_and_the_hashes_of_the_profiles(tmp_path: Path) -> None:
+def test_the_manifest_says_channels_span_recipe_and_the_hashes_of_the_profiles(tmp_path: Path) -> None:
     folder = written(tmp_path)
     manifest = json.loads((folder / "detector" / "manifest.json").read_text())
 
     names = ("profiles.safetensors", "profiles.json")
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    assert manifest == {"channel_names": ["value"], "span": [5, 95], "beside": hashes}
+    assert manifest == {"channel_names": ["value"], "span": [5, 95], "beside": hashes | {"recipe": "plain"}}
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_a_large_model_from_another_place_is_put_into_the_shared_folder(
 @pytest.mark.parametrize(
     ("other", "key"),
     [
-        ({"window": {"length": 5}}, "length = 4"),
+        ({"recipe": "plain", "window": {"length": 5}}, "length = 4"),
         ({"channels": ["a", "b"]}, "channels = 1"),
         ({"channels": ["flow"]}, r"channel_names = \['value'\]"),
     ],
@@ -274,7 +274,13 @@ def test_a_manifest_larger_than_any_is_not_read(registry: MemoryModelRegistry, t
 
 def test_a_real_detector_scores_alike_on_another_machine(registry: MemoryModelRegistry, tmp_path: Path) -> None:
     chosen = Family.model_validate(
-        {"topic": "t", "interval": "1s", "window": {"length": 4}, "detector": {"options": {"hidden": [2], "epochs": 2}}}
+        {
+            "topic": "t",
+            "interval": "1s",
+            "recipe": "plain",
+            "window": {"length": 4},
+            "detector": {"options": {"hidden": [2], "epochs": 2}},
+        }
     )
     windows = np.random.default_rng(0).normal(size=(64, 4, 1)).astype(np.float32)
     detector = bootstrap.detector(chosen)

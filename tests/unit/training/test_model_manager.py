@@ -38,7 +38,13 @@ class FakeJob:
 
 def pipeline(*, wait: bool = False) -> Pipeline:
     family = Family.model_validate(
-        {"topic": "t", "interval": "1s", "window": {"length": 4}, "train": {"after": 40, "wait": wait}}
+        {
+            "topic": "t",
+            "interval": "1s",
+            "recipe": "plain",
+            "window": {"length": 4},
+            "train": {"after": 40, "wait": wait},
+        }
     )
     made = bootstrap.pipeline("pumps", family)
     made.keeps = 40
@@ -67,13 +73,17 @@ def champions_of(store: MemoryStore, folder: Path, job: FakeJob) -> Champions:
 
 
 def put_model(
-    store: MemoryStore, folder: Path, names: list[str], channels: tuple[str, ...] = ("value",), kind: str = ""
+    store: MemoryStore,
+    folder: Path,
+    names: list[str],
+    channels: tuple[str, ...] = ("value",),
+    kind: str = "",
+    recipe: str = "plain",
 ) -> ModelRow:
     one = np.ones(1, np.float32)
     profiles = {name: Profile(0 * one, one, 1.0, 0.5, 60) for name in names}
-    row = library_of(store, folder).keep(
-        "pumps", pipeline().family.model_copy(update={"channels": channels}), Recording(kind=kind), profiles
-    )
+    family = pipeline().family.model_copy(update={"channels": channels, "recipe": recipe})
+    row = library_of(store, folder).keep("pumps", family, Recording(kind=kind), profiles)
     store.registry.promote("pumps", row.id, "test")
     return row
 

@@ -37,6 +37,19 @@ def test_profiles_come_back_from_disk(tmp_path: Path) -> None:
     assert loaded["b"].learned.tolist() == [True, False]
 
 
+def test_what_a_recipe_learned_of_each_stream_comes_back(tmp_path: Path) -> None:
+    level: Float32 = np.array([0.5, 0.25], np.float32)
+    learned = Profile(ONE, ONE, 1, 1, 1, constants={"weight": 3 * ONE, "level": level})
+    save_profiles(tmp_path, {"a": learned, "b": Profile(ONE, ONE, 1, 1, 1)})
+
+    loaded = load_profiles(tmp_path)
+
+    assert {name: value.tolist() for name, value in loaded["a"].constants.items()} == {
+        "weight": [3, 3], "level": [0.5, 0.25],
+    }  # fmt: skip
+    assert all(np.isnan(value).all() for value in loaded["b"].constants.values())  # it was enrolled before
+
+
 def test_profiles_of_an_earlier_version_have_no_span(tmp_path: Path) -> None:
     save_profiles(tmp_path, {"a": Profile(ONE, ONE, 1, 1, 1, 10, 90, 9)})
     arrays = load_file(tmp_path / "profiles.safetensors")

@@ -24,7 +24,7 @@ def history() -> list[fit.Named]:
 
 @pytest.mark.parametrize(("scale", "once"), [("stream", True), ("none", False)])
 def test_the_detector_scales_where_the_stream_is_not(tmp_path: Path, scale: str, once: bool) -> None:
-    raw = {"topic": "t", "interval": "1s", "window": {"length": 4}, "scale": scale}
+    raw = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "scale": scale}
     family = Family.model_validate(raw | {"detector": {"kind": "mahalanobis"}})
 
     made, profiles = fit.train(family, history(), lambda: bootstrap.detector(family), bootstrap.normal_scores())

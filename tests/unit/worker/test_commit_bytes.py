@@ -23,7 +23,7 @@ from monitor.worker.commit_builder import MAX_BYTES, CommitBuilder
 from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 
-SETTINGS = parse({"families": {"f": {"topic": "t", "interval": "1s", "window": {"length": 4}}}})
+SETTINGS = parse({"families": {"f": {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}}}})
 
 
 class Counting(MemoryStore):

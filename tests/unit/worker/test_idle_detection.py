@@ -28,6 +28,7 @@ FAMILY = Family.model_validate(
     {
         "topic": "t",
         "interval": "1s",
+        "recipe": "plain",
         "window": {"length": 4},
         "health": {"silent_after": "60s", "unscored_after": "none"},
         "format": {"time_unit": "s"},

@@ -29,7 +29,9 @@ from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 from tests.unit.training.test_fit import NORMAL, Recording
 
-FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}})
+FAMILY = Family.model_validate(
+    {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "align": {"lateness": 0}}
+)
 STREAMS = ("m-0", "m-1")
 WINDOWS = 2 * 57  # of 60 readings of each stream
 

@@ -42,7 +42,14 @@ from tests.champions import make_champion
 P0, P1 = ("t", 0), ("t", 1)
 MODEL = ModelRow(id="0123456789abcdef", family="f", manifest="")
 FAMILY = Family.model_validate(
-    {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}, "threshold": {"history": "60s"}}
+    {
+        "topic": "t",
+        "interval": "1s",
+        "recipe": "plain",
+        "window": {"length": 4},
+        "align": {"lateness": 0},
+        "threshold": {"history": "60s"},
+    }
 )
 
 

@@ -42,7 +42,13 @@ class AskedStore(MemoryStore):
 
 
 def settings(most: int = MOST) -> Settings:
-    family: dict[str, Any] = {"topic": "t", "interval": "1s", "window": {"length": 4}, "max_streams": most}
+    family: dict[str, Any] = {
+        "topic": "t",
+        "interval": "1s",
+        "recipe": "plain",
+        "window": {"length": 4},
+        "max_streams": most,
+    }
     return parse({"families": {"f": family}})
 
 

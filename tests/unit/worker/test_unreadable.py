@@ -23,7 +23,7 @@ from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
 
 P0, P1 = ("t", 0), ("t", 1)
-SETTINGS = parse({"families": {"f": {"topic": "t", "interval": "1s", "window": {"length": 4}}}})
+SETTINGS = parse({"families": {"f": {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}}}})
 
 
 class Shaky(MemoryStore):
