@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-peers chaos kafka clean
+.PHONY: help setup demo test check bench bench-peers bench-quality chaos kafka clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +26,13 @@ check: $(READY)  ## lint, format, types and import rules
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## speed and memory, into docs/benchmarks.md; BENCH_SCALE=0.02 is a quick check and keeps nothing
-	BENCH_RECORD=1 $(BIN)/pytest tests/benchmarks --ignore=tests/benchmarks/peers -s $(ARGS)
+	BENCH_RECORD=1 $(BIN)/pytest tests/benchmarks --ignore=tests/benchmarks/peers --ignore=tests/benchmarks/quality -s $(ARGS)
 
 bench-peers: $(READY)  ## the same against other stream processors, which are installed into .bench
 	BENCH_RECORD=1 $(BIN)/pytest tests/benchmarks/peers -s $(ARGS)
+
+bench-quality: $(READY)  ## how well the default recipes detect, into docs/quality.md; the data are in WATCHKEEPER_DATA
+	BENCH_RECORD=1 $(BIN)/pytest tests/benchmarks/quality -s $(ARGS)
 
 chaos: $(READY)  ## the long form of the tests that kill workers, brokers and databases, and new random examples
 	CHAOS_LONG=1 $(BIN)/pytest tests/chaos tests/property --timeout=7200 $(ARGS)

@@ -11,13 +11,13 @@ training makes models; replay judges the past again. In the order of the flow:
         alignment/  event time to grid: late, duplicate, missing; channels joined
         windowing/  grid to windows: sliding, tumbling, messages, heartbeats
         scoring/    windows to verdicts by a recipe: detector and companions, calibration, combination, limit
-        thresholds/ scores to limits: rolling, static
+        thresholds/ scores to limits: rolling, static, quantile, mad, pot, conformal
         health/     faults of the streams themselves: out of range, frozen, silent
         alerting/   anomalies and health to facts about alerts
         state/      the state of every stream, in columns and as bytes
     worker/         the process: poll, process, commit, own partitions; the pace of commits
     alerts/         the life of an alert: facts of workers and commands of people, merged; pure
-    training/       history to models, and models to workers
+    training/       history to models, and models to workers: trained, tried beside the champion, adopted
     store/          SQLite and PostgreSQL: one transaction per commit, queries, outbox, migrations
     notify/         outbox to webhooks and logs
     replay/         the past, judged again: files, ranges, late readings

@@ -71,7 +71,13 @@ def registry() -> Registry:
 
 
 def family(kind: str, **changes: Any) -> Family:
-    given = {"topic": TOPIC, "interval": "1s", "window": {"length": 4}, "channels": ["a", "b"]} | changes
+    given = {
+        "topic": TOPIC,
+        "interval": "1s",
+        "recipe": "plain",
+        "window": {"length": 4},
+        "channels": ["a", "b"],
+    } | changes
     columns = {"columns": ["id", "time", "a", "b"]} if kind == "csv" else {}
     return Family.model_validate(given | {"format": {"kind": kind} | columns | changes.get("format", {})})
 

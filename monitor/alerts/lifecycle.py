@@ -31,7 +31,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from uuid import UUID
 
+from monitor.alerts.accepting import ANOMALY
 from monitor.records.alerts import Alert, AlertState, Command, CommandKind, Fact, FactKind, Severity, Transition
+from monitor.records.scalars import LIVE
 
 MONITOR = "monitor"  # the actor of a fact
 _SEVERITIES, _FACTS = list(Severity), list(FactKind)
@@ -71,8 +73,8 @@ def merge(
     causes: list[Fact | Command] = [*facts, *commands]
     for cause in sorted(causes, key=_moment):
         if isinstance(cause, Fact):
-            alert = _observe(alert, cause)
-            news = cause.kind is not FactKind.CONTINUED and cause.id not in known
+            before, alert = alert, _observe(alert, cause)
+            news = cause.kind is not FactKind.CONTINUED and cause.id not in known and not _over(before, cause)
         else:
             alert, answer = _obey(alert, cause)
             answered.append(answer)
@@ -127,6 +129,12 @@ def _observe(alert: Alert | None, fact: Fact) -> Alert:
     )
 
 
+def _over(alert: Alert | None, fact: Fact) -> bool:
+    """Whether a fact says no more than that the alert is over, which a person has said at that event time."""
+    resolved = alert is not None and alert.state is AlertState.RESOLVED and alert.resolved_at == fact.at
+    return resolved and fact.kind is FactKind.CLEARED
+
+
 def _acknowledged_by_hand(alert: Alert) -> Alert:
     """A row that was set to acknowledged with SQL alone keeps that through its resolution; by whom is not known."""
     if alert.state is AlertState.ACKNOWLEDGED and alert.acknowledged_at is None:
@@ -148,6 +156,11 @@ def _obey(alert: Alert | None, command: Command) -> tuple[Alert, Answered]:
         alert = replace(alert, state=AlertState.OPEN, acknowledged_at=None, acknowledged_by="")
     elif command.kind is CommandKind.CLOSE:
         alert = replace(_acknowledged_by_hand(alert), state=AlertState.RESOLVED, resolved_at=command.effective)
+    elif command.kind is CommandKind.EXPECT:
+        alert = _acknowledged_by_hand(alert)
+        if alert.acknowledged_at is None:
+            alert = replace(alert, acknowledged_at=command.at, acknowledged_by=command.by)
+        alert = replace(alert, state=AlertState.RESOLVED, resolved_at=command.effective)
     return alert, Answered(command, "")
 
 
@@ -176,9 +189,18 @@ def _refusal(alert: Alert, command: Command) -> str:
         return "" if command.note.strip() else "the note is empty"
     if alert.state is AlertState.RESOLVED:
         return "the alert is resolved already"
+    if command.kind is CommandKind.EXPECT:
+        return _unexpectable(alert)
     acknowledged = alert.state is AlertState.ACKNOWLEDGED
     if command.kind is CommandKind.ACKNOWLEDGE and acknowledged:
         return f"the alert is acknowledged already, by {alert.acknowledged_by or 'a person, with SQL'}"
     if command.kind is CommandKind.UNACKNOWLEDGE and not acknowledged:
         return "the alert is not acknowledged"
     return ""
+
+
+def _unexpectable(alert: Alert) -> str:
+    """Why the level that an alert is about cannot become the new normal; "" = it can."""
+    if alert.kind != ANOMALY:
+        return f"it is about the stream itself ({alert.kind}); only the level of an anomaly can be expected"
+    return "" if alert.run == LIVE else f"it belongs to run {alert.run}; only a live stream learns what is expected"

@@ -14,6 +14,7 @@ from monitor.bootstrap.parts import (
     announce,
     broker,
     dispatcher,
+    drifts,
     heartbeat,
     kafka_source,
     kafka_source_now,
@@ -28,6 +29,7 @@ from monitor.records.batches import LIVE
 if TYPE_CHECKING:
     from monitor.notify.dispatcher import Dispatcher
     from monitor.replay.bounded_run import Replay
+    from monitor.training.drift import Drifts
     from monitor.training.model_manager import Champions
     from monitor.worker.heartbeat import HeartbeatThread
     from monitor.worker.runner import Runner
@@ -70,7 +72,8 @@ def worker(
             refuse_shared_families(settings)
         running = pipelines(settings, run)
         train = None if config is None else partial(subprocesses.start, config, stack)
-        champions = Champions(results, library(settings, results), run, normal_scores(), train)
+        champions = Champions(results, library(settings, results), run, normal_scores(), train, train)
+        looking = _looking_for_drifts(settings, champions) if replay is None else None
         models = champions if replay is None else Pinned(champions)
         if replay is not None:
             begin(replay, results, running, models)
@@ -80,11 +83,20 @@ def worker(
             stack.callback(notifying.stop)
         live = partial(kafka_source_now if until_end else kafka_source, settings)
         connect = live if replay is None else replay.connect
-        options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end)
+        options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end, drifts=looking)
         runner = Runner(partial(connect, running), results, running, models, options)
         beating = None if replay is not None else stack.enter_context(_beating(settings, runner, champions))
         stack.enter_context(tuned())
         yield Worker(runner, champions, notifying, beating)
+
+
+def _looking_for_drifts(settings: Settings, champions: Champions) -> Drifts | None:
+    """What looks for drifts from now on, and has families trained again; None where no family asks for it."""
+    looking = drifts(settings, LIVE)
+    if looking is not None:
+        looking.start()
+        champions.drifted = looking.drifted
+    return looking
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def check_detectors(settings: Settings) -> None:
 
     problems = Problems()
     for name, family in settings.families.items():
-        where, kind, options = f"families.{name}.detector", family.detector.kind, family.detector.options
+        where, kind, options = f"families.{name}.detector", family.detector.kind, family.detector_options
         if kind not in models.DETECTORS:
             hint = nearest(kind, [*models.DETECTORS]) or f"; known: {', '.join(models.DETECTORS)}"
             problems.append(f"{where}.kind: {kind!r} is not known{hint}")

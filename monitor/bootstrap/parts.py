@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from monitor.sources.decode import Decoder
     from monitor.sources.formats.registry import Registry
     from monitor.store.queries import Reader
+    from monitor.training.drift import Drifts
     from monitor.training.fit import NormalScores, Trainable
     from monitor.training.model_library import ModelLibrary
     from monitor.training.model_manager import Champions
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 THRESHOLDS = {
     "rolling": "monitor.pipeline.thresholds.rolling:RollingThreshold",
     "static": "monitor.pipeline.thresholds.static:StaticThreshold",
+    "quantile": "monitor.pipeline.thresholds.quantile:QuantileThreshold",
+    "mad": "monitor.pipeline.thresholds.mad:MadThreshold",
+    "pot": "monitor.pipeline.thresholds.pot:PotThreshold",
+    "conformal": "monitor.pipeline.thresholds.conformal:ConformalThreshold",
 }
 DECODERS = {  # by format.kind
     "json": "monitor.sources.formats.json_messages:JsonDecoder",
@@ -200,6 +205,15 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
     return Dispatcher(open_outbox(settings.store.url), notifiers(settings))
 
 
+def drifts(settings: Settings, run: str) -> Drifts | None:
+    """What looks for drifts; None where no family asks for it. Raises SettingsError where River is not installed."""
+    if not any(family.train.drift for family in settings.families.values()):
+        return None
+    from monitor.training.drift import Drifts, kswin
+
+    return Drifts(run, settings.families, kswin())
+
+
 def heartbeat(settings: Settings, progress: Progress, champions: Champions) -> HeartbeatThread:
     """The thread that reports the live worker's state, over connections to SQL and Kafka that nothing else uses."""
     from monitor.sources.kafka_lag import KafkaLag
@@ -218,7 +232,7 @@ def detector(family: Family) -> Trainable:
     shape, how = family.shape, family.detector
     scale = family.scale == "none"
     made = models.create(
-        how.kind, length=shape.length, channels=shape.channels, seed=how.seed, scale=scale, **how.options
+        how.kind, length=shape.length, channels=shape.channels, seed=how.seed, scale=scale, **family.detector_options
     )
     return cast("Trainable", made)
 

@@ -15,7 +15,7 @@ from monitor import bootstrap
 from monitor.cli.parameters.common import ConfigFile
 from monitor.cli.rendering.output import echo_json, terminal
 from monitor.config.durations import format_duration
-from monitor.config.families import Family
+from monitor.config.families import Alerts, Family
 from monitor.config.overrides import Override
 from monitor.config.services import WebhookNotifier
 from monitor.config.settings import Settings, load
@@ -23,6 +23,11 @@ from monitor.errors import SettingsError
 from monitor.pipeline.windowing.registry import windower
 from monitor.records.escapes import visible
 
+_OWN_LIMITS = {  # of recipes that do not read the table `threshold`, or not all of it
+    "default": "one for all streams, as their scores have one scale",
+    "multivariate": "each part's own, learned in training",
+    "vectors": "one for all streams, with a stated false-alarm rate",
+}
 _FIXED = 1024  # bytes of clock, limit history and alert state of one stream, about
 
 
@@ -85,10 +90,11 @@ def state_bytes(family: Family, streams: int) -> int:
 
 
 def _family(family: Family) -> dict[str, str]:
-    threshold, alerts, interval = family.threshold, family.alerts, family.interval
+    threshold, alerts, interval = family.threshold, family.alert_rule, family.interval
     (window, hop), recipe = _window(family), bootstrap.recipe(family)
     limit = f"mean + {threshold.n_std:g}·std of "
     limit += f"the last {threshold.history}" if threshold.kind == "rolling" else "the training scores"
+    limit = _OWN_LIMITS.get(recipe.name) or f"{threshold.kind}: {limit}"
     return {
         "topic": family.topic,
         "channels": ", ".join(family.channels),
@@ -97,13 +103,26 @@ def _family(family: Family) -> dict[str, str]:
         "hop": hop,
         "recipe": f"{recipe.name}, version {recipe.version}",
         "detector": f"{family.detector.kind}, trained after {_steps(family.train_after, family.interval)}",
-        "limit": f"{threshold.kind}: {limit}",
+        "limit": limit,
         "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",
+        "next alert": _next_alert(alerts),
         "alert resolves": f"after {alerts.resolve_after} windows below {alerts.resolve_below:g} of it",
         "stream alerts": _health(family),
         **{f"streams {override.streams}": _override(override) for override in family.overrides},
         "state": f"about {state_bytes(family, 10_000) / 2**20:,.0f} MiB for 10,000 streams",
     }
+
+
+def _next_alert(alerts: Alerts) -> str:
+    """What the alert policy asks of the one after it."""
+    quiet, parts = alerts.quiet_after, []
+    if quiet.time or quiet.count:
+        parts.append(f"not within {quiet.count} windows" if quiet.count else f"not within {quiet}")
+    if alerts.budget is not None:
+        parts.append(f"budget {alerts.budget}")
+    elif alerts.rise:
+        parts.append(f"at a ratio higher by {alerts.rise:g} for each recent one")
+    return "; ".join(parts) or "at the limit"
 
 
 def _window(family: Family) -> tuple[str, str]:

@@ -19,16 +19,17 @@ from monitor.cli.rendering.output import echo, echo_json, label, terminal
 from monitor.cli.rendering.times_read import noted, time_fields, time_lines
 from monitor.cli.score_family import (
     BEAT_THRESHOLD,
-    WINDOW,
     check_width,
     family_for,
     family_layout,
     family_of_file,
+    most_rows,
     value_names,
     with_layout,
 )
-from monitor.cli.score_files import MOST, SHARE, Files, beside, chosen_stream
+from monitor.cli.score_files import EARLY, MOST, SHARE, Files, beside, chosen_stream
 from monitor.config.families import Family, Threshold
+from monitor.errors import SettingsError
 
 if TYPE_CHECKING:
     from monitor.records.batches import Int64
@@ -63,7 +64,8 @@ def score(  # noqa: PLR0913 (one argument per option)
         int | None,
         typer.Option(
             parser=bounds.COUNT,
-            help=f"First rows, to learn from  [default: {SHARE:.0%} of the file, at most {MOST:,}].",
+            help=f"First rows, to learn from  [default: {SHARE:.0%} of the file, at most {EARLY}; "
+            f"{MOST:,} if the recipe is not `default`].",
         ),
     ] = None,
     train_file: Annotated[
@@ -78,13 +80,26 @@ def score(  # noqa: PLR0913 (one argument per option)
     ] = None,
     window: Annotated[
         str | None,
-        typer.Option(parser=bounds.text, help=f'Readings, a duration, or "beat" for an ECG  [default: {WINDOW}].'),
+        typer.Option(
+            parser=bounds.text, help='Readings, a duration, or "beat" for an ECG  [default: what suits the recipe].'
+        ),
     ] = None,
     detector: Annotated[
         str | None, typer.Option(parser=bounds.name, help="Kind of detector, such as lstm  [default: dense].")
     ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            parser=bounds.name,
+            help="Verdicts by plain, default, multivariate or vectors  [default: what suits the columns].",
+        ),
+    ] = None,
     n_std: Annotated[
-        float | None, typer.Option(parser=bounds.N_STD, help=f"Limit: mean + n_std standard deviations  {N_STD}.")
+        float | None,
+        typer.Option(
+            parser=bounds.N_STD,
+            help=f"Limit of the recipe plain, which this chooses: mean + n_std standard deviations  {N_STD}.",
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(parser=bounds.SEED, help="Equal seeds train equal models  [default: 0].")
@@ -95,6 +110,9 @@ def score(  # noqa: PLR0913 (one argument per option)
     family: Annotated[
         str | None, typer.Option(parser=bounds.name, help="The family; may be left out where there is only one.")
     ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train again each time the rows have doubled, as a worker does.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     reading: Reading,
@@ -102,7 +120,14 @@ def score(  # noqa: PLR0913 (one argument per option)
     """Score a file: learn from its first rows, judge every other one by what came before it."""
     from monitor.sources.files.source import FileColumns
 
-    tuned = {"interval": interval, "window": window, "detector": detector, "n-std": n_std, "seed": seed}
+    tuned = {
+        "interval": interval,
+        "window": window,
+        "detector": detector,
+        "n-std": n_std,
+        "seed": seed,
+        "recipe": recipe,
+    }
     taken = family_of_file(config, family, tuned)
     names = _listed(values) or value_names(taken)
     layout = reading.layout(family_layout(taken, counters), taken.channels if taken else names)
@@ -112,13 +137,13 @@ def score(  # noqa: PLR0913 (one argument per option)
         channels=taken.channels if taken else names,
         only=chosen_stream(file, head, key_column, key),
     )  # fmt: skip
-    files = Files(file, output or beside(file), train_file, train_rows)
+    files = Files(file, output or beside(file), train_file, train_rows, most_rows(taken, columns, tuned))
     files.check(columns)
 
     def family_of(time: Int64) -> Family:
         return with_layout(taken or family_for(columns, time, tuned), layout)
 
-    summary, used = _score(files, columns, family_of, quiet=quiet)
+    summary, used = _score(files, columns, family_of, retrain=retrain, quiet=quiet)
     if as_json:
         echo_json({**_fields(summary, used), "output": str(files.written)})
     elif not quiet:
@@ -127,7 +152,7 @@ def score(  # noqa: PLR0913 (one argument per option)
 
 
 def _score(
-    files: Files, columns: FileColumns, family_of: Callable[[Int64], Family], *, quiet: bool
+    files: Files, columns: FileColumns, family_of: Callable[[Int64], Family], *, retrain: bool, quiet: bool
 ) -> tuple[Summary, Family]:
     """Read, judge and write all rows."""
     from monitor import bootstrap
@@ -147,6 +172,8 @@ def _score(
         learn_rows.check_room(first, other=source is not judged)
         family = family_of(next(iter(first.readings.values())).time)
         check_width(family, columns, beats=source is judged)
+        if retrain and (family.window.rules.found or source is not judged):
+            raise SettingsError("--retrain: neither with heartbeats nor with --train-file")
         fresh, create = partial(bootstrap.pipeline, "file", family, "file", index), partial(bootstrap.detector, family)
         with ScoredWriter(files.written, columns) as writer, _bar(files.read, total, quiet=quiet) as advance:
             if family.window.rules.found:
@@ -157,8 +184,10 @@ def _score(
                 writer.write(rows, found)
                 advance(len(rows))
 
-            score = score_rows.score_rows if source is judged else score_rows.score_other_rows
-            return noted(score(judged, first, fresh, create, write), judged.times), family
+            if source is not judged:
+                return noted(score_rows.score_other_rows(judged, first, fresh, create, write), judged.times), family
+            recipe = partial(bootstrap.recipe, family) if retrain else None
+            return noted(score_rows.score_rows(judged, first, fresh, create, write, recipe), judged.times), family
     finally:
         source.close()
         judged.close()
@@ -203,7 +232,9 @@ def _fields(summary: Summary, family: Family) -> dict[str, Any]:
         "unlearned": list(summary.unlearned),
         "interval": "none" if family.interval is None else format_duration(family.interval),
         "window": family.shape.length,
+        "recipe": family.judged_by,
         "detector": family.detector.kind,
+        "trainings": [{"readings": at, "refused": why} for at, why in summary.trainings],
         "states": summary.states,
         "not_judged": summary.not_judged.sentences(),
         "alerts": [alert_fields(alert) for alert in summary.alerts.values()],
@@ -215,11 +246,13 @@ def _show(summary: Summary, family: Family, target: Path) -> None:
     unit, unlearned = "beats" if family.window.rules.found else "rows", ", ".join(summary.unlearned)
     echo(
         f"{summary.rows:,} {unit} scored, after learning from the first {summary.training_rows:,}: {target}",
-        f"interval {fields['interval']}, windows of {family.shape.length} readings, {family.detector.kind} detector",
+        f"interval {fields['interval']}, windows of {family.shape.length} readings, {family.detector.kind} detector, "
+        f"recipe {family.judged_by}",
         *time_lines(summary),
         ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items())),
         *([f"{summary.garbage:,} garbage readings were not learned from"] if summary.garbage else []),
         *([f"not judged, as they hardly ever have a value in those rows: {unlearned}"] if unlearned else []),
+        *(f"trained again behind reading {at:,}{why and ', refused: '}{why}" for at, why in summary.trainings),
         *(f"{sentence}: a counter? --counter judges its rise" for sentence in summary.growing),
     )
     terminal().print(alerts_table(summary.alerts.values()) if summary.alerts else "No alert opened.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.cli.parameters.detectors import detector_kind
+from monitor.cli.score_files import EARLY, MOST
 from monitor.config.families import Family
 from monitor.config.formats import Format
 from monitor.config.settings import load, parse
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from monitor.records.batches import Int64
     from monitor.sources.files.source import FileColumns
 
-WINDOW = 12
+WINDOW = 12  # of `plain`, which has no usual length
 BEAT = 128  # points of a heartbeat
 HISTORY = 5000
 BEAT_THRESHOLD = {"kind": "static", "n_std": 7.0}  # docs/configuration.md, Heartbeats; decision 18 says why
@@ -24,6 +25,7 @@ OPTIONS = {  # the option behind a key of the family
     "channels": "--values",
     "detector": "--detector",
     "interval": "--interval",
+    "recipe": "--recipe",
     "threshold": "--n-std",
     "window": "--window",
     "window.rate": "--rate",
@@ -38,33 +40,47 @@ def family_for(columns: FileColumns, time: Int64, tuned: dict[str, Any]) -> Fami
     from monitor.config.durations import format_duration, parse_duration
     from monitor.replay.score_rows import common_interval
 
-    interval, window = tuned["interval"], tuned["window"] or str(WINDOW)
+    classic = tuned["recipe"] == "plain" or (tuned["recipe"] is None and tuned["n-std"] is not None)
+    interval, window = tuned["interval"], tuned["window"] or (str(WINDOW) if classic else "")
     if interval is None:
         step = common_interval(time) if columns.rate is None else None  # at a rate, rows follow one another
         interval = "none" if step is None else format_duration(step)
     length: str | int = int(window) if window.removeprefix("-").isdecimal() else window
-    if columns.rate is not None and interval == "none" and isinstance(length, str) and window != "beat":
+    if columns.rate is not None and interval == "none" and isinstance(length, str) and window not in {"", "beat"}:
         try:
             length = round(parse_duration(length) * columns.rate / 10**9)
         except ValueError as error:
             raise SettingsError(f"--window: {error}") from None
-    raw = {
+    cut: dict[str, Any] = {"length": length} if window else {}
+    raw: dict[str, Any] = {
         "topic": "rows",
+        "recipe": tuned["recipe"] or "auto",
         "channels": list(columns.values),
         "interval": interval,
-        "window": {"kind": "beat", "length": BEAT, "rate": columns.rate} if window == "beat" else {"length": length},
+        "window": {"kind": "beat", "length": BEAT, "rate": columns.rate} if window == "beat" else cut,
         "align": {"lateness": 0},
         "train": {"after": sys.maxsize},  # --train-rows says it here
         "detector": {"kind": detector_kind(tuned["detector"]), "seed": tuned["seed"] or 0},
-        "threshold": {"history": HISTORY} | (BEAT_THRESHOLD if window == "beat" else {}),
     }
+    if classic:
+        raw["threshold"] = {"history": HISTORY} | (BEAT_THRESHOLD if window == "beat" else {})
     if tuned["n-std"] is not None:
-        raw["threshold"]["n_std"] = tuned["n-std"]
+        raw["threshold"] = raw.get("threshold", {}) | {"n_std": tuned["n-std"]}
     try:
         return parse({"families": {"file": raw}}).families["file"]
     except SettingsError as error:
         problems = [_of_option(problem) for problem in error.problems]
         raise SettingsError("\n".join(problems), problems) from None
+
+
+def most_rows(taken: Family | None, columns: FileColumns, tuned: dict[str, Any]) -> int:
+    """How many rows to learn from at most, where nothing says how many."""
+    if taken is not None:
+        early = taken.judged_by == "default"
+    else:
+        by_shape = len(columns.values) == 1 and tuned["window"] != "beat" and tuned["n-std"] is None
+        early = tuned["recipe"] == "default" or (tuned["recipe"] in {None, "auto"} and by_shape)
+    return EARLY if early else MOST
 
 
 def _of_option(problem: str) -> str:

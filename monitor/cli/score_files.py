@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from monitor.sources.files.source import FileColumns
 
 SHARE, FEWEST, MOST = 0.15, 100, 50_000  # rows to learn from by default
+EARLY = 750  # rows at most where companions know the stream besides: the sooner its detector joins them, the better
 SHOWN = 20  # streams that an error lists
 
 
@@ -26,6 +27,7 @@ class Files:
     written: Path
     learned: Path | None = None
     rows: int | None = None  # None = a share, see `training_rows`
+    most: int = MOST  # rows of that share
 
     def check(self, columns: FileColumns) -> None:
         """Raise SettingsError where the output would replace an input, or has a column of these names already."""
@@ -50,9 +52,9 @@ class Files:
             return self.rows or MOST, None
         if self.rows is not None:
             return self.rows, None
-        most = round(MOST / SHARE)
-        rows = count_rows(self.read, columns.head, most, columns.only)
-        return min(max(int(SHARE * rows), FEWEST), MOST), rows if rows <= most else None
+        counted = round(MOST / SHARE)
+        rows = count_rows(self.read, columns.head, counted, columns.only)
+        return min(max(int(SHARE * rows), FEWEST), self.most), rows if rows <= counted else None
 
 
 def beside(file: Path) -> Path:

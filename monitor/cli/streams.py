@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _COLUMNS = {name: name.replace("_", " ") for name in COUNTERS if name != "accepted"}  # counters and their headings
-_MINOR = ("lateness", "gaps", "imputed", "rate", "age", "stored")
+_MINOR = ("lateness", "gaps", "imputed", "rate", "age", "stored", "bar")
 _EXPENDABLE = (*_MINOR, *(name for name in reversed(_COLUMNS.values()) if name not in _MINOR), "family")
+_BAR_SHOWN = 1.005  # what is below is as good as 1
 _NOT_READ = ("lost", "failed", "stuck", "cut off")  # what has become of the worker that would read it, unasked
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -110,11 +111,18 @@ def readiness(report: StreamReport) -> str:
         return f"ready, model {report.model[:12]}"
     if report.needed and report.training_readings >= report.needed:
         return f"waits to join model {report.model[:12]}" if report.model else "waits for the training of its model"
+    begin = _before(report)
     if not report.needed:
-        return f"waits for a model: {report.training_readings:,} readings so far"
+        return f"{begin}: {report.training_readings:,} readings so far"
     left = eta(report)
     time = "" if left is None else f", about {in_words(left)}"
-    return f"waits for a model: {report.training_readings:,} of {report.needed:,} readings{time}"
+    return f"{begin}: {report.training_readings:,} of {report.needed:,} readings{time}"
+
+
+def ready_at(report: StreamReport) -> int | None:
+    """The event time, ns, at about which a model will judge it, by the rate of its readings; None = not known."""
+    left = eta(report)
+    return None if left is None or report.last_time is None else report.last_time + round(left * 1e9)
 
 
 def eta(report: StreamReport) -> float | None:
@@ -136,7 +144,8 @@ def as_dict(report: StreamReport) -> dict[str, Any]:
     fields = {name: value for name, value in asdict(report).items() if name not in elsewhere} | dict(report.counts)
     known = {"rate": report.rate or None, "ready": report.has_model, "eta_s": eta(report), "interval_s": interval}
     age = {"owner": report.owner or None, "stored_age_s": None if report.age is None else report.age / 1e9}
-    return fields | times | more | known | age
+    due = ready_at(report)
+    return fields | times | more | known | age | {"ready_at": None if due is None else iso(due)}
 
 
 def _read(
@@ -193,6 +202,11 @@ def _lateness(report: StreamReport) -> float | None:
     return max(0.0, (report.updated - report.last_time) / 1e9)
 
 
+def _before(report: StreamReport) -> str:
+    """What scores a stream that has no model."""
+    return "bootstrap" if report.covered and not report.off else "waits for a model"
+
+
 def _short(report: StreamReport) -> str:
     """Readiness in few words, for a narrow column."""
     if report.has_model:
@@ -201,8 +215,8 @@ def _short(report: StreamReport) -> str:
         return "joins soon" if report.model else "training"
     if not report.needed:
         return f"{report.training_readings:,} so far"
-    left = eta(report)
-    return f"{report.training_readings:,} of {report.needed:,}" + ("" if left is None else f", {in_words(left)}")
+    left, begin = eta(report), "bootstrap " if _before(report) == "bootstrap" else ""
+    return f"{begin}{report.training_readings:,} of {report.needed:,}" + ("" if left is None else f", {in_words(left)}")
 
 
 def _table(found: list[StreamReport], shown: Moments) -> FittedTable:
@@ -212,7 +226,14 @@ def _table(found: list[StreamReport], shown: Moments) -> FittedTable:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     if len(set(columns["family"])) == 1:
         del columns["family"]
+    if not any(columns["bar"]):
+        del columns["bar"]
     return FittedTable(columns, [name for name in _EXPENDABLE if name in columns])
+
+
+def _bar(bar: float) -> str:
+    """What opens an anomaly alert, where the stream has spent of its budget."""
+    return f"opens at {bar:.2f} x the limit" if bar > _BAR_SHOWN else ""
 
 
 def _columns(report: StreamReport, shown: Moments) -> dict[str, str]:
@@ -226,6 +247,7 @@ def _columns(report: StreamReport, shown: Moments) -> dict[str, str]:
         "rate": f"{report.rate:.3g}/s" if report.rate else "",
         "lateness": "" if late is None else in_words(late),
         **{heading: f"{report.counts[name]:,}" for name, heading in _COLUMNS.items()},
+        "bar": _bar(report.bar),
         "state": _state(report),
         "readiness": readiness(report),
     }
@@ -241,6 +263,8 @@ def _facts(report: StreamReport, shown: Moments) -> Any:
     columns = _columns(report, shown)
     partition = "" if report.partition is None else str(report.partition)
     del columns["stream"]
+    if (due := ready_at(report)) is not None:
+        columns["model judges"] = f"from about {shown.text(due)} ({shown.label})"
     for name, text in {**columns, "readings": f"{report.counts['accepted']:,}", "partition": partition}.items():
         table.add_row(name, Text(visible(text)))
     return table

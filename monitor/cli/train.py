@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,21 +14,25 @@ import typer
 from monitor import bootstrap
 from monitor.cli.parameters import bounds, event_times
 from monitor.cli.parameters.common import ConfigFile
+from monitor.cli.recorded_training import Made, recorded
 from monitor.cli.rendering.output import echo, echo_json
 from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_lines
+from monitor.config.families import Family
 from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError
-from monitor.ports.models import ModelRow
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE
 from monitor.replay.time_range import TimeRange
 from monitor.training import fit
 from monitor.training.growth import growing_streams
 from monitor.training.model_manager import PACKED_AT_ONCE
-from monitor.training.train_family import train_family
+from monitor.training.train_family import Making, train_family
+from monitor.training.train_family import challenge as try_family
+
+BACKGROUND = 10  # niceness of a training that a worker has begun: the worker scores on
 
 
-def train(
+def train(  # noqa: PLR0913 (an argument is an option)
     config: ConfigFile,
     *,
     family: Annotated[
@@ -40,13 +45,22 @@ def train(
     run: Annotated[
         str, typer.Option(parser=bounds.name, help="The run whose collected history is used without --from.")
     ] = LIVE,
+    challenge: Annotated[
+        bool, typer.Option("--challenge", help="Take over only where the new model does no worse than the present one.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new models as JSON.")] = False,
+    request: Annotated[
+        int | None, typer.Option(hidden=True, parser=bounds.COUNT, help="The training that this is, by its id.")
+    ] = None,
+    background: Annotated[bool, typer.Option("--background", hidden=True, help="Let all else go first.")] = False,
 ) -> None:
     """Train on what a run has collected so far, or on a range of event times of the Kafka topics.
 
     The new model takes over.
     """
+    if background:
+        os.nice(BACKGROUND)
     settings = load(config)
     bootstrap.check_detectors(settings)
     names = [family] if family is not None else list(settings.families)
@@ -58,25 +72,32 @@ def train(
         for name in names:
             seen: list[int] = []
             span = event_times.time_range(start, end)
-            if start is None and end is None:
-                model = _train_on_kept(settings, name, run, store, seen)
-            else:
-                model = _train(settings, name, _noted(_kafka_history(settings, name, span), seen), store)
-            folder = bootstrap.library(settings, store).folder(model)
-            _report(model, folder.resolve(), (seen, span), quiet=quiet, as_json=as_json)
+            with recorded(store, name, request) as training:
+                if start is None and end is None:
+                    made = _train_on_kept(settings, name, run, store, seen, challenging=challenge)
+                else:
+                    history = list(_noted(_kafka_history(settings, name, span), seen))
+                    made = _train(settings, name, history, store, challenging=challenge)
+                training.became(made)
+            folder = bootstrap.library(settings, store).folder(made.model)
+            _report(made, folder.resolve(), (seen, span), quiet=quiet, as_json=as_json)
     finally:
         store.close()
 
 
-def _train(settings: Settings, name: str, history: Iterable[fit.Named], store: Store) -> ModelRow:
+def _train(settings: Settings, name: str, history: list[fit.Named], store: Store, *, challenging: bool) -> Made:
     import models
 
-    family, library, history = settings.families[name], bootstrap.library(settings, store), list(history)
+    family, library = settings.families[name], bootstrap.library(settings, store)
     for sentence in growing_streams(family, history):
         echo(f"{name}: {sentence}: a counter? format.counters = [...] judges its rise", err=True)
     try:
         create, normal = partial(bootstrap.detector, family), bootstrap.normal_scores()
-        return train_family(library, name, family, history, create, normal)
+        if not challenging:
+            return Made(train_family(library, name, family, history, create, normal))
+        making = Making(create, normal, partial(bootstrap.recipe, family))
+        model, decision = try_family(library, name, family, history, making)
+        return Made(model, decision.refused)
     except models.ModelsError as error:
         raise ModelError(f"families.{name}: {error}") from error
 
@@ -88,22 +109,52 @@ def _noted(history: Iterable[fit.Named], seen: list[int]) -> Iterator[fit.Named]
         yield stream, block
 
 
-def _train_on_kept(settings: Settings, name: str, run: str, store: Store, seen: list[int]) -> ModelRow:
-    """Train on what the store has kept, and pack it for the next time."""
-    family, ids = settings.families[name], set[int]()
+def _train_on_kept(
+    settings: Settings, name: str, run: str, store: Store, seen: list[int], *, challenging: bool
+) -> Made:
+    """Train on what the store has kept, and pack it for the next time.
 
-    def history() -> Iterator[fit.Named]:
-        for stream, block in fit.first(store.history(run, name), family):
-            ids.add(block.id)
-            yield stream, block
+    That is the oldest readings of each stream for the first model of a family, and for another one all that is kept of
+    usual times.
+    """
+    family, whole = settings.families[name], store.history(run, name)
+    first = store.registry.champion(name) is None
+    chosen = list(fit.first(whole, family) if first else fit.kept(whole, family, {}))
+    streams = sorted({block.id for _, block in chosen})
+    if not first:
+        chosen = _usual(chosen, family, store.unusual_times(run, name), challenging=challenging)
+    history = list(_noted(chosen, seen))
+    try:
+        return _train(settings, name, history, store, challenging=challenging)
+    finally:
+        _pack(store, streams, family, first=first)
 
-    model = _train(settings, name, _noted(history(), seen), store)
-    kept = sorted(ids)
-    for i in range(0, len(kept), PACKED_AT_ONCE):
+
+def _usual(
+    history: list[fit.Named], family: Family, unusual: Mapping[str, Sequence[tuple[int, int]]], *, challenging: bool
+) -> list[fit.Named]:
+    """Without the times of alerts. Where most of it would be lost, a person who asks for a champion gets all of it.
+
+    Raises ModelError where nothing is left for a challenger.
+    """
+    kept = list(fit.kept(history, family, unusual))
+    before, after = (sum(len(block.time) for _, block in some) for some in (history, kept))
+    share = f"{before - after:,} of {before:,} readings that are kept lie in times of alerts"
+    if challenging and before and not after:
+        raise ModelError(f"topic {family.topic}: {share}; resolve what they are about, or train without --challenge")
+    if challenging or 2 * after >= before:
+        return kept
+    echo(f"{share}: all of them are learned from", err=True)
+    return history
+
+
+def _pack(store: Store, streams: list[int], family: Family, *, first: bool) -> None:
+    """Bound what is kept of these streams, a few at a time: workers commit in between."""
+    for i in range(0, len(streams), PACKED_AT_ONCE):
         began = time.monotonic()
-        store.pack_history(kept[i : i + PACKED_AT_ONCE], fit.span(family))
-        time.sleep(time.monotonic() - began)  # for the workers: they commit in between
-    return model
+        pack = store.pack_history if first else store.thin_history
+        pack(streams[i : i + PACKED_AT_ONCE], fit.span(family))
+        time.sleep(time.monotonic() - began)
 
 
 def _kafka_history(settings: Settings, name: str, span: TimeRange) -> Iterator[fit.Named]:
@@ -118,12 +169,13 @@ def _kafka_history(settings: Settings, name: str, span: TimeRange) -> Iterator[f
     event_times.refuse_empty(span, f"topic {settings.families[name].topic}", chosen)
 
 
-def _report(model: ModelRow, folder: Path, read: tuple[list[int], TimeRange], *, quiet: bool, as_json: bool) -> None:
-    seen, span = read
+def _report(made: Made, folder: Path, read: tuple[list[int], TimeRange], *, quiet: bool, as_json: bool) -> None:
+    (seen, span), (model, refused) = read, made
     times = TimeSpan(min(seen, default=None), max(seen, default=None))
     if as_json:
         fields = {"family": model.family, "id": model.id, "path": str(folder), "outside": span.outside}
-        echo_json(fields | time_fields(times))
+        echo_json(fields | {"champion": not refused, "refused": refused} | time_fields(times))
     elif not quiet:
         outside = [event_times.outside(span)] if span.outside else []
-        echo(*time_lines(times), f"{model.family}: model {model.id[:16]} is champion, saved in {folder}", *outside)
+        became = f"is refused: {refused}" if refused else "is champion"
+        echo(*time_lines(times), f"{model.family}: model {model.id[:16]} {became}, saved in {folder}", *outside)

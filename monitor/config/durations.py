@@ -92,6 +92,15 @@ def _span(value: object) -> object:
     return Span(count=value)
 
 
+def _span_or_never(value: object) -> object:
+    if value in (None, "none"):
+        return None
+    try:
+        return _span(value)
+    except ValueError as error:
+        raise ValueError(f'{error}; or "none" for never') from None
+
+
 def _limit(value: object, info: ValidationInfo) -> object:
     if value in (None, "none", "0") or (value == 0 and not isinstance(value, bool)):
         return None
@@ -105,6 +114,7 @@ Duration = Annotated[int, BeforeValidator(duration), Field(gt=0)]
 DurationLimit = Annotated[Annotated[int, Field(gt=0)] | None, BeforeValidator(_limit)]  # None = no limit
 Interval = Annotated[Annotated[int, Field(gt=0)] | None, BeforeValidator(_interval)]
 Spanned = Annotated[Span, BeforeValidator(_span)]
+SpannedOrNever = Annotated[Span | None, BeforeValidator(_span_or_never)]  # None = never
 
 
 def parse_time(text: str) -> int:

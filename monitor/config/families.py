@@ -8,19 +8,21 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from monitor.config.durations import LONGEST, Duration, Interval, Span, Spanned, format_duration
-from monitor.config.formats import Format, format_problems
-from monitor.config.health import NEVER_SILENT, UNSCORED_BEATS, UNSCORED_WINDOWS, Health, Range, health_problems
+from monitor.config.budgets import Budgeted
+from monitor.config.durations import Duration, Interval, Span, Spanned, SpannedOrNever
+from monitor.config.formats import Format
+from monitor.config.health import NEVER_SILENT, UNSCORED_BEATS, UNSCORED_WINDOWS, Health, Range
 from monitor.config.names import Topic
-from monitor.config.overrides import Override, override_problems
+from monitor.config.overrides import Override
+from monitor.config.recipes import OWN, Recipe, chosen
 from monitor.config.resolved import Grid, Shape
 from monitor.config.sections import Section
 from monitor.config.windows import Window
-from monitor.errors import SettingsError
 
 FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
 FEWEST_READINGS, MOST_READINGS = 2000, 86_400  # that training waits for by default
 DAY = 24 * 3600 * 10**9
+WEEK = 7 * DAY
 MOST_STREAMS = 200_000  # of a family by default: names come from outside
 MOST_NUMBERS = 2**22  # in a window, or in the readings of a stream that wait for earlier ones: 16 MiB
 
@@ -50,33 +52,68 @@ class Train(Section):
     By default that is a day, so that the first evening is no anomaly, but `FEWEST_READINGS` at least and
     `MOST_READINGS` at most; without a grid it is `FEWEST_READINGS`. `wait` holds reading back while the first model is
     trained: for catching up with the past at full speed.
+
+    The family is trained again each time its history has doubled, until that takes longer than `every`, and from then
+    on that often; None = never. With `drift` it is trained again, too, where a drift of its streams is found.
     """
 
     after: Spanned | None = None
     wait: bool = False
+    every: SpannedOrNever = Span(time=WEEK)
+    drift: bool = False
+
+
+THRESHOLD_KEYS: dict[str, tuple[str, ...]] = {  # what a kind reads beside n_std and history
+    "quantile": ("quantile", "margin"),
+    "pot": ("rate",),
+    "conformal": ("rate",),
+}
 
 
 class Threshold(Section):
-    """The limit. `rolling`: mean + n_std·std of the last `history` of normal scores; `static`: of the training's."""
+    """The limit; docs/configuration.md says how each kind computes it, and which of the numbers it reads.
 
-    kind: Literal["rolling", "static"] = "rolling"
+    `rate` is the share of normal windows that may lie above it.
+    """
+
+    kind: Literal["rolling", "static", "quantile", "mad", "pot", "conformal"] = "rolling"
     n_std: float = Field(default=6.0, gt=0)
     history: Spanned = Span(time=DAY)
+    quantile: float = Field(default=0.95, ge=0.6, le=0.999)
+    margin: float = Field(default=4.0, gt=1, le=1000)
+    rate: float = Field(default=0.001, ge=1e-6, le=0.005)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Those of its kind: what a saved limit means. Those of `rolling` and `static` have been the same for long."""
+        for name in ("kind", "n_std", "history", *THRESHOLD_KEYS.get(self.kind, ())):
+            yield name, getattr(self, name)
 
 
 class Alerts(Section):
-    """Open when `open_count` of the last `open_of` windows reach the limit; resolve after `resolve_after` calm ones."""
+    """Open when `open_count` of the last `open_of` windows reach the limit; resolve after `resolve_after` calm ones.
+
+    `quiet_after`, `rise`, `memory` and `budget` say when the next one may open: see `pipeline/alerting/policy.py`.
+    Spans are windows or event time; `budget` takes the place of `rise` and `memory`.
+    """
 
     open_count: int = Field(default=2, ge=1, le=32)
     open_of: int = Field(default=3, ge=1, le=32)
     resolve_after: int = Field(default=3, ge=1, le=10_000)
     resolve_below: float = Field(default=0.85, gt=0, le=1)
     critical: float = Field(default=2.0, ge=1)
+    quiet_after: Spanned = Span(count=0)
+    rise: float = Field(default=0.0, ge=0, le=10)
+    memory: Spanned = Span(count=5000)
+    budget: Budgeted = None
 
     @model_validator(mode="after")
     def _fits(self) -> Alerts:
         if self.open_count > self.open_of:
             raise ValueError(f"open_count = {self.open_count} of open_of = {self.open_of} can never happen")
+        if self.budget is not None and {"rise", "memory"} & self.model_fields_set:
+            raise ValueError("budget takes the place of rise and memory; give one or the others")
+        if not (self.memory.time or self.memory.count):
+            raise ValueError("memory: must be longer than nothing; rise = 0 switches it off")
         return self
 
 
@@ -91,10 +128,11 @@ class Family(Section):
     valid_range: dict[str, Range] = Field(default_factory=dict)
     format: Format = Format()
     align: Align = Align()
-    window: Window
+    window: Window = Window()
     detector: Detector = Detector()
     train: Train = Train()
     threshold: Threshold = Threshold()
+    recipe: Recipe = "auto"
     alerts: Alerts = Alerts()
     health: Health = Health()
     overrides: tuple[Override, ...] = ()
@@ -113,7 +151,8 @@ class Family(Section):
     def shape(self) -> Shape:
         """What its windows hold. Raises SettingsError for a duration that is no whole number of intervals."""
         window, channels = self.window, len(self.channels)
-        length = window.length.steps(self.interval, "window.length")
+        given = window.length or Span(count=OWN[self.judged_by].length or 1)
+        length = given.steps(self.interval, "window.length")
         hop = length if window.rules.tumbles else 1
         if window.hop is not None:
             hop = window.hop.steps(self.interval, "window.hop")
@@ -125,6 +164,37 @@ class Family(Section):
         return self.interval is not None and self.window.rules.consecutive and not self.format.channel
 
     @property
+    def judged_by(self) -> str:
+        """The name of its recipe."""
+        if self.recipe != "auto":
+            return self.recipe
+        hop, rules = self.window.hop, self.window.rules
+        follows = rules.consecutive and not rules.tumbles and (hop is None or hop == Span(count=1))
+        given = "threshold" in self.model_fields_set
+        return chosen(threshold=given, alone=not rules.consecutive, follows=follows, channels=len(self.channels))
+
+    @property
+    def judges_parts(self) -> bool:
+        """Whether it judges readings before which there is no whole window: companions need none."""
+        return self.judged_by != "plain" and self.window.rules.consecutive
+
+    @property
+    def alert_rule(self) -> Alerts:
+        """Its alert settings; what is not given there is what suits the recipe, or the `open_count` given."""
+        given = {name: getattr(self.alerts, name) for name in self.alerts.model_fields_set}
+        usual = dict(OWN[self.judged_by].alerts)
+        if "open_count" in given:
+            usual.pop("open_of", None)
+        if given.get("budget") is not None:
+            usual = {name: value for name, value in usual.items() if name not in {"rise", "memory"}}
+        return Alerts(**(usual | given))
+
+    @property
+    def detector_options(self) -> dict[str, Any]:
+        """Those of its detector: as given, else what suits the recipe."""
+        return {**OWN[self.judged_by].options.get(self.detector.kind, {}), **self.detector.options}
+
+    @property
     def train_after(self) -> int:
         """Readings a stream is seen for before it gets a model, which is trained on as many. Raises SettingsError."""
         if self.train.after is not None:
@@ -132,6 +202,19 @@ class Family(Section):
         rules, day = self.window.rules, 0 if self.interval is None else DAY // self.interval
         usual = min(day, MOST_READINGS) if rules.consecutive else 0
         return max(usual, FEWEST_READINGS, rules.fewest_readings(self.shape.length, FEWEST_WINDOWS))
+
+    @property
+    def train_every(self) -> int:
+        """Readings of a stream between two trainings at most, 0 = no second one. Raises SettingsError.
+
+        By default a week, but no less than `train_after`; seven times that without an interval.
+        """
+        every, week = self.train.every, 0 if self.interval is None else WEEK // self.interval
+        if every is None:
+            return 0
+        if "every" in self.train.model_fields_set:
+            return every.steps(self.interval, "train.every")
+        return max(week, self.train_after) if week else 7 * self.train_after
 
     @property
     def unscored_after(self) -> int:
@@ -150,55 +233,14 @@ class Family(Section):
         return min(filter(None, times), default=NEVER_SILENT)
 
     def noted(self) -> str:
-        """Its settings as JSON text, as the store keeps them: with the default of `train.after` worked out."""
-        train = self.train.model_copy(update={"after": self.train.after or Span(count=self.train_after)})
-        return self.model_copy(update={"train": train}).model_dump_json()
+        """Its settings as JSON text, as the store keeps them: with its recipe and the defaults of `train`."""
+        every = Span(count=self.train_every) if self.train_every else None
+        given = self.train.every if "every" in self.train.model_fields_set else every
+        after = self.train.after or Span(count=self.train_after)
+        train = self.train.model_copy(update={"after": after, "every": given})
+        return self.model_copy(update={"train": train, "recipe": self.judged_by}).model_dump_json()
 
     @property
     def rate(self) -> float:
         """Readings per second; the family has a grid, or its windows are beats."""
         return self.window.rate or 1e9 / (self.interval or math.nan)
-
-
-def family_problems(family: Family) -> Iterator[str]:
-    """What cannot be, in sentences that begin with the key."""
-    yield from _span_problems(family)
-    yield from family.window.rules.problems(family.window, family.interval, len(family.channels))
-    yield from health_problems(family.health, family.valid_range, family.channels, may_freeze=family.may_freeze)
-    yield from override_problems(family.overrides)
-    if len(set(family.channels)) < len(family.channels):
-        yield "channels: each name may stand there once"
-    if family.format.channel and family.interval is None:
-        yield 'format.channel: channels are joined on a grid; set interval = "10s", or what suits them'
-    yield from format_problems(family.format, family.channels, vector=family.window.rules.whole)
-
-
-def _span_problems(family: Family) -> Iterator[str]:
-    """Spans that are no whole number of intervals, too short or too long; after these, `grid` and `shape` are sound."""
-    window, align, wrong = family.window, family.align, False
-    spans = {"window.length": window.length, "window.hop": window.hop, "train.after": family.train.after}
-    spans |= {"align.lateness": align.lateness, "align.max_gap": align.max_gap, "align.max_age": align.max_age}
-    spans |= {"health.unscored_after": family.health.unscored_after}
-    for where, span in spans.items():
-        try:
-            if span is not None and span.steps(family.interval, where) < (where.startswith("window")):
-                wrong = True
-                yield f"{where}: must be at least 1"
-        except SettingsError as error:
-            wrong = True
-            yield str(error)
-    if not wrong:
-        yield from _size_problems(family.shape, family.grid)
-        after, fewest = family.train_after, window.rules.fewest_readings(family.shape.length, FEWEST_WINDOWS)
-        if after < fewest:
-            yield f"train.after: {after} readings are too few to train on; with this window it takes {fewest} at least"
-
-
-def _size_problems(shape: Shape, grid: Grid) -> Iterator[str]:
-    """What a stream would keep in memory and in the database is bounded."""
-    if shape.numbers > MOST_NUMBERS:
-        yield f"window.length: a window of {shape.numbers:,} numbers is too large; {MOST_NUMBERS:,} at most"
-    elif (grid.lateness + 1) * shape.width > MOST_NUMBERS:
-        yield f"align.lateness: {grid.lateness:,} readings that wait are too many; {MOST_NUMBERS:,} numbers at most"
-    elif (shape.length + grid.lateness) * (grid.interval or 0) > LONGEST:
-        yield f"window.length: a window is too long; {format_duration(LONGEST)} at most, with align.lateness"

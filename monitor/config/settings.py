@@ -14,7 +14,8 @@ from pydantic import AliasPath, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from monitor.config.addresses import scheme_problem
 from monitor.config.durations import WRITTEN, DurationLimit
-from monitor.config.families import Family, family_problems
+from monitor.config.families import Family
+from monitor.config.family_problems import family_problems
 from monitor.config.formats import REGISTRY, SchemaRegistry
 from monitor.config.names import FileName, PlainName, twins
 from monitor.config.reading import MAX_AGE, layered, refused

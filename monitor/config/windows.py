@@ -15,17 +15,20 @@ from monitor.config.durations import Spanned
 from monitor.config.sections import Section
 
 SLOWEST, FASTEST = 100.0, 4000.0  # Hz at which heartbeats can be found
+RHYTHM = 20  # one in so many points of a heartbeat's window draws the rhythm
 
 
 class Window(Section):
     """The fixed-length vectors that are scored. `hop` defaults to 1 (sliding) or `length` (tumbling).
+
+    `length` may be left out where the recipe has its own.
 
     `message`: each message is a window of `length` readings.
     `beat`: each heartbeat of an ECG, resampled to `length` points; `rate` is its sampling rate in Hz, without a grid.
     """
 
     kind: Literal["sliding", "tumbling", "message", "beat"] = "sliding"
-    length: Spanned
+    length: Spanned | None = None
     hop: Spanned | None = None
     rate: float | None = Field(default=None, ge=SLOWEST, le=FASTEST)
 
@@ -47,7 +50,7 @@ def _counted(window: Window, interval: int | None, channels: int) -> Iterator[st
 
 def _messages(window: Window, interval: int | None, channels: int) -> Iterator[str]:
     yield from _counted(window, interval, channels)
-    if window.length.count is None:
+    if window.length is not None and window.length.count is None:
         yield "window.length: a message holds a number of readings; give it, e.g. 140 (interval is between messages)"
     if window.hop is not None:
         yield "window.hop: every message is a window; leave it out"
@@ -58,7 +61,7 @@ def _beats(window: Window, interval: int | None, channels: int) -> Iterator[str]
         yield 'window.rate: for beats, give either the rate in Hz (and interval = "none"), or the interval'
     elif interval is not None and not SLOWEST <= 1e9 / interval <= FASTEST:
         yield f"interval: beats can be found at {SLOWEST:g} to {FASTEST:g} readings a second"
-    if window.length.count is None or window.length.count < 20:
+    if window.length is not None and (window.length.count is None or window.length.count < 20):
         yield "window.length: for beats, give the number of points each is resampled to, at least 20, e.g. 128"
     if window.hop is not None:
         yield "window.hop: every beat is a window; leave it out"

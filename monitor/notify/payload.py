@@ -4,22 +4,25 @@ r"""What a notification says, as JSON. Field names are a promise to receivers: n
 type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.resolved"; "alert.updated" also where an
             acknowledgement is taken back or a note is added: `state` says what the alert is now
 timestamp   event time of the change
-data        store alert_id transition_id number run family stream kind channel cause state severity actor note
+data        store alert_id transition_id number run family stream kind channel cause accept state severity actor note
             store         the database's identity: two databases with one run name have the same alert ids
-            kind          "anomaly", or of the stream itself: "unscored", "no-beat", "silent"; of a channel: "missing",
-                          "out-of-range", "frozen"; "unreadable": most records of a stream, or of a family, and
+            kind          "anomaly"; "change": the level of a channel has just moved; or of the stream itself:
+                          "unscored", "no-beat", "silent"; of a channel: "missing", "out-of-range", "frozen";
+                          "unreadable": most records of a stream, or of a family, and
                           `windows` counts them; "gateway": all streams of the family are silent; `stream` is empty
                           where all of a family are meant
             ratio         score / limit of the window that caused the change, 1.0 = at the limit; null of a person's
             channel       which channel it is about; "" where that is none or all of them
-            cause         what is wrong with the stream, as a sentence; "" of an anomaly
+            cause         what is wrong with the stream, or how it changed, as a sentence; of an anomaly "", or that
+                          the level of its stream has not come back though the score is calm again
+            accept        of an anomaly that is not over: the command that says that its level is the new normal
             peak_ratio peak_at windows
             opened_at started_at last_at resolved_at
             acknowledged_at (wall clock) acknowledged_by
             causes        of "alert.opened": at most 3 cells of the first window that explain most of its score:
                           channel, time, offset_s (after the window's start), share (0 to 1), value, expected
                           (null where the detector reconstructs nothing)
-            facts         what else is known of that window, by name; of a heartbeat: rr_s, rate_bpm, latency_s
+            facts         what else is known of that window, by name; of a heartbeat: rr_s, rate_bpm, latency_s, noise
             components    share (0 to 1) of the detector and of each companion in its score; only with companions
 ```
 Times are ISO-8601 in UTC with as many decimals as they have, to the nanosecond; null where there is none. Numbers that
@@ -34,6 +37,7 @@ from uuid import UUID
 
 import msgspec
 
+from monitor.alerts.accepting import accepting
 from monitor.notify.causes import Cause, causes
 from monitor.records.alerts import Alert, CommandKind, Evidence, FactKind, Transition
 from monitor.records.escapes import safe_json
@@ -44,7 +48,7 @@ _NAME = 200  # characters; a character takes at most 6 bytes in JSON
 _NOTE = 800
 _TYPES = {
     FactKind.OPENED: "opened", FactKind.CLEARED: "resolved",
-    CommandKind.ACKNOWLEDGE: "acknowledged", CommandKind.CLOSE: "resolved",
+    CommandKind.ACKNOWLEDGE: "acknowledged", CommandKind.CLOSE: "resolved", CommandKind.EXPECT: "resolved",
 }  # fmt: skip
 
 
@@ -64,6 +68,7 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None, sto
             "kind": _cut(alert.kind),
             "channel": _cut(alert.channel),
             "cause": _cut(alert.cause),
+            "accept": accepting(alert),
             "state": transition.state,
             "severity": transition.severity,
             "ratio": transition.ratio,

@@ -3,59 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.families import Family
-from monitor.pipeline.alerting.anomaly_alerts import EARLIER, Alerter, Changes
 from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.alignment.believed import Believed
 from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.alignment.counters import Counters
 from monitor.pipeline.alignment.leaving_out import leave_out
 from monitor.pipeline.alignment.long_fills import LongFills
+from monitor.pipeline.health.changes import ChangeAlerts
 from monitor.pipeline.health.closing import SWITCHED_OFF, ClosedAlerts
 from monitor.pipeline.health.no_beat import NoBeat
 from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import Health
 from monitor.pipeline.health.unscored import NOTHING, Arrived, Batch, Unscored
+from monitor.pipeline.judging import Judging
+from monitor.pipeline.outcome import Outcome
 from monitor.pipeline.overrides import Overrides
 from monitor.pipeline.scoring.collecting import collect
-from monitor.pipeline.scoring.recipe import Judged, Recipe
+from monitor.pipeline.scoring.recipe import Recipe
+from monitor.pipeline.scoring.sampling import Sampling, sample
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Section, StateCodec, signature
 from monitor.pipeline.state.segments import Gridded
 from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
-from monitor.ports.store import HistoryBlock
-from monitor.records.alerts import Evidence, Fact
-from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Readings, Scores, Windows
+from monitor.records.batches import NEVER, Bool, Float64, Int32, Int64, Readings, Scores, Windows
 from monitor.records.counters import GRID
-from monitor.records.late import Late
 from monitor.records.streams import StreamIndex
 
 EVERYTHING = 2**62  # readings
 CELLS = 2**23  # numbers in the windows of one batch
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a batch led to. Stream columns are codes; `history` holds (code, block) of streams without a model.
-
-    `touched` are streams whose state has changed without a reading of theirs.
-    """
-
-    scores: Scores
-    facts: list[Fact] = field(default_factory=list)  # about alerts
-    evidence: list[Evidence] = field(default_factory=list)
-    history: list[tuple[int, HistoryBlock]] = field(default_factory=list)
-    ready: list[int] = field(default_factory=list)  # streams that have been seen long enough to be trained on
-    touched: set[int] = field(default_factory=set)
-    late: Late | None = None
 
 
 class Pipeline:
@@ -66,14 +47,17 @@ class Pipeline:
         self._grid, self._shape = family.grid, family.shape
         self._counters, self._aligner, self._fills = Counters(family), aligner_of(family), LongFills(family)
         self._windower = windower(family)
-        self._alerter = Alerter(run, name, index, family.alerts)
-        self.overrides = Overrides(family, index)
+        self.judging = Judging(run, name, family, index, recipe)
+        self.expected, self.overrides = self.judging.expected, Overrides(family, index)
         self._health = Health(run, name, family, index, recipe.detector.profiles, self.overrides)
         self._unscored, self._no_beat = Unscored(family, index), NoBeat(family, index)
-        self._closed = ClosedAlerts(run, name, (self._alerter, *self._health.closable, self._unscored, self._no_beat))
+        self._changes = ChangeAlerts(family.channels, index, watches=recipe.finds_changes)
+        closable = (self.judging.alerter, *self._health.closable, self._unscored, self._no_beat, self._changes)
+        self._closed = ClosedAlerts(run, name, closable)
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
         self._profiles = recipe.detector.profiles
         self._after = family.train_after
+        self.sampling = Sampling(self._after)  # of streams with a model nothing is kept but by a worker
         self.keeps = EVERYTHING  # readings to collect of a stream without a model; a worker needs no more than train on
         resolved = (*self._shape.window, self._grid.interval, self._grid.lateness, self._grid.max_gap)
         grid = (*resolved, *family.format.counters)  # rises are other values than totals
@@ -83,12 +67,12 @@ class Pipeline:
             **self._fills.sections,
             "aligner": Section(self._aligner.columns, signature(grid), self._aligner.earlier),
             "held": Section(self._aligner.held, signature("held")),
-            "windower": Section(self._windower, cut),
-            **recipe.sections,
-            "alerts": Section(self._alerter.columns, signature("alerts"), EARLIER),
+            "windower": Section(self._windower, cut, self._windower.earlier),
+            **self.judging.sections,
             **self._health.sections,
             **self._unscored.sections,
             **self._no_beat.sections,
+            **self._changes.sections,
         }
         self._parts = {name: section.part for name, section in sections.items()}
         self._codec = StateCodec(sections)
@@ -97,6 +81,7 @@ class Pipeline:
         """Run a batch through all stages. `now` (ns) is the wall clock where the readings are live."""
         self._grow()
         facts = self._closed.report(self._health.facts())
+        self.judging.accept(readings, facts)
         self._health.heard(readings, now, facts)
         believed = self._aligner.clocks.believed(readings, now)
         gridded = self._place(believed, self._counters.rises(believed.readings), facts)
@@ -107,7 +92,7 @@ class Pipeline:
     def prime(self, gridded: Readings, learned: Pipeline) -> None:
         """Begin with readings that `learned`, another pipeline of this family and index, has put on the grid.
 
-        The health of their streams goes on as it has left it, with its open alerts.
+        The health of their streams goes on as it has left it, with open alerts.
         """
         self._grow()
         codes = np.unique(gridded.stream)
@@ -158,6 +143,7 @@ class Pipeline:
         saved = [(code, state) for code, state in zip(codes.tolist(), states, strict=True) if state is not None]
         lost = self._codec.load(np.array([code for code, _ in saved], np.int64), [state for _, state in saved])
         self.recipe.resume(codes, lost, self.index)
+        self.expected.loaded(codes)
         off = codes[self.overrides.off(codes)]
         self._windower.clear(off)  # where it is switched on again, no window reaches over that time
         for code, at in zip(off.tolist(), self.clock(off).tolist(), strict=True):
@@ -216,6 +202,11 @@ class Pipeline:
         """Readings of each stream that were kept to train on while it had no model."""
         return np.asarray(self._profiles.columns["seen"][codes])
 
+    @property
+    def history_length(self) -> int:
+        """See `Profiles.middle`."""
+        return self._profiles.middle
+
     def has_model(self, codes: NDArray[np.integer]) -> Bool:
         """Which streams a model scores."""
         return np.asarray(self._profiles.columns["model"][codes] != b"")
@@ -258,10 +249,6 @@ class Pipeline:
         """Put believed readings on the grid; `readings` are the same ones with the values that they have there."""
         return self._aligner.place(believed._replace(readings=self._health.arrive(readings, facts)))
 
-    def _step(self, windows: Windows, changes: Changes, rows: Int64, ratio: Float32) -> Bool:
-        """Alerts after the windows at `rows`; whether one is open at each of them."""
-        return self._alerter.step(windows, ratio, rows, changes)
-
     def _finish(self, gridded: Gridded, facts: HealthFacts, arrived: Arrived = NOTHING) -> Outcome:
         gridded = self._fills.cut(gridded)
         self._health.count_gaps(gridded)
@@ -274,26 +261,24 @@ class Pipeline:
         times = self._grid.times(gridded.slot)
         self._no_beat.take(gridded, times, windows, self.window_facts.get("rr_s"), facts)
         history, ready = collect(gridded, self._grid, self._profiles, self.keeps, self._after)
-        changes = Changes()
-        step = partial(self._step, windows, changes)
-        judged = self.recipe.judge(windows, self._windower.cold_start, step, self.overrides.limits(windows.stream))
-        waiting = self._waiting(judged.scores)
-        self._unscored.take(Batch(arrived, gridded, self._aligner, judged.scores, waiting), facts)
+        limits = self.overrides.limits(windows.stream)
+        judged, changes = self.judging.judge(windows, self._windower.cold_start, limits, self.window_facts)
+        self._changes.take(windows, judged.shifts, facts)
+        waiting = self._waiting(judged.scores, windows)
+        self._unscored.take(Batch(arrived, gridded, self._aligner, judged.scores, waiting, self._no_beat.covers), facts)
         return Outcome(
             scores=judged.scores,
-            facts=self._alerter.facts(changes) + facts.facts,
-            evidence=[self._evidence(alert, windows, row, judged) for alert, row in changes.opened],
+            facts=self.judging.facts(changes) + facts.facts,
+            evidence=self.judging.evidence(changes, windows, judged, self.window_facts),
             history=history,
             ready=ready,
             touched=facts.touched,
+            sample=sample(gridded, self._grid, self._profiles, self.sampling),
         )
 
-    def _waiting(self, scores: Scores) -> Bool:
+    def _waiting(self, scores: Scores, windows: Windows) -> Bool:
         """Windows that nothing can score before the stream has a model, though they hold enough readings."""
-        none = np.isnan(scores.score) & (scores.imputed <= self.family.align.max_imputed)
+        none = np.isnan(scores.score)
+        if not self.family.judges_parts:
+            none &= (scores.imputed <= self.family.align.max_imputed) & ~np.isnan(windows.values[:, -1]).all(axis=1)
         return np.asarray(none & ~self.has_model(scores.stream)) if none.any() else none
-
-    def _evidence(self, alert: UUID, windows: Windows, row: int, judged: Judged) -> Evidence:
-        """Why the window at `row` opened the alert."""
-        known = {name: float(fact[row]) for name, fact in self.window_facts.items() if not np.isnan(fact[row])}
-        return self.recipe.evidence(alert, windows, row, known, judged)

@@ -13,7 +13,8 @@ from itertools import chain
 
 import numpy as np
 
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
 from monitor.ports.source import Source
 from monitor.records.batches import Poll, Readings
 
@@ -48,7 +49,8 @@ def process(poll: Poll, pipelines: Mapping[str, Pipeline], now: int | None = Non
         for begin in range(0, len(readings), most):
             end = min(begin + most, len(readings))
             batch = readings if len(readings) <= most else readings.take(np.arange(begin, end))
-            yield Step(family, pipeline.process(batch, now), batch)
+            for piece in pipeline.expected.pieces(batch):
+                yield Step(family, pipeline.process(piece, now), piece)
 
 
 def flush(pipelines: Mapping[str, Pipeline]) -> Iterator[Step]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
 from monitor.ports.models import ModelRegistry
+from monitor.ports.trainings import Trainings
 from monitor.records.alerts import Alert, Decision, Evidence, Fact, Transition
 from monitor.records.counters import NONE, Counts
 from monitor.records.late import LateBlock
@@ -52,7 +53,8 @@ class StreamState(NamedTuple):
 
     `before` is how many readings the row had counted when this worker last read or wrote it; another number there means
     that another worker has written it since. None = not known. `training_readings` are kept to train on, 0 where
-    it `has_model`. `rate` is in readings a second of event time. `version` is that of the row when it was loaded.
+    it `has_model`. `rate` is in readings a second of event time. `version` is that of the row when it was loaded. `bar`
+    is the ratio that would open an alert of it.
     """
 
     id: int
@@ -64,6 +66,7 @@ class StreamState(NamedTuple):
     has_model: bool = False
     rate: float = 0.0
     version: int = 0
+    bar: float = 1.0
     counts: Counts = NONE
 
 
@@ -142,6 +145,11 @@ class Store(Protocol):
         """The models recorded in it."""
         ...
 
+    @property
+    def trainings(self) -> Trainings:
+        """The trainings of its families."""
+        ...
+
     def start_run(self, run: str, *, replace: bool = False) -> None:
         """Make sure that no row of a replay's name exists; called once, before its first `take`. `replace` deletes all.
 
@@ -212,6 +220,13 @@ class Store(Protocol):
         """
         ...
 
+    def unusual_times(self, run: str, family: str) -> Mapping[str, list[tuple[int, int]]]:
+        """Stretches (first and last time, ns) of each stream of the family that no model is to learn from.
+
+        Those of its alerts about what its readings are. Called before a training.
+        """
+        ...
+
     def drop_history(self, stream_ids: Sequence[int]) -> None:
         """Forget the training blocks of these streams; called where they are no use, so that others are collected."""
         ...
@@ -220,6 +235,13 @@ class Store(Protocol):
         """Keep of each of these streams the oldest `most` readings, in one block; called when a model has used them.
 
         Works in small transactions, beside workers that commit: blocks that arrive meanwhile stay as they are.
+        """
+        ...
+
+    def thin_history(self, stream_ids: Sequence[int], newest: int) -> None:
+        """As `pack_history`, but keep the `newest` readings, and every other stretch of those before them.
+
+        Called when a model was trained again: what is kept stays bounded, and reaches back the less often the older.
         """
         ...
 

@@ -46,6 +46,7 @@ class CommandKind(StrEnum):
     UNACKNOWLEDGE = "unacknowledge"
     NOTE = "note"
     CLOSE = "close"
+    EXPECT = "expect"  # the level is the new normal: the alert is over, and the stream learns it
 
 
 Cause = FactKind | CommandKind
@@ -183,7 +184,8 @@ class Evidence:
 
     `values` and `reconstruction` are in the units of the readings; `contribution` sums to 1. A detector that
     reconstructs nothing leaves `reconstruction` None. `facts` is what else is
-    known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), rate_bpm, latency_s.
+    known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), rate_bpm, latency_s,
+    noise (in the unit of the signal).
     `components` are the shares of the detector and of each companion in the score; empty where there are no companions.
     """
 

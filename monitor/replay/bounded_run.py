@@ -58,6 +58,8 @@ def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], model
     models.refresh(pipelines)
     replay.connect(pipelines, NoAssignments()).close()
     store.start_run(replay.name, replace=replay.replace)
+    for family, pipeline in pipelines.items():
+        pipeline.expected.add(store.decisions(LIVE, family))
 
 
 class NoAssignments:

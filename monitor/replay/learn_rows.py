@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from monitor.config.families import FEWEST_WINDOWS
+from monitor.config.families import FEWEST_WINDOWS, Family
 from monitor.errors import ModelError, SettingsError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
@@ -17,6 +18,7 @@ from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Fact
 from monitor.records.batches import DeadLetter, Float32, Poll, Readings
 from monitor.training import fit
+from monitor.training.clean_scores import without_faults
 from monitor.training.growth import growing
 
 MODEL = "of this file"  # stands for the id of a model that is never saved
@@ -43,11 +45,12 @@ def check_room(first: Poll, *, other: bool = False) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class AllScores:
-    """Mean and standard deviation of all scores, large ones included.
+class FileScores:
+    """Mean and standard deviation of all scores but those of short faults.
 
-    In a file, the limit starts from every training row rather than from the held-out clean ones: a short training part
-    may hold a rare but normal state (a night, a start-up) only once, and whether it was judged or learned is chance.
+    In a file, the limit starts from every training row rather than from the held-out ones in the main mode: a short
+    training part may hold a rare but normal state (a night, a start-up) only once, and whether it was judged or learned
+    is chance. `without_faults` leaves out what must not count.
     """
 
     mean: float
@@ -55,17 +58,28 @@ class AllScores:
     count: int
 
     @classmethod
-    def of(cls, scores: Float32) -> AllScores:
-        """Of (n,) scores."""
-        wide = scores.astype(np.float64)
-        return cls(float(wide.mean()), float(wide.std()), len(wide))
+    def of(cls, scores: Float32, longest: int) -> FileScores:
+        """Of (n,) scores in order of time; a fault raises those of `longest` windows in a row at most."""
+        clean = without_faults(scores, longest)
+        return cls(float(clean.mean()), float(clean.std()), len(clean))
+
+
+def normal_scores(family: Family) -> fit.NormalScores:
+    """Where limits begin in a file: at the scores of all training rows but those of faults."""
+    return fit.NormalScores(1.0, partial(FileScores.of, longest=_longest_fault(family)))
 
 
 def learn_rows(pipeline: Pipeline, gridding: Pipeline, first: Poll, create: Callable[[], fit.Trainable]) -> Learned:
     """Train `pipeline` on the rows of a poll, which `gridding` lays on the grid."""
-    steps = list(loop.process(first, {gridding.name: gridding}))
+    return learn_steps(pipeline, list(loop.process(first, {gridding.name: gridding})), first, create)
+
+
+def learn_steps(
+    pipeline: Pipeline, steps: list[loop.Step], first: Poll, create: Callable[[], fit.Trainable]
+) -> Learned:
+    """Train `pipeline` on the rows of a poll, which these steps have laid on the grid."""
     blocks = [block for step in steps for block in step.outcome.history]
-    history = [(gridding.index.name(code), block) for code, block in blocks]
+    history = [(pipeline.index.name(code), block) for code, block in blocks]
     facts = [fact for step in steps for fact in step.outcome.facts]
     return Learned(blocks, learn(pipeline, history, create, first.dead), facts)
 
@@ -80,8 +94,9 @@ def learn(
 
     `dead` are the training rows that cannot be read. Raises ModelError for too few readings.
     """
+    normal = normal_scores(pipeline.family)
     try:
-        detector, profiles = fit.train(pipeline.family, history, create, fit.NormalScores(1.0, AllScores.of))
+        detector, profiles = fit.train(pipeline.family, history, create, normal)
     except ModelError:
         whole = sum(int((~np.isnan(block.values)).all(axis=1).sum()) for _, block in history)
         unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""
@@ -94,6 +109,11 @@ def learn(
         ) from None
     pipeline.adopt(MODEL, detector, profiles)
     return profiles
+
+
+def _longest_fault(family: Family) -> int:
+    """Windows that a fault raises: as many as hold one reading, twice, for faults that are close."""
+    return 2 * -(-family.shape.length // family.shape.hop) if family.window.rules.consecutive else 1
 
 
 def prime(pipeline: Pipeline, gridding: Pipeline, blocks: Blocks) -> int:

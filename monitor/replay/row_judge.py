@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.alerts.lifecycle import merge_facts
 from monitor.config.resolved import Grid
-from monitor.pipeline.family import Outcome
+from monitor.pipeline.outcome import Outcome
 from monitor.records.alerts import Alert, Fact, FactKind
 from monitor.records.batches import Float64, Int64, Poll, State
 from monitor.records.counters import SET_ASIDE
@@ -19,7 +19,7 @@ from monitor.replay.row_fates import RowFates
 
 LATE, DUPLICATE, FUTURE = SET_ASIDE  # states of rows, besides those of a scored window
 INVALID = "invalid"
-ANOMALY = "anomaly"  # the kind of alert that windows open, as against the health of the stream
+ANOMALY, CHANGE = "anomaly", "change"  # the kinds of alert that windows open, as against the health of the stream
 
 COLUMNS = ("score", "limit", "ratio", "anomaly_score", "state", "alert_id", "alert_opened")
 
@@ -89,8 +89,8 @@ class Judge:
         times = np.concatenate([time[earlier], readings.time])
 
         def place(fact: Fact) -> int:
-            """The row; an anomaly goes by the grid, any other alert by the readings as they came."""
-            if fact.alert_kind == ANOMALY:
+            """The row; what windows open goes by the grid, any other alert by the readings as they came."""
+            if fact.alert_kind in (ANOMALY, CHANGE):
                 return int(taken[np.searchsorted(end, fact.at)] - start)
             return int(offsets[_reading(times, fact.at)] - start)
 

@@ -7,7 +7,7 @@ opened at the row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -19,14 +19,17 @@ from monitor.config.families import Family
 from monitor.config.resolved import Grid
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.recipe import Recipe
 from monitor.ports.source import Source
 from monitor.records.alerts import Alert, Fact
 from monitor.records.batches import Int64, Poll
-from monitor.replay.learn_rows import Learned, growing_in, learn_rows, prime
+from monitor.replay.learn_rows import Learned, growing_in, learn_rows, learn_steps, prime
 from monitor.replay.not_judged import NotJudged
 from monitor.replay.row_judge import Columns, Judge
+from monitor.replay.train_again import Making, Retrained, TrainAgain
 from monitor.training import fit
 
+Steps = Iterator[tuple[Poll, Iterator[loop.Step]]]
 TAKEN = 0.01  # share of the training rows that may fall into a slot already taken, on a grid that fits
 
 
@@ -50,6 +53,7 @@ class Summary:
     unlearned: tuple[str, ...] = ()  # channels that hardly ever have a value in the training rows: nothing judges them
     states: dict[str, int] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
+    trainings: list[Retrained] = field(default_factory=list)  # behind the first one
     not_judged: NotJudged = field(default_factory=NotJudged)  # of rows; beats are found, and none is left out
     first: int | None = None  # ns: the first and the last time that was read
     last: int | None = None
@@ -93,15 +97,21 @@ def score_rows(
     fresh: Callable[[], Pipeline],
     create: Callable[[], fit.Trainable],
     write: Callable[[Any, Columns], None],
+    recipe: Callable[[], Recipe] | None = None,
 ) -> Summary:
     """Train on the rows of `first`, then judge every other row of `source`.
 
-    `fresh` makes a pipeline over the source's streams, whose family has `lateness` 0; `create` an untrained detector.
+    A recipe whose companions need no model judges the rows of `first` too. `fresh` makes a pipeline over the source's
+    streams, whose family has `lateness` 0; `create` an untrained detector.
     `write` is called with the rows of each poll and their columns, as `Judge` gives them.
+    With `recipe`, the family's without any history, it trains again as the family's schedule says.
     Raises ModelError when there is too little to learn from.
     """
     gridding, pipeline = fresh(), fresh()
     judge, summary = Judge(pipeline.family.grid), _summary(pipeline.family, first)
+    if pipeline.family.judges_parts:
+        making = None if recipe is None else Making(create, recipe)
+        return _judge_rows(judge, _covered(pipeline, source, first, create, summary, making), source, summary, write)
     columns = judge.learned(first)
     summary.not_judged.learned(first)
     summary.add(columns, [])
@@ -110,7 +120,12 @@ def score_rows(
     summary.learned(learned, pipeline)
     judge.follow(prime(pipeline, gridding, learned.blocks))
     summary.alerts |= judge.begin(learned.facts)
-    return _judge_rows(pipeline, judge, source, summary, write)
+    if recipe is None:
+        return _judge_rows(judge, loop.run(source, {pipeline.name: pipeline}), source, summary, write)
+    again = TrainAgain(pipeline, learned, Making(create, recipe))
+    _judge_rows(judge, again.run(source), source, summary, write)
+    summary.trainings = again.trainings
+    return summary
 
 
 def score_other_rows(
@@ -126,10 +141,10 @@ def score_other_rows(
     """
     pipeline = fresh()
     family = pipeline.family
-    warm_up = family.shape.length - 1 if family.window.rules.consecutive else 0
+    warm_up = family.shape.length - 1 if family.window.rules.consecutive and not family.judges_parts else 0
     judge, summary = Judge(family.grid, warm_up), _summary(family, learned)
     summary.learned(learn_rows(pipeline, fresh(), learned, create), pipeline)
-    return _judge_rows(pipeline, judge, source, summary, write)
+    return _judge_rows(judge, loop.run(source, {pipeline.name: pipeline}), source, summary, write)
 
 
 def _summary(family: Family, learned: Poll) -> Summary:
@@ -137,11 +152,32 @@ def _summary(family: Family, learned: Poll) -> Summary:
     return Summary(training_rows=learned.records, not_judged=missed)
 
 
+def _covered(
+    pipeline: Pipeline,
+    source: RowSource,
+    first: Poll,
+    create: Callable[[], fit.Trainable],
+    summary: Summary,
+    making: Making | None,
+) -> Steps:
+    """Every poll with its steps, from the training rows on; after those, the pipeline has its model."""
+    steps = list(loop.process(first, {pipeline.name: pipeline}))
+    learned = learn_steps(pipeline, steps, first, create)
+    summary.learned(learned, pipeline)
+    yield first, iter(steps)
+    if making is None:
+        yield from loop.run(source, {pipeline.name: pipeline})
+    else:
+        again = TrainAgain(pipeline, learned, making)
+        summary.trainings = again.trainings
+        yield from again.run(source)
+
+
 def _judge_rows(
-    pipeline: Pipeline, judge: Judge, source: RowSource, summary: Summary, write: Callable[[Any, Columns], None]
+    judge: Judge, polls: Steps, source: RowSource, summary: Summary, write: Callable[[Any, Columns], None]
 ) -> Summary:
     waiting: list[tuple[Poll, Any, Columns, list[Fact]]] = []  # from the poll on that has an open row
-    for poll, steps in loop.run(source, {pipeline.name: pipeline}):
+    for poll, steps in polls:
         columns, alerts = judge.judge(poll, [step.outcome for step in steps])
         waiting.append((poll, source.rows, columns, alerts))
         if judge.decided:

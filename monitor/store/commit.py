@@ -39,10 +39,10 @@ def write(
     rollups.write(connection, commit.rollup)
     if commit.streams and backend.update_streams(connection, commit.streams, now) != len(commit.streams):
         raise FencedError(
-            f"streams of run {commit.run} were changed by a command (retire, forget, rename), or written by another "
-            "worker: nothing was written, this worker has to step down; if this goes on, their readings come through "
-            "several partitions: make producers partition by stream; or two configurations on this database name a "
-            "family alike: rename it in one of them"
+            f"streams of run {commit.run} were changed by a command (retire, forget, rename, expect), or written by "
+            "another worker: nothing was written, this worker has to step down; if this goes on, their readings come "
+            "through several partitions: make producers partition by stream; or two configurations on this database "
+            "name a family alike: rename it in one of them"
         )
     _insert(connection, schema.history, (history.row_of(block) for block in commit.history if len(block.time)))
     alert_rows.write_facts(connection, commit, store, now)

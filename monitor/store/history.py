@@ -5,7 +5,7 @@ The times of a block on a grid are kept as the first one and the step: 16 bytes,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from monitor.ports.store import HistoryBlock
 from monitor.records.batches import Int64
 from monitor.store import schema
 
+STRETCH = 256  # readings in a row that are kept, or not, where a history is thinned: several windows
 _EVEN = 16  # bytes of a first time and a step
 
 
@@ -42,7 +43,19 @@ def _times(time: Int64) -> bytes:
 
 
 def pack(connection: Connection, stream_ids: Sequence[int], most: int) -> None:
-    """Replace the blocks of each of these streams by one, of its oldest `most` readings.
+    """Replace the blocks of each of these streams by one, of its oldest `most` readings."""
+    _replace(connection, stream_ids, lambda blocks: merged(blocks, most))
+
+
+def thin(connection: Connection, stream_ids: Sequence[int], newest: int) -> None:
+    """Replace the blocks of each of these streams by one: the `newest` readings, and half of those before them."""
+    _replace(connection, stream_ids, lambda blocks: thinned(merged(blocks), newest))
+
+
+def _replace(
+    connection: Connection, stream_ids: Sequence[int], by: Callable[[Iterable[HistoryBlock]], list[HistoryBlock]]
+) -> None:
+    """Replace the blocks of streams that have several of them.
 
     Deleting returns what it deleted, so that a block which is being added, or packed by another process, is not lost.
     """
@@ -53,10 +66,21 @@ def pack(connection: Connection, stream_ids: Sequence[int], most: int) -> None:
         deleted = connection.execute(delete(h).where(h.c.stream_id.in_(scattered)).returning(h))
         rows = sorted(deleted, key=lambda row: (row.first_ns, row.id))
         if rows:  # else another process has packed or dropped them meanwhile
-            connection.execute(h.insert(), [row_of(block) for block in merged(map(block_of, rows), most)])
+            connection.execute(h.insert(), [row_of(block) for block in by(map(block_of, rows))])
 
 
-def merged(blocks: Iterable[HistoryBlock], most: int) -> list[HistoryBlock]:
+def thinned(blocks: Iterable[HistoryBlock], newest: int) -> list[HistoryBlock]:
+    """Of each block the `newest` readings, and every other `STRETCH` of those before them; the newest are kept."""
+    return [_thinned(block, newest) for block in blocks]
+
+
+def _thinned(block: HistoryBlock, newest: int) -> HistoryBlock:
+    behind = len(block.time) - 1 - np.arange(len(block.time))
+    kept = (behind < newest) | ((behind - newest) // STRETCH % 2 == 0)
+    return HistoryBlock(block.id, block.time[kept], block.values[kept])
+
+
+def merged(blocks: Iterable[HistoryBlock], most: int | None = None) -> list[HistoryBlock]:
     """One block for each stream and width, of the first `most` readings; blocks come in order of time."""
     grouped: dict[tuple[int, int], list[HistoryBlock]] = {}
     for block in blocks:

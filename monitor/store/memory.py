@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
+from monitor.alerts.learning import unusual_times
 from monitor.alerts.lifecycle import Merged, merge_facts
 from monitor.alerts.notifications import Notification, announced, stale, withhold
 from monitor.config.changes import differences
@@ -20,9 +21,10 @@ from monitor.records.batches import LIVE, DeadLetter, Gap, Scores, TopicPartitio
 from monitor.records.counters import readings
 from monitor.records.late import LATE_KEPT, LateReading
 from monitor.records.score_summaries import Rollup
-from monitor.store.history import merged
+from monitor.store.history import merged, thinned
 from monitor.store.memory_alerts import Waiting
 from monitor.store.memory_registry import MemoryModelRegistry
+from monitor.store.memory_trainings import MemoryTrainings
 
 StreamKey = tuple[str, str, str]  # run, family, name
 
@@ -37,6 +39,7 @@ class MemoryStore:
         self.streams: dict[StreamKey, int] = {}
         self.rollups: dict[tuple[int, int], tuple[float, ...]] = {}  # by stream id and start: the numbers of a `Rollup`
         self.states: dict[int, StreamState] = {}  # by stream id, as are the scores' keys
+        self.versions: Counter[int] = Counter()  # of the rows of streams, which commands raise
         self.scores: dict[tuple[int, int], Scores] = {}  # one window each, by stream id and end
         self.blocks: dict[int, list[HistoryBlock]] = {}
         self.alerts: dict[UUID, Alert] = {}
@@ -48,7 +51,7 @@ class MemoryStore:
         self.gaps: list[tuple[str, Gap]] = []  # with their run
         self.late: dict[tuple[str, str], list[LateReading]] = {}  # by run and family, in order of arrival
         self.settings: dict[tuple[str, str], list[str]] = {}  # JSON, oldest first, by run and family
-        self.registry = MemoryModelRegistry()
+        self.registry, self.trainings = MemoryModelRegistry(), MemoryTrainings()
         self._last_id = 0
 
     def start_run(self, run: str, *, replace: bool = False) -> None:
@@ -104,7 +107,7 @@ class MemoryStore:
 
     def _opened(self, id_: int) -> OpenedStream:
         s = self.states.get(id_)
-        return OpenedStream(id_, None) if s is None else OpenedStream(id_, s.state, s.counts)
+        return OpenedStream(id_, None) if s is None else OpenedStream(id_, s.state, s.counts, self.versions[id_])
 
     def _next_id(self) -> int:
         self._last_id += 1
@@ -153,10 +156,12 @@ class MemoryStore:
             if position is None or position.epoch != epoch:
                 raise FencedError(f"{topic} [{partition}] of run {commit.run} has a newer owner than epoch {epoch}")
         for stream in commit.streams:
+            if stream.version != self.versions[stream.id]:
+                raise FencedError(f"stream {stream.id} of run {commit.run} was changed by a command")
             if stream.before not in (None, readings(self._opened(stream.id).counts)):
                 raise FencedError(f"stream {stream.id} of run {commit.run} was written by another worker")
         for block in commit.scores:
-            if block.model and (block.family, block.model) not in self.registry.models:
+            if block.model and (block.family, block.model) not in self.registry.rows:
                 raise StoreError(f"model {block.model[:12]} scored windows but is not in the registry; add it first")
             keys = zip(block.stream_id.tolist(), block.scores.end.tolist(), strict=True)
             if any(key in self.scores for key in keys):
@@ -235,6 +240,11 @@ class MemoryStore:
             for block in sorted(self.blocks.get(self.streams[key], []), key=lambda block: int(block.time[0])):
                 yield key[2], block
 
+    def unusual_times(self, run: str, family: str) -> dict[str, list[tuple[int, int]]]:
+        """Stretches that no model is to learn from; see `Store`."""
+        with self.lock:
+            return unusual_times(alert for alert in self.alerts.values() if (alert.run, alert.family) == (run, family))
+
     def drop_history(self, stream_ids: Sequence[int]) -> None:
         """Forget the training blocks of these streams; see `Store`."""
         with self.lock:
@@ -246,6 +256,13 @@ class MemoryStore:
         with self.lock:
             for id_ in self.blocks.keys() & set(stream_ids):
                 self.blocks[id_] = merged(sorted(self.blocks[id_], key=lambda block: int(block.time[0])), most)
+
+    def thin_history(self, stream_ids: Sequence[int], newest: int) -> None:
+        """Keep the newest readings of each of these streams, and half of the others; see `Store`."""
+        with self.lock:
+            for id_ in self.blocks.keys() & set(stream_ids):
+                whole = merged(sorted(self.blocks[id_], key=lambda block: int(block.time[0])))
+                self.blocks[id_] = thinned(whole, newest)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -13,7 +13,7 @@ from monitor.errors import SettingsError
 from monitor.ports.alert_commands import Answer
 from monitor.ports.notifier import Backlog, Outcome, Queue
 from monitor.ports.store import Announce, silent
-from monitor.records.alerts import Command, Delivery
+from monitor.records.alerts import Command, CommandKind, Delivery
 
 if TYPE_CHECKING:
     from monitor.store.memory import MemoryStore
@@ -123,11 +123,16 @@ class MemoryAlertCommands:
             for earlier, refused in store.commands.values():
                 if earlier.id == command.id:
                     return Answer(alert, refused)
+            stream = store.streams.get((alert.run, alert.family, alert.stream), 0)
+            if command.kind is CommandKind.EXPECT and command.effective is None and stream in store.states:
+                command = replace(command, effective=store.states[stream].last_time)
             merged = merge(alert, commands=[command], recorded=store.recorded({alert.id}).get(alert.id))
             if merged.changes:
                 store.save([merged], self._announce)
             (answered,) = merged.commands
             store.keep_command(*answered)
+            if command.kind is CommandKind.EXPECT and not answered.refused:
+                store.versions[stream] += 1
             return Answer(merged.alert, answered.refused)
 
     def close(self) -> None:

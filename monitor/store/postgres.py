@@ -26,7 +26,7 @@ _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
 _COPY_TRAILER = b"\xff\xff"
 
 _TYPES = dict.fromkeys(FIELDS, "bigint") | {
-    "partition": "integer", "state": "bytea", "rate": "real", "version": "integer",
+    "partition": "integer", "state": "bytea", "rate": "real", "version": "integer", "bar": "real",
 }  # fmt: skip
 _UPDATE_STREAMS = update(
     "%s",

@@ -62,6 +62,7 @@ streams = Table(
     ),
     Column("seen", BigInteger, nullable=False, server_default=text("0")),  # kept to train on; -1: a model scores it
     Column("rate", REAL, nullable=False, server_default=text("0")),  # readings a second of event time, at the end
+    Column("bar", REAL, nullable=False, server_default=text("1")),  # ratio that would open an alert, at the end
     Column("state", LargeBinary),
     Column("updated", BigInteger),  # wall clock
     Column("version", Integer, nullable=False, server_default=text("0")),  # rises with each command about the stream
@@ -100,7 +101,27 @@ model_changes = Table(
     Column("at", BigInteger, nullable=False),  # wall clock
     Column("state", StorableText, nullable=False),
     Column("reason", StorableText, nullable=False),
+    Column("by", StorableText, nullable=False, server_default=text("'monitor'")),  # who did it
     Index(None, "model"),
+)
+
+# Trainings that were asked for, by the schedule, a drift or a person, and what became of each.
+trainings = Table(
+    "trainings",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("family", StorableText, nullable=False),
+    Column("cause", StorableText, nullable=False),  # doubled, every, drift, request
+    Column("by", StorableText, nullable=False),
+    Column("note", StorableText, nullable=False),  # why, in words
+    Column("at", BigInteger, nullable=False),  # wall clock, as are the next two
+    Column("state", StorableText, nullable=False),  # waiting, running, promoted, refused, failed
+    Column("readings", BigInteger),  # of a stream until then; NULL: asked for by a person, and not seen by a worker yet
+    Column("alive", BigInteger),  # when the worker that runs it was last seen to; NULL while it waits
+    Column("ended", BigInteger),
+    Column("model", StorableText, nullable=False, server_default=text("''")),  # its id, "" where there is none
+    Column("outcome", StorableText, nullable=False, server_default=text("''")),  # why refused or failed, in words
+    Index(None, "family", "id"),
 )
 
 # No foreign keys here: the fence already says who may write, and a check per row costs a fifth of the insert.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, collate, delete, func, or_, select
 
@@ -18,6 +18,7 @@ from monitor.store.engine import Database
 from monitor.store.model_registry import SqlModelRegistry
 from monitor.store.open import open_database
 from monitor.store.text import storable
+from monitor.store.trainings import SqlTrainings
 
 _NAMES_AT_ONCE = 10_000  # bounds the memory of a query, states included
 _STREAMS_AT_ONCE = 200  # whose history is read in one go
@@ -34,7 +35,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._backend = database.backend
-        self.registry = SqlModelRegistry(database)
+        self.registry, self.trainings = SqlModelRegistry(database), SqlTrainings(database)
         self._model_refs: dict[ModelKey, int] = {}
         self._in_doubt: tuple[Commit, str] | None = None  # and its transaction, while COMMIT was not answered
         self.identity = database.identity
@@ -184,6 +185,11 @@ class SqlStore:
                 rows = connection.execute(some).all()
             yield from ((row.name, history.block_of(row)) for row in rows)
 
+    def unusual_times(self, run: str, family: str) -> Mapping[str, list[tuple[int, int]]]:
+        """Stretches that no model is to learn from; see `Store`."""
+        with self._database.reading() as connection:
+            return alert_rows.unusual_times(connection, run, family)
+
     def drop_history(self, stream_ids: Sequence[int]) -> None:
         """Forget the training blocks of these streams; see `Store`."""
         with self._database.writing() as connection:
@@ -196,6 +202,12 @@ class SqlStore:
         for i in range(0, len(stream_ids), _STREAMS_AT_ONCE):
             with self._database.writing() as connection:
                 history.pack(connection, stream_ids[i : i + _STREAMS_AT_ONCE], most)
+
+    def thin_history(self, stream_ids: Sequence[int], newest: int) -> None:
+        """Keep the newest readings of each of these streams, and half of the others; see `Store`."""
+        for i in range(0, len(stream_ids), _STREAMS_AT_ONCE):
+            with self._database.writing() as connection:
+                history.thin(connection, stream_ids[i : i + _STREAMS_AT_ONCE], newest)
 
     def close(self) -> None:
         """Give connections back."""

@@ -29,7 +29,7 @@ EPOCHS = {"epochs": 2}  # its size makes a model slow or fast, not what it has l
 
 def family(**changes: Any) -> Family:
     """Windows of 140 readings, hop 10, dense autoencoder."""
-    given = {"topic": "plant", "interval": "1s", "window": {"length": LENGTH, "hop": 10}}
+    given = {"topic": "plant", "interval": "1s", "recipe": "plain", "window": {"length": LENGTH, "hop": 10}}
     return Family.model_validate(given | {"detector": {"options": EPOCHS}} | changes)
 
 

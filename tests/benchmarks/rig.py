@@ -38,6 +38,7 @@ class Rig:
     store: str = ""  # more lines of [store]
     family: str = ""  # more lines of the family
     samples: int = 1  # readings per message
+    recipe: str = "plain"  # others judge each reading, by windows of their length
 
     def __post_init__(self) -> None:
         self.messages = 0
@@ -87,9 +88,10 @@ class Rig:
     def config(self, url: str, number: int) -> str:
         """The TOML file."""
         layout = '\nformat = { kind = "json-batch" }' if self.samples > 1 else ""
+        window = f"length = 140, hop = {self.hop}" if self.recipe == "plain" else ""
         return CONFIG.format(folder=self.folder, servers=self.servers, number=number, url=url, store=self.store,
-                             topic=self.topic, hop=self.hop, interval=self.interval, detector=self.detector,
-                             family=self.family + layout)  # fmt: skip
+                             topic=self.topic, recipe=self.recipe, window=window, interval=self.interval,
+                             detector=self.detector, family=self.family + layout)  # fmt: skip
 
     @staticmethod
     def _family(text: str) -> Family:
@@ -107,7 +109,8 @@ url = "{url}"
 [families.plant]
 topic = "{topic}"
 interval = "{interval}"
-window = {{ length = 140, hop = {hop} }}
+recipe = "{recipe}"
+window = {{ {window} }}
 detector = {{ {detector} }}
 {family}
 """

@@ -41,6 +41,17 @@ def test_against_bare_decoding(kafka: KafkaBroker, tmp_path: Path, report: Repor
         report.add(Figure(measure, round(value, 3), goals, detail=detail))
 
 
+def test_every_reading_judged(kafka: KafkaBroker, tmp_path: Path, report: Report) -> None:
+    """The recipe `default`: each reading is scored by detector and companions; only anomalies are stored."""
+    for streams, steps, goals in ((16, STEPS, (0.3, 0.35, 0.4)), (*next(iter(MANY.items())), (0.25, 0.3, 0.35))):
+        rig = Rig(tmp_path, kafka.bootstrap_servers, streams, recipe="default", store='scores = "anomalies"')
+        rig.fill(steps)
+        rounds = [(rig.decode(), rig.product()) for _ in range(ROUNDS)]
+        value = median(product["rate"] / bare["rate"] for bare, product in rounds)
+        detail = {"messages_per_s": median(product["rate"] for _, product in rounds)}
+        report.add(Figure(f"default, {streams:,} streams / bare decode", round(value, 3), goals, detail=detail))
+
+
 def test_many_streams(kafka: KafkaBroker, tmp_path: Path, report: Report) -> None:
     sizes = {16: STEPS} | MANY
     rigs = [Rig(tmp_path, kafka.bootstrap_servers, streams) for streams in sizes]

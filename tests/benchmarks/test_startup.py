@@ -37,6 +37,7 @@ store.url = "sqlite:///{folder}/w.db"
 [families.machines]
 topic = "machines"
 interval = "10s"
+recipe = "plain"
 window.length = "1h"
 [notify.hook]
 kind = "webhook"

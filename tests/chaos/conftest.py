@@ -30,7 +30,13 @@ Build = Callable[[str], AbstractContextManager[Site]]
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a dense model of the plant's normal days, with a profile of every stream."""
     family = Family.model_validate(
-        {"topic": "t", "interval": "1s", "window": {"length": 16}, "detector": {"options": {"epochs": 5}}}
+        {
+            "topic": "t",
+            "interval": "1s",
+            "recipe": "plain",
+            "window": {"length": 16},
+            "detector": {"options": {"epochs": 5}},
+        }
     )
     rng = np.random.default_rng(1)
     step = np.arange(400)

@@ -42,6 +42,7 @@ commit_interval = "200ms"
 topic = "{topic}"
 interval = "1s"
 format = {{ time_unit = "s" }}
+recipe = "plain"
 window = {{ length = 16 }}
 threshold = {{ history = "5m", n_std = 6 }}
 train = {{ after = 100000000 }}

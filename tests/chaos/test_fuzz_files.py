@@ -25,7 +25,7 @@ from tests.fuzzing.budget import bounded_memory, rounds
 from tests.property.test_formats import damaged
 
 MIB = 2**20
-FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}})
+FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}})
 PIECES = (
     b"\n", b"\r\n", b"\r", b'"', b'"' * 999, b",", b"," * 999, b";", b"\t", b"\x00", b"\xff", b"\xef\xbb\xbf",
     b"1e999", b"nan", b"9" * 400, b"time", b"value", b"x" * 5_000, b"\x1f\x8b", b"PAR1", b"\xff\xff\xff\x7f",

@@ -21,7 +21,9 @@ from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
 from monitor.sources.memory import ListSource
 
-FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}, "format": {"time_unit": "s"}})
+FAMILY = Family.model_validate(
+    {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "format": {"time_unit": "s"}}
+)
 _NUMBERS = count(1)
 
 

@@ -144,7 +144,7 @@ def test_the_same_family_in_two_configurations_names_stream_and_workers(store: S
 
 
 def settings(url: str, topic: str, family: str = "f") -> Settings:
-    table = {"topic": topic, "interval": "10s", "window": {"length": 8}}
+    table = {"topic": topic, "interval": "10s", "recipe": "plain", "window": {"length": 8}}
     return parse({"store": {"url": url}, "families": {family: table}})
 
 

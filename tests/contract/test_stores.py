@@ -15,7 +15,8 @@ from sqlalchemy import Connection, func, select
 
 from monitor.config.families import Family
 from monitor.errors import FencedError, StoreError
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
 from monitor.pipeline.scoring.recipe import MOST_RATIO, MOST_SCORE
 from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.thresholds.static import StaticThreshold
@@ -540,7 +541,7 @@ def kept_rollups(keeper: Memory | Sql) -> list[tuple[float, ...]]:
 def test_which_scores_get_a_row(policy: Policy, rows: int, summed: int) -> None:
     """The worker asks for rows as the policy says; what it counts does not depend on it."""
     index = StreamIndex()
-    family = Family.model_validate({"topic": TOPIC[0], "interval": "1s", "window": {"length": 4}})
+    family = Family.model_validate({"topic": TOPIC[0], "interval": "1s", "recipe": "plain", "window": {"length": 4}})
     pending = CommitBuilder(
         "live", lambda *_: [], {"f": Pipeline("f", family, index, plain(family, StaticThreshold(3.0)), "live")}, policy
     )

@@ -31,6 +31,7 @@ kafka.bootstrap_servers = "{servers}"
 [families.machines]
 topic = "plant"
 interval = "1s"
+recipe = "plain"
 window.length = 8
 detector.kind = "mahalanobis"
 """
@@ -76,13 +77,12 @@ def build(folder: Path, broker: EmbeddedBroker) -> Site:
     letter = DeadLetter(topic="plant", partition=0, offset=1, reason="json", error="broken", body=b"{", stream="m-1")
     everything = full(stream, 0)
     late = LateBlock("machines", ["m-1"], Late(rows, np.array([10**9])))
-    history = HistoryBlock(stream.id, 10**9 * np.arange(1, 401), np.sin(np.arange(400, dtype=np.float32))[:, None])
-    store.commit(replace(everything, dead=[letter], late=[late], history=[history], positions={}))
+    block = HistoryBlock(stream.id, 10**9 * np.arange(1, 401), np.sin(np.arange(400, dtype=np.float32))[:, None])
+    store.commit(replace(everything, dead=[letter], late=[late], history=[block], positions={}))
     store.commit(Commit("past"))
     settings = load(Path(made.config))
-    train_champion(
-        settings, store, "machines", fit.first(store.history("live", "machines"), settings.families["machines"])
-    )
+    history = list(fit.first(store.history("live", "machines"), settings.families["machines"]))
+    train_champion(settings, store, "machines", history)
     store.close()
     return made
 

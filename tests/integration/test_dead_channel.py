@@ -24,7 +24,7 @@ from monitor.store.queries import open_reader
 DEAD, FAULT, ROWS = 500, range(800, 860), 1000
 START = datetime(2026, 5, 4, tzinfo=UTC)
 NAMES = ("pressure", "current")
-FAMILY = {"topic": "pumps", "channels": NAMES, "interval": "10s", "window": {"length": 12}}
+FAMILY = {"topic": "pumps", "channels": NAMES, "interval": "10s", "recipe": "plain", "window": {"length": 12}}
 CONFIG = """
 models = "FOLDER/artefacts"
 [kafka]
@@ -35,6 +35,7 @@ url = "sqlite:///FOLDER/w.db"
 topic = "pumps"
 channels = ["pressure", "current"]
 interval = "10s"
+recipe = "plain"
 window = { length = 12 }
 detector = { kind = "mahalanobis" }
 train = { after = AFTER, wait = true }

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.kafka
 
 def work(kafka: Kafka, topic: str, store: MemoryStore, stop: Callable[[], bool] | None = None) -> None:
     """A worker in this process, until everything that is there has been read."""
-    raw: dict[str, Any] = {"f": {"topic": topic, "interval": "1s", "window": {"length": 4}}}
+    raw: dict[str, Any] = {"f": {"topic": topic, "interval": "1s", "recipe": "plain", "window": {"length": 4}}}
     settings = parse({"families": raw})
     pipelines = bootstrap.pipelines(settings)
     decoders = bootstrap.decoders(settings, {"f": pipelines["f"].index})

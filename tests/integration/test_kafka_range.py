@@ -74,7 +74,7 @@ def test_a_range_of_event_times_whenever_the_records_were_written(kafka: KafkaBr
     topic, count = kafka.topic(), 100
     stamps = {"at-once": 0, "late": 24 * HOUR_MS, "never": 5 - T0_MS}
     send(kafka, topic, [(at, at + stamps[written]) for at in range(T0_MS, T0_MS + count * 10_000, 10_000)])
-    raw = {"topic": topic, "interval": "10s", "window": {"length": 4}}
+    raw = {"topic": topic, "interval": "10s", "recipe": "plain", "window": {"length": 4}}
     settings = parse({"kafka": {"bootstrap_servers": kafka.bootstrap_servers}, "families": {"f": raw}})
     span = TimeRange((T0_MS + 400_000) * 10**6, (T0_MS + 600_000) * 10**6)
 

@@ -29,7 +29,7 @@ from tests.integration.broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka
 FAMILY = families.Family.model_validate(
-    {"topic": "t", "interval": "1s", "window": {"length": 4}, "format": {"time_unit": "s"}}
+    {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "format": {"time_unit": "s"}}
 )
 
 
@@ -116,7 +116,7 @@ def test_messages_of_many_readings_come_in_smaller_polls(kafka: KafkaBroker) -> 
     """Once it is known how many readings they hold: at the start a poll may bring more."""
     topic, each = kafka.topic(), 1000
     family = families.Family.model_validate(
-        {"topic": topic, "interval": "1s", "window": {"length": 4}, "format": {"kind": "json-batch"}}
+        {"topic": topic, "interval": "1s", "recipe": "plain", "window": {"length": 4}, "format": {"kind": "json-batch"}}
     )
     source = KafkaSource(kafka.settings(), {topic: ("f", JsonBatchDecoder(family, StreamIndex()))})
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})

@@ -33,6 +33,7 @@ store.url = "sqlite:///FOLDER/plant.db"
 [families.pumps]
 topic = "TOPIC"
 interval = "10s"
+recipe = "plain"
 window.length = 12
 threshold.kind = "static"
 detector.options = { epochs = 5 }

@@ -26,7 +26,7 @@ def cells(count: int) -> list[str]:
     return [f"{value:.3f}" for value in 20 + np.sin(np.arange(count) / 9) + rng.normal(0, 0.1, count)]
 
 
-OPTIONS = ("--time", "timestamp", "--detector", "mahalanobis")  # it trains at once
+OPTIONS = ("--time", "timestamp", "--recipe", "plain", "--detector", "mahalanobis")  # it trains at once
 
 
 def test_another_step_is_named(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ url = "sqlite:///{folder}/w.db"
 topic = "{topic}"
 channels = ["value"]
 interval = "10s"
+recipe = "plain"
 window = {{ length = 12 }}
 train = {{ after = {train}, wait = true }}
 format = {format}

@@ -72,7 +72,7 @@ def bomb(servers: str, topic: str, records: int, size: int = 3_000_000, codec: s
 
 
 def runner(kafka: Kafka, topic: str, store: MemoryStore, at: int | None = None) -> Runner:
-    raw: dict[str, Any] = {"f": {"topic": topic, "interval": "1s", "window": {"length": 4}}}
+    raw: dict[str, Any] = {"f": {"topic": topic, "interval": "1s", "recipe": "plain", "window": {"length": 4}}}
     pipelines = bootstrap.pipelines(parse({"families": raw}))
     decoders = bootstrap.decoders(parse({"families": raw}), {"f": pipelines["f"].index})
 
@@ -150,7 +150,7 @@ def test_a_range_goes_on_behind_them_too(broker: str) -> None:
     topic = f"topic-{time.time_ns()}"
     good(broker, topic, 0, 5)
     bomb(broker, topic, 3)
-    raw: dict[str, Any] = {"f": {"topic": topic, "interval": "1s", "window": {"length": 4}}}
+    raw: dict[str, Any] = {"f": {"topic": topic, "interval": "1s", "recipe": "plain", "window": {"length": 4}}}
     settings = parse({"families": raw})
     decoders = bootstrap.decoders(settings, {"f": bootstrap.pipelines(settings)["f"].index})
 

@@ -47,6 +47,7 @@ notify.console.kind = "log"
 [families.pumps]
 topic = "pumps"
 interval = "10s"
+recipe = "plain"
 window.length = 12
 threshold.history = "1h"
 detector.options = {{ epochs = 10 }}

@@ -19,6 +19,7 @@ store.url = "sqlite:///plant.db"
 [families.machines]
 topic = "machines"
 interval = "10s"
+recipe = "plain"
 window.length = 8
 """
 

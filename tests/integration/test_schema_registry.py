@@ -43,7 +43,7 @@ def consume(
         producer.produce(topic, body, b"m")
     assert producer.flush(60) == 0
     family = {
-        "topic": topic, "interval": "1s", "channels": ["a", "b"], "window": {"length": 4},
+        "topic": topic, "interval": "1s", "channels": ["a", "b"], "recipe": "plain", "window": {"length": 4},
         "format": {"kind": kind, "values": values or ["a", "b"]},
     }  # fmt: skip
     registry = {"url": url, "options": {"max.retries": 0}}

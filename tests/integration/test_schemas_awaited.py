@@ -55,7 +55,7 @@ def send(servers: str, topic: str, partition: int, schemas: list[int]) -> None:
 
 
 def settings(servers: str, url: str, topic: str) -> Settings:
-    family = {"topic": topic, "interval": "1s", "channels": ["a", "b"], "window": {"length": 4}}
+    family = {"topic": topic, "interval": "1s", "channels": ["a", "b"], "recipe": "plain", "window": {"length": 4}}
     return parse(
         {
             "kafka": {"bootstrap_servers": servers, "group": f"group-{time.time_ns()}"},

@@ -28,6 +28,9 @@ def score(path: Path, *options: str, time: str = "time", value: str = "value") -
     """The summary, with the table that was written under "table"."""
     out = path.parent / "out.csv"
     arguments = [str(path), "--time", time, "--value", value, "--train-rows", "150", "--output", str(out)]
+    arguments += (
+        [] if "--config" in options else ["--recipe", "plain"]
+    )  # how values are written, not how they are judged
     command = ["score", *arguments, *options, "--json"]
     shown: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

@@ -81,7 +81,7 @@ class Sensors:
 def worker(kafka: Kafka, topic: str, store: MemoryStore) -> Iterator[None]:
     """A live worker on a thread."""
     family = {
-        "topic": topic, "interval": "100ms", "window": {"length": 4}, "format": {"time_unit": "ns"},
+        "topic": topic, "interval": "100ms", "recipe": "plain", "window": {"length": 4}, "format": {"time_unit": "ns"},
         "health": {"silent_after": f"{SILENT_S}s", "unscored_after": "none"},  # the sender keeps no time
     }  # fmt: skip
     settings = parse({"families": {"f": family}})

@@ -34,6 +34,7 @@ kafka.group = "skab"
 topic = "TOPIC"
 channels = {json.dumps(CHANNELS)}
 interval = "1s"
+recipe = "plain"
 window.length = {LENGTH}
 align.max_gap = {MAX_GAP}
 train = {{ after = AFTER, wait = true }}

@@ -59,6 +59,7 @@ allow_hosts = ["127.0.0.1"]
 [families.machines]
 topic = "{self.topic}"
 interval = "1s"
+recipe = "plain"
 window.length = 8
 channels = ["celsius"]
 format = {{ values = {json.dumps(fields)} }}

@@ -54,6 +54,8 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (tmp_path / "plant.db").write_bytes(gzip.decompress((BEFORE / "plant.db.gz").read_bytes()))
     with closing(sqlite3.connect("plant.db")) as database, database:
         database.execute("UPDATE models SET path = replace(path, '/plant', ?)", (str(tmp_path),))
+    written = Path("plant.toml").read_text()  # the version before knew no recipe but this one
+    Path("plant.toml").write_text(written.replace('topic = "counted"', 'topic = "counted"\nrecipe = "plain"'))
     settings = load(Path("plant.toml"))
     upgrade(settings.store.url)
     return settings

@@ -58,6 +58,7 @@ commit_interval = "200ms"
 topic = "{self.topic}"
 channels = ["value"]
 interval = "1s"
+recipe = "plain"
 window.length = 8
 valid_range = {{ value = [0, 1] }}
 {notify}""")

@@ -30,7 +30,7 @@ from monitor.pipeline.family import Pipeline
 from monitor.pipeline.windowing.registry import WINDOWERS
 
 ROOT = Path(__file__).parents[2]
-FAMILY = {"topic": "t", "interval": "1s", "window": {"length": 8}}
+FAMILY = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 8}}
 
 
 def examples() -> Iterator[tuple[str, str]]:
@@ -355,7 +355,13 @@ def test_a_message_is_a_window_of_readings_that_are_counted(window: dict[str, An
 
 
 def test_fields_that_cannot_be_read_together_are_found_by_check(tmp_path: Path) -> None:
-    raw = {"topic": "t", "interval": "10s", "window": {"length": 8}, "format": {"key": "a.b", "values": ["a"]}}
+    raw = {
+        "topic": "t",
+        "interval": "10s",
+        "recipe": "plain",
+        "window": {"length": 8},
+        "format": {"key": "a.b", "values": ["a"]},
+    }
 
     (problem,) = agree(raw, tmp_path / "config.toml")
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from monitor import bootstrap
 from monitor.config.families import Family
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
 from monitor.records.batches import Readings
 from monitor.records.counters import READINGS
 from monitor.records.streams import StreamIndex
@@ -21,7 +22,8 @@ CODES = np.arange(STREAMS, dtype=np.int32)
 S, DAY = 10**9, 86_400 * 10**9
 FAMILY = Family.model_validate(
     {
-        "topic": "t", "interval": "1s", "window": {"length": 3}, "align": {"lateness": 2, "max_gap": 1},
+        "topic": "t", "interval": "1s", "recipe": "plain",
+        "window": {"length": 3}, "align": {"lateness": 2, "max_gap": 1},
         "valid_range": {"value": [-50, 50]},
         "health": {"frozen_after": "6s", "unscored_after": "none"},  # test_health has those
     }

@@ -24,7 +24,7 @@ ROW = st.tuples(
 
 
 def family(interval: str = "10s", counters: tuple[str, ...] = ("kwh",)) -> Family:
-    raw = {"topic": "t", "interval": interval, "window": {"length": 4}, "channels": ["a", "kwh"]}
+    raw = {"topic": "t", "interval": interval, "recipe": "plain", "window": {"length": 4}, "channels": ["a", "kwh"]}
     return Family.model_validate({**raw, "format": {"counters": list(counters)}})
 
 

@@ -20,7 +20,7 @@ from monitor.sources.notation import MISSING
 from monitor.sources.times.iso import parse_iso
 from monitor.sources.timestamps import to_ns
 
-FLAT = {"topic": "t", "interval": "1s", "window": {"length": 4}, "format": {"time_unit": "s"}}
+FLAT = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "format": {"time_unit": "s"}}
 FORMATS = [
     FLAT,
     FLAT | {"format": {"key": "id", "time": "a.b", "values": ["a.c"], "time_zone": "America/Havana"}},

@@ -25,7 +25,10 @@ EXTREMES = (LARGEST, -LARGEST, 1e20, -1e30, 1e-45, -1e-38, 0.0, 2**31 - 1, 65535
 numbers = st.sampled_from(EXTREMES) | st.floats(width=32, allow_infinity=False)
 FAMILIES: dict[str, dict[str, object]] = {
     "sliding": {},
-    "tumbling": {"window": {"kind": "tumbling", "length": 8}},
+    "default": {"recipe": "default"},
+    "multivariate": {"recipe": "multivariate", "channels": ["a", "b"]},
+    "vectors": {"recipe": "vectors", "window": {"kind": "message", "length": 8}},
+    "tumbling": {"recipe": "plain", "window": {"kind": "tumbling", "length": 8}},
     "message": {"window": {"kind": "message", "length": 8}},
     "unscaled": {"scale": "none"},
     "static": {"threshold": {"kind": "static", "n_std": 6}},
@@ -44,7 +47,7 @@ def scorer(channels: int) -> Scorer:
 def pipeline(how: str, center: float, scale: float, *, model: bool) -> Pipeline:
     index = StreamIndex()
     index.intern(["m"])
-    table = {"topic": "t", "interval": "1s", "window": {"length": 8}, **FAMILIES[how]}
+    table = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 8}, **FAMILIES[how]}
     made = bootstrap.pipeline("f", Family.model_validate(table), index=index)
     channels = len(made.family.channels)
     one = np.ones(channels, np.float32)
@@ -74,6 +77,7 @@ def test_no_value_makes_numpy_warn(how: str, values: list[float], center: float,
     assert not np.isinf(outcome.scores.ratio).any()
     for evidence in outcome.evidence:
         assert np.isfinite(evidence.contribution).all()
+        assert all(map(math.isfinite, [*evidence.components.values(), *evidence.facts.values()]))
 
 
 @example([LARGEST, -LARGEST])

@@ -13,7 +13,8 @@ from monitor import bootstrap
 from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
 from monitor.pipeline.alignment.channel_joiner import aligner_of
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
 from monitor.records.batches import Readings
 from monitor.records.streams import StreamIndex
 
@@ -25,7 +26,8 @@ S = 10**9
 def pipeline() -> Pipeline:
     family = Family.model_validate(
         {
-            "topic": "t", "interval": "1s", "window": {"length": 4}, "channels": ["a", "b"], "align": {"lateness": 1},
+            "topic": "t", "interval": "1s", "recipe": "plain",
+            "window": {"length": 4}, "channels": ["a", "b"], "align": {"lateness": 1},
             "valid_range": {"a": [-3.0, 3.0], "b": [float("-inf"), 4.0]}, "health": {"frozen_after": "6s"},
         }
     )  # fmt: skip

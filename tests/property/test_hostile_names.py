@@ -56,7 +56,9 @@ class Hostile:
         self.url, self.name, self.said = f"sqlite:///{folder}/w.db", storable(name), said
         with closing(open_store(self.url)) as store:
             (stream,) = store.open_streams("live", self.name, [self.name])
-            family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 8}})
+            family = Family.model_validate(
+                {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 8}}
+            )
             store.note_settings("live", self.name, family.noted())
             epoch = store.take("live", [(self.name, 0)])[self.name, 0].epoch
             opened = replace(alert(stream=self.name, family=self.name), cause=said, channel=self.name, kind="silent")

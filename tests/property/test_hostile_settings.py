@@ -25,7 +25,7 @@ from monitor.errors import SettingsError
 from tests.property.test_check_and_run import checked, started
 
 BASE: dict[str, Any] = {
-    "families": {"f": {"topic": "t", "interval": "1s", "window": {"length": 8}}},
+    "families": {"f": {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 8}}},
     "notify": {"hook": {"kind": "webhook", "url": "https://example.org/hook", "secret_file": [__file__]}},
 }
 TEXTS = [

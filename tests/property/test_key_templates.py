@@ -69,7 +69,7 @@ def test_the_two_streams_that_were_one() -> None:
 @pytest.mark.parametrize("key", ["{a}{b}", "x{a}{b}", "{a}1{b}", "{a}%{b}", "{a}/{b}{c}", "{a", "a}", "{a}/{}"])
 def test_a_template_that_cannot_tell_values_apart_is_refused(key: str) -> None:
     assert list(template_problems(key))
-    family = {"topic": "t", "interval": "10s", "window": {"length": 8}, "format": {"key": key}}
+    family = {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 8}, "format": {"key": key}}
     with pytest.raises(SettingsError, match=r"format\.key: "):
         parse({"families": {"f": family}})
 

@@ -17,7 +17,14 @@ MAX_GAP = 2
 
 def family(channels: int) -> Family:
     names = [f"c{i}" for i in range(channels)]
-    raw = {"topic": "t", "interval": "10s", "window": {"length": 4}, "channels": names, "align": {"max_gap": MAX_GAP}}
+    raw = {
+        "topic": "t",
+        "interval": "10s",
+        "recipe": "plain",
+        "window": {"length": 4},
+        "channels": names,
+        "align": {"max_gap": MAX_GAP},
+    }
     return Family.model_validate(raw)
 
 

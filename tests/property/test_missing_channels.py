@@ -34,7 +34,7 @@ SCORER = scorer()
 def pipeline() -> Pipeline:
     family = Family.model_validate(
         {
-            "topic": "t", "interval": "1s", "window": {"length": 6}, "channels": ["a", "b", "c"],
+            "topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 6}, "channels": ["a", "b", "c"],
             "threshold": {"kind": "static"},
         }
     )  # fmt: skip

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from monitor import bootstrap
 from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
 from monitor.records.alerts import Alert, AlertState
 from monitor.records.batches import Readings
 from monitor.records.counters import COUNTERS, READINGS
@@ -33,7 +34,7 @@ def pipeline(lateness: int = 1, interval: str = "1s") -> Pipeline:
     index = StreamIndex()
     index.intern([f"m-{i}" for i in range(STREAMS)])
     family = {
-        "topic": "t", "interval": interval, "window": {"length": LENGTH}, "channels": ["a", "b"],
+        "topic": "t", "interval": interval, "recipe": "plain", "window": {"length": LENGTH}, "channels": ["a", "b"],
         "valid_range": {"b": [-10.0, 10.0]}, "align": {"lateness": lateness if interval != "none" else 0},
     }  # fmt: skip
     return bootstrap.pipeline("f", Family.model_validate(family), index=index)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from monitor import bootstrap
 from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.records.alerts import FactKind
 from monitor.records.batches import Float32, Readings, State
@@ -24,7 +25,14 @@ MODEL = "0123456789abcdef"
 
 def family(**changes: object) -> Family:
     return Family.model_validate(
-        {"topic": "t", "interval": "1s", "window": {"length": 4}, "threshold": {"history": "60s"}, **changes}
+        {
+            "topic": "t",
+            "interval": "1s",
+            "recipe": "plain",
+            "window": {"length": 4},
+            "threshold": {"history": "60s"},
+            **changes,
+        }
     )
 
 
@@ -169,7 +177,7 @@ def test_changed_settings_rebuild_only_what_no_longer_fits() -> None:
     longer = pipeline(family(window={"length": 6}))
     stricter = pipeline(family(threshold={"n_std": 4, "history": "60s"}))
 
-    assert longer.load(codes, states) == {"aligner", "windower", "threshold", "stretches"}
+    assert longer.load(codes, states) == {"aligner", "windower", "threshold", "faults", "stretches"}
     assert stricter.load(codes, states) == {"threshold"}
 
 

@@ -41,7 +41,7 @@ from tests.champions import train_champion
 
 ROOT = Path(bootstrap.__file__).parents[1]
 HELPERS = {
-    "pipeline/thresholds": {"base"},
+    "pipeline/thresholds": {"base", "fixed", "histogram"},
     "pipeline/scoring/recipes": {"registry"},
     "notify": {
         "announcement",
@@ -124,14 +124,20 @@ def test_the_bootstrap_detector_keeps_quiet_where_it_knows_nothing() -> None:
 
 ONE_FAMILY: dict[str, Any] = {
     "families": {
-        "f": {"topic": "t", "interval": "1s", "window": {"length": 8}, "detector": {"options": {"hidden": [4, 2]}}}
+        "f": {
+            "topic": "t",
+            "interval": "1s",
+            "recipe": "plain",
+            "window": {"length": 8},
+            "detector": {"options": {"hidden": [4, 2]}},
+        }
     }
 }
 
 
 def with_detectors(*detectors: dict[str, Any]) -> Settings:
     families = {
-        f"f{i}": {"topic": f"t{i}", "interval": "1s", "window": {"length": 8}, "detector": detector}
+        f"f{i}": {"topic": f"t{i}", "interval": "1s", "recipe": "plain", "window": {"length": 8}, "detector": detector}
         for i, detector in enumerate(detectors)
     }
     return parse({"families": families})
@@ -244,7 +250,7 @@ def test_only_bootstrap_puts_a_worker_together() -> None:
 
 
 def test_only_the_loop_and_the_worker_poll_a_source() -> None:
-    """And what wraps a source, and `score`, which looks at the first rows before it makes a pipeline."""
+    """And what wraps a source, and `score` and `evaluate`, which look at the first rows before they make a pipeline."""
     polling = {
         path.relative_to(ROOT).as_posix()
         for path in ROOT.rglob("*.py")
@@ -252,6 +258,7 @@ def test_only_the_loop_and_the_worker_poll_a_source() -> None:
     }
     assert polling == {
         "pipeline/loop.py", "worker/runner.py", "replay/time_range.py", "replay/times_read.py", "cli/score.py",
+        "cli/evaluation/scored.py", "cli/evaluation/mitbih.py",
     }  # fmt: skip
 
 

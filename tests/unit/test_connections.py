@@ -24,7 +24,7 @@ from monitor.store import migrations
 from monitor.store.engine import connect
 from tests.champions import make_champion
 
-FAMILY = {"topic": "plant", "interval": "1s", "window": {"length": 8}}
+FAMILY = {"topic": "plant", "interval": "1s", "recipe": "plain", "window": {"length": 8}}
 SECRET = "0123456789abcdef0123456789abcdef"
 
 

@@ -110,6 +110,13 @@ def _read(parse: Callable[[str], int], given: str) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
+def words(given: str) -> str:
+    """Text that says something."""
+    if not text(given).strip():
+        raise _refused(given, "is blank")
+    return given
+
+
 def _no_text(given: str, most: int) -> str:
     """Why it cannot be kept as text of `most` characters; empty where it can."""
     if len(given) > most:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.panel import Panel
 from rich.text import Text
 
+from monitor.alerts.accepting import accepting
 from monitor.cli.rendering.alert_list import EVERY, life_of
 from monitor.cli.rendering.alert_table import FittedTable
 from monitor.cli.rendering.evidence import EvidenceView
@@ -38,6 +39,8 @@ def _facts(alert: Alert, moments: Moments) -> Iterator[str]:
     yield f"{about}, run {alert.run}"
     if alert.cause:
         yield alert.cause
+    if how := accepting(alert):
+        yield f"if this is the new normal: {how}"
     yield f"{alert.severity}, {life_of(alert, moments)}"
     yield f"peak {alert.peak_ratio:.2f} x the limit at {moments.aged(alert.peak_at)}"
     yield f"began {moments.text(alert.started_at)}, opened {moments.aged(alert.opened_at)}"

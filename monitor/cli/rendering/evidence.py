@@ -15,6 +15,7 @@ from monitor.cli.rendering.moments import Moments
 from monitor.cli.rendering.sparkline import Scale
 from monitor.notify.causes import causes
 from monitor.records.alerts import Evidence
+from monitor.records.component_words import in_words
 from monitor.records.escapes import visible
 
 _LABEL = len("  reconstruction  ")
@@ -44,6 +45,7 @@ class EvidenceView:
             )
         if known := _known(e):
             yield _indented(f"Known of it: {known}")
+        yield from self._parts()
         yield from self._causes()
 
     def _channel(self, channel: int, scale: Scale) -> Iterator[Text]:
@@ -58,6 +60,13 @@ class EvidenceView:
         if expected:
             yield _row("reconstruction", scale.draw(expected, low, high), _number(expected[-1]))
         yield _row("contribution", scale.draw(share, 0.0, top), _percent(share[-1]))
+
+    def _parts(self) -> Iterator[Any]:
+        """What the score is made of, the largest share first."""
+        if self.evidence.components:
+            yield Text("Parts of the score", style="bold")
+        for name, share in sorted(self.evidence.components.items(), key=lambda part: -part[1]):
+            yield _indented(f"{share:.0%}: {visible(in_words(name))}")
 
     def _causes(self) -> Iterator[Any]:
         found = causes(self.evidence)
@@ -88,7 +97,5 @@ def _percent(share: float) -> str:
 
 
 def _known(evidence: Evidence) -> str:
-    """Facts about the window, and what its score is made of."""
-    measured = [f"{visible(name)} {value:.3g}" for name, value in evidence.facts.items()]
-    shares = [f"{visible(name)} {share:.0%} of the score" for name, share in evidence.components.items()]
-    return ", ".join([*measured, *shares])
+    """Facts about the window."""
+    return ", ".join(f"{visible(name)} {value:.3g}" for name, value in evidence.facts.items())

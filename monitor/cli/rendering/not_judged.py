@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from monitor.alerts.accepting import ANOMALY
 from monitor.cli.rendering.output import echo
 from monitor.errors import NotJudgedError
 from monitor.records.alerts import Alert, AlertState
@@ -12,17 +13,16 @@ from monitor.records.counters import READINGS
 from monitor.records.escapes import visible
 
 FEW = 0.05  # share of the readings
-UNSCORED = "unscored"
+UNSCORED, CHANGE = "unscored", "change"
 
 if TYPE_CHECKING:
     from monitor.replay.not_judged import NotJudged
 
 
 def health_causes(alerts: Sequence[Alert]) -> list[str]:
-    """One line for each alert that has a cause."""
-    return [
-        visible(f"{alert.kind} of {alert.stream or 'all streams'}: {alert.cause}") for alert in alerts if alert.cause
-    ]
+    """One line for each alert about a stream itself; anomalies and changes are not, though they may have a cause."""
+    about = [alert for alert in alerts if alert.cause and alert.kind not in {ANOMALY, CHANGE}]
+    return [visible(f"{alert.kind} of {alert.stream or 'all streams'}: {alert.cause}") for alert in about]
 
 
 def end(not_judged: NotJudged, alerts: Sequence[Alert], *, quiet: bool) -> None:

@@ -67,8 +67,10 @@ def _duplicate(count: str, _tally: Tally, family: Kinds) -> str:
     return f"{count} duplicates: several readings for one {slot}"
 
 
-def _poor(count: str, tally: Tally, _family: Kinds) -> str:
+def _poor(count: str, tally: Tally, family: Kinds) -> str:
     absent = tally.absent
+    if family.beats:
+        return f"{count} heartbeats in a signal too noisy to judge them, or with too many samples missing"
     names = sorted((name for name in absent if absent[name]), key=lambda name: -absent[name])[:3]
     which = f": {', '.join(f'{name} at {absent[name]:,} readings' for name in names)}" if names else ""
     return f"{count} windows with too many values missing{which}"

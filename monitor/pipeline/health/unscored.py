@@ -12,6 +12,7 @@ the stream has a model: that stream waits for its training, which is no fault.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,6 @@ from monitor.records.streams import StreamIndex
 
 OPEN, CLEAR = 0.4, 1 / 3  # shares of a stretch that were not judged; one gap costs a window, a third of it by default
 RUN = 6  # readings from the future
-
 
 _ALERT: dict[str, Spec] = {
     "opened": (np.int64, (), NEVER),  # NEVER = no alert
@@ -53,13 +53,15 @@ NOTHING = Arrived(np.zeros(0, np.int32), None)
 
 
 class Batch(NamedTuple):
-    """What became of a batch: `waiting` marks scores of windows that nothing can score before there is a model."""
+    """What became of a batch: `waiting` marks scores of windows that nothing can score before there is a model,
+    `covered` says of a stream and a span, ns, whether another alert says already why nothing was judged."""
 
     arrived: Arrived
     gridded: Gridded
     aligner: Aligner
     scores: Scores
     waiting: Bool
+    covered: Callable[[int, int, int], bool]
 
 
 class Unscored:
@@ -120,8 +122,7 @@ class Unscored:
         if self._places.late_windows:
             slow[scores.stream] = True
         slow[gridded.stream[gridded.restart]] = True
-        unknown = np.isnan(scores.ratio)
-        if unknown.any():
+        if (unknown := np.isnan(scores.ratio)).any():
             slow[scores.stream[unknown]] = True
         for _, aside in batch.aligner.aside:
             slow[aside.stream] = True
@@ -181,7 +182,7 @@ class Unscored:
                 continue
             if found.readings[row] >= self._places.least:
                 self._flood(found, row, None, facts)
-                self._judge(found, row, self._places.end(batch, found, row, self.columns["placed"]), facts)
+                self._judge(found, row, batch, facts)
             elif following:
                 found.counts[row + 1] += found.counts[row]
                 found.sizes[row + 1] = np.minimum(found.sizes[row + 1], found.sizes[row])
@@ -189,12 +190,13 @@ class Unscored:
             else:
                 found.number[row], closing[row] = complete[row] + 1, False
 
-    def _judge(self, found: Stretches, row: int, at: int, facts: HealthFacts) -> None:
+    def _judge(self, found: Stretches, row: int, batch: Batch, facts: HealthFacts) -> None:
         code, number = int(found.stream[row]), int(found.number[row])
+        at = self._places.end(batch, found, row, self.columns["placed"])
         unjudged, readings = int(found.unjudged(self._places.hop)[row]), int(found.readings[row])
-        share = unjudged / readings
+        share, enough = unjudged / readings, unjudged >= self._places.least  # fewer are a window that was not whole yet
         if self.alerts["opened"][code] == NEVER:
-            if share > OPEN and unjudged >= self._places.least:  # fewer are a window that was not whole yet
+            if share > OPEN and enough and not batch.covered(code, self._places.begin(found, row, at), at):
                 self._open(found, row, at, facts)
         elif number < self.columns["since"][code]:  # the next stretch was flooded before this one was complete
             return
@@ -224,8 +226,7 @@ class Unscored:
     def _open(self, found: Stretches, row: int, at: int, facts: HealthFacts) -> None:
         code, unjudged = int(found.stream[row]), int(found.unjudged(self._places.hop)[row])
         self._begin(code, int(found.number[row]), (at, self._places.begin(found, row, at)), unjudged)
-        share = max(OPEN, unjudged / int(found.readings[row]))
-        facts.opened(self._episode(code, share, self._cause(found, row)))
+        facts.opened(self._episode(code, max(OPEN, unjudged / int(found.readings[row])), self._cause(found, row)))
 
     def _begin(self, code: int, number: int, times: tuple[int, int], bad: int) -> None:
         """Note an alert that opens in the stretch of this number; `times` are when it opened and when it began."""

@@ -47,10 +47,33 @@ def explain(
     )
 
 
+def by_companions(found: Evidence, window: Windows, usual: Float32) -> Evidence:
+    """The evidence of a window (one row) that no model scored: `usual` (length, channels) was expected.
+
+    It begins with the first reading of the window.
+    """
+    (values,) = window.values
+    lacking = int(np.argmax(~np.isnan(values).all(axis=1)))
+    away = np.nan_to_num(np.abs(values.astype(np.float64) - usual), posinf=float(FLOAT32.max))[lacking:]
+    share = (away / max(float(away.sum()), 1e-12)).astype(np.float32)
+    return replace(found, values=values[lacking:], reconstruction=usual[lacking:], contribution=share)
+
+
 def without_channels(found: Evidence, values: Float32, lacks: Bool) -> Evidence:
     """The evidence of a window whose channels `lacks` (channels,) were filled in; `values` is the window itself."""
     share = np.where(lacks, np.float32(0), found.contribution)
     return replace(found, values=values, contribution=share / np.maximum(share.sum(), np.float32(1e-12)))
+
+
+def blamed(found: Evidence, added: Float32, score: float) -> Evidence:
+    """The evidence where companions `added` (channels,) to the score: their share goes to these channels, step by step.
+
+    The rest of the contribution is the detector's.
+    """
+    share = np.nan_to_num(added.astype(np.float64) / max(score, 1e-12), posinf=0)
+    steps = len(found.contribution)
+    mixed = found.contribution * max(1 - share.sum(), 0) + share / steps
+    return replace(found, contribution=np.asarray(mixed / max(mixed.sum(), 1e-12), np.float32))
 
 
 def _by_model(window: Windows, scorer: Scorer, profiles: Profiles | None) -> tuple[Float32 | None, Float32 | None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 from uuid import UUID
@@ -12,53 +12,50 @@ import numpy as np
 
 from monitor.config.families import Family
 from monitor.pipeline.scoring import cold_start
-from monitor.pipeline.scoring.companions.base import Calibrated
 from monitor.pipeline.scoring.detector_path import ColdStart, DetectorPath
+from monitor.pipeline.scoring.explanation import blamed, by_companions
+from monitor.pipeline.scoring.fault_scores import FaultScores, leads
+from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts, Locating, Mixture, Trained
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Codes, Section, signature
 from monitor.pipeline.state.segments import segments
-from monitor.pipeline.thresholds.base import Threshold, rounds
+from monitor.pipeline.thresholds.base import Revisable, Threshold, rounds
 from monitor.ports.scorer import Scorer
 from monitor.records.alerts import Evidence
-from monitor.records.batches import Bool, Float32, Int32, Int64, Scores, State, Windows
+from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Scores, State, Windows
+from monitor.records.shifts import Shifts
 from monitor.records.streams import StreamIndex
 
 MOST_SCORE = np.float32(1e30)  # what a score and a ratio are at most: a window of absurd numbers, whose score would be
 MOST_RATIO = np.float32(1e9)  # infinite, is an anomaly that SQL, JSON and people can read
-DETECTOR = "detector"  # its name among the components of a score
-
-Components = Mapping[str, Float32]
-Alerting = Callable[[Int64, Float32], Bool]
+RAISED = 6  # standard deviations above the mean of the scores at a level that is expected
 
 
-def detector_only(detector: Float32, companions: Components) -> Components:
-    """The combination of a recipe without companions."""
-    del companions
-    return {DETECTOR: detector}
+class Open(NamedTuple):
+    """At which of some windows an alert is open, (n,), and at which of them one opens."""
+
+    now: Bool
+    opens: Bool
 
 
-@dataclass(frozen=True, slots=True)
-class Mixture:
-    """The companions of a recipe by name, and how their scores and the detector's become one.
-
-    `combine` takes the detector's scores (m,) and the calibrated ones of each companion, NaN where it has none yet,
-    and returns what each component adds to the score, (m,) each; their sum is the score.
-    """
-
-    companions: Mapping[str, Calibrated] = field(default_factory=dict)
-    combine: Callable[[Float32, Components], Components] = detector_only
+Alerting = Callable[[Int64, Float32], Open]
 
 
 class Judged(NamedTuple):
-    """Scores of windows, and what each component added to them (m,), where there are companions."""
+    """Scores of windows, the windows as the detector saw them, and what each component added, where there are some.
+
+    `shifts` are change points, where the recipe finds them.
+    """
 
     scores: Scores
+    shown: Windows
     components: Components
+    shifts: Shifts | None = None
 
     def shares(self, row: int) -> dict[str, float]:
         """Each component's share of the score at `row`; they sum to 1."""
         parts = {name: float(added[row]) for name, added in self.components.items()}
-        total = sum(parts.values())
+        total = sum(part for part in parts.values() if not np.isnan(part))
         return {name: part / total if total else 0.0 for name, part in parts.items() if not np.isnan(part)}
 
 
@@ -69,39 +66,79 @@ class Recipe:
     learn from them.
     """
 
-    def __init__(self, name: str, version: int, family: Family, threshold: Threshold, mixture: Mixture) -> None:
+    def __init__(
+        self, name: str, version: int, family: Family, threshold: Threshold, mixture: Mixture | None = None
+    ) -> None:
         self.name, self.version = name, version
         self.detector = DetectorPath(family)
         self._mixture = mixture
+        self._locating: Locating | None = mixture if isinstance(mixture, Locating) else None
+        self._trained: Trained | None = mixture if isinstance(mixture, Trained) else None
         self._threshold, self._max_imputed = threshold, family.align.max_imputed
         windows = family.shape.window
-        self.sections = {
-            "profile": self.detector.section,
-            "threshold": Section(threshold.columns, signature(*windows, family.threshold), threshold.EARLIER),
-        }
-        for companion, part in self._mixture.companions.items():
-            meaning = signature(companion, *windows, family.shape.hop, family.grid)
-            self.sections[f"companion.{companion}"] = Section(part.companion, meaning)
-            self.sections[f"companion.{companion}.calibration"] = Section(part.calibration, meaning)
+        self._faults = FaultScores()
+        faults = Section(self._faults.columns, signature(*windows))
+        self.sections = {"profile": self.detector.section, "faults": faults}
+        if threshold.columns.spec:
+            meaning = signature(*windows, family.threshold)
+            self.sections["threshold"] = Section(threshold.columns, meaning, threshold.EARLIER)
+        if mixture is not None:
+            meaning = signature(name, version, *windows, family.shape.hop, family.grid)
+            kept = {f"companion.{part}": of for part, of in mixture.companions.items()}
+            kept |= {f"detector.{part}": of for part, of in mixture.calibration.items()}
+            self.sections |= {part: Section(of, meaning) for part, of in kept.items()}
 
     def adopt(self, model: str, scorer: Scorer, profiles: Mapping[str, Profile], index: StreamIndex) -> None:
         """Score with this model from now on. Streams without a profile go on under cold start."""
         self.detector.adopt(model, scorer, profiles)
         self.detector.withdraw(np.fromiter(index.codes.values(), np.int64, len(index.codes)))
-        for name, code in index.codes.items():
-            if name in profiles:
-                self.enrol(code, profiles[name])
+        self._enrol([(code, profiles[name]) for name, code in index.codes.items() if name in profiles])
 
     def enrol(self, code: int, profile: Profile) -> None:
         """Score this stream with the family's model from now on, and begin its limit from the profile's scores."""
-        self.detector.enrol(code, profile)
+        self._enrol([(code, profile)])
+
+    def _enrol(self, streams: Sequence[tuple[int, Profile]]) -> None:
+        if not streams:
+            return
+        for code, profile in streams:
+            self.detector.enrol(code, profile)
+            if self._mixture is not None:
+                self._mixture.enrol(code, profile)
+        codes = np.array([code for code, _ in streams], np.int32)
+        self._faults.columns["raised"][codes] = 1
+        scores = [(each.score_mean, each.score_std, each.least) for _, each in streams]
+        mean, std, least = np.array(scores, np.float64).T
+        self._threshold.seed(codes, mean, std, np.array([each.score_count for _, each in streams]), least)
+
+    def accept(self, code: int, usual: Float32 | None) -> None:
+        """A person expects the stream's level: the limit is that of the scores since its alert opened.
+
+        `usual` is the level by hour of the day, where that is known, and a mixture learns it: see there.
+        """
         one = np.array([code], np.int32)
-        mean, std = np.array([profile.score_mean]), np.array([profile.score_std])
-        self._threshold.seed(one, mean, std, np.array([profile.score_count]), np.array([profile.least]))
+        seen = self._faults.take(code)
+        if seen.number:
+            mean, std, count = (np.array([of_all]) for of_all in seen)
+            self._threshold.seed(one, mean, std, count, np.zeros(1))
+        if self._mixture is not None and usual is not None:
+            self._mixture.accept(code, usual)
+        elif seen.number:
+            limit = self._threshold.limits(one, np.array([NEVER]))[0]  # NaN: it begins from these scores
+            self._faults.columns["raised"][code] = np.fmax((seen.mean + RAISED * seen.std) / limit, 1)
+
+    @property
+    def finds_changes(self) -> bool:
+        """Whether it reports change points beside anomalies."""
+        return self._locating is not None
 
     def resume(self, codes: Int32, lost: Mapping[str, Codes], index: StreamIndex) -> None:
         """After the states of streams were loaded: enrol those of another model, or of a lost limit, once more."""
-        stale = codes[self.detector.resume(codes) | np.isin(codes, lost.get("threshold", []))]
+        renewed = [lost[name] for name in lost if name == "threshold" or name.startswith("detector.")]
+        unknown = np.isin(codes, np.concatenate([[], *renewed]))
+        if self._trained is not None:
+            unknown |= self._trained.lacks(codes)
+        stale = codes[self.detector.resume(codes) | unknown]
         for code in stale.tolist():
             profile = self.detector.known.get(index.name(code))
             if profile is not None:
@@ -109,60 +146,99 @@ class Recipe:
             else:
                 self.detector.withdraw(np.array([code]))
 
-    def judge(self, windows: Windows, cold: ColdStart, alerting: Alerting, factor: Float32 | None = None) -> Judged:
+    def judge(
+        self,
+        windows: Windows,
+        cold: ColdStart,
+        alerting: Alerting,
+        factor: Float32 | None = None,
+        facts: Facts | None = None,
+    ) -> Judged:
         """Scores, limits and ratios of windows, sorted by stream and time; the limit then learns from normal ones.
 
         One round for each bucket of its limit that a stream passes through. In each, `alerting` is called with the rows
-        and their ratios and says at which of them an alert is open: nothing is learned there. Each limit is multiplied
-        by the window's `factor` (m,), None = 1.
+        and their ratios and says at which of them an alert is open: nothing is learned there, nor of what led to it.
+        Each limit is multiplied by the window's `factor` (m,), None = 1. `facts` are what else is known of the windows.
         """
         enrolled = self.detector.enrolled(windows.stream)
-        score = self.detector.score(windows, enrolled, cold)
-        components: Components = {}
-        if self._mixture.companions:
-            score, components = self._combined(windows, score, enrolled)
+        shown, score, components = self._score(windows, enrolled, cold, facts or {})
+        modelled = enrolled if self._mixture is None else enrolled & ~np.isnan(components[DETECTOR])
         limit, ratio = np.full((2, len(windows)), np.nan, np.float32)
         score = np.minimum(score, MOST_SCORE)
-        poor = (windows.imputed > self._max_imputed) | np.isnan(score)
+        filled = windows.imputed > self._max_imputed
+        poor = np.isnan(score) if self._mixture is not None else filled | np.isnan(score)
         bucket = np.zeros(len(windows), np.int64)
-        bucket[enrolled] = self._threshold.buckets(windows.stream[enrolled], windows.end[enrolled])
+        bucket[modelled] = self._threshold.buckets(windows.stream[modelled], windows.end[modelled])
         for rows in rounds(windows.stream, bucket):
-            stream, model = windows.stream[rows], enrolled[rows]
+            stream, model = windows.stream[rows], modelled[rows]
             limit[rows] = self._limits(stream, bucket[rows], model)
+            limit[rows] *= self._faults.columns["raised"][stream]
             if factor is not None:
                 limit[rows] *= factor[rows]
             ratio[rows] = np.where(poor[rows], np.nan, np.minimum(score[rows] / limit[rows], MOST_RATIO))
-            normal = model & ~poor[rows] & ~(ratio[rows] > 1) & ~alerting(rows, ratio[rows])
+            judged, open_ = model & ~poor[rows], alerting(rows, ratio[rows])
+            normal = judged & ~(ratio[rows] > 1) & ~open_.now
+            self._faults.follow(stream[judged], score[rows][judged], open_.now[judged])
+            if open_.opens.any() and isinstance(self._threshold, Revisable):
+                self._threshold.drop_newest(np.unique(stream[open_.opens]))
+                normal &= ~leads(stream, open_.opens)
             self._threshold.learn(stream[normal], score[rows][normal].astype(np.float64))
         state = np.where(ratio > 1, State.ANOMALY, State.OK)
-        state = np.where(enrolled, state, State.BOOTSTRAP)
-        state = np.where(poor | ~np.isfinite(limit), State.INSUFFICIENT, state).astype(np.uint8)
+        state = np.where(poor | ~np.isfinite(limit), State.INSUFFICIENT, state)
+        unread = np.isnan(windows.values[:, -1]).all(axis=1)
+        young = ~enrolled & ~(poor if self._mixture is None else unread)
+        state = np.where(young, State.BOOTSTRAP, state).astype(np.uint8)
         scores = Scores(windows.stream, windows.start, windows.end, score, limit, ratio, windows.imputed, state)
-        return Judged(scores, components)
+        return Judged(scores, shown, components, self._shifts(factor))
 
     def evidence(self, alert: UUID, windows: Windows, row: int, facts: Mapping[str, float], judged: Judged) -> Evidence:
         """Why the window at `row` opened the alert."""
-        found = self.detector.explain(alert, windows.take(np.array([row])), facts)
-        return replace(found, components=judged.shares(row)) if judged.components else found
+        if self._mixture is None:
+            return self.detector.explain(alert, windows.take(np.array([row])), facts)
+        one, shown = (some.take(np.array([row])) for some in (windows, judged.shown))
+        found = self.detector.explain(alert, shown, facts)
+        if judged.shown is not windows:  # it sees residuals
+            usual = one.values[0] - shown.values[0]
+            expected = None if found.reconstruction is None else found.reconstruction + usual
+            found = replace(found, values=one.values[0], reconstruction=expected)
+            if np.isnan(judged.components[DETECTOR][row]):
+                found = by_companions(found, one, usual)
+        known = self._mixture.facts(row)
+        whole = replace(found, facts={**found.facts, **known}, components=judged.shares(row))
+        return whole if self._locating is None else blamed(whole, self._locating.blame(row), judged.scores.score[row])
 
-    def _combined(self, windows: Windows, score: Float32, enrolled: Bool) -> tuple[Float32, Components]:
-        """The score of all components, and what each adds to it."""
-        calibrated = {
-            name: calibration.apply(windows.stream, companion.score(windows))
-            for name, (companion, calibration) in self._mixture.companions.items()
-        }
-        components = {
-            name: np.where(enrolled, added, score if name == DETECTOR else np.float32(0))
-            for name, added in self._mixture.combine(score, calibrated).items()
-        }
-        return reduce(np.add, components.values()), components
+    def _score(
+        self, windows: Windows, enrolled: Bool, cold: ColdStart, facts: Facts
+    ) -> tuple[Windows, Float32, Components]:
+        """The windows as the detector saw them, their scores, and what each component added."""
+        mixture = self._mixture
+        if mixture is None:
+            return windows, self.detector.score(windows, enrolled, cold), {}
+        shown = mixture.shown(windows)
+        detector = self.detector.score(shown, enrolled, _unknown)
+        detector[windows.imputed > self._max_imputed] = np.nan  # companions judge the newest reading for itself
+        components = mixture.components(windows, detector, facts)
+        known = np.any([~np.isnan(added) for added in components.values()], axis=0)
+        score = reduce(np.add, (np.nan_to_num(added) for added in components.values()))
+        return shown, np.where(known, score, np.float32(np.nan)), components
+
+    def _shifts(self, factor: Float32 | None) -> Shifts | None:
+        """Change points of the newest windows, against limits multiplied by `factor`."""
+        found = None if self._locating is None else self._locating.shifts
+        return found if found is None or factor is None else found._replace(ratio=found.ratio / factor)
 
     def _limits(self, stream: Int32, bucket: Int64, model: Bool) -> Float32:
         """Limit of each window; all windows of a stream are in one bucket here."""
-        limit = np.full(len(stream), cold_start.LIMIT, np.float32)
+        covered = cold_start.LIMIT if self._mixture is None else self._mixture.limit
+        limit = np.full(len(stream), covered, np.float32)
         if model.any():
             of_model = stream[model]
             first, size = segments(of_model)
             limits = self._threshold.limits(of_model[first], bucket[model][first])
             limit[model] = np.repeat(limits, size)
         return limit
+
+
+def _unknown(windows: Float32) -> Float32:
+    """Scores (m,) of windows that no detector sees."""
+    return np.full(len(windows), np.nan, np.float32)

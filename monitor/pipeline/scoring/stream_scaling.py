@@ -7,7 +7,8 @@ interquartile range, with floors) and the mean and standard deviation of the det
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ class Profile:
     Both are NaN of a channel that was not learned, as it hardly ever had a value; to the model it is missing for good.
     It was learned from `readings` readings, from `first` to `last`, ns, without `garbage` of them. `least` is what its
     limit never falls below, in the unit of the score. `rest` (channels,) is the longest time of equal values, ns; 0 or
-    None = not known.
+    None = not known. `constants` are what the recipe's companions learned of it, by name.
     """
 
     center: Float32
@@ -48,6 +49,7 @@ class Profile:
     garbage: int = 0
     least: float = 0.0
     rest: Int64 | None = None
+    constants: Mapping[str, Float32] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
@@ -175,6 +177,12 @@ class Profiles:
         self.columns["scale"][code] = profile.scale
         self.columns["usual"][code] = profile.score_mean
         self.columns["rest"][code] = 0 if profile.rest is None else profile.rest
+
+    @property
+    def middle(self) -> int:
+        """Readings that streams with a model have been seen for, in the middle of them; 0 where there is none."""
+        seen = self.columns["seen"][self.columns["model"] != b""]
+        return int(np.sort(seen)[len(seen) // 2]) if len(seen) else 0
 
     def rows_until(self, stream: Int32, after: int) -> int:
         """How many of these readings it takes until one of the streams has been seen for `after` of them, or all."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from monitor.config.families import Threshold as Rule
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import segments
 from monitor.records.batches import Float64, Int32, Int64
@@ -20,15 +19,11 @@ class Threshold(Protocol):
     """Limits for all streams of a family; every array has one entry per stream or window given.
 
     Limits are in the unit of the score. A window is judged first, by the limit of its bucket, and learned from after.
+    The kinds of `bootstrap.THRESHOLDS` are made by their class method `of`, which takes the configuration's rule.
     """
 
     columns: Columns
     EARLIER: ClassVar[tuple[np.dtype[np.void], ...]]  # layouts of saved states that lack columns
-
-    @classmethod
-    def of(cls, rule: Rule) -> Threshold:
-        """As the configuration says, without any history."""
-        ...
 
     def buckets(self, stream: Int32, end: Int64) -> Int64:
         """Bucket of each window, by its end time (ns) or its number; non-decreasing within a stream."""
@@ -44,6 +39,18 @@ class Threshold(Protocol):
 
     def seed(self, stream: Int32, mean: Float64, std: Float64, count: Int64, least: Float64) -> None:
         """Reset to the mean and standard deviation of `count` training scores; no limit falls below `least`."""
+        ...
+
+
+@runtime_checkable
+class Revisable(Protocol):
+    """A threshold that can take back what it has learned lately."""
+
+    def drop_newest(self, stream: Int32) -> None:
+        """Forget what these streams have taught since they entered their bucket: an alert of theirs opens.
+
+        The windows before it hold the fault in part, and were not judged anomalous yet.
+        """
         ...
 
 

@@ -38,14 +38,18 @@ LEAST_ROOM = 64  # of each stream
 class SlidingWindower:
     """Windows of `length` consecutive slots, one every `hop` slots; none spans a restart.
 
+    From `fewest` readings of a run on, all of `length` unless given: the slots before them are NaN.
+
     Buffers are (streams, room): a stream's row fills from the left, and when it is full its last `length - 1` readings
     move to the front. Which readings were filled in is only written for streams that have had some lately.
     """
 
     facts: Mapping[str, Float64] = {}  # nothing is known of them but their readings
+    earlier: tuple[np.dtype[np.void], ...] = ()
     cold_start = staticmethod(cold_start.score)
 
-    def __init__(self, shape: Shape, grid: Grid) -> None:
+    def __init__(self, shape: Shape, grid: Grid, fewest: int | None = None) -> None:
+        self._fewest = shape.length if fewest is None else fewest
         self._length, self._channels, self._hop = shape.length, shape.channels, shape.hop
         self._grid, self._interval = grid, grid.interval
         self._keep = shape.length - 1
@@ -65,7 +69,7 @@ class SlidingWindower:
     @classmethod
     def of(cls, family: Family) -> SlidingWindower:
         """For the windows of a family."""
-        return cls(family.shape, family.grid)
+        return cls(family.shape, family.grid, 1 if family.judges_parts else None)
 
     @property
     def memory(self) -> int:
@@ -99,16 +103,16 @@ class SlidingWindower:
             return _concatenate([], (self._length, self._channels))
         first, size = segments(readings.stream)
         rank = np.arange(len(readings)) - np.repeat(first, size)
-        due = self._due(readings, first, rank)
+        due, held = self._due(readings, first, rank)
         step = self._room - self._keep
         if size.max() <= step:
-            return self._extend(readings, rank, due)
+            return self._extend(readings, rank, due, held)
         parts = []
         for begin in range(0, int(size.max()), step):
             part = np.flatnonzero((rank >= begin) & (rank < begin + step))
             some = Gridded(*(getattr(readings, name)[part] for name in Gridded.__slots__))
-            ends = np.searchsorted(part, due[np.isin(due, part, assume_unique=True)])
-            parts.append(self._extend(some, rank[part] - begin, ends))
+            here = np.isin(due, part, assume_unique=True)
+            parts.append(self._extend(some, rank[part] - begin, np.searchsorted(part, due[here]), held[here]))
         return _concatenate(parts, (self._length, self._channels))
 
     def finish(self, readings: Gridded) -> Windows:
@@ -153,8 +157,8 @@ class SlidingWindower:
         self._fill[codes] = self._keep
         self._flagged[codes] = False
 
-    def _due(self, readings: Gridded, first: Int64, rank: Int64) -> Int64:
-        """Rows at which a window ends; counts the readings and notes where runs begin."""
+    def _due(self, readings: Gridded, first: Int64, rank: Int64) -> tuple[Int64, Int64]:
+        """Rows at which a window ends, and how many readings of the run it can hold; notes where runs begin."""
         streams, last = readings.stream[first], np.append(first[1:], len(readings)) - 1
         began, count = self._counters["began"], self._counters["count"]
         number, phase = readings.slot, 1
@@ -171,9 +175,10 @@ class SlidingWindower:
             here = newest >= np.repeat(*segments(readings.stream))
             since = np.where(here, number[newest], began[readings.stream])[due]
             began[streams] = np.where(here[last], number[newest[last]], began[streams])
-        return np.asarray(due[number[due] - since + 1 >= self._length])
+        since = number[due] - since + 1
+        return due[since >= self._fewest], since[since >= self._fewest]
 
-    def _extend(self, readings: Gridded, rank: Int64, due: Int64) -> Windows:
+    def _extend(self, readings: Gridded, rank: Int64, due: Int64, held: Int64) -> Windows:
         """Write readings behind what each stream has, and cut the windows that end at the rows `due`."""
         stream = readings.stream
         first, size = segments(stream)
@@ -187,7 +192,7 @@ class SlidingWindower:
             self._buffers["time"][stream, place] = self._grid.times(readings.slot)
         self._flag(stream, place, readings.imputed, first)
         self._fill[streams] += size
-        return self._cut(stream[due], place[due], self._grid.times(readings.slot[due]))
+        return self._cut(stream[due], place[due], self._grid.times(readings.slot[due]), held)
 
     def _move_to_front(self, full: Int32) -> None:
         for name, buffer in self._buffers.items():
@@ -208,20 +213,24 @@ class SlidingWindower:
             noted = self._flagged[stream]
             flags[stream[noted], place[noted]] = imputed[noted]
 
-    def _cut(self, stream: Int32, place: Int64, end: Int64) -> Windows:
-        """The windows that end at `place` of each stream's row."""
-        begin = place - self._keep
+    def _cut(self, stream: Int32, place: Int64, end: Int64, held: Int64) -> Windows:
+        """The windows that end at `place` of each stream's row, and hold the last `held` readings there."""
+        begin, lacking = place - self._keep, np.maximum(self._length - held, 0)
         values: Float32 = self._runs("values", self._length)[stream, begin * self._channels]
+        values = values.reshape(-1, self._length, self._channels)
         imputed = np.zeros(len(stream), np.float32)
         some = np.flatnonzero(self._flagged[stream])
         if len(some):
             flags = self._runs("imputed", self._length)[stream[some], begin[some]]
+            flags = flags & (np.arange(self._length) >= lacking[some, None])
             imputed[some] = flags.sum(axis=1) / np.float32(self._length)
+        if lacking.any():
+            values[np.arange(self._length) < lacking[:, None]] = np.nan
         if self._interval is None:
-            start = np.asarray(self._buffers["time"][stream, begin], dtype=np.int64)
+            start = np.asarray(self._buffers["time"][stream, begin + lacking], dtype=np.int64)
         else:
-            start = end - self._keep * self._interval
-        return Windows(stream, start, end, values.reshape(-1, self._length, self._channels), imputed)
+            start = end - (self._keep - lacking) * self._interval
+        return Windows(stream, start, end, values, imputed)
 
     def _kept(self, name: str, codes: NDArray[np.integer]) -> NDArray[Any]:
         """The last length - 1 entries of each stream in a buffer."""

@@ -92,6 +92,7 @@ WATCHED = """
 [families.motors]
 topic = "motors"
 interval = "10s"
+recipe = "plain"
 window.length = "1h"
 [notify.hook]
 kind = "webhook"
@@ -244,7 +245,7 @@ def test_check_explains_each_family(tmp_path: Path) -> None:
 
     assert result.returncode == 0, result.stderr
     assert "sliding, 360 readings = 1h" in result.stdout
-    assert "rolling: mean + 6·std of the last 1d" in result.stdout
+    assert "one for all streams, as their scores have one scale" in result.stdout
     assert "wk:***@db/x" in result.stdout
     assert "hunter2" not in result.stdout
 

@@ -35,7 +35,9 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str) -> SqlStore:
     made = open_store(url)
-    family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 8}, "train": {"after": 2000}})
+    family = Family.model_validate(
+        {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 8}, "train": {"after": 2000}}
+    )
     made.note_settings("live", "machines", family.noted())
     made.note_settings("live", "pumps", family.model_copy(update={"interval": None, "topic": "p"}).noted())
     return made
@@ -66,10 +68,10 @@ def test_what_each_stream_waits_for(store: SqlStore, url: str) -> None:
     fill(store, "p-1", "pumps", training_readings=10)
     shown = {row["name"]: row["readiness"] for row in json.loads(run(url, "list", "--json"))}
     assert shown == {
-        "m-1": "waits for a model: 812 of 2,000 readings, about 3 h 18 min",
-        "m-2": "waits for a model: 812 of 2,000 readings, about 3 h 18 min",
+        "m-1": "bootstrap: 812 of 2,000 readings, about 3 h 18 min",
+        "m-2": "bootstrap: 812 of 2,000 readings, about 3 h 18 min",
         "m-3": "waits for the training of its model",
-        "p-1": "waits for a model: 10 of 2,000 readings",
+        "p-1": "bootstrap: 10 of 2,000 readings",
     }
     make_champion(store, ModelRow(id="0123456789abcdef", family="machines", manifest=""))
     fill(store, "m-1", has_model=True)
@@ -95,10 +97,38 @@ def test_one_stream(store: SqlStore, url: str) -> None:
     assert {name: shown[name] for name in expected} == expected
     assert (shown["last_time"], shown["eta_s"], shown["ready"]) == ("2023-11-14T22:13:20Z", 11_880.0, False)
     assert shown["lateness_s"] > 0
+    assert shown["ready_at"] == "2023-11-15T01:31:20Z"
     text = run(url, "show", "m-1")
-    assert all(part in text for part in ("m-1", "2023-11-14 22:13:20", "0.1/s", "812 of 2,000 readings"))
+    assert all(
+        part in text
+        for part in (
+            "m-1",
+            "2023-11-14 22:13:20",
+            "0.1/s",
+            "bootstrap: 812 of 2,000 readings",
+            "from about 2023-11-15 01:31:20",
+        )
+    )
     table = run(url, "list")
-    assert all(part in table for part in ("m-1", "readiness", "812 of 2,000, 3 h 18 min"))
+    assert all(part in table for part in ("m-1", "readiness", "bootstrap 812 of 2,000, 3 h 18 min"))
+
+
+def test_a_stream_that_nothing_scores_before_its_model_waits_for_it(store: SqlStore, url: str) -> None:
+    """Cold start needs 8 readings in a window; companions score windows of any length."""
+    family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 4}, "train": {"after": 2000}})
+    for name, more in (("short", {"recipe": "plain"}), ("short-default", {"recipe": "default"})):
+        store.note_settings("live", name, family.model_copy(update=more).noted())
+        fill(store, name, name, training_readings=812)
+    shown = {row["name"]: row["readiness"].partition(":")[0] for row in json.loads(run(url, "list", "--json"))}
+    assert shown == {"short": "waits for a model", "short-default": "bootstrap"}
+
+
+def test_what_opens_an_alert_of_a_stream_that_has_spent_of_its_budget(store: SqlStore, url: str) -> None:
+    fill(store, "m-1", bar=2.828)
+    fill(store, "m-2")
+    assert [row["bar"] for row in json.loads(run(url, "list", "--json"))] == [pytest.approx(2.828), 1.0]
+    assert "opens at 2.83 x the limit" in run(url, "show", "m-1")
+    assert "opens at" not in run(url, "show", "m-2")
 
 
 def test_names_that_are_none_or_too_many(store: SqlStore, url: str) -> None:
@@ -200,7 +230,7 @@ def test_a_family_of_which_nothing_was_read_is_not_just_without_streams(store: S
 
 
 def test_what_a_replay_of_a_file_could_not_read_belongs_to_its_family(store: SqlStore, url: str) -> None:
-    family = Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": 8}})
+    family = Family.model_validate({"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 8}})
     store.note_settings("past", "machines", family.noted())
     dead = DeadLetter(topic="m.csv", partition=0, offset=4, reason="bad-value", error="no number", stream="m-1")
     store.commit(Commit("past", dead=[dead]))
@@ -212,7 +242,7 @@ def test_what_a_replay_of_a_file_could_not_read_belongs_to_its_family(store: Sql
 def test_a_stream_that_is_switched_off_is_shown_as_such(store: SqlStore, url: str) -> None:
     fill(store, "m-1")
     fill(store, "m-2")
-    table = {"topic": "t", "interval": "10s", "window": {"length": 8}}
+    table = {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 8}}
     overrides = [{"streams": "m-*", "off": True}, {"streams": "m-2", "off": False}]
     store.note_settings("live", "machines", Family.model_validate({**table, "overrides": overrides}).noted())
     found = {row["name"]: row for row in json.loads(run(url, "list", "--json"))}
@@ -220,7 +250,7 @@ def test_a_stream_that_is_switched_off_is_shown_as_such(store: SqlStore, url: st
 
 
 def test_the_default_of_train_after_gives_an_eta_too(store: SqlStore, url: str) -> None:
-    table = {"topic": "t", "interval": "10s", "window": {"length": 8}}
+    table = {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 8}}
     store.note_settings("live", "machines", Family.model_validate(table).noted())
     fill(store, "m-1", training_readings=8000, rate=0.1)
     (row,) = json.loads(run(url, "list", "--json"))
@@ -229,7 +259,7 @@ def test_the_default_of_train_after_gives_an_eta_too(store: SqlStore, url: str) 
 
 def test_a_stream_that_nothing_can_score_yet_is_not_ok(store: SqlStore, url: str) -> None:
     """Windows of fewer than 8 readings wait for a model: until then no fault is found."""
-    table = {"topic": "t", "interval": "10s", "window": {"length": "70s"}}
+    table = {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": "70s"}}
     store.note_settings("live", "machines", Family.model_validate(table).noted())
     fill(store, "m-1", training_readings=10)
     fill(store, "m-2", training_readings=-1)

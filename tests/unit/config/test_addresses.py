@@ -15,7 +15,7 @@ from monitor.errors import SettingsError
 from monitor.notify.webhook import Webhook
 from monitor.replay.bounded_run import Replay
 
-FAMILY = {"topic": "t", "interval": "10s", "window": {"length": 8}}
+FAMILY = {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 8}}
 
 
 @pytest.mark.parametrize(

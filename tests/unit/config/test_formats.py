@@ -12,7 +12,7 @@ from monitor.errors import SettingsError
 
 
 def config(**family: Any) -> dict[str, Any]:
-    return {"families": {"f": {"topic": "t", "interval": "1s", "window": {"length": 4}} | family}}
+    return {"families": {"f": {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}} | family}}
 
 
 @pytest.mark.parametrize(

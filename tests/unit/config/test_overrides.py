@@ -17,7 +17,14 @@ UNIT = 'write e.g. "5s", or "none" to switch this off'
 
 
 def family(*overrides: Any, **more: Any) -> Family:
-    made = {"topic": "t", "interval": "10s", "window": {"length": 8}, **more, "overrides": list(overrides)}
+    made = {
+        "topic": "t",
+        "interval": "10s",
+        "recipe": "plain",
+        "window": {"length": 8},
+        **more,
+        "overrides": list(overrides),
+    }
     return parse({"families": {"f": made}}).families["f"]
 
 
@@ -39,7 +46,13 @@ def test_what_is_wrong_is_said_with_its_place(override: dict[str, Any], problem:
 
 
 def test_a_single_table_is_refused_with_how_to_write_it() -> None:
-    table = {"topic": "t", "interval": "10s", "window": {"length": 8}, "overrides": {"streams": "a", "off": True}}
+    table = {
+        "topic": "t",
+        "interval": "10s",
+        "recipe": "plain",
+        "window": {"length": 8},
+        "overrides": {"streams": "a", "off": True},
+    }
     with pytest.raises(SettingsError, match=r"should be a list of tables; write \[\[families.f.overrides\]\]"):
         parse({"families": {"f": table}})
 
@@ -56,7 +69,7 @@ def test_check_shows_them() -> None:
     made = family(
         {"streams": "a*", "limit": 1.5, "silent_after": "2h"}, {"streams": "b", "silent_after": "none", "off": True}
     )
-    table = {"topic": "t", "interval": "10s", "window": {"length": 8}}
+    table = {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 8}}
     settings = parse({"families": {"f": table}}).model_copy(update={"families": {"f": made}})
     shown = summarise(settings)["families"]["f"]
     assert shown["streams a*"] == "1.5 times the limit; silent after 2h"

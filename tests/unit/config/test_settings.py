@@ -15,7 +15,7 @@ SECOND = 10**9
 
 def config(**family: Any) -> dict[str, Any]:
     """The smallest configuration, with keys of its family changed; a key given as None is left out."""
-    motors = {"topic": "motors", "interval": "10s", "window": {"length": 360}} | family
+    motors = {"topic": "motors", "interval": "10s", "recipe": "plain", "window": {"length": 360}} | family
     return {"families": {"motors": {key: value for key, value in motors.items() if value is not None}}}
 
 
@@ -106,6 +106,10 @@ def test_code_gives_nanoseconds_where_a_file_needs_a_unit() -> None:
         (config(window={"length": True}), "families.motors.window.length: True is neither a count"),
         (config(window={"length": "15s"}), "families.motors.window.length: 15s is not a whole number of intervals of"),
         (config(window={"length": 3, "hop": 0}), "families.motors.window.hop: must be at least 1"),
+        (
+            config(window={"length": 3, "hop": 2}, recipe="default"),
+            'families.motors.recipe: "default" judges each reading: window.hop must be 1; "plain" takes others',
+        ),
         (config(window={"length": 3, "kind": "slide"}), "families.motors.window.kind: 'slide' is not known; write"),
         (config(interval="none", window={"length": "1h"}), "families.motors.window.length: a duration needs an interv"),
         (config(align={"lateness": "15s"}), "families.motors.align.lateness: 15s is not a whole number of intervals"),
@@ -276,7 +280,7 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 
 def test_training_that_could_never_work_is_refused() -> None:
-    family = {"topic": "t", "interval": "10s", "window": {"length": 100}, "train": {"after": 120}}
+    family = {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 100}, "train": {"after": 120}}
 
     with pytest.raises(SettingsError, match=r"families.f.train.after: 120 readings are too few .* takes 131 at least"):
         parse({"families": {"f": family}})
@@ -294,7 +298,10 @@ def test_training_that_could_never_work_is_refused() -> None:
     ],
 )
 def test_training_waits_for_a_day_by_default(family: dict[str, object], readings: int) -> None:
-    assert Family.model_validate({"topic": "t", "window": {"length": 12}, **family}).train_after == readings
+    assert (
+        Family.model_validate({"topic": "t", "recipe": "plain", "window": {"length": 12}, **family}).train_after
+        == readings
+    )
 
 
 LOG = {"log": {"kind": "log"}}
@@ -328,3 +335,14 @@ def test_a_variable_may_set_the_age_of_what_is_sent(file: Path) -> None:
     assert load(file, {"WATCHKEEPER__NOTIFY__MAX_AGE": "2h"}).notify_max_age == 7200 * SECOND
     assert load(file, {"WATCHKEEPER__NOTIFY__MAX_AGE": "none"}).notify_max_age is None
     assert problems_of(file, {"WATCHKEEPER__NOTIFY__MAX_AGES": "2h"})
+
+
+@pytest.mark.parametrize("recipe", ["default", "multivariate", "plain"])
+@pytest.mark.parametrize("alerts", [{"open_count": 2}, {"open_count": 3}, {"open_of": 5}, {"budget": "1 per week"}])
+def test_alert_settings_that_are_given_in_part_go_with_those_of_the_recipe(
+    recipe: str, alerts: dict[str, object]
+) -> None:
+    rule = parse(config(recipe=recipe, alerts=alerts)).families["motors"].alert_rule
+
+    assert alerts.get("open_count", rule.open_count) == rule.open_count <= rule.open_of
+    assert alerts.get("open_of", rule.open_of) == rule.open_of

@@ -68,6 +68,7 @@ def test_the_message_in_full() -> None:
             "kind": "anomaly",
             "channel": "",
             "cause": "",
+            "accept": f"watchkeeper alerts expect {ALERT.id.hex[:8]}",
             "state": "open",
             "severity": "critical",
             "ratio": 2.5,

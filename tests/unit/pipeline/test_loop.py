@@ -17,7 +17,14 @@ from monitor.testing.in_memory import DistanceScorer
 
 SECOND = 10**9
 FAMILY = Family.model_validate(
-    {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 3}, "threshold": {"kind": "static"}}
+    {
+        "topic": "t",
+        "interval": "1s",
+        "recipe": "plain",
+        "window": {"length": 4},
+        "align": {"lateness": 3},
+        "threshold": {"kind": "static"},
+    }
 )
 
 

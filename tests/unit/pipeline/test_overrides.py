@@ -10,8 +10,9 @@ import pytest
 
 from monitor import bootstrap
 from monitor.config.families import Family
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
 from monitor.pipeline.health.silence import Quiet
+from monitor.pipeline.outcome import Outcome
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.records.alerts import FactKind
 from monitor.records.batches import Readings
@@ -23,7 +24,7 @@ NAMES = ("m-1", "m-10", "p-1")
 
 
 def family(*overrides: dict[str, Any], **changes: Any) -> Family:
-    grid = {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}}
+    grid = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "align": {"lateness": 0}}
     return Family.model_validate({**grid, "train": {"after": 40}, **changes, "overrides": list(overrides)})
 
 
@@ -97,7 +98,7 @@ def test_a_code_that_is_handed_out_again_has_the_settings_of_its_new_stream() ->
 
 @pytest.mark.parametrize("model", [True, False])
 def test_the_factor_raises_limits_with_a_model_and_in_the_cold_start(model: bool) -> None:
-    changes: dict[str, Any] = {"window": {"length": 8}}
+    changes: dict[str, Any] = {"recipe": "plain", "window": {"length": 8}}
     plain = pipeline(family(**changes), model=model)
     other = pipeline(family({"streams": "m-1", "limit": 1.5}, **changes), model=model)
     before, after = (feed(made, "m-1", range(20), 1.0).scores for made in (plain, other))

@@ -39,7 +39,7 @@ url = sys.argv[1]
 migrations.upgrade(url)
 with connect(url).writing() as connection:
     connection.exec_driver_sql("ALTER TABLE streams ADD COLUMN made_up BIGINT NOT NULL DEFAULT 0")
-family = Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 8}})
+family = Family.model_validate({"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 8}})
 one = np.zeros(1, np.int32)
 readings = Readings(one, np.array([10**9]), np.ones((1, 1), np.float32), one, np.zeros(1, np.int64))
 for store in (MemoryStore(), open_store(url)):

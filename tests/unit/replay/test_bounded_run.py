@@ -17,7 +17,7 @@ from monitor.testing.in_memory import ListSource, MemoryStore, NoModels
 from monitor.training.model_manager import Refused
 from tests.champions import make_champion
 
-FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}})
+FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}})
 PIPELINES = {"pumps": bootstrap.pipeline("pumps", FAMILY, "again")}
 
 

@@ -25,7 +25,9 @@ LENGTH, GAP = 4, 3
 
 
 def family(**changes: Any) -> Family:
-    return Family.model_validate({"topic": "t", "interval": "10s", "window": {"length": LENGTH}} | changes)
+    return Family.model_validate(
+        {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": LENGTH}} | changes
+    )
 
 
 def windows(slots: list[int]) -> dict[int, bytes]:

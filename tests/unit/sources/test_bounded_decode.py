@@ -25,12 +25,12 @@ SIZE = 300_000
 HEAD = b'{"time":1700000000,"value":'
 SPACED: dict[str, Any] = {"time": "start", "interval": "interval"}
 BATCH = b'{"start":1700000000,"interval":"10ms","values":'
-WHOLE: dict[str, Any] = {"interval": "none", "window": {"length": 100, "kind": "message"}}
+WHOLE: dict[str, Any] = {"interval": "none", "recipe": "plain", "window": {"length": 100, "kind": "message"}}
 
 
 def family(kind: str, **changes: Any) -> Family:
     layout = {"kind": kind} | changes.pop("format", {})
-    made = {"topic": "t", "interval": "1s", "window": {"length": 4}, "format": layout} | changes
+    made = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "format": layout} | changes
     return parse({"families": {"f": made}}).families["f"]
 
 

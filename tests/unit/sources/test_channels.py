@@ -26,7 +26,8 @@ CHANNELS = ["temperature", "pressure"]
 
 def family(*, kind: str = "json", align: dict[str, Any] | None = None, **layout: Any) -> Family:
     raw = {
-        "topic": "t", "channels": CHANNELS, "interval": "1s", "window": {"length": 4}, "align": align or {},
+        "topic": "t", "channels": CHANNELS, "interval": "1s", "recipe": "plain",
+        "window": {"length": 4}, "align": align or {},
         "format": {"kind": kind, "time_unit": "s", **layout},
     }  # fmt: skip
     return parse({"families": {"f": raw}}).families["f"]
@@ -179,7 +180,7 @@ def test_formats_that_make_no_sense_are_refused(layout: dict[str, Any], message:
 
 
 def test_channels_are_joined_on_a_grid_only() -> None:
-    raw = {"topic": "t", "interval": "none", "window": {"length": 4}, "format": {"channel": "c"}}
+    raw = {"topic": "t", "interval": "none", "recipe": "plain", "window": {"length": 4}, "format": {"channel": "c"}}
     with pytest.raises(SettingsError, match=r"format\.channel: channels are joined on a grid"):
         parse({"families": {"f": raw}})
     with pytest.raises(SettingsError, match=r"align\.max_age"):

@@ -24,7 +24,7 @@ SECOND = 10**9
 def family(**changes: Any) -> Family:
     layout = {"time_unit": "s"} | changes.get("format", {})
     return Family.model_validate(
-        {"topic": "t", "interval": "10s", "window": {"length": 10}} | changes | {"format": layout}
+        {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 10}} | changes | {"format": layout}
     )
 
 

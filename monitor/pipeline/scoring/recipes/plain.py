@@ -7,10 +7,10 @@ It is known to hold well for what a window's shape shows, and to be slow for dri
 from __future__ import annotations
 
 from monitor.config.families import Family
-from monitor.pipeline.scoring.recipe import Mixture, Recipe
+from monitor.pipeline.scoring.recipe import Recipe
 from monitor.pipeline.thresholds.base import Threshold
 
 
 def plain(family: Family, threshold: Threshold) -> Recipe:
     """Version 1, without streams or model."""
-    return Recipe("plain", 1, family, threshold, Mixture())
+    return Recipe("plain", 1, family, threshold)

@@ -20,7 +20,9 @@ FIRST = np.array([0], np.int32)
 
 
 def family(**changes: object) -> Family:
-    return Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 2}, **changes})
+    return Family.model_validate(
+        {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 2}, **changes}
+    )
 
 
 def pipeline(**changes: object) -> Pipeline:

@@ -12,7 +12,7 @@ from monitor.records.alerts import Fact, FactKind, alert_id
 from monitor.records.batches import State
 from tests.unit.pipeline.health.test_stream_health import NAN, S, alert_of, pipeline, readings
 
-PAIR: dict[str, Any] = {"channels": ["inlet", "outlet"], "interval": "10s", "window": {"length": 10}}
+PAIR: dict[str, Any] = {"channels": ["inlet", "outlet"], "interval": "10s", "recipe": "plain", "window": {"length": 10}}
 PATIENCE = 10  # readings: a hundred seconds
 
 
@@ -78,7 +78,9 @@ def test_the_longer_one_of_a_minute_and_ten_readings_counts() -> None:
 @pytest.mark.parametrize("length", [10, 4, 50])
 def test_the_others_are_judged_throughout(length: int) -> None:
     """The windows are never insufficient, and a spike in the other channel is found, by cold start already."""
-    made = pipeline(1, **PAIR | {"window": {"length": length}, "alerts": {"open_count": 1, "open_of": 1}})
+    made = pipeline(
+        1, **PAIR | {"recipe": "plain", "window": {"length": length}, "alerts": {"open_count": 1, "open_of": 1}}
+    )
     count = 300
     inlet = [0.1 * (t % 7) + (50 if 200 <= t < 203 else 0) for t in range(count)]
     rows = [[a, NAN if t >= 100 else 1 + 0.1 * (t % 5)] for t, a in enumerate(inlet)]

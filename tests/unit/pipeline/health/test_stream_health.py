@@ -16,8 +16,9 @@ from monitor.config.families import Family
 from monitor.config.settings import parse
 from monitor.errors import SettingsError
 from monitor.notify.payload import payload
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
 from monitor.pipeline.health.silence import Quiet
+from monitor.pipeline.outcome import Outcome
 from monitor.records.alerts import Alert, FactKind, Severity, alert_id
 from monitor.records.batches import Readings
 from monitor.records.counters import COUNTERS
@@ -29,7 +30,7 @@ NAN = float("nan")
 
 def pipeline(streams: int = 3, health: dict[str, object] | None = None, **changes: object) -> Pipeline:
     """Without the alert `unscored`, which has tests of its own."""
-    common = {"topic": "t", "interval": "1s", "window": {"length": 4}, "align": {"lateness": 0}}
+    common = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "align": {"lateness": 0}}
     health = {"unscored_after": "none"} | (health or {})
     family = Family.model_validate({**common, "health": health, **changes})
     index = StreamIndex()
@@ -325,7 +326,7 @@ def test_a_gateway_alert_as_receivers_see_it() -> None:
     ],
 )
 def test_settings_that_make_no_sense(change: dict[str, object], problem: str) -> None:
-    raw: dict[str, object] = {"topic": "t", "interval": "1s", "window": {"length": 8}, **change}
+    raw: dict[str, object] = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 8}, **change}
     with pytest.raises(SettingsError) as error:
         parse({"families": {"f": raw}})
     assert f"families.f.{problem}" in str(error.value)
@@ -333,7 +334,7 @@ def test_settings_that_make_no_sense(change: dict[str, object], problem: str) ->
 
 @pytest.mark.parametrize(("interval", "seconds"), [("1s", 600), ("5m", 3000), ("none", 0)])
 def test_the_default_silence_suits_the_interval(interval: str, seconds: int) -> None:
-    family = Family.model_validate({"topic": "t", "interval": interval, "window": {"length": 4}})
+    family = Family.model_validate({"topic": "t", "interval": interval, "recipe": "plain", "window": {"length": 4}})
     assert family.health.silence(family.interval) == seconds * S
 
 

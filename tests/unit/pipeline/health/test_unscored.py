@@ -10,7 +10,8 @@ import pytest
 from monitor import bootstrap
 from monitor.alerts.lifecycle import merge_facts
 from monitor.config.families import Family
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
 from monitor.records.alerts import Alert, Fact, FactKind, Severity
 from monitor.records.batches import Readings
 from monitor.records.streams import StreamIndex
@@ -21,7 +22,7 @@ NAN = float("nan")
 
 
 def pipeline(**changes: object) -> Pipeline:
-    family = {"topic": "t", "interval": "10s", "window": {"length": 12}, **changes}
+    family = {"topic": "t", "interval": "10s", "recipe": "plain", "window": {"length": 12}, **changes}
     index = StreamIndex()
     index.intern(["m-1"])
     return bootstrap.pipeline("f", Family.model_validate(family), index=index)
@@ -122,12 +123,15 @@ def test_one_gap_and_the_beginning_are_none(seconds: Sequence[float]) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"window": {"kind": "tumbling", "length": 12}},
-        {"window": {"length": 12, "hop": 30}},
+        {"recipe": "plain", "window": {"kind": "tumbling", "length": 12}},
+        {"recipe": "plain", "window": {"length": 12, "hop": 30}},
         {"interval": "none"},
         {"interval": "none", "window": {"kind": "message", "length": 9}},
         {"align": {"lateness": "2m"}},
-        {"window": {"length": 4}},  # too short for the statistic that covers it before it has a model
+        {
+            "recipe": "plain",
+            "window": {"length": 4},
+        },  # too short for the statistic that covers it before it has a model
     ],
 )
 def test_streams_that_are_well_are_none_in_any_kind_of_window(changes: dict[str, object]) -> None:
@@ -135,7 +139,11 @@ def test_streams_that_are_well_are_none_in_any_kind_of_window(changes: dict[str,
 
 
 @pytest.mark.parametrize(
-    "changes", [{"window": {"kind": "tumbling", "length": 12}}, {"window": {"length": 12, "hop": 6}}]
+    "changes",
+    [
+        {"recipe": "plain", "window": {"kind": "tumbling", "length": 12}},
+        {"recipe": "plain", "window": {"length": 12, "hop": 6}},
+    ],
 )
 def test_other_hops_are_not_scored_either(changes: dict[str, object]) -> None:
     assert life(process(pipeline(**changes), steady(200, T0, 60)))[0][0] == "opened"
@@ -178,7 +186,7 @@ def alerts(made: Pipeline, batches: Iterable[Iterable[float]], now: float | None
 def test_a_flood_that_comes_before_the_stretch_before_it_is_complete_leaves_that_one_uncounted(
     now: float | None,
 ) -> None:
-    family = {"interval": "1s", "window": {"length": 1}, "align": {"lateness": 2, "max_gap": 3}}
+    family = {"interval": "1s", "recipe": "plain", "window": {"length": 1}, "align": {"lateness": 2, "max_gap": 3}}
     settings = family | {"health": {"unscored_after": 6}}
     first = [*range(6), 2, 3, 4, 5]  # 4 of 10 readings are duplicates: too few to open an alert
     times = [T0 + at for at in (*first, 6, *[0] * 6, *range(7, 24))]

@@ -8,7 +8,8 @@ import pytest
 import models
 from monitor import bootstrap
 from monitor.config.families import Family
-from monitor.pipeline.family import Outcome, Pipeline
+from monitor.pipeline.family import Pipeline
+from monitor.pipeline.outcome import Outcome
 from monitor.pipeline.scoring import cold_start
 from monitor.pipeline.scoring.recipe import MOST_RATIO, MOST_SCORE
 from monitor.pipeline.scoring.stream_scaling import Profile
@@ -27,9 +28,11 @@ def scorer(channels: int) -> Scorer:
     return models.create("mahalanobis", length=LENGTH, channels=channels, scale=False).fit(windows)
 
 
-def pipeline(channels: int = 1, *, model: bool = True) -> Pipeline:
+def pipeline(channels: int = 1, *, model: bool = True, recipe: str = "plain") -> Pipeline:
     names = ["a", "b"][:channels]
-    family = Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": LENGTH}, "channels": names})
+    family = Family.model_validate(
+        {"topic": "t", "interval": "1s", "recipe": recipe, "window": {"length": LENGTH}, "channels": names}
+    )
     index = StreamIndex()
     index.intern(["m"])
     made = bootstrap.pipeline("f", family, index=index)
@@ -65,6 +68,22 @@ def test_garbage_is_an_anomaly_and_no_number_is_infinite(garbage: float, *, mode
     evidence = outcome.evidence[0]
     assert evidence.contribution.sum() == pytest.approx(1, abs=1e-3)
     assert evidence.contribution[-1, 0] + evidence.contribution[-2, 0] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("garbage", [1e20, 3.4e38, -3.4028234e38])
+@pytest.mark.parametrize("rest", [True, False])
+def test_shares_of_an_absurd_score_are_numbers(garbage: float, *, rest: bool) -> None:
+    values = np.random.default_rng(1).normal(0, not rest, (600, 1)).astype(np.float32)
+    values[400:403] = garbage
+    none = np.zeros(len(values), np.int32)
+    time = np.arange(len(values)) * S
+
+    outcome = pipeline(recipe="default").process(Readings(none, time, values, none, none.astype(np.int64)))
+
+    assert outcome.evidence
+    for found in outcome.evidence:
+        assert sum(found.components.values()) == pytest.approx(1)
+        assert np.isfinite(list(found.facts.values())).all()
 
 
 def test_garbage_beside_a_channel_that_is_missing_is_an_anomaly() -> None:

@@ -9,7 +9,7 @@ from monitor.pipeline.scoring.detector_path import DetectorPath
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.testing.in_memory import DistanceScorer
 
-FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "window": {"length": 4}})
+FAMILY = Family.model_validate({"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}})
 ONE = np.ones(1, np.float32)
 PROFILE = Profile(0 * ONE, ONE, 1.0, 0.2, 50)
 STREAM = np.array([0], np.int32)

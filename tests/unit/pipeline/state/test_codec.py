@@ -23,24 +23,25 @@ from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.thresholds.base import Threshold
 from monitor.pipeline.thresholds.rolling import RollingThreshold
 from monitor.pipeline.thresholds.static import StaticThreshold
-from monitor.records.batches import Readings
+from monitor.records.batches import Readings, Scores, State
 from monitor.records.streams import StreamIndex
 from monitor.testing.in_memory import DistanceScorer
 
 GOLDEN = Path(__file__).with_name("golden")
 FAMILIES: dict[str, dict[str, object]] = {
-    "sliding": {"interval": "1s", "window": {"length": 8}},
+    "sliding": {"interval": "1s", "recipe": "plain", "window": {"length": 8}},
     "two-channels": {
         "interval": "10s",
         "channels": ["a", "b"],
+        "recipe": "plain",
         "window": {"length": 6, "hop": 3},
         "align": {"lateness": 2},
     },
-    "by-count": {"interval": "none", "window": {"length": 5}, "threshold": {"history": 100}},
+    "by-count": {"interval": "none", "recipe": "plain", "window": {"length": 5}, "threshold": {"history": 100}},
     "messages": {"interval": "none", "window": {"kind": "message", "length": 4}, "threshold": {"kind": "static"}},
 }
 REBUILT = {1: {"windower"}}  # parts of older versions that are not read: they begin anew
-WRITTEN = f"{VERSION}.2"
+WRITTEN = f"{VERSION}.3"  # limits of those before hold what led to alerts: they go on from other numbers
 ONE = np.array([0], np.int32)
 MANY = np.arange(3, dtype=np.int32)
 
@@ -63,7 +64,13 @@ def pipeline(name: str, **changes: object) -> Pipeline:
 
 
 def feed(made: Pipeline, first: int, count: int) -> bytes:
-    """Readings with a gap, a late one, a NaN and a fault; returns the scores as bytes."""
+    """The scores of `scored` as bytes."""
+    scores = scored(made, first, count)
+    return b"".join(column.tobytes() for column in (scores.end, scores.score, scores.limit, scores.ratio))
+
+
+def scored(made: Pipeline, first: int, count: int) -> Scores:
+    """Readings with a gap, a late one, a NaN and a fault."""
     width, interval = made.family.shape.width, made.family.interval or 10**9
     at = np.arange(first, first + count)
     time = 1_700_000_000 * 10**9 + at * interval
@@ -72,8 +79,7 @@ def feed(made: Pipeline, first: int, count: int) -> bytes:
     values[count // 3, 0] = np.nan
     values[-5:] *= 30
     none = np.zeros(count, np.int32)
-    scores = made.process(Readings(none, time, values, none, at)).scores
-    return b"".join(column.tobytes() for column in (scores.end, scores.score, scores.limit, scores.ratio))
+    return made.process(Readings(none, time, values, none, at)).scores
 
 
 def written(name: str) -> bytes:
@@ -99,7 +105,11 @@ def test_an_old_state_is_read_or_refused(path: Path) -> None:
     feed(undisturbed, 0, 60)
     if written_by == WRITTEN:
         assert made.dump(ONE) == [path.read_bytes()]
-    assert feed(made, 60, 30) == feed(undisturbed, 60, 30)
+        assert feed(made, 60, 30) == feed(undisturbed, 60, 30)
+        return
+    here, there = scored(made, 60, 30), scored(undisturbed, 60, 30)
+    assert (here.end.tolist(), here.score.tobytes()) == (there.end.tolist(), there.score.tobytes())
+    assert np.isfinite(here.limit[here.state != State.INSUFFICIENT]).all()
 
 
 @pytest.mark.parametrize("name", FAMILIES)

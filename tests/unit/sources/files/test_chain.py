@@ -156,7 +156,13 @@ def test_cells_mean_what_they_mean_in_messages(tmp_path: Path) -> None:
     frame = pd.DataFrame(pairs, columns=["when", "value"])
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_parquet(tmp_path / "a.parquet")
-    raw = {"topic": "t", "interval": "1s", "window": {"length": 4}, "format": {"kind": "csv", "time": "when"}}
+    raw = {
+        "topic": "t",
+        "interval": "1s",
+        "recipe": "plain",
+        "window": {"length": 4},
+        "format": {"kind": "csv", "time": "when"},
+    }
     family = parse({"families": {"f": raw}}).families["f"]
     lines = [f'{at},"{value}"'.encode() for at, value in pairs]
     zeros = np.zeros(len(lines), np.int32)

@@ -27,7 +27,7 @@ def decode(
     channels: tuple[str, ...] = ("v",),
 ) -> tuple[Float32, list[DeadLetter], list[str]]:
     """Values, dead letters, names of the streams in order of the readings."""
-    raw = {"topic": "t", "interval": "1s", "window": {"length": 4}, "channels": list(channels)}
+    raw = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "channels": list(channels)}
     raw["format"] = {"time_unit": "s", **layout}
     family = parse({"families": {"f": raw}}).families["f"]
     index = StreamIndex()

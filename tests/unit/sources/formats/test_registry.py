@@ -274,7 +274,9 @@ def test_formats_with_schemas_say_what_is_not_installed(monkeypatch: pytest.Monk
     config = parse(
         {
             "schema_registry": {"url": "http://registry"},
-            "families": {"f": {"topic": "t", "interval": "1s", "window": {"length": 4}, "format": layout}},
+            "families": {
+                "f": {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "format": layout}
+            },
         }
     )
 

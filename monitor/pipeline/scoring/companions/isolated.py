@@ -1,0 +1,113 @@
+"""A reading that stands apart: far from the five before it, and far beyond what such distances usually are.
+
+The distance is that from the median of the readings before, so that one spike does not hide the next. Its ratio is 1 at
+`FAR` times what 98 % of all distances of the past keep, or `FARTHER` times their root mean square, whichever is more.
+The quantile is followed by steps of its logarithm (Robbins and Monro 1951, doi:10.1214/aoms/1177729586): spikes rarer
+than 2 % of the readings do not widen it, however large. Where most readings are equal it says nothing, and the root
+mean square, which spikes do widen, decides. Among the first distances, one that is absurd beside what the ten readings
+before it do counts as no more than that: garbage at the beginning would hide all later spikes.
+
+The largest ratio over the channels counts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.pipeline.scoring.compiled import compiled
+from monitor.pipeline.state.columns import Columns
+from monitor.records.batches import Float32, Float64, Int32, Windows
+
+BEFORE, LEAST = 5, 3  # readings; fewer than so many known ones have no median here
+FEWEST = 150  # distances of a channel before another one has a ratio
+KEPT = 0.98
+FAR, FARTHER = 4.0, 6.0
+FIRST_STEP, LAST_STEP, SETTLING = 0.5, 0.05, 5.0  # of the logarithm: SETTLING / n between the other two
+WIDE = 3.0  # usual distances from the lowest to the highest of ten readings of noise
+ABSURD = 100.0  # usual distances: what lies further out widens nothing by more than that
+TINY, FLOOR = 1e-6, 1e-4  # as in the other companions
+
+
+class _Past(NamedTuple):
+    """Of every channel of every stream: (streams, channels)."""
+
+    kept: Float64  # logarithm of the quantile
+    squares: Float64
+    number: Float64
+
+
+class Isolated:
+    """What is known of the distances of every channel of every stream."""
+
+    def __init__(self, channels: int) -> None:
+        zero = (np.float64, (channels,), 0.0)
+        self._columns = Columns({"kept": zero, "squares": zero, "number": zero})
+        self.dtype = self._columns.dtype
+        self.dump, self.load = self._columns.dump, self._columns.load
+        self.clear, self.grow = self._columns.clear, self._columns.grow
+
+    def score(self, windows: Windows) -> Float32:
+        """See `Companion`; a ratio."""
+        ratio = np.full(len(windows), np.nan, np.float32)
+        past = _Past(*(self._columns[name] for name in _Past._fields))
+        _follow(windows.stream, windows.values, past, ratio)
+        return ratio
+
+
+@compiled
+def _before(values: Float32, row: int, channel: int, known: Float64) -> tuple[float, float]:
+    """Median and range of the readings before the newest one of a window; `known` is room to sort them in."""
+    length, count = values.shape[1], 0
+    for place in range(max(length - 1 - BEFORE, 0), length - 1):
+        value = values[row, place, channel]
+        if np.isfinite(value):
+            at = count
+            while at > 0 and known[at - 1] > value:
+                known[at] = known[at - 1]
+                at -= 1
+            known[at] = value
+            count += 1
+    if count < min(LEAST, length - 1) or count == 0:
+        return np.nan, np.nan
+    return (known[(count - 1) // 2] + known[count // 2]) / 2, known[count - 1] - known[0]
+
+
+@compiled
+def _learn(past: _Past, of: int, channel: int, away: float, usual: float) -> None:
+    """Take in a distance; `usual` is their root mean square, at first a guess, infinite for none."""
+    number = past.number[of, channel]
+    learned = min(away, ABSURD * usual)
+    past.squares[of, channel] += learned * learned
+    past.number[of, channel] = number + 1
+    if number == 0:
+        past.kept[of, channel] = math.log(max(learned, TINY))
+        return
+    step = min(max(SETTLING / number, LAST_STEP), FIRST_STEP)
+    beyond = 1.0 if away > math.exp(past.kept[of, channel]) else 0.0
+    past.kept[of, channel] = max(past.kept[of, channel] + step * (beyond - (1 - KEPT)), math.log(TINY))
+
+
+@compiled
+def _follow(stream: Int32, values: Float32, past: _Past, ratio: Float32) -> None:
+    """Judge the newest reading of each window by those before it, and learn from it."""
+    windows, length, channels = values.shape
+    known = np.empty(BEFORE)
+    for row in range(windows):
+        of, most = stream[row], np.nan
+        for channel in range(channels):
+            value = np.float64(values[row, length - 1, channel])
+            middle, apart = _before(values, row, channel, known)
+            if not np.isfinite(value) or np.isnan(middle):
+                continue
+            away, usual = abs(value - middle), apart / WIDE if apart > 0 else np.inf
+            if past.number[of, channel] >= FEWEST:
+                usual = math.sqrt(past.squares[of, channel] / past.number[of, channel])
+                usual = max(usual, FLOOR * abs(middle), TINY)
+                beyond = away / max(FAR * math.exp(past.kept[of, channel]), FARTHER * usual)
+                if not most >= beyond:
+                    most = beyond
+            _learn(past, of, channel, away, usual)
+        ratio[row] = most

@@ -1,0 +1,19 @@
+"""Loops over readings that follow one another: compiled to machine code, for statistics that no array operation gives.
+
+A stream's next value depends on its last one, so that numpy would need a Python loop over readings or over streams.
+Compiled loops add in the order of the readings: any cut of the input into batches gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """The function as machine code, compiled at its first call (about a second); other threads go on meanwhile."""
+    return cast("F", njit(nogil=True, error_model="numpy")(function))

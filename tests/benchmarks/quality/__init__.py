@@ -1,0 +1,1 @@
+"""How well the default recipes detect, and simple detectors on the same rows."""
