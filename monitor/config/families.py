@@ -169,7 +169,8 @@ class Family(Section):
         if self.recipe != "auto":
             return self.recipe
         hop, rules = self.window.hop, self.window.rules
-        follows = rules.consecutive and not rules.tumbles and (hop is None or hop == Span(count=1))
+        one = hop is None or hop.count == 1 or (hop.time is not None and hop.time == self.interval)
+        follows = rules.consecutive and not rules.tumbles and one
         given = "threshold" in self.model_fields_set
         return chosen(threshold=given, alone=not rules.consecutive, follows=follows, channels=len(self.channels))
 

@@ -24,6 +24,7 @@ CLIP = 6.0
 SMOOTHING = 0.25  # weight of the newest residual: about eight of them count
 FEWEST = 100  # readings of a channel before its level is known
 FLOOR, TINY = 1e-4, 1e-6  # of the mean, and in all: the residual that is usual even of a channel at rest
+FAR = 1e38  # where residuals end: sums of some of them are within float32
 AWAY = 4.0  # usual residuals, smoothed: farther it is away
 MOVED, MOVED_AT_ONCE = 3.0, 8.0  # usual residuals, smoothed, and of one reading: farther it has left where it was held
 
@@ -129,7 +130,8 @@ def _follow(seen: tuple[Int32, Int64, Float32], rows: Int64, learn: bool, state:
             spread = residuals[of, channel] / max(learned[of, channel], 1.0)
             spread = max(spread, FLOOR * abs(usual), TINY) if known else np.inf
             if place < len(out) and not np.isnan(usual):
-                away[of, channel] += SMOOTHING * (value - usual - away[of, channel])
+                moved = away[of, channel] + SMOOTHING * (np.float64(value) - usual - away[of, channel])
+                away[of, channel] = min(max(moved, -FAR), FAR)
                 farthest = max(farthest, abs(away[of, channel]) / spread)
             if learn:
                 if known:

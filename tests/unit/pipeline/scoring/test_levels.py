@@ -120,3 +120,14 @@ def test_one_reading_after_the_other_gives_the_same_bits() -> None:
         single.away(some, row)
         single.learn(some, row)
     assert whole.columns.dump(np.array([0])).tobytes() == single.columns.dump(np.array([0])).tobytes()
+
+
+def test_readings_at_both_ends_of_float32_leave_a_level_that_is_a_number() -> None:
+    made, most = learned(), float(np.finfo(np.float32).max)
+    ends = windows(list(range(200, 206)), column(*[most, -most] * 3))
+    for row in range(6):
+        made.away(ends, row)
+        made.learn(ends, row)
+
+    assert np.isfinite(made.columns["away"]).all()
+    assert np.isfinite(made.away(windows([300], column(20.0)), 0))
