@@ -102,9 +102,9 @@ def test_what_learned_from_poison_is_refused_with_a_reason(kind: str, old_too: b
 
 @pytest.mark.parametrize("old_too", [False, True])
 def test_another_level_is_refused_where_a_level_is_learned(old_too: bool) -> None:
-    """The detector of `default` sees residuals, to which the level of the readings is nothing."""
+    """The detector of `default` sees residuals, to which a level is nothing; a step between two levels is a fault."""
     assert challenged(history("another level", old_too=old_too)).refused
-    assert challenged(history("another level", old_too=old_too), "default").refused == ""
+    assert (challenged(history("another level", old_too=old_too), "default").refused == "") == old_too
 
 
 @pytest.mark.parametrize("recipe", ["plain", "default"])
