@@ -25,6 +25,8 @@ def family_problems(family: Family) -> Iterator[str]:
             f'recipe: "{family.judged_by}" judges readings that follow one another; windows of kind '
             f'"{family.window.kind}" take "vectors" or "plain"'
         )
+    if family.judged_by in {"default", "vectors"} and "threshold" in family.model_fields_set:
+        yield f'threshold: the recipe "{family.judged_by}" does not read it; leave it out, or set recipe = "plain"'
     if family.judged_by == "vectors" and family.window.rules.consecutive:
         yield 'recipe: "vectors" judges windows that stand for themselves, those of kind "message" or "beat"'
     if len(set(family.channels)) < len(family.channels):

@@ -30,7 +30,7 @@ class Judging:
 
     def __init__(self, run: str, name: str, family: Family, index: StreamIndex, recipe: Recipe) -> None:
         self._run, self._name, self.recipe = run, name, recipe
-        self._levels = levels(recipe.name, len(family.channels))
+        self._levels = levels(recipe.name, len(family.channels), family.grid.interval or 0)
         holding = None if self._levels is None else Holding(self._levels, family.channels)
         self.alerter, self.expected = Alerter(run, name, index, family.alert_rule, holding), Expected(index)
         self.sections = {

@@ -46,9 +46,10 @@ class Verdicts:
     limit: Float32
     ratio: Float32
     components: Mapping[str, Float32] = field(default_factory=dict)
+    interval: int = 0  # ns between readings; 0 = at no fixed distance
 
     @classmethod
-    def of(cls, recipe: str, recorded: Sequence[tuple[Windows, Judged]]) -> Verdicts:
+    def of(cls, recipe: str, recorded: Sequence[tuple[Windows, Judged]], interval: int = 0) -> Verdicts:
         """Of all batches, one at least; a part that a batch lacks is NaN there."""
         judged = [each for _, each in recorded]
 
@@ -62,7 +63,7 @@ class Verdicts:
         names = dict.fromkeys(name for each in judged for name in each.components)
         columns = (np.concatenate(parts) for parts in zip(*(_columns(windows) for windows, _ in recorded), strict=True))
         parts = {name: added(name) for name in names}
-        return cls(recipe, Windows(*columns), joined("score"), joined("limit"), joined("ratio"), parts)
+        return cls(recipe, Windows(*columns), joined("score"), joined("limit"), joined("ratio"), parts, interval)
 
     def without(self, part: str) -> Float32:
         """Ratios, had this part added nothing."""
@@ -82,7 +83,7 @@ class Verdicts:
         index, changes = StreamIndex(), Changes()
         index.intern(["file"])
         channels = [str(channel) for channel in range(self.windows.values.shape[2])]
-        kept = levels(self.recipe, len(channels))
+        kept = levels(self.recipe, len(channels), self.interval)
         alerter = Alerter("evaluation", "file", index, rule, None if kept is None else Holding(kept, channels))
         for part in (alerter, kept):
             if part is not None:

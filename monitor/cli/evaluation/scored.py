@@ -12,7 +12,7 @@ import numpy as np
 from monitor.cli.evaluation.recorded import Ratio, Recorder, Verdicts
 from monitor.cli.score_family import family_for, most_rows
 from monitor.cli.score_files import Files
-from monitor.config.families import Alerts
+from monitor.config.families import Alerts, Family
 from monitor.records.batches import Bool, Float32, Int64
 from monitor.replay.labelled_series import Series
 from monitor.replay.row_judge import ANOMALY, CHANGE
@@ -81,7 +81,7 @@ def score_series(series: Series, recipe: str | None, seed: int) -> Scored:
     finally:
         source.close()
     slots = np.maximum.accumulate(family.grid.times(family.grid.slots(series.stamps)))
-    return _scored(summary, recorders[-1], family.alert_rule, parts, slots)
+    return _scored(summary, recorders[-1], family, parts, slots)
 
 
 def _rows_of(slots: Int64, ends: Int64) -> Int64:
@@ -89,7 +89,7 @@ def _rows_of(slots: Int64, ends: Int64) -> Int64:
     return np.minimum(np.searchsorted(slots, ends), len(slots) - 1)
 
 
-def _scored(summary: Summary, used: Recorder, rule: Alerts, parts: list[Columns], slots: Int64) -> Scored:
+def _scored(summary: Summary, used: Recorder, family: Family, parts: list[Columns], slots: Int64) -> Scored:
     ratio, alert_ids = (np.concatenate([part[name] for part in parts]) for name in ("ratio", "alert_id"))
     alerts = list(summary.alerts.values())
 
@@ -102,5 +102,5 @@ def _scored(summary: Summary, used: Recorder, rule: Alerts, parts: list[Columns]
         used.name, used.version, summary.training_rows, ratio, opened(ANOMALY),
         np.isin(alert_ids.astype(str), anomalies), opened(CHANGE),
         dict(Counter(alert.kind for alert in alerts if alert.kind not in (ANOMALY, CHANGE))),
-        Verdicts.of(used.name, used.judged), rule, slots,
+        Verdicts.of(used.name, used.judged, family.grid.interval or 0), family.alert_rule, slots,
     )  # fmt: skip

@@ -54,6 +54,39 @@ class Revisable(Protocol):
         ...
 
 
+class Bucketed:
+    """What limits have in common that are constant within a bucket of event time, or of so many windows.
+
+    `width` is that of a bucket, ns, or windows where `by_time` is false. Columns: limit, bucket, windows, and those of
+    the subclass, which says what happens as streams enter another bucket.
+    """
+
+    columns: Columns
+
+    def __init__(self, width: int, *, by_time: bool) -> None:
+        self._width, self._by_time = max(1, width), by_time
+
+    def buckets(self, stream: Int32, end: Int64) -> Int64:
+        """By end time, or by counting windows; these must come sorted by stream."""
+        if self._by_time:
+            return np.asarray(end // self._width)
+        _, first, size = np.unique(stream, return_index=True, return_counts=True)
+        number = self.columns["windows"][stream] + np.arange(len(stream)) - np.repeat(first, size)
+        self.columns["windows"][stream[first]] += size
+        return np.asarray(number // self._width)
+
+    def limits(self, stream: Int32, bucket: Int64) -> Float64:
+        """Close the buckets left behind and return the limit."""
+        entering = bucket > self.columns["bucket"][stream]
+        if entering.any():
+            self._enter(stream[entering], bucket[entering])
+        return np.asarray(self.columns["limit"][stream])
+
+    def _enter(self, stream: Int32, bucket: Int64) -> None:
+        """These (unique) streams enter these buckets: set their limits."""
+        raise NotImplementedError
+
+
 def rounds(stream: Int32, bucket: Int64) -> list[Int64]:
     """Row numbers grouped so that each group has one bucket per stream, in time order. Sorted by stream."""
     if len(stream) == 0:

@@ -15,7 +15,7 @@ import numpy as np
 
 from monitor.config.families import Threshold as Rule
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.thresholds.base import FLOOR
+from monitor.pipeline.thresholds.base import FLOOR, Bucketed
 from monitor.records.batches import NEVER, Float64, Int32, Int64
 
 BUCKETS = 24
@@ -27,13 +27,13 @@ BINS = len(CENTRES)
 TINY = float(np.finfo(np.float32).tiny)
 
 
-class HistogramThreshold:
+class HistogramThreshold(Bucketed):
     """`history` is a time in ns, or a number of windows where `by_time` is false. Subclasses say the limit."""
 
     EARLIER: ClassVar[tuple[np.dtype[np.void], ...]] = ()
 
     def __init__(self, history: int, *, by_time: bool = True) -> None:
-        self._by_time, self._width = by_time, max(1, history // BUCKETS)
+        super().__init__(history // BUCKETS, by_time=by_time)
         self.columns = Columns(
             {
                 "limit": (np.float64, (), np.nan),
@@ -45,22 +45,6 @@ class HistogramThreshold:
                 "counts": (np.float32, (BINS,), 0.0),
             }
         )
-
-    def buckets(self, stream: Int32, end: Int64) -> Int64:
-        """By end time, or by counting windows; these must come sorted by stream."""
-        if self._by_time:
-            return np.asarray(end // self._width)
-        _, first, size = np.unique(stream, return_index=True, return_counts=True)
-        number = self.columns["windows"][stream] + np.arange(len(stream)) - np.repeat(first, size)
-        self.columns["windows"][stream[first]] += size
-        return np.asarray(number // self._width)
-
-    def limits(self, stream: Int32, bucket: Int64) -> Float64:
-        """Close the buckets left behind and return the limit."""
-        entering = bucket > self.columns["bucket"][stream]
-        if entering.any():
-            self._enter(stream[entering], bucket[entering])
-        return np.asarray(self.columns["limit"][stream])
 
     def learn(self, stream: Int32, score: Float64) -> None:
         """Count the scores."""

@@ -32,7 +32,7 @@ import numpy as np
 
 from monitor.config.families import Threshold as Rule
 from monitor.pipeline.state.columns import Columns, Spec, layout
-from monitor.pipeline.thresholds.base import FLOOR
+from monitor.pipeline.thresholds.base import FLOOR, Bucketed
 from monitor.records.batches import NEVER, Float64, Int32, Int64
 
 BUCKETS = 24
@@ -56,14 +56,14 @@ _HISTORY: dict[str, Spec] = {
 _SPEC: dict[str, Spec] = {**_HISTORY, "least": (np.float32, (), 0.0)}
 
 
-class RollingThreshold:
+class RollingThreshold(Bucketed):
     """`history` is a time in ns, or a number of windows where `by_time` is false."""
 
     EARLIER: ClassVar[tuple[np.dtype[np.void], ...]] = (layout(_HISTORY),)
 
     def __init__(self, n_std: float, history: int, *, by_time: bool = True) -> None:
-        self._n_std, self._by_time = n_std, by_time
-        self._width = max(1, history // BUCKETS)
+        super().__init__(history // BUCKETS, by_time=by_time)
+        self._n_std = n_std
         self.columns = Columns(_SPEC)
 
     @classmethod
@@ -71,22 +71,6 @@ class RollingThreshold:
         """As the configuration says."""
         time, count = rule.history.time, rule.history.count
         return cls(rule.n_std, time if time is not None else count or 0, by_time=time is not None)
-
-    def buckets(self, stream: Int32, end: Int64) -> Int64:
-        """By end time, or by counting windows; these must come sorted by stream."""
-        if self._by_time:
-            return np.asarray(end // self._width)
-        _, first, size = np.unique(stream, return_index=True, return_counts=True)
-        number = self.columns["windows"][stream] + np.arange(len(stream)) - np.repeat(first, size)
-        self.columns["windows"][stream[first]] += size
-        return np.asarray(number // self._width)
-
-    def limits(self, stream: Int32, bucket: Int64) -> Float64:
-        """Close the buckets left behind and return the limit."""
-        entering = bucket > self.columns["bucket"][stream]
-        if entering.any():
-            self._enter(stream[entering], bucket[entering])
-        return np.asarray(self.columns["limit"][stream])
 
     def learn(self, stream: Int32, score: Float64) -> None:
         """Add scores to the open bucket of their stream, one after the other."""

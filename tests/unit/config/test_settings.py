@@ -116,6 +116,7 @@ def test_code_gives_nanoseconds_where_a_file_needs_a_unit() -> None:
         (config(align={"max_imputed": 2}), "families.motors.align.max_imputed: should be less than or equal to 1"),
         (config(alerts={"open_count": 4}), "families.motors.alerts: open_count = 4 of open_of = 3 can never happen"),
         (config(channels="value"), "families.motors.channels: should be a list"),
+        (config(recipe="default", threshold={"n_std": 4}), 'families.motors.threshold: the recipe "default" does not'),
         (config(channels=["a", "a"]), "families.motors.channels: each name may stand there once"),
         (config(format={"values": ["a", "b"]}), "families.motors.format.values: 2 fields for 1 channels"),
         (

@@ -129,7 +129,7 @@ def test_what_lies_beyond_the_level_that_is_expected_still_alerts(recipe: str, c
 
 def test_a_level_that_is_expected_leaves_no_step_in_the_residuals() -> None:
     """The window that reaches back before the verdict shows no shape: the readings there were of another level."""
-    day = TimeOfDay(24, 1, 1, 10 * S)
+    day = TimeOfDay(24, 1, 10 * S)
     day.grow(1)
     time = np.arange(200) * 10 * S
     values = np.where(np.arange(200) < 180, 50, 62).astype(np.float32)[:, None]

@@ -4,9 +4,9 @@ The score of some recipes falls while a fault goes on, as their companions learn
 becomes the new normal for them within hours. So an alert of theirs that would resolve is held open as long as the
 readings stay away from the level before it.
 
-A day has 24 bins (UTC). Each follows its readings at a rate of 1/n, of `SLOWEST` at least; the forecast is the mean of
-a bin, smoothed with half of each neighbour. A residual is measured in the mean of all absolute residuals before it, and
-smoothed; a single one counts for at most `CLIP` in what is learned. The channel that is farthest away counts.
+The forecast is that of the hour (`day`); a bin follows its readings at a rate of 1/n, of `SLOWEST` at least. A residual
+is measured in the mean of all absolute residuals before it, and smoothed; a single one counts for at most `CLIP` in
+what is learned. The channel that is farthest away counts.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY, forecast, rate
 from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float32, Float64, Int32, Int64, Windows
 
-BINS, BIN = 24, 3600 * 10**9  # ns
-SLOWEST = 0.02
+SLOWEST = 0.02  # rate for readings every five minutes
 CLIP = 6.0
 SMOOTHING = 0.25  # weight of the newest residual: about eight of them count
 FEWEST = 100  # readings of a channel before its level is known
@@ -33,9 +33,10 @@ State = tuple[Float32, Count, Float64, Float64, Float32]  # columns, in the orde
 
 
 class Levels:
-    """State of every stream of a family."""
+    """State of every stream of a family; its readings are `interval` ns apart, 0 = at no fixed distance."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, interval: int = 0) -> None:
+        self._rate = rate(SLOWEST, interval)
         self.columns = Columns(
             {
                 "mean": (np.float32, (BINS, channels), 0.0),
@@ -73,14 +74,14 @@ class Levels:
         column = self.columns
         away = column["held"][code] = column["away"][code]
         channel = int(np.argmax(np.abs(away) * column["learned"][code] / np.maximum(column["residuals"][code], TINY)))
-        usual = float(_usual(column["mean"][code], column["count"][code], time // BIN % BINS, channel))
+        usual = float(forecast(column["mean"][code], column["count"][code], time % DAY / BIN, channel))
         return channel, usual + float(away[channel]), usual
 
     def moved(self, windows: Windows, row: int) -> bool:
         """See `Level`."""
         code, column = int(windows.stream[row]), self.columns
-        bin_, mean, count = int(windows.end[row]) // BIN % BINS, column["mean"][code], column["count"][code]
-        usual = np.array([_usual(mean, count, bin_, channel) for channel in range(mean.shape[1])])
+        hour, mean, count = int(windows.end[row]) % DAY / BIN, column["mean"][code], column["count"][code]
+        usual = np.array([forecast(mean, count, hour, channel) for channel in range(mean.shape[1])])
         spread = np.maximum(column["residuals"][code] / np.maximum(column["learned"][code], 1), TINY)
         smoothed, newest = column["away"][code], windows.values[row, -1] - usual
         far = [np.abs(now - column["held"][code]) / spread for now in (smoothed, newest)]
@@ -89,43 +90,32 @@ class Levels:
     def _run(self, windows: Windows, rows: Int64, *, learn: bool, out: Float32) -> None:
         column = self.columns
         state = (column["mean"], column["count"], column["residuals"], column["learned"], column["away"])
-        _follow((windows.stream, windows.end, windows.values), rows, learn, state, out)
+        _follow((windows.stream, windows.end, windows.values), rows, self._rate if learn else 0.0, state, out)
 
 
 @compiled
-def _usual(mean: Float32, count: Count, bin_: int, channel: int) -> float:
-    """The forecast for one channel of a stream; NaN where it has no reading near this hour."""
-    weight = total = 0.0
-    for near, share in ((bin_, 1.0), ((bin_ - 1) % BINS, 0.5), ((bin_ + 1) % BINS, 0.5)):
-        if count[near, channel] > 0:
-            weight += share
-            total += share * mean[near, channel]
-    return total / weight if weight > 0 else np.nan
-
-
-@compiled
-def _learn(of: int, bin_: int, channel: int, reading: tuple[float, float], state: State) -> None:
+def _learn(cell: tuple[int, int, int], rate: float, reading: tuple[float, float], state: State) -> None:
     """Take in a value, whose forecast was the second one, NaN = unknown."""
-    (value, usual), (mean, count, residuals, learned, _) = reading, state
+    (of, bin_, channel), (value, usual), (mean, count, residuals, learned, _) = cell, reading, state
     if not np.isnan(usual):
         residuals[of, channel] += abs(value - usual)
         learned[of, channel] += 1
     number = min(count[of, bin_, channel] + 1, 60000)
     count[of, bin_, channel] = number
-    mean[of, bin_, channel] += max(1 / number, SLOWEST) * (value - mean[of, bin_, channel])
+    mean[of, bin_, channel] += max(1 / number, rate) * (value - mean[of, bin_, channel])
 
 
 @compiled
-def _follow(seen: tuple[Int32, Int64, Float32], rows: Int64, learn: bool, state: State, out: Float32) -> None:
-    """Where `out` has room, measure each window's newest reading into it; then learn from it, where that is asked."""
+def _follow(seen: tuple[Int32, Int64, Float32], rows: Int64, rate: float, state: State, out: Float32) -> None:
+    """Where `out` has room, measure each window's newest reading into it; then learn from it, at a `rate` above 0."""
     (stream, end, values), (mean, count, residuals, learned, away) = seen, state
     for place, row in enumerate(rows):
-        of, bin_, farthest = stream[row], end[row] // BIN % BINS, 0.0
+        of, hour, farthest = stream[row], end[row] % DAY / BIN, 0.0
         for channel in range(values.shape[2]):
             value = values[row, values.shape[1] - 1, channel]
             if not np.isfinite(value):
                 continue
-            usual = _usual(mean[of], count[of], bin_, channel)
+            usual = forecast(mean[of], count[of], hour, channel)
             known = learned[of, channel] >= FEWEST and not np.isnan(usual)
             spread = residuals[of, channel] / max(learned[of, channel], 1.0)
             spread = max(spread, FLOOR * abs(usual), TINY) if known else np.inf
@@ -133,9 +123,9 @@ def _follow(seen: tuple[Int32, Int64, Float32], rows: Int64, learn: bool, state:
                 moved = away[of, channel] + SMOOTHING * (np.float64(value) - usual - away[of, channel])
                 away[of, channel] = min(max(moved, -FAR), FAR)
                 farthest = max(farthest, abs(away[of, channel]) / spread)
-            if learn:
+            if rate > 0:
                 if known:
                     value = min(max(value, usual - CLIP * spread), usual + CLIP * spread)
-                _learn(of, bin_, channel, (value, usual), state)
+                _learn((of, int(hour), channel), rate, (value, usual), state)
         if place < len(out):
             out[place] = farthest

@@ -1,11 +1,9 @@
 """What is usual at this hour of the day, and how far each reading is from it.
 
-A day has 24 bins (UTC). The forecast for a reading is the mean of the bins near it, the nearer the more, so that it
-does not jump from one hour to the next; and the reading before where none of them is known. A bin follows its readings
-at a rate of 1/n, of `SLOWEST` at least; of less where they come more often than every five minutes, so that it knows
-the whole of its hour and not the end of it. A single one moves it by `CLIP` usual deviations at most. A residual is
-measured in usual deviations: the root mean square of all residuals that the channel had before. The largest over the
-channels counts.
+The forecast for a reading is that of its hour (`day`), and the reading before where nothing is known near it. A bin
+follows its readings at a rate of 1/n, of `SLOWEST` at least; a single one moves it by `CLIP` usual deviations at most.
+A residual is measured in usual deviations: the root mean square of all residuals that the channel had before. The
+largest over the channels counts.
 
 Squares are not robust on purpose: a stream with many large residuals has earned a higher bar, and a scale that leaves
 them out alarms for ever. Only what is absurd, beyond `ABSURD` usual deviations, counts as no more than that, from the
@@ -22,16 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY, forecast, rate
 from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import Float32, Float64, Int32, Int64, Windows
 
-BINS = 24
-BIN = 3600 * 10**9  # ns
-DAY = BINS * BIN
-SETTLING = 12.0  # readings; a bin that has so many counts by half: its forecast does not jump when a new hour begins
-REACH = 2.0  # hours from the middle of a bin to where it has no share in the forecast
-SLOWEST, USUAL = 0.05, 300 * 10**9  # rate for readings that are so far apart, ns, or farther
+SLOWEST = 0.05  # rate for readings every five minutes
 CLIP = 6.0
 ABSURD = 100.0
 SOON, FEWEST = 10, 150  # readings of a channel before absurd ones are known, and before its residuals have a scale
@@ -64,23 +58,14 @@ class Followed(NamedTuple):
     usual: Float64
 
 
-class _Seen(NamedTuple):
-    """Windows (m, length, channels), and when they start and end."""
-
-    stream: Int32
-    values: Float32
-    start: Int64
-    end: Int64
-
-
 class TimeOfDay:
-    """State of every stream; windows are `length` consecutive readings, one every `hop` of them.
+    """State of every stream; windows are `length` consecutive readings, and each reading ends one.
 
     The readings are `interval` ns apart; 0 = at no fixed distance.
     """
 
-    def __init__(self, length: int, hop: int, channels: int, interval: int) -> None:
-        self._hop, self._interval = min(hop, length), interval
+    def __init__(self, length: int, channels: int, interval: int) -> None:
+        self._rate = rate(SLOWEST, interval)
         spec: dict[str, Spec] = {
             "mean": (np.float32, (BINS, channels), 0.0),
             "number": (np.uint32, (BINS, channels), 0),
@@ -102,40 +87,22 @@ class TimeOfDay:
             np.zeros((len(windows), windows.values.shape[2])),
         )
         past = _Past(*(self._columns[name] for name in _Past._fields))
-        seen = _Seen(windows.stream, windows.values, windows.start, windows.end)
-        _follow(seen, self._hop, self._interval, past, found)
+        _follow((windows.stream, windows.end, windows.values), self._rate, past, found)
         return found
 
     def accept(self, code: int, usual: Float32) -> None:
         """These are the means of the bins from now on, (24, channels); NaN = as it was."""
         mean = self._columns["mean"]
         mean[code] = np.where(np.isnan(usual), mean[code], usual)
-        self._columns["residuals"][code] *= np.float32(
-            0
-        )  # those of the level before are no shape; unknown ones stay so
+        self._columns["residuals"][code] *= np.float32(0)  # those of the old level are no shape; unknown ones stay so
 
 
 def residuals(time: Int64, values: Float32, interval: int) -> Float32:
     """Those of one stream's readings (n, channels), at times (n,) in ns, from its first one on; `interval` as above."""
-    day = TimeOfDay(1, 1, values.shape[1], interval)
+    day = TimeOfDay(1, values.shape[1], interval)
     day.grow(1)
     none = np.zeros(len(time), np.int32)
     return day.follow(Windows(none, time, time, values[:, None], none.astype(np.float32))).residuals[:, 0]
-
-
-@compiled
-def _expected(past: _Past, of: int, hour: float, channel: int) -> float:
-    """The forecast of a channel at that hour of the day, 0 to 24; NaN before its first reading."""
-    weight, total, at = 0.0, 0.0, int(hour)
-    for offset in range(-2, 3):
-        near = (at + offset) % BINS
-        share = 1 - abs(at + offset + 0.5 - hour) / REACH
-        number = past.number[of, near, channel]
-        if share > 0 and number > 0:
-            share *= number / (number + SETTLING)
-            weight += share
-            total += share * past.mean[of, near, channel]
-    return total / weight if weight > 0 else past.newest[of, channel]
 
 
 @compiled
@@ -158,7 +125,9 @@ def _learn(past: _Past, cell: _Cell, rate: float, value: float, residual: float,
 @compiled
 def _residual(past: _Past, of: int, hour: float, channel: int, rate: float, value: float) -> tuple[float, float]:
     """Of one reading at that hour of the day, also in usual deviations; both NaN where nothing is known yet."""
-    expected = _expected(past, of, hour, channel)
+    expected = forecast(past.mean[of], past.number[of], hour, channel)
+    if np.isnan(expected):
+        expected = past.newest[of, channel]
     residual = value - expected if not np.isnan(expected) else 0.0
     usual, away = np.inf, np.nan
     known = past.readings[of, channel]
@@ -171,30 +140,25 @@ def _residual(past: _Past, of: int, hour: float, channel: int, rate: float, valu
 
 
 @compiled
-def _follow(seen: _Seen, hop: int, interval: int, past: _Past, found: Followed) -> None:
-    """Take in the readings of each window that are new, and write its residuals and score."""
-    windows, length, channels = seen.values.shape
-    rate = SLOWEST * min(interval / USUAL, 1.0) if interval > 0 else SLOWEST
+def _follow(seen: tuple[Int32, Int64, Float32], rate: float, past: _Past, found: Followed) -> None:
+    """Take in the newest reading of each window, and write its residuals and score."""
+    stream, end, values = seen
+    windows, length, channels = values.shape
     for row in range(windows):
-        of, worst = seen.stream[row], np.nan
+        of, hour, worst = stream[row], end[row] % DAY / BIN, np.nan
         for channel in range(channels):
             found.usual[row, channel] = math.sqrt(past.squares[of, channel] / max(past.readings[of, channel], 1.0))
-        apart = interval if interval > 0 else (seen.end[row] - seen.start[row]) // max(length - 1, 1)
-        for place in range(length - hop, length):
-            hour = (seen.end[row] - apart * (length - 1 - place)) % DAY / BIN
-            worst = np.nan
-            for channel in range(channels):
-                residual, away = np.nan, np.nan
-                value = np.float64(seen.values[row, place, channel])  # differences may be beyond float32
-                if np.isfinite(value):
-                    residual, away = _residual(past, of, hour, channel, rate, value)
-                for older in range(length - 1):
-                    past.residuals[of, older, channel] = past.residuals[of, older + 1, channel]
-                past.residuals[of, length - 1, channel] = residual
-                if away >= 0 and not worst >= away:
-                    worst = away
+            residual, away = np.nan, np.nan
+            value = np.float64(values[row, length - 1, channel])  # differences may be beyond float32
+            if np.isfinite(value):
+                residual, away = _residual(past, of, hour, channel, rate, value)
+            for older in range(length - 1):
+                past.residuals[of, older, channel] = past.residuals[of, older + 1, channel]
+            past.residuals[of, length - 1, channel] = residual
+            if away >= 0 and not worst >= away:
+                worst = away
         found.score[row] = worst
         for place in range(length):
             for channel in range(channels):  # what was held before a gap is not in the window
-                there = not np.isnan(seen.values[row, place, channel])
+                there = not np.isnan(values[row, place, channel])
                 found.residuals[row, place, channel] = past.residuals[of, place, channel] if there else np.nan

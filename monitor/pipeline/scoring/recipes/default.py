@@ -39,7 +39,7 @@ class Sum:
     def __init__(self, family: Family) -> None:
         length, channels = family.shape.window
         self._channels = family.channels
-        self._day = TimeOfDay(length, family.shape.hop, channels, family.grid.interval or 0)
+        self._day = TimeOfDay(length, channels, family.grid.interval or 0)
         self._day_surprise = Surprise(3)
         self._record, self._isolated = Record(channels), Isolated(channels)
         self._deviations, self._surprise = Deviations(), Surprise(5)

@@ -18,7 +18,6 @@ import numpy as np
 from monitor.config.families import Family
 from monitor.pipeline.scoring.companions import shift, spike
 from monitor.pipeline.scoring.companions.level import Level, Scale
-from monitor.pipeline.scoring.companions.new_readings import new_readings
 from monitor.pipeline.scoring.companions.shift import Shift
 from monitor.pipeline.scoring.companions.spike import Spike
 from monitor.pipeline.scoring.compiled import compiled
@@ -51,7 +50,6 @@ class Largest:
     def __init__(self, family: Family) -> None:
         channels = family.shape.channels
         self._n_std = family.threshold.n_std
-        self._hop = family.shape.hop
         self._level, self._shift, self._spike = Level(channels), Shift(channels), Spike(channels)
         self._learned = learned_columns(channels)
         self._smoothed = Smoothed(LASTS)
@@ -81,18 +79,17 @@ class Largest:
     def components(self, windows: Windows, detector: Float32, facts: Facts) -> Components:
         """The score, shared out in proportion to the ratios of the parts."""
         del facts
-        fresh, stream = new_readings(windows, self._hop), windows.stream
+        stream, newest = windows.stream, np.ascontiguousarray(windows.values[:, -1])
         known = self._learned
         scale = Scale(known["center"], known["scale"], known["weight"])
-        level, level_channel = self._level.score(fresh.stream, fresh.values, scale)
-        shifts = self._shift.find(fresh.stream, fresh.values, scale, known["shift"])
-        spiked, spike_channel = self._spike.score(fresh.stream, fresh.values, known["spike"], known["learned"])
-        self.shifts = shifts.take(fresh.last)
+        level, level_channel = self._level.score(stream, newest, scale)
+        self.shifts = self._shift.find(stream, newest, scale, known["shift"])
+        spiked, spike_channel = self._spike.score(stream, newest, known["spike"], known["learned"])
         with np.errstate(over="ignore", invalid="ignore"):
             of_detector = self._smoothed.apply(stream, np.minimum(_ratio(detector, known, "detector", stream), MOST))
-            of_level = _ratio(level[fresh.last], known, "level", stream)
-        ratios = np.minimum(np.stack([of_detector, of_level, self.shifts.ratio, spiked[fresh.last]]), MOST_RATIO)
-        channels = np.stack([level_channel[fresh.last], self.shifts.channel, spike_channel[fresh.last]])
+            of_level = _ratio(level, known, "level", stream)
+        ratios = np.minimum(np.stack([of_detector, of_level, self.shifts.ratio, spiked]), MOST_RATIO)
+        channels = np.stack([level_channel, self.shifts.channel, spike_channel])
         parts = self._shared(stream, ratios)
         self._blame = _by_channel(parts[1:], channels, windows.values.shape[2])
         return dict(zip((DETECTOR, LEVEL, SHIFT, SPIKE), parts, strict=True))

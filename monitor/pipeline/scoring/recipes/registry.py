@@ -41,10 +41,10 @@ def recipe(family: Family, threshold: Threshold) -> Recipe:
     return cast("Recipe", resolve(RECIPES[name, NEWEST[name]])(family, threshold))
 
 
-def levels(name: str, channels: int) -> Levels | None:
+def levels(name: str, channels: int, interval: int) -> Levels | None:
     """What knows the levels of streams of a recipe that follows them; None where its score stays high by itself."""
     reference = LEVELS.get(name)
-    return None if reference is None else cast("Levels", resolve(reference)(channels))
+    return None if reference is None else cast("Levels", resolve(reference)(channels, interval))
 
 
 def learned_from(family: Family, time: Int64, values: Float32) -> Float32:

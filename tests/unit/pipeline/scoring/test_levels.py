@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.pipeline.scoring.companions.levels import AWAY, BINS, FEWEST, Levels
+from monitor.pipeline.scoring.companions.day import BINS
+from monitor.pipeline.scoring.companions.levels import AWAY, FEWEST, Levels
 from monitor.records.batches import Float32, Windows
 
 S, HOUR = 10**9, 3600
@@ -131,3 +132,16 @@ def test_readings_at_both_ends_of_float32_leave_a_level_that_is_a_number() -> No
 
     assert np.isfinite(made.columns["away"]).all()
     assert np.isfinite(made.away(windows([300], column(20.0)), 0))
+
+
+def test_an_hour_of_many_readings_is_known_whole_and_does_not_jump_to_the_next() -> None:
+    """Every 10 s, on a wave of a day: the next day is usual throughout, also where hours begin."""
+    made, step = Levels(1, 10 * S), 10
+    made.columns.grow(1)
+    time = np.arange(0, 3 * 24 * HOUR, step)
+    noise = np.random.default_rng(0).normal(0, 0.1, len(time))
+    values = (10 + 5 * np.sin(2 * np.pi * time / (24 * HOUR)) + noise).astype(np.float32)[:, None]
+    seen, days = windows(time.tolist(), values), 2 * 24 * HOUR // step
+    made.follow(seen, np.arange(days))
+
+    assert max(made.away(seen, row) for row in range(days, len(time), 30)) < 1

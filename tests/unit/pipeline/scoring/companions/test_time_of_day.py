@@ -20,8 +20,8 @@ def windows(values: list[float], length: int = 1, *, first: int = 0, step: int =
     return Windows(none, end - step * (length - 1), end, cut, none.astype(np.float32))
 
 
-def made(length: int = 1, hop: int = 1, interval: int = HOUR) -> TimeOfDay:
-    day = TimeOfDay(length, hop, 1, interval)
+def made(length: int = 1, interval: int = HOUR) -> TimeOfDay:
+    day = TimeOfDay(length, 1, interval)
     day.grow(1)
     return day
 
@@ -88,14 +88,6 @@ def test_what_was_held_before_a_gap_is_not_in_the_window() -> None:
     assert np.isnan(found[0, :2]).all()
     assert np.isnan(found[1, 0])
     assert not np.isnan(found[:, 2]).any()
-
-
-def test_windows_that_hop_take_each_reading_once() -> None:
-    values = [float(v) for v in np.random.default_rng(0).normal(0, 1, 40)]
-    each = made(length=4).follow(windows(values, 4))[0]
-    hopped = windows(values, 4).take(np.arange(3, 40, 4))
-
-    assert made(length=4, hop=4).follow(hopped)[0].tobytes() == each[3::4].tobytes()
 
 
 def test_residuals_of_a_history_are_those_that_windows_show() -> None:
