@@ -135,13 +135,15 @@ def test_readings_at_both_ends_of_float32_leave_a_level_that_is_a_number() -> No
 
 
 def test_an_hour_of_many_readings_is_known_whole_and_does_not_jump_to_the_next() -> None:
-    """Every 10 s, on a wave of a day: the next day is usual throughout, also where hours begin."""
+    """Every 10 s, on a wave of a day, where it is steepest: in the middle of an hour and where the next one begins."""
     made, step = Levels(1, 10 * S), 10
     made.columns.grow(1)
-    time = np.arange(0, 3 * 24 * HOUR, step)
-    noise = np.random.default_rng(0).normal(0, 0.1, len(time))
-    values = (10 + 5 * np.sin(2 * np.pi * time / (24 * HOUR)) + noise).astype(np.float32)[:, None]
-    seen, days = windows(time.tolist(), values), 2 * 24 * HOUR // step
-    made.follow(seen, np.arange(days))
+    time = np.arange(0, 2 * 24 * HOUR, step)
+    values = (10 + 5 * np.sin(2 * np.pi * time / (24 * HOUR))).astype(np.float32)[:, None]
+    made.follow(windows(time.tolist(), values), np.arange(len(time)))
 
-    assert max(made.away(seen, row) for row in range(days, len(time), 30)) < 1
+    for hour in (11.5, 12.0, 12.5):
+        usual = made.hold(0, int(hour * HOUR) * S)[2]
+        assert usual == pytest.approx(10 + 5 * np.sin(2 * np.pi * hour / 24), abs=0.2)
+    before, after = (made.hold(0, 12 * HOUR * S + ns)[2] for ns in (-1, 0))
+    assert before == pytest.approx(after, abs=1e-3)
