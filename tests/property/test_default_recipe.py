@@ -14,6 +14,7 @@ from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.records.batches import Readings, State
 from monitor.records.streams import StreamIndex
 from monitor.testing.in_memory import DistanceScorer
+from tests import cuts
 from tests.property.test_pipeline import facts, readings
 
 STREAMS = 3
@@ -43,15 +44,7 @@ def plant(seed: int, n: int = 3000) -> Readings:
 
 
 def run(batch: Readings, edges: list[int], *, restart: bool) -> list[Outcome]:
-    made, outcomes = pipeline(), []
-    for begin, end in zip([0, *edges], [*edges, len(batch)], strict=True):
-        outcomes.append(made.process(batch.take(np.arange(begin, end))))
-        if restart:
-            codes = np.arange(STREAMS, dtype=np.int32)
-            states = made.dump(codes)
-            made = pipeline()
-            assert made.load(codes, states) == set()
-    return outcomes
+    return cuts.run(pipeline, batch, edges, restart=restart)
 
 
 def evidence(outcomes: list[Outcome]) -> dict[object, object]:

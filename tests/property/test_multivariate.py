@@ -16,6 +16,7 @@ from monitor.records.alerts import Fact, FactKind
 from monitor.records.batches import Readings, State
 from monitor.records.streams import StreamIndex
 from monitor.testing.in_memory import DistanceScorer
+from tests import cuts
 from tests.property.test_pipeline import facts, readings
 
 STREAMS, CHANNELS, LEARNED, JUDGED = 3, 3, 400, 160
@@ -50,15 +51,7 @@ def plant(seed: int) -> Readings:
 
 
 def run(batch: Readings, edges: list[int], *, restart: bool = False) -> list[Outcome]:
-    made, outcomes = pipeline(), []
-    for begin, end in zip([0, *edges], [*edges, len(batch)], strict=True):
-        outcomes.append(made.process(batch.take(np.arange(begin, end))))
-        if restart:
-            codes = np.arange(STREAMS, dtype=np.int32)
-            states = made.dump(codes)
-            made = pipeline()
-            assert made.load(codes, states) == set()
-    return outcomes
+    return cuts.run(pipeline, batch, edges, restart=restart)
 
 
 def said(outcomes: list[Outcome]) -> dict[str, object]:

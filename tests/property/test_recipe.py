@@ -26,6 +26,7 @@ from monitor.records.alerts import Evidence
 from monitor.records.batches import Float32, Readings, State, Windows
 from monitor.records.streams import StreamIndex
 from monitor.testing.in_memory import DistanceScorer
+from tests import cuts
 from tests.property.test_pipeline import facts, readings
 
 STREAMS = 3
@@ -127,15 +128,7 @@ def plant(seed: int, n: int = 400) -> Readings:
 
 
 def run(batch: Readings, edges: list[int], *, restart: bool) -> list[Outcome]:
-    made, outcomes = pipeline(mixed()), []
-    for begin, end in zip([0, *edges], [*edges, len(batch)], strict=True):
-        outcomes.append(made.process(batch.take(np.arange(begin, end))))
-        if restart:
-            codes = np.arange(STREAMS, dtype=np.int32)
-            states = made.dump(codes)
-            made = pipeline(mixed())
-            assert made.load(codes, states) == set()
-    return outcomes
+    return cuts.run(lambda: pipeline(mixed()), batch, edges, restart=restart)
 
 
 def components(outcomes: list[Outcome]) -> dict[object, dict[str, float]]:

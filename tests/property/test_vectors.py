@@ -16,6 +16,7 @@ from monitor.pipeline.outcome import Outcome
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.records.batches import Float32, Readings, State
 from monitor.testing.in_memory import DistanceScorer
+from tests import cuts
 from tests.ecg import lead, times, with_noise
 
 RATE = 250.0
@@ -63,14 +64,7 @@ def readings(kind: str, seed: int) -> Readings:
 
 
 def run(kind: str, seed: int, edges: list[int], *, restart: bool = False) -> list[Outcome]:
-    made, batch, outcomes = pipeline(kind), readings(kind, seed), []
-    for begin, end in zip([0, *edges], [*edges, len(batch)], strict=True):
-        outcomes.append(made.process(batch.take(np.arange(begin, end))))
-        if restart:
-            codes = np.arange(2, dtype=np.int32)
-            states, made = made.dump(codes), pipeline(kind)
-            assert made.load(codes, states) == set()
-    return outcomes
+    return cuts.run(lambda: pipeline(kind), readings(kind, seed), edges, restart=restart)
 
 
 def judged(outcomes: list[Outcome], code: int) -> list[bytes]:
