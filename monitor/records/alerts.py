@@ -184,8 +184,8 @@ class Evidence:
 
     `values` and `reconstruction` are in the units of the readings; `contribution` sums to 1. A detector that
     reconstructs nothing leaves `reconstruction` None. `facts` is what else is
-    known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), rate_bpm, latency_s,
-    noise (in the unit of the signal).
+    known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), next_rr_s (of an early
+    one), rate_bpm, latency_s, noise (in the unit of the signal).
     `components` are the shares of the detector and of each companion in the score; empty where there are no companions.
     """
 

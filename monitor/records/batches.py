@@ -71,8 +71,8 @@ class Windows:
         """Windows in the batch."""
         return len(self.stream)
 
-    def take(self, rows: NDArray[np.integer] | Bool) -> Windows:
-        """The windows at `rows` (indices or mask)."""
+    def take(self, rows: NDArray[np.integer] | Bool | slice) -> Windows:
+        """The windows at `rows` (indices, mask or slice)."""
         return Windows(self.stream[rows], self.start[rows], self.end[rows], self.values[rows], self.imputed[rows])
 
 

@@ -34,7 +34,7 @@ class Records:
     values: Sequence[bytes | None]
     partition: Int32
     offset: Int64
-    stamps: Callable[[], Sequence[int]] | None = None
+    stamps: Callable[[], Sequence[int] | Int64] | None = None
 
     def __len__(self) -> int:
         """Records in the batch."""
@@ -54,7 +54,7 @@ class Records:
         return Records(
             self.topic, [self.keys[row] for row in rows], [self.values[row] for row in rows],
             self.partition[rows], self.offset[rows],
-            None if stamps is None else lambda: [stamps()[row] for row in rows],
+            None if stamps is None else lambda: np.asarray(stamps(), np.int64)[rows],
         )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ class Assembly:
         if not self.faults:
             return readings, []
         good: Bool = ~np.isin(rows, list(self.faults))
-        stamps = () if records.stamps is None else records.stamps()
+        stamps = () if records.stamps is None else np.asarray(records.stamps(), np.int64).tolist()
         faults = sorted(self.faults.items())
         return readings.take(good), [self._dead_letter(row, fault, stamps) for row, fault in faults]
 
@@ -168,7 +168,7 @@ class Assembly:
         """Kafka's own times of these records in ns; FOREVER where one has none, or none that can be."""
         if self.records.stamps is None:
             return None
-        milliseconds = np.minimum(np.array(self.records.stamps(), dtype=np.int64), FOREVER // 10**6)
+        milliseconds = np.minimum(np.asarray(self.records.stamps(), np.int64), FOREVER // 10**6)
         return np.where(milliseconds < EARLIEST_MS, FOREVER, milliseconds * 10**6)[rows]
 
     def known(self, time: Int64, rows: Int64) -> Int64:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,6 +93,6 @@ def _columns(topic: str, messages: Sequence[Any]) -> Records:
     )
 
 
-def _stamps(messages: Iterable[Message]) -> list[int]:
-    """Kafka's timestamps in ms; -1 where a message has none."""
-    return [message.timestamp()[1] for message in messages]  # librdkafka says -1 for none
+def _stamps(messages: Sequence[Any]) -> batches.Int64:
+    """Kafka's timestamps in ms; -1 where a message has none, as librdkafka says."""
+    return np.fromiter(map(itemgetter(1), map(KafkaMessage.timestamp, messages)), np.int64, len(messages))

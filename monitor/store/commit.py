@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, select
 from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Commit, ScoreBlock
 from monitor.records.batches import DeadLetter, Gap, Scores, TopicPartition
-from monitor.store import alert_rows, history, late, rollups, schema
+from monitor.store import alert_rows, history_rows, late, rollups, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
 from monitor.store.text import storable
@@ -44,7 +44,7 @@ def write(
             "through several partitions: make producers partition by stream; or two configurations on this database "
             "name a family alike: rename it in one of them"
         )
-    _insert(connection, schema.history, (history.row_of(block) for block in commit.history if len(block.time)))
+    history_rows.insert(connection, [block for block in commit.history if len(block.time)])
     alert_rows.write_facts(connection, commit, store, now)
     late.write(connection, commit.run, commit.late, now)
     _insert_dead(connection, commit.run, commit.dead, now)

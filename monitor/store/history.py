@@ -1,45 +1,17 @@
-"""Readings kept to train on: how a block is a row, and how the many small blocks of a stream become one.
-
-The times of a block on a grid are kept as the first one and the step: 16 bytes, however long the block is.
-"""
+"""Readings kept to train on: how the many small blocks of a stream become one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, delete, func, select
 
 from monitor.ports.store import HistoryBlock
-from monitor.records.batches import Int64
 from monitor.store import schema
+from monitor.store.history_rows import block_of, insert
 
 STRETCH = 256  # readings in a row that are kept, or not, where a history is thinned: several windows
-_EVEN = 16  # bytes of a first time and a step
-
-
-def row_of(block: HistoryBlock) -> dict[str, Any]:
-    """The row of a block that holds at least one reading."""
-    return {
-        "stream_id": block.id, "first_ns": int(block.time[0]), "width": block.values.shape[1],
-        "times": _times(block.time), "readings": block.values.astype("<f4").tobytes(),
-    }  # fmt: skip
-
-
-def block_of(row: Any) -> HistoryBlock:
-    """The block of a row."""
-    values = np.frombuffer(row.readings, "<f4").astype(np.float32).reshape(-1, row.width)
-    time = np.frombuffer(row.times, "<i8").astype(np.int64)
-    if len(values) > 2 and len(row.times) == _EVEN:
-        time = time[0] + time[1] * np.arange(len(values))
-    return HistoryBlock(row.stream_id, time, values)
-
-
-def _times(time: Int64) -> bytes:
-    steps = np.diff(time)
-    even = len(time) > 2 and (steps == steps[0]).all()
-    return (np.array([time[0], steps[0]]) if even else time).astype("<i8").tobytes()
 
 
 def pack(connection: Connection, stream_ids: Sequence[int], most: int) -> None:
@@ -66,7 +38,7 @@ def _replace(
         deleted = connection.execute(delete(h).where(h.c.stream_id.in_(scattered)).returning(h))
         rows = sorted(deleted, key=lambda row: (row.first_ns, row.id))
         if rows:  # else another process has packed or dropped them meanwhile
-            connection.execute(h.insert(), [row_of(block) for block in by(map(block_of, rows))])
+            insert(connection, by(map(block_of, rows)))
 
 
 def thinned(blocks: Iterable[HistoryBlock], newest: int) -> list[HistoryBlock]:

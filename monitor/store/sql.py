@@ -11,7 +11,7 @@ from monitor.errors import StoreError
 from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
 from monitor.records.alerts import Decision
 from monitor.records.batches import LIVE, TopicPartition
-from monitor.store import alert_commands, alert_rows, changes, history, schema, shared_rows
+from monitor.store import alert_commands, alert_rows, changes, history, history_rows, schema, shared_rows
 from monitor.store.commit import ModelKey, write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
@@ -183,7 +183,7 @@ class SqlStore:
             some = blocks.where(s.id.in_(streams[i : i + _STREAMS_AT_ONCE])).order_by(by_name, h.first_ns, h.id)
             with self._database.reading() as connection:
                 rows = connection.execute(some).all()
-            yield from ((row.name, history.block_of(row)) for row in rows)
+            yield from ((row.name, history_rows.block_of(row)) for row in rows)
 
     def unusual_times(self, run: str, family: str) -> Mapping[str, list[tuple[int, int]]]:
         """Stretches that no model is to learn from; see `Store`."""

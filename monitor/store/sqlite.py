@@ -20,17 +20,16 @@ from monitor.ports.store import OpenedStream, ScoreBlock, StreamState
 from monitor.store import stream_rows
 from monitor.store.checkpoints import Checkpoints
 from monitor.store.engine import StreamRow, root_cause
+from monitor.store.sqlite_rows import insert_many, inserts, interleaved
 from monitor.store.stream_rows import FIELDS, SELECTED, insert, opened, update
 
 BUSY_SECONDS = 15
 
-_OBJECTS = 50_000  # score rows that are Python objects at a time
-_INSERT_SCORES = (
-    'INSERT INTO scores (stream_id, end_ns, start_ns, score, "limit", ratio, imputed, state, model) VALUES '
+_OBJECTS = 48_000  # score rows that are Python objects at a time
+
+_INSERT_SCORES = inserts(
+    "scores", ("stream_id", "end_ns", "start_ns", "score", '"limit"', "ratio", "imputed", "state", "model")
 )
-_SCORE = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# By how many rows they insert: thousands are three times as fast as one by one, and leave Python free meanwhile.
-_INSERTS = {size: _INSERT_SCORES + ", ".join([_SCORE] * size) for size in (3000, 50, 1)}
 _MANY = 100  # streams in a statement: twice as slow as one by one, but much faster beside a thread that keeps Python
 _MANY_FROM = 1000  # streams in a commit: with fewer, other threads hardly wait
 _STREAMS = ", ".join([f"({', '.join('?' * len(FIELDS))})"] * _MANY)
@@ -71,24 +70,18 @@ class Sqlite:
 
     def insert_scores(self, connection: Connection, block: ScoreBlock, model: int | None) -> None:
         """Add a block of scores; SQLite stores NaN as NULL by itself."""
-        s, begin = block.scores, 0
+        s = block.scores
         columns = (block.stream_id, s.end, s.start, s.score, s.limit, s.ratio, s.imputed, s.state)
-        for size, statement in _INSERTS.items():
-            while (left := len(s) - begin) >= size:
-                count = min(left, _OBJECTS) // size
-                part = slice(begin, begin + count * size)
-                cells = _interleaved([*(column[part].tolist() for column in columns), [model] * (part.stop - begin)])
-                width = len(cells) // count
-                many = [tuple(cells[i : i + width]) for i in range(0, len(cells), width)]
-                connection.exec_driver_sql(statement, many)
-                begin = part.stop
+        for begin in range(0, len(s), _OBJECTS):
+            cells = [column[begin : begin + _OBJECTS].tolist() for column in columns]
+            insert_many(connection, _INSERT_SCORES, [*cells, [model] * len(cells[0])])
 
     def update_streams(self, connection: Connection, streams: Sequence[StreamState], now: int) -> int:
         """Save the state of streams by id, where no other worker has written since."""
         end = len(streams) - len(streams) % _MANY if len(streams) >= _MANY_FROM else 0
         parts = [stream_rows.columns(streams[i : i + _MANY]) for i in range(0, end, _MANY)]
         updated = 0
-        if many := [(now, *_interleaved(part)) for part in parts]:
+        if many := [(now, *interleaved(part)) for part in parts]:
             updated += connection.exec_driver_sql(_UPDATE_MANY, many).rowcount
         if rest := streams[end:]:
             one_by_one = list(zip(repeat(now), *stream_rows.columns(rest)))
@@ -137,15 +130,6 @@ def _is_read_only(url: URL) -> bool:
     """Whether the file lies in a folder that cannot be written: without its log it cannot even be opened there."""
     path = os.path.abspath(url.database or "")
     return os.path.exists(path) and not os.access(os.path.dirname(path), os.W_OK)
-
-
-def _interleaved(columns: Sequence[Sequence[Any]]) -> list[Any]:
-    """The cells of all rows, one row after the other."""
-    width, rows = len(columns), len(columns[0])
-    cells: list[Any] = [None] * (width * rows)
-    for place, column in enumerate(columns):
-        cells[place::width] = column
-    return cells
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:

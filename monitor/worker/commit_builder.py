@@ -145,10 +145,9 @@ class CommitBuilder:
         gathered.add(streams.ids[sample.stream], sample)
         if gathered.due:
             self._touch(streams, gathered.streams)
-            blocks = gathered.take()
-            self._commit.history += blocks
-            self._size += sum(len(block.time) for block in blocks)
-            self._bytes += sum(block.values.nbytes for block in blocks)
+            self._size += gathered.count
+            self._bytes += gathered.weight
+            self._commit.history += gathered.take()
 
     def build(self) -> Commit:
         """The commit with positions and states as they are now; the same object until `reset`."""

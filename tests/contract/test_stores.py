@@ -266,6 +266,20 @@ def test_history_comes_back_in_order_to_the_bit(keeper: Memory | Sql) -> None:
     assert [name for name, _ in store.history("live", "machines")] == ["b"]
 
 
+def test_every_block_of_a_large_commit_is_kept(keeper: Memory | Sql) -> None:
+    store = keeper.store()
+    streams = store.open_streams("live", "machines", [f"{number:04}" for number in range(3161)])
+    given = [
+        HistoryBlock(stream.id, np.arange(1 + i % 4) * SECOND, np.full((1 + i % 4, 1 + i % 2), i, np.float32))
+        for i, stream in enumerate(streams)
+    ]
+    store.commit(Commit(run="live", history=given))
+    kept = [kept_ for _, kept_ in store.history("live", "machines")]
+    for was, is_ in zip(given, kept, strict=True):
+        assert (was.id, was.time.tolist()) == (is_.id, is_.time.tolist())
+        assert (was.values.shape, was.values.tobytes()) == (is_.values.shape, is_.values.tobytes())
+
+
 def test_packed_history_is_one_block_of_the_oldest_readings(keeper: Memory | Sql) -> None:
     store = keeper.store()
     a, b = (stream.id for stream in store.open_streams("live", "machines", ["a", "b"]))

@@ -36,7 +36,7 @@ def in_turn(one: Gridded, other: Gridded) -> Gridded:
     return Gridded(*(column[order] for column in columns))
 
 
-def segment_starts(stream: Int32) -> Int64:
+def segment_starts(stream: Int32 | Int64) -> Int64:
     """Index of the first row of each stream in a column sorted by stream."""
     if len(stream) == 0:
         return np.zeros(0, np.int64)

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -82,10 +83,18 @@ class JsonDecoder:
             assembly.blame(rows[~fits], wrong_length(self._width))
         else:
             for column, get in enumerate(fields):
-                found[:, column] = list(map(get, messages))  # None becomes NaN
+                found[:, column] = _cells(get, messages)
         if self._quality.names:
             self._quality.screen(found, [list(map(get, messages)) for get in self._bodies.getters("quality")])
         return assembly.values(found, rows, self._notation)
+
+
+def _cells(get: Callable[[Any], float | None], messages: list[Any]) -> Float64 | list[float | None]:
+    """The values of a field; None becomes NaN where they are put into an array."""
+    try:
+        return np.fromiter(map(get, messages), np.float64, len(messages))  # twice as fast where there is no None
+    except TypeError:
+        return list(map(get, messages))
 
 
 class JsonArrayDecoder(JsonDecoder):
