@@ -70,7 +70,8 @@ class Judging:
         """Alerts after the windows at `rows`, and at which of them one is open."""
         before = len(changes.opened)
         now = self.alerter.step(windows, ratio, rows, changes)
-        return Open(now, np.isin(rows, [opening.row for opening in changes.opened[before:]]))
+        opens = [opening.row for opening in changes.opened[before:]]
+        return Open(now, np.isin(rows, opens) if opens else np.zeros(len(rows), bool))
 
     def _evidence(self, opening: Opening, windows: Windows, judged: Judged, known: Mapping[str, Float64]) -> Evidence:
         alert, row, bar = opening

@@ -31,6 +31,15 @@ CASES = [
     ("mahalanobis", 7, 3, {}),
     ("mahalanobis", 1, 1, {}),
     ("mahalanobis", 150, 4, {}),
+    ("pca", 140, 1, {}),
+    ("pca", 7, 3, {}),
+    ("sub_pca", 9, 2, {}),
+    ("kmeans", 140, 1, {}),
+    ("kmeans", 1, 1, {}),
+    ("knn", 140, 1, {}),
+    ("knn", 7, 3, {}),
+    ("matrix_profile", 35, 2, {}),
+    ("matrix_profile", 1, 1, {}),
 ]
 COUNT = 1100  # more than one chunk of either kind
 MANY = 10_000

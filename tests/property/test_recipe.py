@@ -75,8 +75,8 @@ class WithMean:
         return windows
 
     def components(self, windows: Windows, detector: Float32, facts: Facts) -> Components:
-        mean = self._of_mean.apply(windows.stream, self._mean.score(windows))
-        found = self._last.apply(windows.stream, self._of_detector.apply(windows.stream, detector))
+        mean = self._of_mean.apply(windows.stream, windows.end, self._mean.score(windows))
+        found = self._last.apply(windows.stream, self._of_detector.apply(windows.stream, windows.end, detector))
         return {DETECTOR: found, MEAN: mean * self._weight}
 
     def enrol(self, code: int, profile: Profile) -> None:

@@ -38,7 +38,7 @@ import numpy as np
 
 from monitor.config.families import Alerts
 from monitor.pipeline.alerting.health_alerts import HealthFacts
-from monitor.pipeline.alerting.held_alerts import HELD, SUPERSEDED, Holding
+from monitor.pipeline.alerting.held_alerts import BEGAN, GROWN, HELD, OUTGROWN, SUPERSEDED, Holding
 from monitor.pipeline.alerting.policy import SPEC, Places, Policy
 from monitor.pipeline.state.codec import Codes
 from monitor.pipeline.state.columns import Columns, Spec, layout
@@ -62,6 +62,7 @@ _SEVERITY: dict[str, Spec] = {"critical": (np.bool_, (), False)}
 EARLIER = (
     layout({**_ALERT, **_SEVERITY}),
     layout({**_ALERT, "number": (np.int32, (), 0), **_SEVERITY}),  # states of version 2 numbered transitions
+    layout({**_ALERT, **_SEVERITY, **SPEC, **HELD}),
 )
 
 
@@ -100,7 +101,7 @@ class Alerter:
     def __init__(self, run: str, family: str, index: StreamIndex, rule: Alerts, holding: Holding | None = None) -> None:
         self._run, self._family, self._index, self._rule = run, family, index, rule
         self._policy, self._holding = Policy(rule), holding
-        self.columns = Columns({**_ALERT, **_SEVERITY, **SPEC, **HELD})
+        self.columns = Columns({**_ALERT, **_SEVERITY, **SPEC, **HELD, **BEGAN})
 
     def step(self, windows: Windows, ratio: Float32, rows: Int64, changes: Changes) -> Bool:
         """Judge the windows at `rows`, which come in time order within each stream; NaN ratios are skipped.
@@ -154,7 +155,7 @@ class Alerter:
         if self.columns["opened"][code] != NEVER:
             cleared = self._fact(code, FactKind.CLEARED, math.nan, max(at, int(self.columns["last"][code])))
             facts.facts.append(replace(cleared, reason=facts.reason))
-        for name, (_, _, fill) in (_ALERT | _SEVERITY | HELD).items():  # what its policy has counted stays
+        for name, (_, _, fill) in (_ALERT | _SEVERITY | HELD | BEGAN).items():  # what its policy has counted stays
             self.columns[name][code] = fill
 
     def _learn(self, windows: Windows, rows: Int64) -> None:
@@ -187,12 +188,17 @@ class Alerter:
         if anomaly and not columns["recent"][code]:
             columns["first"][code] = start
         columns["recent"][code] = recent
-        may_open = not was_open or (columns["held"][code] != NEVER and not same)
+        may_open = not was_open or (self._gives_way(code, ratio) and not same)
         if may_open and recent.bit_count() >= self._rule.open_count and self._try_open(code, window, row, changes):
             return True
         if was_open:
             self._update(code, window, changes, away)
         return was_open
+
+    def _gives_way(self, code: int, ratio: float) -> bool:
+        """Whether the stream's open alert leaves room for the next one."""
+        grown = self._holding and self._policy.pauses and ratio >= GROWN * self.columns["began"][code]
+        return bool(grown or self.columns["held"][code] != NEVER)
 
     def _try_open(self, code: int, window: _Window, row: int, changes: Changes) -> bool:
         """Open an alert unless the stream is in its refractory period, or the window's ratio below its bar."""
@@ -204,9 +210,10 @@ class Alerter:
             if ratio < bar or policy.quiet(columns, one, at)[0]:
                 return False
             policy.spend(columns, one, at)
-        if columns["held"][code] != NEVER:
+        if columns["opened"][code] != NEVER:
             superseded = self._fact(code, FactKind.CLEARED, ratio, end)
-            changes.facts.append(replace(superseded, reason=SUPERSEDED))
+            reason = SUPERSEDED if columns["held"][code] != NEVER else OUTGROWN
+            changes.facts.append(replace(superseded, reason=reason))
             changes.continued.discard(code)
         fact = self._open(code, window)
         changes.facts.append(fact)
@@ -217,7 +224,7 @@ class Alerter:
         columns, (_, end, ratio, _) = self.columns, window
         columns["opened"][code] = columns["last"][code] = columns["peak_at"][code] = end
         columns["started"][code] = columns["first"][code]
-        columns["peak"][code] = ratio
+        columns["peak"][code] = columns["began"][code] = ratio
         columns["windows"][code] = int(columns["recent"][code]).bit_count()
         columns["calm"][code], columns["held"][code] = 0, NEVER
         columns["critical"][code] = ratio >= self._rule.critical

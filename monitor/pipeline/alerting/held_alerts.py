@@ -3,6 +3,9 @@
 For recipes whose score follows a new level while an alert is open. An alert that would resolve is *held* while the
 readings stay away from what was usual before it. It ends when they come back, when a person expects the new level, or
 when the stream's next alert opens: at an anomaly that would open one if this had resolved, away from this level too.
+
+Before it is held, too, an alert gives way to the next one: where the anomaly has grown by `GROWN` since it opened. A
+slight sign must not hide the fault that follows it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ HELD: dict[str, Spec] = {
     "level": (np.float32, (), 0.0),  # where it was then
     "usual": (np.float32, (), 0.0),  # and where it would have been
 }
+BEGAN: dict[str, Spec] = {"began": (np.float32, (), np.inf)}  # the ratio at which the alert opened
+GROWN = 4 / 3
 SUPERSEDED = "the next alert of the stream opened, before its level was back"
+OUTGROWN = "the next alert of the stream opened, as the anomaly had grown"
 
 
 class Level(Protocol):

@@ -55,7 +55,8 @@ class Policy:
     def __init__(self, rule: Alerts) -> None:
         self._quiet_after, self._memory = rule.quiet_after, rule.memory
         self._rise, self._budget = rule.rise, rule.budget
-        self.limits = bool(rule.quiet_after.time or rule.quiet_after.count or rule.rise or rule.budget)
+        self.pauses = bool(rule.quiet_after.time or rule.quiet_after.count)
+        self.limits = bool(self.pauses or rule.rise or rule.budget)
 
     def number(self, columns: Columns, stream: Int32) -> Int64:
         """The number of each of these windows, sorted by stream, among those of its stream; counts them."""

@@ -17,3 +17,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """The function as machine code, compiled at its first call (about a second); other threads go on meanwhile."""
     return cast("F", njit(nogil=True, error_model="numpy")(function))
+
+
+def inlined(function: F) -> F:
+    """The same for a part of one compiled function or two: written into these, as calls pass every array in pieces."""
+    return cast("F", njit(nogil=True, error_model="numpy", inline="always")(function))

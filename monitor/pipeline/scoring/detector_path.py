@@ -18,6 +18,7 @@ from monitor.ports.scorer import Scorer
 from monitor.records.alerts import Evidence
 from monitor.records.batches import Bool, Float32, Int32, Windows
 
+PIECE = 2048  # windows that are scaled and scored at once, while they are in the processor's cache
 ColdStart = Callable[[Float32], Float32]  # windows (m, length, channels) to scores (m,)
 
 
@@ -62,11 +63,11 @@ class DetectorPath:
     def score(self, windows: Windows, enrolled: Bool, cold_start: ColdStart) -> Float32:
         """Score of each window (m,)."""
         if self.scorer is not None and enrolled.all():
-            return partial_windows.score(self.scorer, self._scaled(windows))
+            return self._by_model(self.scorer, windows)
         score = np.empty(len(windows), np.float32)
         score[~enrolled] = cold_start(windows.values[~enrolled])
         if self.scorer is not None and enrolled.any():
-            score[enrolled] = partial_windows.score(self.scorer, self._scaled(windows.take(enrolled)))
+            score[enrolled] = self._by_model(self.scorer, windows.take(enrolled))
         return score
 
     def explain(self, alert: UUID, window: Windows, facts: Mapping[str, float]) -> Evidence:
@@ -79,6 +80,14 @@ class DetectorPath:
             seen = replace(window, values=filled if profiles is None else profiles.undo(window.stream, filled))
         found = explain(alert, seen, self._channels, scorer, profiles, facts)
         return without_channels(found, window.values[0], lacks) if lacks.any() else found
+
+    def _by_model(self, scorer: Scorer, windows: Windows) -> Float32:
+        """Score of each window (m,)."""
+        score = np.empty(len(windows), np.float32)
+        for begin in range(0, len(windows), PIECE):
+            part = slice(begin, begin + PIECE)
+            score[part] = partial_windows.score(scorer, self._scaled(windows.take(part)))
+        return score
 
     @property
     def _mark(self) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import StreamPart
 from monitor.records.batches import Bool, Float32, Float64, Int32, Windows
@@ -14,6 +16,18 @@ DETECTOR = "detector"  # its name among the components of a score
 
 Components = Mapping[str, Float32]
 Facts = Mapping[str, Float64]  # what is known of windows beside their values, (m,) each; NaN = unknown
+
+
+def total(components: Components) -> Float32:
+    """The sum of what the components add, NaN where none of them knows enough."""
+    parts = list(components.values())
+    score, unknown = np.zeros(len(parts[0]), np.float32), np.ones(len(parts[0]), bool)
+    for added in parts:
+        lacks = np.isnan(added)
+        score += np.where(lacks, np.float32(0), added) if lacks.any() else added
+        unknown &= lacks
+    score[unknown] = np.nan
+    return score
 
 
 class Mixture(Protocol):
@@ -70,6 +84,16 @@ class Locating(Protocol):
 
     def blame(self, row: int) -> Float32:
         """What each channel added to the score at `row` of the newest windows by the companions, (channels,)."""
+        ...
+
+
+@runtime_checkable
+class Continued(Protocol):
+    """A mixture some of whose parts were saved in other layouts by earlier versions, which are read on."""
+
+    @property
+    def earlier(self) -> Mapping[str, tuple[np.dtype[np.void], ...]]:
+        """Those layouts, by the name of the part."""
         ...
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,7 +14,16 @@ from monitor.pipeline.scoring import cold_start
 from monitor.pipeline.scoring.detector_path import ColdStart, DetectorPath
 from monitor.pipeline.scoring.explanation import blamed, by_companions
 from monitor.pipeline.scoring.fault_scores import FaultScores, leads
-from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts, Locating, Mixture, Trained
+from monitor.pipeline.scoring.mixture import (
+    DETECTOR,
+    Components,
+    Continued,
+    Facts,
+    Locating,
+    Mixture,
+    Trained,
+    total,
+)
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Codes, Section, signature
 from monitor.pipeline.state.segments import segments
@@ -28,6 +36,7 @@ from monitor.records.streams import StreamIndex
 
 MOST_SCORE = np.float32(1e30)  # what a score and a ratio are at most: a window of absurd numbers, whose score would be
 MOST_RATIO = np.float32(1e9)  # infinite, is an anomaly that SQL, JSON and people can read
+MEANING = 1  # of what mixtures keep: the same in all versions of a recipe, whose layouts may differ
 RAISED = 6  # standard deviations above the mean of the scores at a level that is expected
 
 
@@ -83,10 +92,12 @@ class Recipe:
             meaning = signature(*windows, family.threshold)
             self.sections["threshold"] = Section(threshold.columns, meaning, threshold.EARLIER)
         if mixture is not None:
-            meaning = signature(name, version, *windows, family.shape.hop, family.grid)
+            meaning = signature(name, MEANING, *windows, family.shape.hop, family.grid)
+            earlier = mixture.earlier if isinstance(mixture, Continued) else {}
             kept = {f"companion.{part}": of for part, of in mixture.companions.items()}
             kept |= {f"detector.{part}": of for part, of in mixture.calibration.items()}
-            self.sections |= {part: Section(of, meaning) for part, of in kept.items()}
+            layouts = {part: earlier.get(part.split(".", 1)[1], ()) for part in kept}
+            self.sections |= {part: Section(of, meaning, layouts[part]) for part, of in kept.items()}
 
     def adopt(self, model: str, scorer: Scorer, profiles: Mapping[str, Profile], index: StreamIndex) -> None:
         """Score with this model from now on. Streams without a profile go on under cold start."""
@@ -218,9 +229,7 @@ class Recipe:
         detector = self.detector.score(shown, enrolled, _unknown)
         detector[windows.imputed > self._max_imputed] = np.nan  # companions judge the newest reading for itself
         components = mixture.components(windows, detector, facts)
-        known = np.any([~np.isnan(added) for added in components.values()], axis=0)
-        score = reduce(np.add, (np.nan_to_num(added) for added in components.values()))
-        return shown, np.where(known, score, np.float32(np.nan)), components
+        return shown, total(components), components
 
     def _shifts(self, factor: Float32 | None) -> Shifts | None:
         """Change points of the newest windows, against limits multiplied by `factor`."""

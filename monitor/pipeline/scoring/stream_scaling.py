@@ -162,7 +162,9 @@ class Profiles:
         """Windows (m, length, channels) in units of their stream's scale; infinite where that is beyond float32."""
         center, scale = self.columns["center"][stream], self.columns["scale"][stream]
         with np.errstate(over="ignore"):
-            return np.asarray((windows - center[:, None]) / scale[:, None])
+            scaled = windows - center[:, None]
+            scaled /= scale[:, None]
+        return np.asarray(scaled)
 
     def undo(self, stream: Int32, windows: Float32) -> Float32:
         """Back to the units of the readings."""

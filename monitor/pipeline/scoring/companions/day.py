@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.pipeline.scoring.compiled import compiled
+from monitor.pipeline.scoring.compiled import inlined
 from monitor.records.batches import Float32
 
 BINS = 24
@@ -31,15 +31,18 @@ def rate(slowest: float, interval: int) -> float:
     return slowest * min(interval / USUAL, 1.0) if interval else slowest
 
 
-@compiled
-def forecast(mean: Float32, number: NDArray[np.unsignedinteger[Any]], hour: float, channel: int) -> float:
-    """Of one stream's bins (24, channels) and how many readings each has had, at that hour, 0 to 24; NaN = unknown."""
+@inlined
+def forecast(mean: Float32, number: NDArray[np.unsignedinteger[Any]], of: int, hour: float, channel: int) -> float:
+    """Of the stream `of` at that hour, 0 to 24; NaN = unknown.
+
+    By the bins (streams, 24, channels) and how many readings each has had.
+    """
     weight, total, at = 0.0, 0.0, int(hour)
     for offset in range(-2, 3):
         near = (at + offset) % BINS
         share = 1 - abs(at + offset + 0.5 - hour) / REACH
-        if share > 0 and number[near, channel] > 0:
-            share *= number[near, channel] / (number[near, channel] + SETTLING)
+        if share > 0 and number[of, near, channel] > 0:
+            share *= number[of, near, channel] / (number[of, near, channel] + SETTLING)
             weight += share
-            total += share * mean[near, channel]
+            total += share * mean[of, near, channel]
     return total / weight if weight > 0 else np.nan

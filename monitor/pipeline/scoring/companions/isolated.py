@@ -1,11 +1,16 @@
-"""A reading that stands apart: far from the five before it, and far beyond what such distances usually are.
+"""A reading that stands apart: far from the five before it, out of the band, and far beyond what is usual.
 
-The distance is that from the median of the readings before, so that one spike does not hide the next. Its ratio is 1 at
-`FAR` times what 98 % of all distances of the past keep, or `FARTHER` times their root mean square, whichever is more.
-The quantile is followed by steps of its logarithm (Robbins and Monro 1951, doi:10.1214/aoms/1177729586): spikes rarer
-than 2 % of the readings do not widen it, however large. Where most readings are equal it says nothing, and the root
-mean square, which spikes do widen, decides. Among the first distances, one that is absurd beside what the ten readings
-before it do counts as no more than that: garbage at the beginning would hide all later spikes.
+The distance is that from the median of the readings before, so that one spike does not hide the next, or from the band
+in which the channel lies, where that is nearer: a machine that is switched on is far from the five readings before, but
+not where it has never been. An edge of the band follows a reading beyond it by one root mean square of the distances
+at most, but at once where the channel has been at rest, and comes back by `RELEASE` of that with each other reading.
+
+Its ratio is 1 at `FAR` times what 98 % of all distances of the past keep, or `FARTHER` times their root mean square,
+whichever is more. The quantile is followed by steps of its logarithm (Robbins and Monro 1951,
+doi:10.1214/aoms/1177729586): spikes rarer than 2 % of the readings do not widen it, however large. Where most readings
+are equal it says nothing, and the root mean square, which spikes do widen, decides. Among the first distances, one that
+is absurd beside what the ten readings before it do counts as no more than that: garbage at the beginning would hide all
+later spikes.
 
 The largest ratio over the channels counts.
 """
@@ -18,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.pipeline.scoring.compiled import compiled
-from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.columns import Columns, layout
 from monitor.records.batches import Float32, Float64, Int32, Windows
 
 BEFORE, LEAST = 5, 3  # readings; fewer than so many known ones have no median here
@@ -28,6 +33,7 @@ FAR, FARTHER = 4.0, 6.0
 FIRST_STEP, LAST_STEP, SETTLING = 0.5, 0.05, 5.0  # of the logarithm: SETTLING / n between the other two
 WIDE = 3.0  # usual distances from the lowest to the highest of ten readings of noise
 ABSURD = 100.0  # usual distances: what lies further out widens nothing by more than that
+RELEASE = 0.005  # so 99.5 % of steady noise is within the band, and a level is known for some hundred readings
 TINY, FLOOR = 1e-6, 1e-4  # as in the other companions
 
 
@@ -37,14 +43,18 @@ class _Past(NamedTuple):
     kept: Float64  # logarithm of the quantile
     squares: Float64
     number: Float64
+    highest: Float64  # of the band
+    lowest: Float64
 
 
 class Isolated:
     """What is known of the distances of every channel of every stream."""
 
     def __init__(self, channels: int) -> None:
-        zero = (np.float64, (channels,), 0.0)
-        self._columns = Columns({"kept": zero, "squares": zero, "number": zero})
+        zero, unknown = ((np.float64, (channels,), fill) for fill in (0.0, np.nan))
+        since_1 = {"kept": zero, "squares": zero, "number": zero}
+        self._columns = Columns({**since_1, "highest": unknown, "lowest": unknown})
+        self.earlier = layout(since_1)
         self.dtype = self._columns.dtype
         self.dump, self.load = self._columns.dump, self._columns.load
         self.clear, self.grow = self._columns.clear, self._columns.grow
@@ -91,6 +101,22 @@ def _learn(past: _Past, of: int, channel: int, away: float, usual: float) -> Non
 
 
 @compiled
+def _outside(past: _Past, of: int, channel: int, value: float) -> float:
+    """How far a reading is from the band, which then follows it; infinite where there is none yet."""
+    high, low = past.highest[of, channel], past.lowest[of, channel]
+    if np.isnan(high):
+        past.highest[of, channel] = past.lowest[of, channel] = value
+        return np.inf
+    number = past.number[of, channel]
+    usual = math.sqrt(past.squares[of, channel] / max(number, 1.0))
+    rested = number >= FEWEST and usual <= max(FLOOR * max(abs(high), abs(low)), TINY)
+    most = np.inf if rested else usual
+    past.highest[of, channel] = min(value, high + most) if value > high else max(value, high - RELEASE * usual)
+    past.lowest[of, channel] = max(value, low - most) if value < low else min(value, low + RELEASE * usual)
+    return float(max(value - high, low - value, 0.0))
+
+
+@compiled
 def _follow(stream: Int32, values: Float32, past: _Past, ratio: Float32) -> None:
     """Judge the newest reading of each window by those before it, and learn from it."""
     windows, length, channels = values.shape
@@ -103,10 +129,11 @@ def _follow(stream: Int32, values: Float32, past: _Past, ratio: Float32) -> None
             if not np.isfinite(value) or np.isnan(middle):
                 continue
             away, usual = abs(value - middle), apart / WIDE if apart > 0 else np.inf
+            outside = _outside(past, of, channel, value)
             if past.number[of, channel] >= FEWEST:
                 usual = math.sqrt(past.squares[of, channel] / past.number[of, channel])
                 usual = max(usual, FLOOR * abs(middle), TINY)
-                beyond = away / max(FAR * math.exp(past.kept[of, channel]), FARTHER * usual)
+                beyond = min(away, outside) / max(FAR * math.exp(past.kept[of, channel]), FARTHER * usual)
                 if not most >= beyond:
                     most = beyond
             _learn(past, of, channel, away, usual)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY, forecast, rate
-from monitor.pipeline.scoring.compiled import compiled
+from monitor.pipeline.scoring.compiled import compiled, inlined
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float32, Float64, Int32, Int64, Windows
 
@@ -74,14 +74,14 @@ class Levels:
         column = self.columns
         away = column["held"][code] = column["away"][code]
         channel = int(np.argmax(np.abs(away) * column["learned"][code] / np.maximum(column["residuals"][code], TINY)))
-        usual = float(forecast(column["mean"][code], column["count"][code], time % DAY / BIN, channel))
+        usual = float(forecast(column["mean"], column["count"], code, time % DAY / BIN, channel))
         return channel, usual + float(away[channel]), usual
 
     def moved(self, windows: Windows, row: int) -> bool:
         """See `Level`."""
         code, column = int(windows.stream[row]), self.columns
-        hour, mean, count = int(windows.end[row]) % DAY / BIN, column["mean"][code], column["count"][code]
-        usual = np.array([forecast(mean, count, hour, channel) for channel in range(mean.shape[1])])
+        hour, mean, count = int(windows.end[row]) % DAY / BIN, column["mean"], column["count"]
+        usual = np.array([forecast(mean, count, code, hour, channel) for channel in range(mean.shape[2])])
         spread = np.maximum(column["residuals"][code] / np.maximum(column["learned"][code], 1), TINY)
         smoothed, newest = column["away"][code], windows.values[row, -1] - usual
         far = [np.abs(now - column["held"][code]) / spread for now in (smoothed, newest)]
@@ -93,7 +93,7 @@ class Levels:
         _follow((windows.stream, windows.end, windows.values), rows, self._rate if learn else 0.0, state, out)
 
 
-@compiled
+@inlined
 def _learn(cell: tuple[int, int, int], rate: float, reading: tuple[float, float], state: State) -> None:
     """Take in a value, whose forecast was the second one, NaN = unknown."""
     (of, bin_, channel), (value, usual), (mean, count, residuals, learned, _) = cell, reading, state
@@ -115,7 +115,7 @@ def _follow(seen: tuple[Int32, Int64, Float32], rows: Int64, rate: float, state:
             value = values[row, values.shape[1] - 1, channel]
             if not np.isfinite(value):
                 continue
-            usual = forecast(mean[of], count[of], hour, channel)
+            usual = forecast(mean, count, of, hour, channel)
             known = learned[of, channel] >= FEWEST and not np.isnan(usual)
             spread = residuals[of, channel] / max(learned[of, channel], 1.0)
             spread = max(spread, FLOOR * abs(usual), TINY) if known else np.inf

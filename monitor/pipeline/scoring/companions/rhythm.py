@@ -7,22 +7,37 @@ time, 2 after four fifths of it, 3.5 after half of it.
 
 After a beat whose moment is not known nothing is said of the next one. Two early intervals that are together one
 expected one hold a beat that was none, and the beat after it is in time: it counts as early by `AFTER` only.
+
+In noise more is asked of a beat. An ectopic one is followed by a pause, or by the next one as early; where the interval
+before it and the one after it are together one expected interval, noise was taken for a beat between two that were in
+time. It is no surprise then, and the interval goes on from the beat before.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns
-from monitor.records.batches import Float32, Float64, Int32, Int64
+from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
 
 MEMORY, FEWEST = 8, 3  # intervals
 USUAL, MOST = 0.1, 0.6  # shares of the interval by which a beat is a little and at most early
 EARLY, TOGETHER = 0.15, 0.1  # shares: an early interval, and how near two are to one
 AFTER = 0.3
+WITHIN = 0.15  # share of one expected interval by which the two around noise may differ from it
+
+
+class Intervals(NamedTuple):
+    """Before and after beats (m,), s, sorted by stream and time; NaN = not known. `noisy`: noise is about them."""
+
+    stream: Int32
+    before: Float64
+    after: Float64
+    noisy: Bool
 
 
 class Rhythm:
@@ -34,37 +49,51 @@ class Rhythm:
                 "usual": (np.float32, (MEMORY,), 0.0),  # means of two intervals, s
                 "count": (np.int64, (), 0),
                 "before": (np.float32, (), np.nan),  # the last interval, s
+                "passed": (np.float32, (), 0.0),  # s from the last beat to noise that was taken for one
             }
         )
         self.dtype = self._columns.dtype
         self.dump, self.load = self._columns.dump, self._columns.load
         self.clear, self.grow = self._columns.clear, self._columns.grow
 
-    def score(self, stream: Int32, interval: Float64) -> Float32:
-        """Surprise (m,) of beats by the interval before each, s, sorted by stream and time; NaN = not known.
+    def score(self, beats: Intervals) -> Float32:
+        """Surprise (m,) of beats; NaN = not known.
 
-        The interval is NaN at the beginning, and of a beat in noise, which may be none.
+        The interval before a beat is NaN at the beginning, and of a beat in noise that may be none; the one after it
+        counts where the beat is early.
         """
-        surprise, column = np.full(len(stream), np.nan, np.float32), self._columns
-        _follow(stream, interval, column["usual"], column["count"], column["before"], surprise)
+        surprise, column = np.full(len(beats.stream), np.nan, np.float32), self._columns
+        past = _Past(column["usual"], column["count"], column["before"], column["passed"])
+        _follow(beats, past, surprise)
         return surprise
 
 
+class _Past(NamedTuple):
+    usual: Float32
+    seen: Int64
+    before: Float32
+    passed: Float32
+
+
 @compiled
-def _follow(stream: Int32, interval: Float64, usual: Float32, count: Int64, before: Float32, surprise: Float32) -> None:
+def _follow(beats: Intervals, past: _Past, surprise: Float32) -> None:
     """Judge each interval by those before it, and take it in."""
-    for row in range(len(stream)):
-        of, now, last = stream[row], interval[row], before[stream[row]]
-        before[of] = now
+    for row in range(len(beats.stream)):
+        of, now = beats.stream[row], beats.before[row] + past.passed[beats.stream[row]]
+        last, past.passed[of] = past.before[of], 0.0
+        past.before[of] = now
         if np.isnan(now):
             continue
-        known = min(count[of], MEMORY)
+        known = min(past.seen[of], MEMORY)
         if known >= FEWEST and not np.isnan(last):
-            expected = np.median(usual[of, :known])
+            expected = np.median(past.usual[of, :known])
             early = min(max(1 - now / expected, 0.0), MOST)
+            if beats.noisy[row] and early > EARLY and abs((now + beats.after[row]) / expected - 1) <= WITHIN:
+                surprise[row], past.before[of], past.passed[of] = 0.0, last, now
+                continue
             if 1 - last / expected > EARLY and abs((last + now) / expected - 1) <= TOGETHER:
                 early *= AFTER
             surprise[row] = 2 * math.log2(1 + early / USUAL / 2)
         if not np.isnan(last):
-            usual[of, count[of] % MEMORY] = (last + now) / 2
-            count[of] += 1
+            past.usual[of, past.seen[of] % MEMORY] = (last + now) / 2
+            past.seen[of] += 1

@@ -3,7 +3,8 @@
 The forecast for a reading is that of its hour (`day`), and the reading before where nothing is known near it. A bin
 follows its readings at a rate of 1/n, of `SLOWEST` at least; a single one moves it by `CLIP` usual deviations at most.
 A residual is measured in usual deviations: the root mean square of all residuals that the channel had before. The
-largest over the channels counts.
+largest over the channels counts. In the first day, in which the next hour is not known yet, a reading is measured in
+how much the hours before differ, where that is more: what follows a night need not be like it.
 
 Squares are not robust on purpose: a stream with many large residuals has earned a higher bar, and a scale that leaves
 them out alarms for ever. Only what is absurd, beyond `ABSURD` usual deviations, counts as no more than that, from the
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY, forecast, rate
-from monitor.pipeline.scoring.compiled import compiled
+from monitor.pipeline.scoring.compiled import compiled, inlined
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import Float32, Float64, Int32, Int64, Windows
 
@@ -41,7 +42,7 @@ class _Past(NamedTuple):
     newest: Float32  # (channels,)
     squares: Float64  # (channels,), sum of those of the residuals
     readings: Float64  # (channels,)
-    residuals: Float32  # (length, channels), the newest ones
+    residuals: Float32  # (length * channels,), the newest ones
 
 
 _Cell = tuple[int, int, int]  # stream, bin, channel
@@ -81,14 +82,15 @@ class TimeOfDay:
 
     def follow(self, windows: Windows) -> Followed:
         """Take in windows, sorted by stream and time."""
+        count, length, channels = windows.values.shape
+        flat = np.ascontiguousarray(windows.values).reshape(count, length * channels)
         found = Followed(
-            np.empty_like(windows.values),
-            np.full(len(windows), np.nan, np.float32),
-            np.zeros((len(windows), windows.values.shape[2])),
+            np.empty_like(flat), np.full(count, np.nan, np.float32), np.zeros((count, channels), np.float64)
         )
-        past = _Past(*(self._columns[name] for name in _Past._fields))
-        _follow((windows.stream, windows.end, windows.values), self._rate, past, found)
-        return found
+        columns = {name: self._columns[name] for name in _Past._fields}
+        columns["residuals"] = columns["residuals"].reshape(-1, length * channels)
+        _follow((windows.stream, windows.end, flat), self._rate, _Past(**columns), found)
+        return found._replace(residuals=found.residuals.reshape(windows.values.shape))
 
     def accept(self, code: int, usual: Float32) -> None:
         """These are the means of the bins from now on, (24, channels); NaN = as it was."""
@@ -105,7 +107,7 @@ def residuals(time: Int64, values: Float32, interval: int) -> Float32:
     return day.follow(Windows(none, time, time, values[:, None], none.astype(np.float32))).residuals[:, 0]
 
 
-@compiled
+@inlined
 def _learn(past: _Past, cell: _Cell, rate: float, value: float, residual: float, usual: float) -> None:
     """Take in a reading of that stream, bin and channel."""
     of, at, channel = cell
@@ -123,42 +125,80 @@ def _learn(past: _Past, cell: _Cell, rate: float, value: float, residual: float,
 
 
 @compiled
-def _residual(past: _Past, of: int, hour: float, channel: int, rate: float, value: float) -> tuple[float, float]:
-    """Of one reading at that hour of the day, also in usual deviations; both NaN where nothing is known yet."""
-    expected = forecast(past.mean[of], past.number[of], hour, channel)
+def _differ(past: _Past, of: int, channel: int) -> float:
+    """How much the hours of the day differ: the standard deviation of what is known of them."""
+    total, number, squares = 0.0, 0.0, 0.0
+    for at in range(BINS):
+        number += past.number[of, at, channel]
+        total += past.number[of, at, channel] * np.float64(past.mean[of, at, channel])
+    mean = total / max(number, 1.0)
+    for at in range(BINS):
+        apart = np.float64(past.mean[of, at, channel]) - mean
+        squares += past.number[of, at, channel] * apart * apart
+    return math.sqrt(squares / max(number, 1.0))
+
+
+@inlined
+def _residual(past: _Past, cell: _Cell, hour: float, known: tuple[float, float], value: float) -> tuple[float, float]:
+    """Of one reading at that hour of the day, also in usual deviations; both NaN where nothing is known yet.
+
+    `known` are the rate at which bins follow, and the root mean square of all residuals before.
+    """
+    of, _, channel = cell
+    rate, spread = known
+    expected = forecast(past.mean, past.number, of, hour, channel)
     if np.isnan(expected):
-        expected = past.newest[of, channel]
+        expected = np.float64(past.newest[of, channel])
     residual = value - expected if not np.isnan(expected) else 0.0
     usual, away = np.inf, np.nan
-    known = past.readings[of, channel]
-    if known >= FEWEST or (known >= SOON and past.squares[of, channel] > 0):
-        usual = math.sqrt(past.squares[of, channel] / known)
-        usual = max(usual, FLOOR * abs(expected), TINY)
-        away = abs(residual) / usual if known >= FEWEST else np.nan
-    _learn(past, (of, int(hour), channel), rate, value, residual, usual)
+    readings = past.readings[of, channel]
+    if readings >= FEWEST or (readings >= SOON and spread > 0):
+        usual = max(spread, FLOOR * abs(expected), TINY)
+        if readings >= FEWEST:
+            first_day = past.number[of, (int(hour) + 1) % BINS, channel] == 0
+            away = abs(residual) / (max(usual, _differ(past, of, channel)) if first_day else usual)
+    _learn(past, cell, rate, value, residual, usual)
     return residual, away
+
+
+@inlined
+def _move_on(kept: tuple[Float32, int], values: Float32, row: int, channels: int, residuals: Float32) -> None:
+    """Write the residuals of a window but for its newest reading: those `kept` in a row, moved on by one reading."""
+    before, at = kept
+    step = np.uint64(channels)  # indices that cannot be negative are added up several at once
+    for cell in range(np.uint64(values.shape[1] - channels)):
+        residuals[row, cell] = before[at, cell + step]
+    for cell in range(np.uint64(values.shape[1] - channels)):
+        if np.isnan(values[row, cell]):  # what was held before a gap is not in the window
+            residuals[row, cell] = np.nan
 
 
 @compiled
 def _follow(seen: tuple[Int32, Int64, Float32], rate: float, past: _Past, found: Followed) -> None:
-    """Take in the newest reading of each window, and write its residuals and score."""
+    """Take in the newest reading of each window, and write its residuals and score.
+
+    Windows and residuals are flat here, (m, length * channels): a row is that of the window before, moved on by one
+    reading, and only the last one of each stream is kept.
+    """
     stream, end, values = seen
-    windows, length, channels = values.shape
+    windows, cells = values.shape
+    channels = past.newest.shape[1]
     for row in range(windows):
         of, hour, worst = stream[row], end[row] % DAY / BIN, np.nan
+        if row > 0 and stream[row - 1] == of:
+            _move_on((found.residuals, row - 1), values, row, channels, found.residuals)
+        else:
+            _move_on((past.residuals, of), values, row, channels, found.residuals)
         for channel in range(channels):
-            found.usual[row, channel] = math.sqrt(past.squares[of, channel] / max(past.readings[of, channel], 1.0))
+            usual = math.sqrt(past.squares[of, channel] / max(past.readings[of, channel], 1.0))
             residual, away = np.nan, np.nan
-            value = np.float64(values[row, length - 1, channel])  # differences may be beyond float32
+            value = np.float64(values[row, cells - channels + channel])  # differences may be beyond float32
             if np.isfinite(value):
-                residual, away = _residual(past, of, hour, channel, rate, value)
-            for older in range(length - 1):
-                past.residuals[of, older, channel] = past.residuals[of, older + 1, channel]
-            past.residuals[of, length - 1, channel] = residual
+                residual, away = _residual(past, (of, int(hour), channel), hour, (rate, usual), value)
+            found.usual[row, channel] = usual
+            found.residuals[row, cells - channels + channel] = residual
             if away >= 0 and not worst >= away:
                 worst = away
         found.score[row] = worst
-        for place in range(length):
-            for channel in range(channels):  # what was held before a gap is not in the window
-                there = not np.isnan(values[row, place, channel])
-                found.residuals[row, place, channel] = past.residuals[of, place, channel] if there else np.nan
+        if row + 1 == windows or stream[row + 1] != of:
+            past.residuals[of] = found.residuals[row]

@@ -17,7 +17,7 @@ from monitor.config.families import Family
 from monitor.pipeline.scoring.companions.isolated import Isolated
 from monitor.pipeline.scoring.companions.record import Record
 from monitor.pipeline.scoring.companions.time_of_day import TimeOfDay, residuals
-from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts
+from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts, total
 from monitor.pipeline.scoring.recipe import Recipe
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.scoring.surprise import Deviations, Surprise
@@ -26,7 +26,7 @@ from monitor.pipeline.thresholds.base import Threshold
 from monitor.pipeline.thresholds.fixed import FixedThreshold
 from monitor.records.batches import Float32, Int64, Windows
 
-LIMIT = 3.8
+LIMIT = 4.1
 MOST_APART = np.float32(1e6)  # ratio
 TIME_OF_DAY, RECORD, SPIKE = "time of day", "record", "spike"
 
@@ -60,6 +60,11 @@ class Sum:
         """See `Mixture`."""
         return {"deviations": self._deviations.columns, "surprise": self._surprise.columns}
 
+    @property
+    def earlier(self) -> Mapping[str, tuple[np.dtype[np.void], ...]]:
+        """See `Continued`: version 1 knew neither the band of a channel nor the hours of scores."""
+        return {"isolated": (self._isolated.earlier,), "deviations": (self._deviations.earlier,)}
+
     def shown(self, windows: Windows) -> Windows:
         """The residuals."""
         values, self._away, self._usual = self._day.follow(windows)
@@ -69,13 +74,13 @@ class Sum:
         """Surprise by the detector and by each companion, and what a reading that stands apart adds to their sum."""
         stream = windows.stream
         parts = {
-            DETECTOR: self._surprise.apply(stream, self._deviations.apply(stream, detector)),
+            DETECTOR: self._surprise.apply(stream, self._deviations.apply(stream, windows.end, detector)),
             TIME_OF_DAY: self._day_surprise.apply(stream, self._away),
             RECORD: self._record.score(windows),
         }
-        total = sum(np.nan_to_num(part) for part in parts.values())
+        others = np.nan_to_num(total(parts))
         apart = np.float32(LIMIT) * np.minimum(self._isolated.score(windows), MOST_APART)
-        return parts | {SPIKE: np.maximum(apart - total, np.float32(0))}
+        return parts | {SPIKE: np.maximum(apart - others, np.float32(0))}
 
     def enrol(self, code: int, profile: Profile) -> None:
         """The detector's scores have the scale of the training's from now on."""
@@ -99,6 +104,6 @@ def history(time: Int64, values: Float32, interval: int) -> Float32:
 
 
 def default(family: Family, threshold: Threshold) -> Recipe:
-    """Version 1, without streams or model."""
+    """Version 2, without streams or model."""
     del threshold  # it has one limit for all streams
-    return Recipe("default", 1, family, FixedThreshold(LIMIT), Sum(family))
+    return Recipe("default", 2, family, FixedThreshold(LIMIT), Sum(family))

@@ -3,10 +3,11 @@
 The error of the detector becomes surprise against the clean windows of the stream (see `shape_errors`), and stands
 against a limit with a stated false-alarm rate, whatever the shape of the errors' distribution. Heartbeats have their
 rhythm beside it, weight 1, and a higher limit: an ectopic beat is strange in shape and comes early, a beat that noise
-has touched is one of the two. For the detector they are smoothed over about 12 ms, against the tremor of muscles, the
-rhythm that their windows draw is left out, and so is most of what lies before the QRS complex: P wave and the end of
-the beat before, which move with the rhythm. Where the windower has left a beat without values, the signal was
-too noisy to judge it. `docs/detection.md` shows what each part does.
+has touched is one of the two. Half of their shape's surprise is that of the QRS complex, which noise moves least. For
+the detector they are smoothed over about 12 ms, against the tremor of muscles, the rhythm that their windows draw is
+left out, and so is most of what lies before the QRS complex: P wave and the end of the beat before, which move with the
+rhythm. Where the windower has left a beat without values, the signal was too noisy to judge it. `docs/detection.md`
+shows what each part does.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import numpy as np
 from monitor.config.families import Family
 from monitor.config.windows import RHYTHM
 from monitor.pipeline.scoring import cold_start
-from monitor.pipeline.scoring.companions.rhythm import Rhythm
+from monitor.pipeline.scoring.companions.qrs import Qrs
+from monitor.pipeline.scoring.companions.rhythm import Intervals, Rhythm
+from monitor.pipeline.scoring.companions.usual_noise import LOUD, UsualNoise
 from monitor.pipeline.scoring.false_alarms import deviations
 from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts
 from monitor.pipeline.scoring.recipe import Recipe
-from monitor.pipeline.scoring.shape_errors import Errors, ShapeErrors
+from monitor.pipeline.scoring.shape_errors import IN_TIME, Errors, ShapeErrors
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import StreamPart
 from monitor.pipeline.thresholds.base import Threshold
@@ -40,8 +43,10 @@ BEFORE, QRS, LESS = (
     0.24,
     0.3,
 )  # shares of a beat's points: those up to the first count less, from the second on as 1
+FEWEST_POINTS = 20  # of a beat's window
+BEAT_BEFORE, BEAT = 0.25, 0.7  # s of a beat's window before its R-peak, and in all
 EARLY = 0.15  # share of the expected interval: such a beat is not learned
-RHYTHM_NAME, NEWEST = "rhythm", "newest reading"
+RHYTHM_NAME, QRS_NAME, NEWEST = "rhythm", "QRS complex", "newest reading"
 
 
 class Shapes:
@@ -51,12 +56,17 @@ class Shapes:
         self._family, self._beats = family, family.window.rules.found
         self.limit = EARLY_LIMIT if self._beats else LIMIT
         self.judged_by = BEAT_LIMIT if self._beats else LIMIT
-        self._errors, self._rhythm = ShapeErrors(), Rhythm()
+        self._errors, self._complexes = ShapeErrors(), ShapeErrors()
+        points = _signal(max(family.shape.length, FEWEST_POINTS))  # messages have none
+        self._noise, self._rhythm = UsualNoise(), Rhythm()
+        self._qrs = Qrs(points, BEAT_BEFORE / BEAT * (points - 1), BEAT / (points - 1))
 
     @property
     def companions(self) -> Mapping[str, StreamPart]:
         """See `Mixture`."""
-        return {"rhythm": self._rhythm} if self._beats else {}
+        parts: dict[str, StreamPart] = {"noise": self._noise, "rhythm": self._rhythm}
+        parts |= {"qrs": self._qrs, "complexes": self._complexes.columns}
+        return parts if self._beats else {}
 
     @property
     def calibration(self) -> Mapping[str, StreamPart]:
@@ -74,11 +84,16 @@ class Shapes:
             shape = self._errors.surprise(Errors(stream, detector, none, none.astype(np.float64)), LIMIT)
             return {DETECTOR: shape, NEWEST: self._newest(windows)}
         lost = np.isnan(windows.values[:, 0, 0]) | (windows.imputed > self._family.align.max_imputed)
-        early = self._rhythm.score(stream, np.where(lost, np.nan, _known(facts, "rr_s", len(windows))))
+        noise = self._noise.ratio(stream, _known(facts, "noise", len(windows)))
+        before, after = (_known(facts, name, len(windows)) for name in ("rr_s", "next_rr_s"))
+        early = self._rhythm.score(Intervals(stream, np.where(lost, np.nan, before), after, noise > LOUD))
+        signal = np.where(lost[:, None], np.float32(np.nan), windows.values[:, : _signal(windows.values.shape[1]), 0])
+        residual = self._qrs.residual(stream, signal, early <= IN_TIME)
         error = np.where(lost, np.float32(np.nan), detector)
-        noise = _known(facts, "noise", len(windows))
         shape = self._errors.surprise(Errors(stream, error, early, noise), BEAT_LIMIT)
-        return {DETECTOR: shape, RHYTHM_NAME: early}
+        unlike = self._complexes.surprise(Errors(stream, residual, early, noise), BEAT_LIMIT)
+        half = np.float32(0.5)
+        return {DETECTOR: half * shape, QRS_NAME: half * unlike, RHYTHM_NAME: early}
 
     def enrol(self, code: int, profile: Profile) -> None:
         """The errors begin with those of the training."""
@@ -105,7 +120,7 @@ def shown(family: Family, windows: Float32) -> Float32:
         return windows
     from scipy.ndimage import gaussian_filter1d  # slow to import: not where no beats are found
 
-    signal = windows.shape[1] - -(-windows.shape[1] // RHYTHM)
+    signal = _signal(windows.shape[1])
     seen = np.zeros_like(windows)
     seen[:, :signal] = gaussian_filter1d(windows[:, :signal], SMOOTH * signal, axis=1, mode="nearest")
     weight = np.interp(np.arange(signal) / (signal - 1), (BEFORE, QRS), (LESS, 1))
@@ -121,7 +136,7 @@ def learned(family: Family, windows: Float32) -> Float32:
     """
     seen = shown(family, windows)
     if family.window.rules.found and len(windows):
-        signal = windows.shape[1] - -(-windows.shape[1] // RHYTHM)
+        signal = _signal(windows.shape[1])
         usual = np.nanmedian(np.abs(windows[:, :signal, 0]).max(axis=1))
         early = windows[:, -1, 0] > EARLY * usual  # the windower draws how early they came, in this height
         if 2 * np.count_nonzero(early) < len(early):
@@ -134,6 +149,11 @@ def vectors(family: Family, threshold: Threshold) -> Recipe:
     del threshold  # the recipe has its limit
     shapes = Shapes(family)
     return Recipe("vectors", 1, family, FixedThreshold(shapes.judged_by), shapes)
+
+
+def _signal(length: int) -> int:
+    """Points of a beat's window of this length that are its signal; the others draw its rhythm."""
+    return length - -(-length // RHYTHM)
 
 
 def _known(facts: Facts, name: str, count: int) -> Float64:

@@ -14,12 +14,14 @@ from monitor.records.batches import Bool, Float64, Int64
 class Beats:
     """The beats of some windows, (m,), in seconds.
 
-    `interval` is the time since the beat before, NaN at the beginning of a stream; `latency` the time from the R-peak
-    to the sample with which it was found. `noise` is the level of noise around it, in the unit of the signal, and
-    `share` that as a share of a beat's height (see `quality`).
+    `interval` is the time since the beat before, NaN at the beginning of a stream; `next` the time to the beat
+    after it, where the beat was early and the next one came within about one interval, else NaN; `latency` the time
+    from the R-peak to the sample with which it was found. `noise` is the level of noise around it, in the unit of
+    the signal, and `share` that as a share of a beat's height (see `quality`).
     """
 
     interval: Float64
+    next: Float64
     latency: Float64
     noise: Float64
     share: Float64
@@ -27,11 +29,11 @@ class Beats:
     @classmethod
     def none(cls) -> Beats:
         """No beat."""
-        return cls(*np.zeros((4, 0)))
+        return cls(*np.zeros((5, 0)))
 
     def take(self, rows: Int64) -> Beats:
         """The beats at `rows`."""
-        return Beats(self.interval[rows], self.latency[rows], self.noise[rows], self.share[rows])
+        return Beats(self.interval[rows], self.next[rows], self.latency[rows], self.noise[rows], self.share[rows])
 
 
 class Found(NamedTuple):

@@ -42,7 +42,10 @@ class Candidates(NamedTuple):
 
 
 class Finder:
-    """Finds candidates in samples at `rate` Hz. `margin` samples on both sides of a candidate decide about it."""
+    """Finds candidates in samples at `rate` Hz. `margin` samples on both sides of a candidate decide about it.
+
+    An R-peak above the threshold is found when `latest` samples behind it are known.
+    """
 
     def __init__(self, rate: float) -> None:
         self._first, self._second = _derivatives(SIGMA * rate)
@@ -55,6 +58,7 @@ class Finder:
         self._beside, self._search = round(BESIDE * rate), round(SEARCH * rate)
         self._light = _gaussian(LIGHT * rate)
         self.margin = len(self._first) // 2 + half + self._apart
+        self.latest = self.margin + self._search + 1
 
     def heights(self, samples: Float64) -> Float64:
         """The envelope of `samples` (streams, n), the same shape."""

@@ -4,7 +4,8 @@ A window is (length, 1): the signal at evenly spaced moments, its median removed
 a step that draws the rhythm, since a beat of normal shape at a wrong moment is a fault too: how premature the beat was
 (0 = in time, 0.4 = after 60 % of the expected interval) times the usual height of the stream's R-peaks, so that it
 weighs the same in mV and in counts of a converter. `end` is the time of the R-peak, by which people name a beat;
-`start` lies 0.25 s before it. The window is emitted when the samples up to 0.45 s after the R-peak have arrived.
+`start` lies 0.25 s before it. The window is emitted when the samples up to 0.45 s after the R-peak have arrived, that
+of an early beat with the next one (see `waiting`).
 
 Samples count as evenly spaced, `rate` a second. Work is done in blocks of 25 ms, counted from the stream's beginning.
 A stream restarts where the aligner says so and, without a grid, where time jumps by more than 0.1 s; samples before its
@@ -28,6 +29,7 @@ from monitor.pipeline.windowing.beats.found import Beats, Found
 from monitor.pipeline.windowing.beats.peaks import Finder
 from monitor.pipeline.windowing.beats.quality import Quality, learnable, too_noisy
 from monitor.pipeline.windowing.beats.rhythm import ROW, Beat, Hump, Rhythm
+from monitor.pipeline.windowing.beats.waiting import wait
 from monitor.records.batches import NEVER, Bool, Float32, Float64, Int32, Int64, Windows
 
 BEFORE, AFTER = 0.25, 0.45  # s around the R-peak
@@ -82,10 +84,13 @@ class BeatWindower:
 
     @property
     def facts(self) -> dict[str, Float64]:
-        """RR interval (s), rate (beats a minute), detection latency (s) and noise (mV) of the last beats."""
-        rr = self.beats.interval
+        """Of the last beats: RR interval (s), the next one of early ones, rate (beats a minute), detection latency (s)
+        and noise (mV)."""
+        beats = self.beats
         with np.errstate(divide="ignore"):
-            return {"rr_s": rr, "rate_bpm": 60 / rr, "latency_s": self.beats.latency, "noise": self.beats.noise}
+            rate = 60 / beats.interval
+        seconds = {"rr_s": beats.interval, "next_rr_s": beats.next, "latency_s": beats.latency}
+        return {**seconds, "rate_bpm": rate, "noise": beats.noise}
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` streams."""
@@ -227,14 +232,14 @@ class BeatWindower:
     def _advance(self, chunk: Chunk, *, ended: bool = False) -> tuple[Windows, Beats]:
         """Find beats in complete blocks, and cut those whose last samples have arrived, or never will."""
         found, envelope = self._find(chunk)
-        whole = (found.peak + self._span[-1] < chunk.ready[found.row]) | ended
+        needed, next_ = wait(found, self._rate, self._span[-1] + 1, self._finder.latest)
+        whole = (needed <= chunk.ready[found.row]) | ended
         self._wait(chunk.stream, found.take(~whole))
-        found = found.take(whole)
+        found, needed, next_ = found.take(whole), needed[whole], next_[whole]
         known = -(-found.known // self._block) * self._block  # samples are read block by block
         known = np.minimum(known, chunk.ready[found.row])
-        cut = np.maximum(found.known, found.peak + self._span[-1] + 1)
-        noise = self._quality.noise(chunk, envelope, found, cut)
-        beats = Beats(found.interval, (known - 1 - found.peak) / self._rate, *noise)
+        noise = self._quality.noise(chunk, envelope, found, needed)
+        beats = Beats(found.interval, next_, (known - 1 - found.peak) / self._rate, *noise)
         windows = self._cut(chunk, found)
         windows.values[too_noisy(noise.share)] = np.nan
         return windows, beats

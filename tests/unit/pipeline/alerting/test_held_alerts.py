@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from monitor.config.families import Alerts
 from monitor.pipeline.alerting.anomaly_alerts import Alerter, Changes
 from monitor.pipeline.alerting.health_alerts import HealthFacts
-from monitor.pipeline.alerting.held_alerts import SUPERSEDED, Holding
+from monitor.pipeline.alerting.held_alerts import OUTGROWN, SUPERSEDED, Holding
 from monitor.records.alerts import Fact, FactKind
 from monitor.records.batches import NEVER, Float32, Int64, Windows
 from monitor.records.streams import StreamIndex
@@ -108,6 +108,29 @@ def test_an_anomaly_in_the_refractory_period_belongs_to_the_alert_that_is_held()
     assert (facts[-1].windows, facts[-1].last_at, facts[-1].peak_ratio) == (2, 5 * S, 1.75)
 
 
+def test_an_alert_gives_way_to_the_next_one_where_its_anomaly_has_grown_by_a_third() -> None:
+    """Not within the refractory period, nor for a peak within it: what counts is how large the anomaly still is."""
+    made, _ = alerter([0] * 10, quiet_after=3, critical=9.0)
+    facts = feed(made, [0.5, 1.5, 2.5, 2.5, 1.9, 1.9, 2.1, 2.1, 0.5, 0.5])[:3]
+    assert life(facts) == [(1, OPENED), (6, CLEARED), (6, OPENED)]
+    assert facts[1].reason == OUTGROWN
+    assert facts[0].alert == facts[1].alert != facts[2].alert
+
+
+def test_an_anomaly_that_stays_as_large_is_one_alert() -> None:
+    made, _ = alerter([0] * 12, quiet_after=3)
+    assert life(feed(made, [0.5, 1.5, *[1.9] * 8, 0.5, 0.5])) == [(1, OPENED), (11, CLEARED)]
+
+
+def test_an_alert_of_a_state_that_does_not_say_how_it_began_gives_way_to_none() -> None:
+    made, _ = alerter([0] * 12, quiet_after=3)
+    feed(made, [0.5, 1.5])
+    old = made.columns.dump(np.array([0]))
+    kept = [name for name in old.dtype.names or () if name != "began"]
+    made.columns.load(np.array([0]), old[kept])
+    assert OPENED not in [fact.kind for fact in feed(made, [3.0] * 8, begin=2)]
+
+
 def test_windows_without_a_verdict_teach_nothing_and_end_nothing() -> None:
     made, levels = alerter([0, 3, 3, 3, 0, 0, 0])
     facts = feed(made, [0.5, 1.5, 0.5, 0.5, np.nan, np.nan, 0.5])
@@ -137,7 +160,8 @@ def test_holding_changes_no_opening_and_no_cut_changes_a_fact(
     plain, held, parts = alerter(None, **rule)[0], alerter(away, **rule)[0], alerter(away, **rule)[0]
     whole = feed(held, ratio)
     opened = [fact.at for fact in whole if fact.kind is OPENED]
-    assert opened == [fact.at for fact in feed(plain, ratio) if fact.kind is OPENED]
+    if "quiet_after" not in rule:
+        assert opened == [fact.at for fact in feed(plain, ratio) if fact.kind is OPENED]
     cut_facts = feed(parts, ratio[:cut]) + feed(parts, ratio[cut:], min(cut, len(ratio)))
     changes = [fact for fact in whole if fact.kind is not CONTINUED]
     assert changes == [fact for fact in cut_facts if fact.kind is not CONTINUED]

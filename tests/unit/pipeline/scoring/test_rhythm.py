@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
-from monitor.pipeline.scoring.companions.rhythm import Rhythm
+from monitor.pipeline.scoring.companions.rhythm import Intervals, Rhythm
 from monitor.records.batches import Float32
 
 NONE = float("nan")
 
 
-def surprise(*intervals: float) -> Float32:
+def surprise(*intervals: float, noisy: bool = False) -> Float32:
+    """Of beats with these intervals before them; the one after each is known."""
     rhythm = Rhythm()
     rhythm.grow(1)
-    return rhythm.score(np.zeros(len(intervals), np.int32), np.array(intervals))
+    after = np.array([*(after for _, after in pairwise(intervals)), NONE])
+    stream = np.zeros(len(intervals), np.int32)
+    return rhythm.score(Intervals(stream, np.array(intervals), after, np.full(len(intervals), noisy)))
 
 
 def test_a_premature_beat_is_surprising_and_the_pause_after_it_is_not() -> None:
@@ -61,3 +66,20 @@ def test_a_slower_heart_is_no_surprise_and_a_faster_one_only_at_first() -> None:
 
     assert np.nanmax(found[:29]) < 0.1
     assert found[-1] < 0.1
+
+
+def test_a_beat_between_two_that_are_in_time_is_noise_where_there_is_noise() -> None:
+    """A lead without noise may hold such a beat: it is ectopic."""
+    intervals = (NONE, *[0.8] * 8, 0.35, 0.45, 0.8, 0.8, 0.5, 1.1)
+
+    noisy, quiet = surprise(*intervals, noisy=True), surprise(*intervals)
+
+    assert np.nanmax(noisy[:13]) < 0.1
+    assert quiet[9] > 3
+    assert noisy[13] > 2.5  # followed by a pause
+
+
+def test_a_pair_of_ectopic_beats_in_noise_stays_surprising() -> None:
+    found = surprise(NONE, *[0.8] * 8, 0.5, 0.5, 1.2, 0.8, noisy=True)
+
+    assert (found[9:11] > 2.5).all()

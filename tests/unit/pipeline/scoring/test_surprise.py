@@ -9,13 +9,14 @@ import pytest
 
 from monitor.pipeline.scoring.surprise import FEWEST, Deviations, Surprise
 
-NONE = np.zeros(1, np.int32)
+NONE, HOUR = np.zeros(1, np.int32), 3600 * 10**9
 
 
-def deviations(scores: list[float]) -> list[float]:
+def deviations(scores: list[float], hours: list[int] | None = None) -> list[float]:
     made = Deviations()
     made.columns.grow(1)
-    found: list[float] = made.apply(np.zeros(len(scores), np.int32), np.array(scores, np.float32)).tolist()
+    end = HOUR * np.array(hours or [0] * len(scores), np.int64)
+    found: list[float] = made.apply(np.zeros(len(scores), np.int32), end, np.array(scores, np.float32)).tolist()
     return found
 
 
@@ -49,12 +50,31 @@ def test_one_absurd_score_does_not_blind_the_stream() -> None:
     assert after > 4
 
 
+def test_what_returns_at_an_hour_is_measured_by_that_hour() -> None:
+    """Scores of about 1, and of 10 at noon: after some days those of noon are no surprise, and 10 at midnight is."""
+    hours = np.arange(20 * 24)
+    scores = np.where(hours % 24 == 12, 10.0, 1.0) + np.random.default_rng(0).normal(0, 0.1, len(hours))
+    found = deviations([*scores.tolist(), 10.0], hours=[*hours.tolist(), 0])
+    noon = hours % 24 == 12
+
+    assert max(found[i] for i in np.flatnonzero(noon)[-5:]) < 1.5
+    assert found[-1] > 4
+
+
+def test_the_same_scores_at_all_hours_count_as_without_hours() -> None:
+    scores = np.random.default_rng(0).gamma(4.0, 1.0, 2400).tolist()
+    by_hour, alike = deviations(scores, hours=list(range(2400))), deviations(scores)
+
+    assert np.nanmax(np.abs(np.subtract(by_hour, alike)[1200:])) < 1.5
+    assert np.nanmean(np.abs(np.subtract(by_hour, alike))) < 0.15
+
+
 def test_a_seed_is_a_past() -> None:
     made = Deviations()
     made.columns.grow(1)
     made.seed(0, 2.0, 1.0, 100)
 
-    assert made.apply(NONE, np.array([7.0], np.float32))[0] == pytest.approx(5.0)
+    assert made.apply(NONE, NONE.astype(np.int64), np.array([7.0], np.float32))[0] == pytest.approx(5.0)
 
 
 def test_equal_scores_have_no_deviation() -> None:

@@ -41,7 +41,7 @@ FAMILIES: dict[str, dict[str, object]] = {
     "messages": {"interval": "none", "window": {"kind": "message", "length": 4}, "threshold": {"kind": "static"}},
 }
 REBUILT = {1: {"windower"}}  # parts of older versions that are not read: they begin anew
-WRITTEN = f"{VERSION}.3"  # limits of those before hold what led to alerts: they go on from other numbers
+WRITTEN = f"{VERSION}.4"  # alerts of those before do not say how they began
 ONE = np.array([0], np.int32)
 MANY = np.arange(3, dtype=np.int32)
 

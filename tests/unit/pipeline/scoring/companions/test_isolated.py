@@ -85,3 +85,26 @@ def test_the_quantile_counts_for_smooth_channels() -> None:
     base[::20] = 4.0
 
     assert ratios([*base.tolist(), 1 + 10.0])[-1] < 1
+
+
+def test_a_level_where_the_channel_often_is_stands_apart_from_nothing() -> None:
+    """On for a third of every 288 readings: each step is 12 usual distances, and none but the first stands apart."""
+    machine = 80.0 * (np.arange(4000) % 288 > 192)
+
+    assert np.nanmax(ratios(machine.tolist())[FEWEST + 288 :]) < 1
+    assert ratios([*machine.tolist(), 160.0])[-1] > 1
+
+
+def test_a_level_that_was_left_long_ago_stands_apart() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, 4000)
+    noise[:1000] += 40
+
+    assert ratios([*noise.tolist(), 40.0])[-1] > 1
+
+
+def test_states_without_a_band_are_read_on() -> None:
+    made = Isolated(1)
+    made.grow(1)
+    made.load(np.array([0]), np.ones(1, made.earlier))
+
+    assert np.isnan(made.dump(np.array([0]))["highest"]).all()

@@ -105,3 +105,15 @@ def test_missing_and_infinite_values_are_passed_over() -> None:
     assert np.isnan(found[1:3, 0, 0]).all()
     assert found[3, 0, 0] == 0.0
     assert np.isnan(away).all()
+
+
+def test_what_follows_a_first_night_need_not_be_like_it() -> None:
+    """A working day from 9 to 18 o'clock, every five minutes: in the first one its end is no surprise, a fault is."""
+    step, hour = HOUR // 12, np.arange(4 * 288) / 12 % 24
+    level = np.where((hour >= 9) & (hour < 18), 80.0, 20.0)
+    day = made(interval=step).follow(windows(level.tolist(), step=step)).score
+    level[250] = 500
+    fault = made(interval=step).follow(windows(level.tolist(), step=step)).score
+
+    assert np.nanmax(day) < 4.5
+    assert fault[250] > 12

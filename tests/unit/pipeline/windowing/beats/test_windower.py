@@ -96,6 +96,19 @@ def test_a_window_shows_the_beat_and_how_premature_it_was() -> None:
     assert ((BeatWindower.cold_start(found.windows.values) > 10) == early).all()
 
 
+def test_an_early_beat_is_not_emitted_before_the_next_one_would_be_late() -> None:
+    signal, _ = lead(120, RATE, 60, np.random.default_rng(4), premature=0.05)
+    found = find(signal, RATE)
+    end = found.windows.end / 1e9
+    early = (found.beats.interval < 0.8) & (end > 6)  # it takes a few beats to know the rhythm
+
+    assert early.sum() >= 3
+    assert np.isnan(found.beats.next[end > 6]).all()  # a pause follows each
+    at = int(np.flatnonzero(early)[1])
+    known = find(signal[: int((end[at] + 0.5) * RATE)], RATE).windows.end / 1e9
+    assert known[-1] == end[at - 1]
+
+
 def test_streams_do_not_disturb_one_another() -> None:
     """Three leads of unlike length in one batch give what each gives alone."""
     windower = BeatWindower(LENGTH, RATE)
