@@ -44,7 +44,7 @@ Range = tuple[Bound, Bound]  # lowest and highest value that can be true; None =
 class Health(Section):
     """When a stream that brings nothing, or nothing new, is an alert. 0 = never.
 
-    None = what suits the interval, or for `frozen_after` of several channels what was learned.
+    None = what suits the interval, or for `frozen_after` what was learned.
     """
 
     silent_after: Patience | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from monitor.alerts.accepting import ANOMALY
 from monitor.records.alerts import Alert
 from monitor.simulator.truth import Fault
 
@@ -47,8 +48,9 @@ class Comparison:
 
     @property
     def example(self) -> Alert | None:
-        """The first alert that found something."""
-        return next((finding.alert for finding in self.findings if finding.alert is not None), None)
+        """The first anomaly that found something: it has evidence."""
+        alerts = (finding.alert for finding in self.findings)
+        return next((alert for alert in alerts if alert is not None and alert.kind == ANOMALY), None)
 
     @property
     def detectable(self) -> int:

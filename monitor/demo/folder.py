@@ -28,23 +28,19 @@ group = "watchkeeper-demo"
 [store]
 url = {url}
 
-[families.temperature]  # machines, a reading every 10 s
+[families.temperature]  # machines, a reading every 10 s; recipe `default`
 topic = "temperature"
 interval = "10s"
-scale = "none"  # machines of one kind, in one unit: the net sees how warm each of them is
-window = {{ kind = "sliding", length = "15m", hop = "1m" }}  # looked at once a minute
-threshold = {{ kind = "rolling", n_std = 6, history = "24h" }}
+alerts = {{ open_count = 4, open_of = 5 }}  # what lasts for 40 s is worth a call
 
 [families.temperature.detector]
 kind = "dense"
-options = {{ hidden = [64, 32, 8], epochs = 12, batch_size = 256, learning_rate = 0.004 }}
+options = {{ epochs = 40, batch_size = 256, learning_rate = 0.004 }}  # a demo is in a hurry
 
-[families.ecg]  # patients; each message is a heartbeat of 70 numbers
+[families.ecg]  # patients; each message is a heartbeat of 70 numbers; recipe `vectors`
 topic = "ecg"
 interval = "none"
 window = {{ kind = "message", length = 70 }}
-threshold = {{ kind = "rolling", n_std = 4, history = 2000 }}
-alerts = {{ open_count = 2, open_of = 3, resolve_after = 5 }}  # every other beat of an arrhythmia looks normal
 
 [families.ecg.detector]
 kind = "lstm"

@@ -257,7 +257,7 @@ class Pipeline:
         windows = self._windower.finish(gridded) if arrived.ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
             windows = windows.take(np.argsort(windows.stream, kind="stable"))
-        self._health.resting.watch(windows, facts)
+        self._health.windowed(windows, facts)
         times = self._grid.times(gridded.slot)
         self._no_beat.take(gridded, times, windows, self.window_facts.get("rr_s"), facts)
         history, ready = collect(gridded, self._grid, self._profiles, self.keeps, self._after)

@@ -48,7 +48,7 @@ def test_everything_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert report["readings"]["accepted"] == report["messages"]
     assert report["rows"]["scores"] == report["windows"] > 1000
     assert report["found"] >= 1
-    assert report["rows"]["alerts"] == report["rows"]["evidence"] == report["alerts"]
+    assert report["rows"]["alerts"] == report["alerts"] >= report["rows"]["evidence"] >= 1
     assert report["rows"]["outbox"] == 2 * report["rows"]["transitions"]
     assert report["webhooks"] == {"verified": report["rows"]["transitions"], "refused": 0}
     assert report["replay"]["rows"] == report["rows"] | {"outbox": 0}

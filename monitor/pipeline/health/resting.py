@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.config.families import Family
 from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.health.frozen_alerts import FrozenAlerts, never_rested
+from monitor.pipeline.health.rests import rests_began
 from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.state.segments import segment_starts
@@ -55,24 +56,8 @@ class Resting:
         if not len(some):  # those that rest sent nothing
             return
         rests = np.asarray((some.values == some.values[:, :1]).all(axis=1))
-        self._events(some, rests, self._since(some, rests), facts)
+        self._events(some, rests, rests_began(self.columns, self._step, some, rests), facts)
         self._needed = bool(((self.columns["since"] != NEVER) | (alerts["opened"] != NEVER)).any())
-
-    def _since(self, windows: Windows, rests: Bool) -> Int64:
-        """When the rest began (m, channels) that each window is part of, NEVER = it moves; remembers the last."""
-        columns, first = self.columns, segment_starts(windows.stream)
-        streams, last = windows.stream[first], np.append(first[1:], len(windows)) - 1
-        before, until = np.zeros_like(rests), np.zeros(rests.shape, np.int64)
-        before[1:], until[1:] = rests[:-1], windows.end[:-1, None]
-        before[first], until[first] = columns["since"][streams] != NEVER, columns["until"][streams]
-        goes_on = rests & before & (windows.start[:, None] <= until + self._step)
-        row = np.arange(len(windows))[:, None]
-        begin = np.maximum.accumulate(np.where(goes_on, -1, row), axis=0)
-        earlier = begin < np.repeat(first, last - first + 1)[:, None]
-        since = np.where(earlier, columns["since"][windows.stream], windows.start[np.maximum(begin, 0)])
-        since = np.where(rests, since, NEVER)
-        columns["since"][streams], columns["until"][streams] = since[last], windows.end[last, None]
-        return since
 
     def _stood(self, windows: Windows, stands: Bool) -> Int64:
         """End of the newest window up to each one (m,) in which nothing moved; remembers the last."""

@@ -16,12 +16,13 @@ from monitor.pipeline.health.missing import MissingChannels
 from monitor.pipeline.health.ranges import Ranges
 from monitor.pipeline.health.resting import Resting
 from monitor.pipeline.health.silence import Quiet, Silence
+from monitor.pipeline.health.stopped import Stopped
 from monitor.pipeline.overrides import Overrides
 from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.pipeline.state.codec import Section, signature
 from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.pipeline.state.segments import Gridded
-from monitor.records.batches import NEVER, Bool, Int64, Readings
+from monitor.records.batches import NEVER, Bool, Int64, Readings, Windows
 from monitor.records.counters import HEALTH
 from monitor.records.streams import StreamIndex
 
@@ -43,10 +44,11 @@ class Health:
         self._ranges = Ranges(family, index, self.columns)
         self.missing = MissingChannels(family, index)
         self.silence = Silence(family.silent_soonest, overrides, index, self.columns)
-        self._stopped = FrozenAlerts(family, index, learned=family.health.frozen_after is None)
-        self._frozen = Frozen(family, profiles, self._stopped)
-        self.resting = Resting(family, profiles, self._stopped)
-        self.closable = (self.silence, self._ranges, self.missing, self._stopped)
+        self._frozen_alerts = FrozenAlerts(family, index, learned=family.health.frozen_after is None)
+        self._frozen = Frozen(family, profiles, self._frozen_alerts)
+        self._resting = Resting(family, profiles, self._frozen_alerts)
+        self._stopped = Stopped(family, profiles, self._frozen_alerts)
+        self.closable = (self.silence, self._ranges, self.missing, self._frozen_alerts)
         self._over: list[tuple[int, Episode]] = []  # alerts of earlier versions, by stream
 
     @property
@@ -54,12 +56,14 @@ class Health:
         """What is saved of each stream."""
         channels = signature(self._channels)
         frozen = {"frozen": Section(self._frozen, signature("frozen"), self._frozen.earlier)}
-        resting = {"resting": Section(self.resting, channels)}
+        resting = {"resting": Section(self._resting, channels)}
+        stopped = {"stopped": Section(self._stopped, channels)}
         return {
             "health": Section(self, signature("health"), (_EARLIER,)),
             **(frozen if self._frozen.watches else {}),
-            **(resting if self.resting.watches else {}),
-            "frozen.alerts": Section(self._stopped.columns, channels),
+            **(resting if self._resting.watches else {}),
+            **(stopped if self._stopped.watches else {}),
+            "frozen.alerts": Section(self._frozen_alerts.columns, channels),
             "ranges": Section(self._ranges.columns, channels),
             "missing": Section(self.missing, channels),
         }
@@ -98,9 +102,14 @@ class Health:
         readings = self._ranges.screen(readings, facts)
         if self._frozen.watches:
             self._frozen.watch(readings, facts)
-        elif self._stopped.columns.left and not self.resting.watches:
+        elif self._frozen_alerts.columns.left and not (self._resting.watches or self._stopped.watches):
             self._resolve_frozen(readings, facts)
         return readings
+
+    def windowed(self, windows: Windows, facts: HealthFacts) -> None:
+        """Find channels at rest in windows, sorted by stream and time."""
+        self._resting.watch(windows, facts)
+        self._stopped.watch(windows, facts)
 
     def count_gaps(self, gridded: Gridded) -> None:
         """Count how often the windows of streams restarted."""
@@ -141,5 +150,5 @@ class Health:
     def _resolve_frozen(self, readings: Readings, facts: HealthFacts) -> None:
         """Resolve open frozen alerts after detection was switched off."""
         codes, first = np.unique(readings.stream, return_index=True)
-        for i, channel in np.argwhere(self._stopped.columns["opened"][codes] != NEVER).tolist():
-            self._stopped.resolve((int(codes[i]), channel), int(readings.time[first[i]]), facts)
+        for i, channel in np.argwhere(self._frozen_alerts.columns["opened"][codes] != NEVER).tolist():
+            self._frozen_alerts.resolve((int(codes[i]), channel), int(readings.time[first[i]]), facts)

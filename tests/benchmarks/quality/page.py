@@ -14,6 +14,7 @@ CORPORA = {
     "mitbih": "MIT-BIH Arrhythmia Database, continuous ECG",
     "ecg5000": "ECG5000, heartbeats one by one",
     "drift": "Simulated drift, with spikes",
+    "demo": "The demo's plants, live",
     "files": "Files",
 }
 INTRODUCTION = """# Quality

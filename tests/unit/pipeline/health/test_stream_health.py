@@ -181,7 +181,7 @@ def test_a_frozen_alert_ends_when_nobody_asks_any_more() -> None:
     made = pipeline(health={"frozen_after": "10s"})
     assert life(made.process(plant(range(40), range(20, 60)))) == [("frozen", "m-0", "opened", 30)]
     codes = np.arange(3, dtype=np.int32)
-    later = pipeline()
+    later = pipeline(health={"frozen_after": "none"})
     assert later.load(codes, made.dump(codes)) == set()
     assert life(later.process(plant(range(40, 50), range(20, 60)))) == [("frozen", "m-0", "cleared", 40)]
 
