@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
-from sklearn.covariance import ledoit_wolf
+from scipy.stats import spearmanr
+from sklearn.covariance import MinCovDet, ledoit_wolf
 
-from models.statistical.mahalanobis import NOISE, FittedMahalanobis, Mahalanobis, MahalanobisConfig
+import models
+from models.statistical.mahalanobis import Mahalanobis, MahalanobisConfig
+from models.statistical.past import NOISE
+from models.statistical.whitened import FittedWhitening
+from tests.unit.models.statistical.windows import correlated
 
 Float64 = NDArray[np.float64]
 
 
-def correlated(count: int, cells: int, seed: int) -> NDArray[np.float32]:
-    """Random walks as windows (n, cells, 1): neighbours move together."""
-    random = np.random.default_rng(seed)
-    return random.normal(size=(count, cells)).cumsum(axis=1).astype(np.float32)[:, :, None]
-
-
-def fit(windows: NDArray[np.float32], **options: float) -> FittedMahalanobis:
+def fit(windows: NDArray[np.float32], **options: Any) -> FittedWhitening:
     return Mahalanobis(MahalanobisConfig(**options)).fit(windows, windows[:1])
 
 
@@ -74,3 +75,53 @@ def test_contributions_blame_the_cell_that_moved() -> None:
         window[cell] += 3
         assert np.square((window - mean) @ whitening).argmax() == cell
     np.testing.assert_allclose(whitening, whitening.T, atol=1e-6)
+
+
+def test_without_options_it_is_what_it_was_to_the_bit() -> None:
+    windows = correlated(400, 30, seed=7)
+    rows = windows[:, :, 0].astype(np.float64)
+    covariance, _ = ledoit_wolf(rows)
+    covariance.flat[::31] += NOISE**2
+    variances, directions = np.linalg.eigh(covariance)
+    whitening = (directions / np.sqrt(np.maximum(variances, NOISE**2))) @ directions.T
+
+    learned = fit(windows, keep=1.0).weights()
+
+    np.testing.assert_array_equal(learned["mean"], rows.mean(axis=0).astype(np.float32))
+    np.testing.assert_array_equal(learned["whitening"], whitening.astype(np.float32))
+
+
+def test_beyond_the_principal_components_every_direction_counts_alike() -> None:
+    fitted = fit(correlated(400, 30, seed=8), features="pca")
+
+    roots = np.linalg.eigvalsh(fitted.weights()["whitening"].astype(np.float64))
+
+    kept = int((roots < roots.max() * 0.999).sum())
+    assert 1 <= kept <= 16
+    np.testing.assert_allclose(roots[kept:], roots.max(), rtol=1e-4)
+
+
+def test_it_ranks_as_the_minimum_covariance_determinant() -> None:
+    dirty, test = correlated(600, 8, seed=9), correlated(400, 8, seed=10)
+    dirty[::15, 3:5] += 9
+    known = MinCovDet(random_state=0).fit(dirty[:, :, 0])
+
+    found = fit(dirty).score(test)
+
+    assert spearmanr(found, known.mahalanobis(test[:, :, 0])).statistic >= 0.95
+
+
+def test_it_ranks_as_the_minimum_covariance_determinant_of_pyod() -> None:
+    mcd = pytest.importorskip("pyod.models.mcd", reason="pyod is not installed")
+    dirty, test = correlated(600, 8, seed=9), correlated(400, 8, seed=10)
+    dirty[::15, 3:5] += 9
+    known = mcd.MCD(random_state=0).fit(dirty[:, :, 0])
+
+    found = fit(dirty).score(test)
+
+    assert spearmanr(found, known.decision_function(test[:, :, 0])).statistic >= 0.95
+
+
+def test_features_that_are_not_known_are_refused() -> None:
+    with pytest.raises(models.ConfigError, match="features"):
+        models.check("mahalanobis", {"features": "pcs"})

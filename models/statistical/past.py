@@ -1,0 +1,103 @@
+"""What the past says of windows as one cloud: which of them are clean, and along which directions clean ones vary.
+
+The past holds faults, without labels. Mean and covariance are fitted to the share `keep` of the windows nearest to the
+median window; clean is what lies near to that by its Mahalanobis distance, judged once more by the mean and covariance
+of those. It is a reweighted estimate in two steps (after Rousseeuw and Van Driessen 1999,
+doi:10.1080/00401706.1999.10485670). More steps may let faults in that are alike: on ECG5000 with 5 % abnormal
+beats in the past, 2 and 4 % of these are clean after two steps (with two seeds), 2 and 89 % after as many as change it.
+
+The covariance is shrunk towards equal variances (Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4), so that it
+can be inverted with fewer windows than cells, and each cell has measurement noise of `NOISE` added, so that a channel
+that never moved and cells that always move together do not make the smallest difference infinite.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.artefacts.clean import clean_mode
+from models.contract import HELD_OUT
+from models.errors import ConfigError
+
+if TYPE_CHECKING:
+    from models.artefacts.data import Float32
+
+FEWEST = 2  # windows that have a covariance
+ROUNDS = 2  # the first knows the most usual windows, the second rarer ones too
+NOISE = 0.05  # standard deviation, in scaled units: a twentieth of a channel's usual spread
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PastConfig:
+    """What every kind here may be asked for: the share held out at the end, and the share taken to be clean at first.
+
+    `keep` 1.0 learns from every window alike.
+    """
+
+    validation: float = HELD_OUT
+    keep: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not (0 < self.validation < 1 and 0 < self.keep <= 1):
+            raise ConfigError(f"{self}: validation must be between 0 and 1, keep above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Mean window (cells,), variances, the largest first, (k,), and their directions as columns, (cells, k)."""
+
+    mean: Float64
+    variances: Float64
+    directions: Float64
+
+    @classmethod
+    def of(cls, rows: Float64) -> Spectrum:
+        """That of windows as rows, (n, cells), by their shrunk covariance with noise added."""
+        from sklearn.covariance import ledoit_wolf  # a second to import, for those who train
+
+        covariance, _ = ledoit_wolf(rows)
+        covariance.flat[:: len(covariance) + 1] += NOISE**2
+        variances, directions = np.linalg.eigh(covariance)
+        return cls(rows.mean(axis=0), np.maximum(variances[::-1], NOISE**2), directions[:, ::-1])
+
+    @property
+    def whitening(self) -> Float64:
+        """The symmetric root of the inverse covariance along these directions, (cells, cells)."""
+        upwards = slice(None, None, -1)  # the order of `eigh`: the sums keep their last bits
+        directions = self.directions[:, upwards]
+        return np.asarray((directions / np.sqrt(self.variances[upwards])) @ directions.T)
+
+    def part(self, of: slice) -> Spectrum:
+        """Some of the directions."""
+        return Spectrum(self.mean, self.variances[of], self.directions[:, of])
+
+    def holding(self, share: float) -> int:
+        """How many of the largest variances hold at least this share of their sum."""
+        held = np.cumsum(self.variances) / self.variances.sum()
+        return int(np.searchsorted(held, share)) + 1
+
+
+def clean_rows(windows: Float32, keep: float) -> Float64:
+    """The windows (n, length, channels) that are no faults, as rows (m, cells) in their order; all with `keep` 1."""
+    rows = windows.reshape(len(windows), -1).astype(np.float64)
+    if keep == 1:
+        return rows
+    far = np.square(rows - np.median(rows, axis=0)).mean(axis=1)
+    clean = np.sort(np.argsort(far, kind="stable")[: max(FEWEST, math.ceil(keep * len(rows)))])
+    for _ in range(ROUNDS):
+        known = Spectrum.of(rows[clean])
+        distances = whitened_distances(rows, known.mean, known.whitening)
+        clean = np.flatnonzero(distances <= clean_mode(distances)[-1])
+    return np.asarray(rows[clean])
+
+
+def whitened_distances(rows: NDArray[np.floating], mean: Float64, whitening: Float64) -> Float64:
+    """Root mean square of the cells of each row after whitening, (n,)."""
+    return np.asarray(np.sqrt(np.square((rows - mean) @ whitening).mean(axis=1)))
