@@ -33,11 +33,13 @@ from models.errors import (
     ModelsError,
     NotFittedError,
     ShapeError,
+    TrainingError,
 )
 from models.registry import DETECTORS
 
 if TYPE_CHECKING:
     from models.artefacts.scorer import Scorer
+    from models.contract import Engine
     from models.detector import Detector
 
 __all__ = [
@@ -50,25 +52,37 @@ __all__ = [
     "ModelsError",
     "NotFittedError",
     "ShapeError",
+    "TrainingError",
     "check",
     "create",
     "load",
 ]
 
 
-def create(kind: str, *, length: int, channels: int, seed: int = 0, scale: bool = True, **config: Any) -> Detector:
+def create(
+    kind: str,
+    *,
+    length: int,
+    channels: int,
+    seed: int = 0,
+    scale: bool = True,
+    device: str = "auto",
+    **config: Any,
+) -> Detector:
     """A new detector, ready to `fit`, for windows (n, length, channels).
 
     `config` may hold any option of the kind, and of training where it has epochs. The same seed trains the same
     detector. `scale` False is for windows that are scaled already: each channel spreads over about one unit around 0.
-    Raises ConfigError for an unknown kind or option, or a value that makes no sense, and DependencyError
+    `device` is where nets are trained: `cpu`, `cuda`, or `auto` for a GPU where there is one; all score on the CPU.
+    Raises ConfigError for an unknown kind, option or device, or a value that makes no sense, and DependencyError
     where the libraries that training needs are not installed.
     """
     if length < 1 or channels < 1:
         raise ConfigError(f"length = {length}, channels = {channels}; both must be at least 1")
+    check(kind, config, length=length, channels=channels)
     capabilities = registry.kind_of(kind).capabilities
     try:
-        estimator = registry.estimator(kind, config, seed)
+        estimator = registry.estimator(kind, config, seed, device)
         from models.detector import Detector
     except ModuleNotFoundError as error:
         raise DependencyError(
@@ -77,15 +91,24 @@ def create(kind: str, *, length: int, channels: int, seed: int = 0, scale: bool 
     return Detector(kind, capabilities, (length, channels), estimator, seed=seed, scale=scale)
 
 
-def check(kind: str, options: Mapping[str, Any]) -> None:
-    """Raise the ConfigError that `create` would raise for the kind or its options."""
-    registry.configs(kind, options)
+def check(kind: str, options: Mapping[str, Any], *, length: int | None = None, channels: int | None = None) -> None:
+    """Raise the ConfigError that `create` or `fit` would raise for a kind, its options and windows of that shape."""
+    config, _ = registry.configs(kind, options)
+    given = getattr(config, "given", 0)
+    if channels is not None and given >= channels:
+        raise ConfigError(f"{kind}: given = {given} of {channels} channels; at least one must be left to judge")
+    for member, its_options in config.of_members() if kind == "ensemble" else ():
+        check(member, its_options, length=length, channels=channels)
+    fits = getattr(config, "check_length", None)
+    if fits is not None and length is not None:
+        fits(length)
 
 
 def load(path: str | Path) -> Scorer:
-    """The detector saved at `path`, with the same scores to the bit. Needs no torch, and nothing in it can run code.
+    """The detector saved at `path`, with the same scores to the bit. Nothing in it can run code.
 
-    Raises ArtefactError when it is missing, damaged, changed since it was saved, of another version, or a pickle.
+    It needs no torch, except for kinds whose engine is torch. Raises ArtefactError when it is missing, damaged, changed
+    since it was saved, of another version, or a pickle, and DependencyError where torch is needed and not installed.
     """
     from models.artefacts import artefact
     from models.artefacts.data import Scaler
@@ -96,9 +119,18 @@ def load(path: str | Path) -> Scorer:
     try:
         check(manifest["kind"], manifest["config"])
         capabilities = Capabilities(**manifest["capabilities"])
-        engine = registry.engine(capabilities.engine, body, int(manifest["chunk"]))
+        engine = _engine(manifest["kind"], capabilities.engine, body, int(manifest["chunk"]))
         shape, scaler = (manifest["length"], manifest["channels"]), Scaler.from_dict(manifest["scaler"])
         summary = ScoreSummary.from_dict(manifest["training_scores"])
         return Scorer(manifest["kind"], capabilities, shape, engine, scaler, summary)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ConfigError) as error:
         raise ArtefactError(f"{path}: the manifest does not describe a detector of this version: {error}") from error
+
+
+def _engine(kind: str, name: str, body: bytes, chunk: int) -> Engine:
+    try:
+        return registry.engine(name, body, chunk)
+    except ModuleNotFoundError as error:
+        raise DependencyError(
+            f"{kind} scores by {error.name}, which is not installed; pip install 'watchkeeper[train]'"
+        ) from None

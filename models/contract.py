@@ -65,7 +65,8 @@ class History:
     """The loss curve, one number per epoch; the weights are those of `best_epoch` (from 0).
 
     `refit_epoch` is the first of the second run, whose losses are of the clean windows; 0 when there was one run.
-    `clean` is the share of all windows that the last run learned from.
+    `clean` is the share of all windows that the last run learned from. `retried` says why an earlier training at a
+    higher rate was given up; empty when the first one was sound.
     """
 
     train: tuple[float, ...]
@@ -73,6 +74,7 @@ class History:
     best_epoch: int
     refit_epoch: int = 0
     clean: float = 1.0
+    retried: str = ""
 
 
 class Fitted(Protocol):
@@ -123,9 +125,10 @@ class Estimator(Protocol):
 
 
 class Engine(Protocol):
-    """Computes the outputs of a trained detector. Made by `(body, chunk)` from the artefact's `model.onnx`.
+    """Computes the outputs of a trained detector. Made by `(body, chunk)` from the model file of the artefact.
 
-    A detector whose score needs gradients would name another engine here, by torch and in the extra `train`.
+    `onnx` computes a graph. `torch`, in the extra `train`, builds the net again, for a score that needs gradients: it
+    gives the score only, as `Fitted.score` does, which has to keep its bits in any batch.
     """
 
     def fits(self, shape: tuple[int, int], outputs: Collection[str]) -> bool:

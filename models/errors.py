@@ -4,6 +4,7 @@ ModelsError
 ├── ConfigError       an unknown detector kind or option, or a value that makes no sense
 ├── DependencyError   a library that only training needs is not installed
 ├── DataError         windows that cannot be trained on or evaluated
+├── TrainingError     a training diverged or collapsed, at a lower rate too
 ├── ShapeError        windows of another shape than the detector was made for
 ├── NotFittedError    asked to score before `fit`
 └── ArtefactError     a saved detector is missing, damaged, or refused
@@ -24,6 +25,10 @@ class DependencyError(ModelsError):
 
 class DataError(ModelsError):
     """The windows given cannot be learned from: too few of them are complete, or their labels do not fit."""
+
+
+class TrainingError(ModelsError):
+    """A training diverged (weights that are no numbers) or collapsed (a net that says the same of all windows)."""
 
 
 class ShapeError(ModelsError):

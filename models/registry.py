@@ -6,7 +6,7 @@ Modules are named, not imported: importing `models` stays cheap, and settings ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,32 +19,112 @@ if TYPE_CHECKING:
 
 
 AUTOENCODER = Capabilities()
+RELATIONS = Capabilities(reconstructs=False, epochs=False, trains_with="scikit-learn")
+STATISTIC = Capabilities(reconstructs=False, explains=False, epochs=False, trains_with="scikit-learn")
+REBUILDER = Capabilities(explains=False)  # an autoencoder whose score is no sum over cells
+JUDGE = Capabilities(reconstructs=False, explains=False)  # a net that says how normal a window is, and no more
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of detector: "module:class" of what makes it and of its options, and what it can do.
 
-    With epochs, `made_by` is an architecture (`models.networks.base.Autoencoder`); otherwise it makes an
+    With epochs, `made_by` is an architecture (`models.networks.base.Net`); otherwise it makes an
     `Estimator` of `(config, seed)`. The class of options is a dataclass whose every field has a default, `validation`
-    and `keep` among them or among those of training.
+    and `keep` among them or among those of training. `training` holds the options of training that have another default
+    for this kind.
     """
 
     made_by: str
     options: str
     capabilities: Capabilities = AUTOENCODER
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 DETECTORS: Final = {
-    "dense": Kind("models.networks.dense:Dense", "models.networks.dense_options:DenseConfig"),
-    "lstm": Kind("models.networks.lstm:LSTM", "models.networks.lstm_options:LSTMConfig"),
-    "mahalanobis": Kind(
-        "models.statistical.mahalanobis:Mahalanobis", "models.statistical.mahalanobis:MahalanobisConfig",
-        Capabilities(reconstructs=False, epochs=False, trains_with="scikit-learn"),
+    "autoregressive": Kind(
+        "models.networks.autoregressive:Autoregressive",
+        "models.networks.autoregressive_options:AutoregressiveConfig",
     ),
+    "dagmm": Kind(
+        "models.networks.dagmm:DAGMM", "models.networks.dagmm_options:DAGMMConfig", REBUILDER
+    ),
+    "deep_svdd": Kind(
+        "models.networks.deep_svdd:DeepSVDD", "models.networks.deep_svdd_options:DeepSVDDConfig",
+        JUDGE,
+    ),
+    "dense": Kind("models.networks.dense:Dense", "models.networks.dense_options:DenseConfig"),
+    "sparse": Kind("models.networks.sparse:Sparse", "models.networks.sparse_options:SparseConfig"),
+    "denoising": Kind("models.networks.denoising:Denoising", "models.networks.denoising_options:DenoisingConfig"),
+    "conv": Kind("models.networks.conv:Conv", "models.networks.conv_options:ConvConfig"),
+    "unet": Kind("models.networks.unet:UNet", "models.networks.unet_options:UNetConfig"),
+    "recursive": Kind("models.networks.recursive:Recursive", "models.networks.recursive_options:RecursiveConfig"),
+    "aer": Kind(
+        "models.networks.aer:AER", "models.networks.aer_options:AERConfig", REBUILDER
+    ),
+    "forecast": Kind("models.networks.forecast:Forecast", "models.networks.forecast_options:ForecastConfig"),
+    "lstm": Kind("models.networks.lstm:LSTM", "models.networks.lstm_options:LSTMConfig"),
+    "gmm": Kind(
+        "models.statistical.gmm:Gmm", "models.statistical.gmm:GmmConfig",
+        STATISTIC,
+    ),
+    "ocsvm": Kind(
+        "models.statistical.ocsvm:Ocsvm", "models.statistical.ocsvm:OcsvmConfig",
+        STATISTIC,
+    ),
+    "xbar": Kind(
+        "models.statistical.xbar:Xbar", "models.statistical.xbar:XbarConfig",
+        STATISTIC,
+    ),
+    "mahalanobis": Kind(
+        "models.statistical.mahalanobis:Mahalanobis", "models.statistical.mahalanobis:MahalanobisConfig", RELATIONS
+    ),
+    "pca": Kind(
+        "models.statistical.pca:PCA", "models.statistical.pca:PCAConfig",
+        Capabilities(epochs=False, trains_with="scikit-learn"),
+    ),
+    "sub_pca": Kind("models.statistical.sub_pca:SubPCA", "models.statistical.sub_pca:SubPCAConfig", RELATIONS),
+    "kmeans": Kind("models.statistical.kmeans:KMeans", "models.statistical.kmeans:KMeansConfig", STATISTIC),
+    "knn": Kind("models.statistical.knn:KNN", "models.statistical.knn:KNNConfig", STATISTIC),
+    "matrix_profile": Kind(
+        "models.statistical.matrix_profile:MatrixProfile", "models.statistical.matrix_profile:MatrixProfileConfig",
+        STATISTIC,
+    ),
+    "ensemble": Kind(
+        "models.ensemble:Ensemble", "models.ensemble:EnsembleConfig",
+        STATISTIC,  # torch by member
+    ),
+    "ganomaly": Kind(
+        "models.networks.ganomaly:Ganomaly", "models.networks.ganomaly_options:GanomalyConfig",
+        REBUILDER,
+    ),
+    "skip_ganomaly": Kind(
+        "models.networks.skip_ganomaly:SkipGanomaly", "models.networks.skip_ganomaly_options:SkipGanomalyConfig",
+        REBUILDER,
+    ),
+    "alocc": Kind(
+        "models.networks.alocc:Alocc", "models.networks.alocc_options:AloccConfig", JUDGE, {"reach": 1.0, "epochs": 60},
+    ),
+    "gan": Kind(
+        "models.networks.gan:Gan", "models.networks.gan_options:GanConfig", JUDGE, {"reach": 1.0, "epochs": 60},
+    ),
+    "fanogan": Kind(
+        "models.networks.fanogan:Fanogan", "models.networks.fanogan_options:FanoganConfig", REBUILDER,
+        {"reach": 1.0, "epochs": 100},
+    ),
+    "efficientgan": Kind(
+        "models.networks.efficientgan:Efficientgan", "models.networks.efficientgan_options:EfficientganConfig",
+        REBUILDER, {"reach": 1.0, "epochs": 60},
+    ),
+    "anogan": Kind(
+        "models.networks.anogan:Anogan", "models.networks.anogan_options:AnoganConfig",
+        Capabilities(reconstructs=False, explains=False, engine="torch"), {"reach": 1.0, "epochs": 100},
+    ),
+    "vae": Kind("models.networks.vae:VAE", "models.networks.vae_options:VAEConfig"),
 }  # fmt: skip
 
-ENGINES: Final = {"onnx": "models.artefacts.runtime:Runtime"}
+SEEDS: Final = 2**32  # of scikit-learn
+ENGINES: Final = {"onnx": "models.artefacts.runtime:Runtime", "torch": "models.torch_engine:TorchEngine"}
 
 
 def kind_of(name: str) -> Kind:
@@ -57,8 +137,9 @@ def configs(name: str, options: Mapping[str, Any]) -> tuple[Any, TrainingConfig 
     """The options of the kind and, where it has epochs, those of training. Raises ConfigError."""
     classes = option_classes(name)
     refuse_unknown(name, options, [field.name for config_class in classes for field in fields(config_class)])
-    of_kind, *of_training = (build(name, config_class, options) for config_class in classes)
-    return of_kind, of_training[0] if of_training else None
+    of_kind, *of_training = classes
+    chosen = {**kind_of(name).training, **options}
+    return build(name, of_kind, options), build(name, of_training[0], chosen) if of_training else None
 
 
 def option_classes(name: str) -> list[type[Any]]:
@@ -69,16 +150,19 @@ def option_classes(name: str) -> list[type[Any]]:
     return [resolve(kind.options), *([TrainingConfig] if kind.capabilities.epochs else [])]
 
 
-def estimator(name: str, options: Mapping[str, Any], seed: int) -> Estimator:
-    """A new estimator of the kind. Raises ConfigError, and ModuleNotFoundError where a library is not installed."""
+def estimator(name: str, options: Mapping[str, Any], seed: int, device: str = "auto") -> Estimator:
+    """A new estimator of the kind; `device` is where a kind with epochs is trained.
+
+    Raises ConfigError, and ModuleNotFoundError where a library is not installed.
+    """
     config, training = configs(name, options)
     made_by = resolve(kind_of(name).made_by)
     if training is None:
-        made: Estimator = made_by(config, seed)
+        made: Estimator = made_by(config, seed % SEEDS)
         return made
     from models.networks.estimator import NetworkEstimator
 
-    return NetworkEstimator(made_by, config, training, seed)
+    return NetworkEstimator(made_by, config, training, seed, device)
 
 
 def engine(name: str, body: bytes, chunk: int) -> Engine:

@@ -1,8 +1,8 @@
 """A trained detector on disk: a folder with `model.onnx`, `weights.safetensors` and `manifest.json`, never a pickle.
 
-The graph is what scores; the weights are what it was written from, for training and other tools to go on with. The
-manifest holds everything else, and the sha256 of both. Loading reads nothing that could run code, and refuses files
-that are not the ones the manifest was written for.
+The model is what scores: a graph, or `model.safetensors` where the engine is torch. The weights are what it was written
+from, for training and other tools to go on with. The manifest holds everything else, and the sha256 of both. Loading
+reads nothing that could run code, and refuses files that are not the ones the manifest was written for.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from models.errors import ArtefactError
 FORMAT = 4
 READABLE = (3, FORMAT)  # 3 knew autoencoders only: its manifests name no capabilities
 GRAPH = "model.onnx"
+MODELS = {"onnx": GRAPH, "torch": "model.safetensors"}  # the file that scores, by engine
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
-HASHES = {WEIGHTS: "sha256", GRAPH: "graph_sha256"}  # by file, where the manifest has its hash
+HASH, MODEL_HASH = "sha256", "graph_sha256"  # where the manifest has the hash of the weights, and of the model
 
 MOST_MANIFEST = 2**24  # bytes; one of ours has some kB, with a loss curve some hundred
 TRIES = 10  # to put an artefact where other processes put theirs at the same time
@@ -35,13 +36,13 @@ MOST = 2**31  # bytes of a graph, which can be no larger, or of its weights
 Manifest = dict[str, Any]
 
 
-def save(path: Path, graph: bytes, weights: bytes, manifest: Manifest) -> None:
+def save(path: Path, model: bytes, weights: bytes, manifest: Manifest) -> None:
     """Write the folder `path` so that a reader sees the old artefact or the whole new one, never a part.
 
     `format` and the hashes are added to the manifest. An artefact in the way is replaced; anything else is an error.
     """
-    bodies = {GRAPH: graph, WEIGHTS: weights}
-    hashes = {key: hashlib.sha256(bodies[name]).hexdigest() for name, key in HASHES.items()}
+    bodies = {MODELS[manifest["capabilities"]["engine"]]: model, WEIGHTS: weights}
+    hashes = {HASH: hashlib.sha256(weights).hexdigest(), MODEL_HASH: hashlib.sha256(model).hexdigest()}
     text = json.dumps({"format": FORMAT, **hashes, **manifest}, indent=2) + "\n"
     if path.exists() and not (path / MANIFEST).is_file():
         raise ArtefactError(f"{path} exists and is not an artefact; choose another path")
@@ -58,18 +59,30 @@ def save(path: Path, graph: bytes, weights: bytes, manifest: Manifest) -> None:
 
 
 def load(path: Path) -> tuple[Manifest, bytes]:
-    """Manifest and graph of the artefact at `path`. Raises ArtefactError for anything that is not one."""
+    """Manifest and model of the artefact at `path`. Raises ArtefactError for anything that is not one."""
     if path.suffix and path.is_file():
         raise ArtefactError(
             f"{path} is a {path.suffix} file; an artefact is a folder with {GRAPH} and {MANIFEST}. "
             "Pickled models can run code when they are read, so they are refused"
         )
     manifest = _manifest(path)
-    bodies = {name: _read(path / name, MOST) for name in HASHES}
-    for name, key in HASHES.items():
-        if hashlib.sha256(bodies[name]).hexdigest() != manifest.get(key):
+    hashes = {WEIGHTS: HASH, _model(path, manifest): MODEL_HASH}
+    for name, key in hashes.items():
+        body = _read(path / name, MOST)
+        if hashlib.sha256(body).hexdigest() != manifest.get(key):
             raise ArtefactError(f"{path / name} is not what {MANIFEST} describes (sha256 differs); restore it")
-    return manifest, bodies[GRAPH]
+    return manifest, body
+
+
+def _model(path: Path, manifest: Manifest) -> str:
+    """The name of the file that scores."""
+    capabilities = manifest.get("capabilities")
+    engine = capabilities.get("engine") if isinstance(capabilities, dict) else None
+    if not isinstance(engine, str) or engine not in MODELS:
+        raise ArtefactError(
+            f"{path / MANIFEST} names the engine {engine!r}, but this version knows {' and '.join(MODELS)}; train again"
+        )
+    return MODELS[engine]
 
 
 def _manifest(path: Path) -> Manifest:

@@ -11,6 +11,7 @@ from models.errors import DataError, ShapeError
 
 Float32 = NDArray[np.float32]
 
+MIN_LEARNED = 5  # below this nothing is known of how windows vary
 MIN_WINDOWS = 20  # below this a held-out part says nothing about the spread of scores
 NORMAL_IQR = 1.349  # interquartile range of a standard normal
 RESOLUTION = 1e-6  # a spread below this share of the level is float32 rounding, not signal
@@ -39,8 +40,16 @@ def complete(windows: Float32) -> Float32:
 
 
 def split(windows: Float32, held_out: float) -> tuple[Float32, Float32]:
-    """First and last part of windows in time order; the last is the share `held_out`, at least one window."""
+    """First and last part of windows in time order; the last is the share `held_out`, at least one window.
+
+    Raises DataError when too few are left in the first.
+    """
     cut = len(windows) - max(1, round(len(windows) * held_out))
+    if cut < MIN_LEARNED:
+        raise DataError(
+            f"validation = {held_out:g} leaves {cut} of {len(windows)} windows to learn from, but at least "
+            f"{MIN_LEARNED} are needed; hold out a smaller share, or give a longer history"
+        )
     return windows[:cut], windows[cut:]
 
 

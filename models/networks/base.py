@@ -1,14 +1,18 @@
-"""What an architecture must be: a net that rebuilds its input, with its own loss, score and optimisers."""
+"""What a network must be, and what those are that rebuild their input.
+
+`Net` has a loss, a score and optimisers; `Autoencoder` is a net whose score is the error of a reconstruction.
+"""
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from models.contract import Outputs
 from models.graph import Graph
 from models.networks.layers import sequential
 
@@ -16,25 +20,96 @@ Reduce = Callable[[Tensor], Tensor]  # losses (batch,) -> the one number to lear
 Optimizers = Sequence[torch.optim.Optimizer]
 
 
-class Autoencoder(nn.Module, ABC):
+class Net(nn.Module, ABC):
     """A net over scaled windows (batch, length, channels). One architecture is one file: module, graph, loss, score.
 
     `config` is the instance of its options it was built with, everything filled in, so that the same net can be built
-    again. The net is trained by torch and scores as an ONNX graph: `forward`, `score` and `contribution` say what
-    `export`, `export_score` and `export_contribution` must compute, which is checked after each training. In the
-    graph a window is one row, (batch, length * channels).
+    again. The net is trained by torch and scores as an ONNX graph: `score` says what `outputs` must compute, which is
+    checked after each training. In the graph a window is one row, (batch, length * channels).
 
-    A net that is one layer after another, over windows as rows, sets `layers`; others define `forward` and `export`.
+    Training runs the epoch loop once per phase; a net that learns in several (features first, then an encoder) says
+    how many, and `start` prepares each. Training on faults in the past repeats all phases with the clean windows.
     """
 
-    layers: nn.Sequential
     largest_gradient: float | None = None  # norm to which a step's gradient is cut; None takes it as it is
+    phases = 1
+    stops_early = True  # False keeps the last weights of all epochs: no held-out loss says which ones are best
 
     def __init__(self, length: int, channels: int, config: Any) -> None:
         super().__init__()
         self.config = config
         self.length = length
         self.channels = channels
+
+    @abstractmethod
+    def loss(self, x: Tensor) -> Tensor:
+        """What training makes small, per window: (batch,). Windows unlike the others have a higher one.
+
+        Training stops by it on held-out windows. Adversarial nets, which learn from several losses in `training_step`,
+        give the one that says how normal a window is.
+        """
+
+    def surprise(self, x: Tensor) -> Tensor:
+        """How far each window is from normal, on a ratio scale, (batch,): faults of the past stand apart by it.
+
+        That is the loss, unless a loss has parts that are alike for all windows, such as the log of a variance.
+        """
+        return self.loss(x)
+
+    @abstractmethod
+    def score(self, x: Tensor) -> Tensor:
+        """How abnormal each window is, (batch,): >= 0, higher is worse.
+
+        Must treat each row on its own, and be NaN or infinite where a row of x holds NaN or infinity.
+        """
+
+    @abstractmethod
+    def outputs(self, graph: Graph, x: str) -> Outputs:
+        """Add `score`, and what else the kind gives, to the graph. See `models.contract.Fitted.outputs`."""
+
+    def start(self, phase: int, windows: Tensor) -> None:
+        """Called before the first epoch of each phase, from 0, with the windows (n, length, channels) learned from.
+
+        It may freeze weights, and compute what the phase needs of all windows. `optimizers` is called after it.
+        """
+
+    def settle(self, held_out: Tensor) -> None:
+        """Called once after each training, with the clean held-out windows: what is estimated rather than learned."""
+
+    def collapsed(self, windows: Tensor) -> str:
+        """What a training has made useless, in words; empty for a sound net. Called once after each training.
+
+        `windows` are some of those learned from. A training that collapses is repeated once at a lower rate.
+        """
+        return ""
+
+    def optimizers(self, learning_rate: float) -> Optimizers:
+        """The optimisers that `training_step` drives."""
+        return [torch.optim.Adam(self.parameters(), learning_rate)]
+
+    def training_step(self, x: Tensor, optimizers: Optimizers, reduce: Reduce) -> Tensor:
+        """Learn from one batch and return its loss. Nets with several players override this."""
+        (optimizer,) = optimizers
+        loss = reduce(self.loss(x))
+        self.step(loss, optimizer)
+        return loss.detach()
+
+    def step(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """One step of one optimiser down the gradient of a loss, ()."""
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        if self.largest_gradient is not None:
+            nn.utils.clip_grad_norm_(self.parameters(), self.largest_gradient)
+        optimizer.step()
+
+
+class Autoencoder(Net):
+    """A net that rebuilds its input; the score is the root mean square of the error, in scaled units.
+
+    A net that is one layer after another, over windows as rows, sets `layers`; others define `forward` and `export`.
+    """
+
+    layers: nn.Sequential
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction of x, same shape."""
@@ -54,33 +129,21 @@ class Autoencoder(nn.Module, ABC):
         difference = graph.node("Sub", x, reconstruction)
         return graph.node("Mul", difference, difference)
 
-    def score(self, x: Tensor, reconstruction: Tensor) -> Tensor:
-        """How badly each window is rebuilt, (batch,): >= 0, higher is worse. Root mean square, in scaled units.
+    def score(self, x: Tensor) -> Tensor:
+        """See `Net.score`: the root of the mean contribution."""
+        return self.contribution(x, self(x)).flatten(1).mean(1).sqrt()
 
-        Must treat each row on its own, and be NaN or infinite where a row of x holds NaN or infinity.
-        """
-        return self.contribution(x, reconstruction).flatten(1).mean(1).sqrt()
-
-    def export_score(self, graph: Graph, x: str, reconstruction: str, contribution: str) -> str:
-        """Add `score` to the graph: from rows to (batch,)."""
+    def export_score(self, graph: Graph, contribution: str) -> str:
+        """Add `score` to the graph: from rows of contributions to (batch,)."""
         return graph.root_mean(contribution, self.length * self.channels)
 
+    def outputs(self, graph: Graph, x: str) -> Outputs:
+        """See `Net.outputs`."""
+        rebuilt = self.export(graph, x)
+        blame = self.export_contribution(graph, x, rebuilt)
+        return Outputs(self.export_score(graph, blame), rebuilt, blame)
+
     def loss(self, x: Tensor) -> Tensor:
-        """What training makes small, per window: (batch,). Mean squared error."""
+        """See `Net.loss`: mean squared error."""
         rebuilt: Tensor = self(x)
         return (x - rebuilt).square().flatten(1).mean(1)
-
-    def optimizers(self, learning_rate: float) -> Optimizers:
-        """The optimisers that `training_step` drives."""
-        return [torch.optim.Adam(self.parameters(), learning_rate)]
-
-    def training_step(self, x: Tensor, optimizers: Optimizers, reduce: Reduce) -> Tensor:
-        """Learn from one batch and return its loss. Models with several players override this, and nothing else."""
-        (optimizer,) = optimizers
-        loss = reduce(self.loss(x))
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        if self.largest_gradient is not None:
-            nn.utils.clip_grad_norm_(self.parameters(), self.largest_gradient)
-        optimizer.step()
-        return loss.detach()

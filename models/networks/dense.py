@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
-from torch import nn
+from torch import Tensor
 
+from models.graph import Graph
 from models.networks.base import Autoencoder
 from models.networks.dense_options import DenseConfig
-
-
-def default_widths(inputs: int) -> tuple[int, int, int]:
-    """A quarter of the inputs as a power of two from 8 to 256, then half and a quarter of that: 140 -> 32, 16, 8."""
-    widest = min(256, max(8, 1 << max(0, (inputs // 4).bit_length() - 1)))
-    return widest, widest // 2, widest // 4
+from models.networks.stacks import default_widths, mirrored
 
 
 class Dense(Autoencoder):
     """inputs-32-16-8-16-32-inputs for 140 inputs (length x channels), linear at the end.
 
-    tanh saturates: a net of rectifiers would extrapolate, and so rebuild spikes it has never seen.
+    It learns from squared errors. With `error = "mae"` the score is the mean absolute error, in scaled units: a single
+    reading that is far off counts less, and a lasting small error more.
     """
 
     def __init__(self, length: int, channels: int, config: DenseConfig) -> None:
         inputs = length * channels
         hidden = config.hidden or default_widths(inputs)
         super().__init__(length, channels, replace(config, hidden=hidden))
-        layers: list[nn.Module] = []
-        for width, following in pairwise((inputs, *hidden, *hidden[-2::-1], inputs)):
-            layers += [nn.Linear(width, following), nn.Tanh()]
-        self.layers = nn.Sequential(*layers[:-1])
+        self.layers = mirrored(inputs, hidden)
+        self._absolute = config.error == "mae"
+
+    def contribution(self, x: Tensor, reconstruction: Tensor) -> Tensor:
+        """See `Autoencoder.contribution`."""
+        return (x - reconstruction).abs() if self._absolute else super().contribution(x, reconstruction)
+
+    def export_contribution(self, graph: Graph, x: str, reconstruction: str) -> str:
+        """See `Autoencoder.export_contribution`."""
+        if not self._absolute:
+            return super().export_contribution(graph, x, reconstruction)
+        return graph.node("Abs", graph.node("Sub", x, reconstruction))
+
+    def score(self, x: Tensor) -> Tensor:
+        """See `Net.score`."""
+        return self.contribution(x, self(x)).flatten(1).mean(1) if self._absolute else super().score(x)
+
+    def export_score(self, graph: Graph, contribution: str) -> str:
+        """See `Autoencoder.export_score`."""
+        if not self._absolute:
+            return super().export_score(graph, contribution)
+        return graph.mean(contribution, self.length * self.channels)

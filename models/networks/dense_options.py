@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.errors import ConfigError
+from models.options import layer_widths, one_of, refuse_given
 
 
 @dataclass(frozen=True)
 class DenseConfig:
-    """Widths from the first hidden layer to the latent one; empty follows `models.networks.dense.default_widths`."""
+    """Widths from the first hidden layer to the latent one; empty follows `models.networks.stacks.default_widths`.
+
+    `error` is what the score is of the errors: their root mean square (`rms`) or their mean absolute value (`mae`).
+    The last `given` channels are conditions: they are neither rebuilt nor scored. See `models.networks.given`.
+    """
 
     hidden: tuple[int, ...] = ()
+    error: str = "rms"
+    given: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON and TOML give lists
-        if any(type(width) is not int or width < 1 for width in self.hidden):
-            raise ConfigError(f"dense: hidden = {list(self.hidden)}; every width must be a whole number of at least 1")
+        object.__setattr__(self, "hidden", layer_widths("dense", self.hidden))
+        one_of("dense", "error", self.error, ("rms", "mae"))
+        refuse_given("dense", self.given)

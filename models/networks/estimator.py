@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -12,18 +12,30 @@ from numpy.typing import NDArray
 
 from models.artefacts.data import Float32
 from models.contract import History, Outputs
+from models.errors import ConfigError, TrainingError
 from models.graph import Graph
-from models.networks.base import Autoencoder
+from models.networks.base import Net
+from models.networks.given import Given
 from models.networks.layers import array
 from models.networks.training import seeded, train
 from models.networks.training_options import TrainingConfig
 
+SLOWER = 10  # how much the learning rate is lowered after a training that diverged or collapsed
+
 
 class NetworkEstimator:
-    """Trains nets of one architecture. See `models.contract.Estimator`."""
+    """Trains nets of one architecture. See `models.contract.Estimator`.
 
-    def __init__(self, net_class: type[Autoencoder], config: Any, training: TrainingConfig, seed: int) -> None:
+    A kind with an option `given` has the last so many channels as conditions, and its net is one of the others.
+    `device` is `auto`, for a GPU where there is one, or a device of torch: `cpu`, `cuda`, `cuda:1`. Raises ConfigError
+    for one that is not present.
+    """
+
+    def __init__(
+        self, net_class: type[Net], config: Any, training: TrainingConfig, seed: int, device: str = "auto"
+    ) -> None:
         self._net_class, self._config, self._training, self._seed = net_class, config, training, seed
+        self._device = _present(device)
 
     @property
     def validation(self) -> float:
@@ -31,20 +43,44 @@ class NetworkEstimator:
         return self._training.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedNet:
-        """See `Estimator.fit`."""
+        """See `Estimator.fit`. A training that fails is repeated once at a lower rate.
+
+        Raises TrainingError where that fails too.
+        """
+        try:
+            return self._fit(learn, held_out, self._training, progress)
+        except TrainingError as error:
+            first = error
+        slower = replace(self._training, learning_rate=self._training.learning_rate / SLOWER)
+        try:
+            fitted = self._fit(learn, held_out, slower, progress)
+        except TrainingError as error:
+            raise TrainingError(
+                f"{error}; before, at learning_rate = {self._training.learning_rate:g}: {first}. Train on a longer "
+                "history, or choose another detector"
+            ) from error
+        fitted.history = replace(fitted.history, retried=str(first))
+        return fitted
+
+    def _fit(self, learn: Float32, held_out: Float32, training: TrainingConfig, progress: bool | None) -> FittedNet:
         _, length, channels = learn.shape
+        given = getattr(self._config, "given", 0)
         with seeded(self._seed):
-            net = self._net_class(length, channels, self._config)
-        parts = (torch.from_numpy(learn), torch.from_numpy(held_out))
-        with _one_thread():  # nets this small gain nothing from a second one, and lose much beside a busy process
-            history = train(net, *parts, self._training, seed=self._seed, progress=progress)
-        return FittedNet(net, self._training, history)
+            net = self._net_class(length, channels - given, self._config)
+            if given:
+                net = Given(net, given)
+        windows, rest = (torch.from_numpy(part).to(self._device) for part in (learn, held_out))
+        # Nets this small gain nothing from a second thread, and lose much beside a busy process. On a GPU the
+        # convolutions of cuDNN do not give the same bits again.
+        with one_thread(), torch.backends.cudnn.flags(enabled=False):
+            history = train(net, windows, rest, training, seed=self._seed, progress=progress)
+        return FittedNet(net, training, history)
 
 
 class FittedNet:
     """A trained net. See `models.contract.Fitted`."""
 
-    def __init__(self, net: Autoencoder, training: TrainingConfig, history: History) -> None:
+    def __init__(self, net: Net, training: TrainingConfig, history: History) -> None:
         self.net = net
         self.history = history
         self._training = training
@@ -56,23 +92,31 @@ class FittedNet:
 
     def outputs(self, graph: Graph, x: str) -> Outputs:
         """See `Fitted.outputs`."""
-        rebuilt = self.net.export(graph, x)
-        blame = self.net.export_contribution(graph, x, rebuilt)
-        return Outputs(self.net.export_score(graph, x, rebuilt, blame), rebuilt, blame)
+        return self.net.outputs(graph, x)
 
     def score(self, windows: Float32) -> Float32:
         """See `Fitted.score`."""
-        with _one_thread(), torch.inference_mode():
-            x = torch.from_numpy(windows)
-            return self.net.score(x, self.net(x)).numpy()
+        with one_thread(), torch.inference_mode():
+            return self.net.score(torch.from_numpy(windows)).numpy()
 
     def weights(self) -> Mapping[str, NDArray[Any]]:
         """See `Fitted.weights`."""
         return {name: array(tensor) for name, tensor in self.net.state_dict().items()}
 
 
+def _present(device: str) -> str:
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if device == "auto":
+        return gpus[0] if gpus else "cpu"
+    known = ["cpu", *(["cuda"] if gpus else []), *gpus]
+    if device not in known:
+        raise ConfigError(f"device = {device!r} is not present; here there is {', '.join(known)}, or write auto")
+    return device
+
+
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Gives torch one thread inside the block."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -2,6 +2,13 @@
 
 Malhotra et al. 2016, arXiv:1607.00148; Srivastava et al. 2015, arXiv:1502.04681. Long windows are read several
 readings a step: gradients pass through few steps, and training and scoring take as much less time.
+
+With `judged_by = "mahalanobis"` the score is the distance of the error vector from those of held-out windows, as in
+EncDec-AD: a reading that is always rebuilt badly counts less, and errors that usually go together count once. Departing
+from the paper, which rates each moment by the errors of its channels, the vector is of the whole window, with its sign.
+Its covariance is shrunk (Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4), and diagonal above `MOST_CELLS`.
+With the symmetric root W of its inverse the score is the root mean square of W (e - mean), whose squares are the
+contributions of the cells.
 """
 
 from __future__ import annotations
@@ -10,32 +17,17 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.graph import Graph
 from models.networks.base import Autoencoder, Optimizers
 from models.networks.layers import array, linear, lstm
 from models.networks.lstm_options import LSTMConfig
+from models.networks.stacks import default_latent, default_units, readings_per_step
 
-MOST_STEPS = 16
-MOST_UNITS = 128
-LEAST_LATENT = 4
-VECTOR = 16  # float32 numbers in the widest register: units come in multiples
-
-
-def default_units(inputs: int) -> int:
-    """A third of `inputs` = length x channels, rounded up to a multiple of 16, at most 128: 140 -> 48."""
-    return min(MOST_UNITS, VECTOR * -(-inputs // (3 * VECTOR)))
-
-
-def default_latent(hidden: int) -> int:
-    """A sixth of the units, at least 4: 48 -> 8."""
-    return max(LEAST_LATENT, hidden // 6)
-
-
-def readings_per_step(length: int) -> int:
-    """So many that a window is at most `MOST_STEPS` steps: 140 -> 9."""
-    return -(-length // MOST_STEPS)
+MOST_CELLS = 512  # of a covariance of all pairs, which is a matrix in the graph
+NOISE = 0.05  # standard deviation of an error at least, in scaled units
 
 
 class LSTM(Autoencoder):
@@ -60,6 +52,12 @@ class LSTM(Autoencoder):
         self.latent = nn.Linear(hidden, latent)
         self.decoder = nn.LSTM(latent, hidden, batch_first=True)
         self.output = nn.Linear(hidden, width)
+        self.error_mean: Tensor
+        self.whitening: Tensor  # (cells, cells), or only its diagonal
+        if config.judged_by == "mahalanobis":
+            cells = length * channels
+            self.register_buffer("error_mean", torch.zeros(cells))
+            self.register_buffer("whitening", torch.eye(cells) if cells <= MOST_CELLS else torch.ones(cells))
 
     def forward(self, x: Tensor) -> Tensor:
         """See `Autoencoder.forward`."""
@@ -69,6 +67,30 @@ class LSTM(Autoencoder):
         states, _ = self.decoder(latent.unsqueeze(1).expand(-1, self.steps, -1))  # (batch, steps, hidden)
         rebuilt: Tensor = self.output(states).flip(1)  # (batch, steps, readings per step * channels)
         return rebuilt.reshape(len(x), -1, self.channels)[:, self.filled :]
+
+    def settle(self, held_out: Tensor) -> None:
+        """See `Net.settle`: estimates how errors are distributed."""
+        if self.config.judged_by == "mahalanobis" and len(held_out) > 1:
+            errors = array((held_out - self(held_out)).flatten(1)).astype(np.float64)
+            for buffer, found in zip((self.error_mean, self.whitening), _distribution(errors), strict=True):
+                buffer.copy_(torch.from_numpy(found))
+
+    def contribution(self, x: Tensor, reconstruction: Tensor) -> Tensor:
+        """See `Autoencoder.contribution`."""
+        if self.config.judged_by == "rmse":
+            return super().contribution(x, reconstruction)
+        errors = (x - reconstruction).flatten(1) - self.error_mean
+        usual = errors @ self.whitening if self.whitening.ndim == 2 else errors * self.whitening
+        return usual.square().view_as(x)
+
+    def export_contribution(self, graph: Graph, x: str, reconstruction: str) -> str:
+        """See `Autoencoder.export_contribution`."""
+        if self.config.judged_by == "rmse":
+            return super().export_contribution(graph, x, reconstruction)
+        errors = graph.node("Sub", graph.node("Sub", x, reconstruction), graph.constant(array(self.error_mean)))
+        operator = "MatMul" if self.whitening.ndim == 2 else "Mul"
+        usual = graph.node(operator, errors, graph.constant(array(self.whitening)))
+        return graph.node("Mul", usual, usual)
 
     def optimizers(self, learning_rate: float) -> Optimizers:
         """See `Autoencoder.optimizers`. One call updates all weights, which pays for cutting the gradient."""
@@ -92,3 +114,16 @@ class LSTM(Autoencoder):
             return rows
         ends = (graph.constant([place]) for place in (skipped, skipped + len(cells), 1))  # from, to, axis
         return graph.node("Slice", rows, *ends)
+
+
+def _distribution(errors: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of the errors (n, cells), and the symmetric root of their inverse covariance or of its diagonal."""
+    from sklearn.covariance import ledoit_wolf  # a second to import, for those who train
+
+    mean = errors.mean(axis=0)
+    if errors.shape[1] > MOST_CELLS:
+        return mean, 1 / np.sqrt(errors.var(axis=0) + NOISE**2)
+    covariance, _ = ledoit_wolf(errors)
+    covariance.flat[:: len(covariance) + 1] += NOISE**2
+    variances, directions = np.linalg.eigh(covariance)
+    return mean, (directions / np.sqrt(np.maximum(variances, NOISE**2))) @ directions.T

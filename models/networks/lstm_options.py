@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.errors import ConfigError
+from models.options import MOST_UNITS, one_of
 
 
 @dataclass(frozen=True)
 class LSTMConfig:
     """Units of encoder and decoder, and the size of the latent vector between them.
 
-    0 follows the window: `default_units` and `default_latent` in `models.networks.lstm`.
+    0 follows the window: `default_units` and `default_latent` in `models.networks.stacks`. The score is the root mean
+    square of the errors (`judged_by = "rmse"`), or their distance from the errors of held-out windows ("mahalanobis").
     """
 
     hidden: int = 0
     latent: int = 0
+    judged_by: str = "rmse"
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.latent) < 0:
+        if not (0 <= self.hidden <= MOST_UNITS and 0 <= self.latent <= MOST_UNITS):
             raise ConfigError(
-                f"lstm: hidden = {self.hidden}, latent = {self.latent}; both must be at least 1, "
-                "or 0 for a size that follows the window"
+                f"lstm: hidden = {self.hidden}, latent = {self.latent}; both must be at least 1 and at most "
+                f"{MOST_UNITS}, or 0 for a size that follows the window"
             )
+        one_of("lstm", "judged_by", self.judged_by, ("rmse", "mahalanobis"))

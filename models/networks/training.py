@@ -1,5 +1,7 @@
 """The epoch loop, for every architecture. It knows batches, losses and when to stop, and nothing of the net inside.
 
+A net that learns in phases goes through the loop once for each.
+
 The past that a monitor learns from holds faults already, so by default training runs twice (least trimmed squares,
 then a refit on what it found to be clean: Rousseeuw and Leroy 1987, doi:10.1002/0471725382):
 
@@ -22,7 +24,8 @@ from torch import Tensor
 
 from models.artefacts.clean import clean_edge
 from models.contract import History
-from models.networks.base import Autoencoder
+from models.errors import TrainingError
+from models.networks.base import Net, Reduce
 from models.networks.training_options import TrainingConfig
 
 EVALUATION_BATCH = 1024
@@ -31,7 +34,7 @@ Advance = Callable[[float], None]
 
 
 def train(
-    net: Autoencoder,
+    net: Net,
     windows: Tensor,
     held_out: Tensor,
     config: TrainingConfig,
@@ -42,15 +45,16 @@ def train(
     """Fit `net` in place and leave it on the CPU with its best weights, ready to score.
 
     Both tensors are scaled windows (n, length, channels). The same seed gives the same weights on the same machine.
-    A GPU is used when there is one. `progress` None shows a bar only on a terminal.
+    It runs on the device of the windows. `progress` None shows a bar only on a terminal. Raises TrainingError for a
+    training that diverged, or left a net that is of no use.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net.to(device)
-    windows, held_out = windows.to(device), held_out.to(device)
+    net.to(windows.device)
     with seeded(seed), _bar(progress) as advance:
         history = _run(net, windows, held_out, config, Trim(config.keep, config.reach), advance)
         if config.keep < 1:
             history = _refit(net, windows, held_out, config, history, advance)
+        _settle(net, held_out, config)
+        _refuse_unsound(net, windows, history)
     net.to("cpu").eval()
     return history
 
@@ -79,10 +83,10 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _refit(
-    net: Autoencoder, windows: Tensor, held_out: Tensor, config: TrainingConfig, first: History, advance: Advance
+    net: Net, windows: Tensor, held_out: Tensor, config: TrainingConfig, first: History, advance: Advance
 ) -> History:
     """The second run, on the clean windows of both parts; histories joined."""
-    losses, held_out_losses = _losses(net, windows), _losses(net, held_out)
+    losses, held_out_losses = _of_all(net.surprise, windows), _of_all(net.surprise, held_out)
     all_losses = torch.cat([losses, held_out_losses]).double().cpu().numpy()
     edge = clean_edge(all_losses, config.keep, config.reach)
     clean, held_out_clean = windows[losses <= edge], held_out[held_out_losses <= edge]
@@ -93,8 +97,22 @@ def _refit(
     return History(*curves, best_epoch=start + second.best_epoch, refit_epoch=start, clean=share)
 
 
-def _run(
-    net: Autoencoder, windows: Tensor, held_out: Tensor, config: TrainingConfig, trim: Trim, advance: Advance
+def _run(net: Net, windows: Tensor, held_out: Tensor, config: TrainingConfig, trim: Trim, advance: Advance) -> History:
+    """All phases; the best epoch is one of the last of them."""
+    train: tuple[float, ...] = ()
+    validation: tuple[float, ...] = ()
+    best = 0
+    for phase in range(net.phases):
+        net.start(phase, windows)
+        history = _epochs(net, windows, held_out, config, trim, advance)
+        best = len(train) + history.best_epoch
+        train, validation = train + history.train, validation + history.validation
+    net.eval()
+    return History(train, validation, best)
+
+
+def _epochs(
+    net: Net, windows: Tensor, held_out: Tensor, config: TrainingConfig, trim: Trim, advance: Advance
 ) -> History:
     optimizers = net.optimizers(config.learning_rate)
     curve: list[float] = []
@@ -106,9 +124,10 @@ def _run(
         shuffled = torch.randperm(len(windows)).to(windows.device)
         steps = [net.training_step(windows[rows], optimizers, trim) for rows in shuffled.tensor_split(batches)]
         curve.append(float(torch.stack(steps).mean()))
-        validation.append(float(trim(_losses(net, held_out))))
+        net.eval()
+        validation.append(float(trim(_of_all(net.loss, held_out))))
         advance(validation[-1])
-        if epoch == 0 or validation[epoch] < validation[best]:
+        if epoch == 0 or validation[epoch] < validation[best] or not net.stops_early:
             best, weights = epoch, _weights(net)
         elif epoch - best >= config.patience:
             break
@@ -116,14 +135,33 @@ def _run(
     return History(tuple(curve), tuple(validation), best)
 
 
-@torch.inference_mode()
-def _losses(net: Autoencoder, windows: Tensor) -> Tensor:
+@torch.no_grad()
+def _settle(net: Net, held_out: Tensor, config: TrainingConfig) -> None:
+    """Show the net the clean held-out windows."""
+    losses = _of_all(net.surprise, held_out)
+    edge = clean_edge(losses.double().cpu().numpy(), config.keep, config.reach) if config.keep < 1 else math.inf
+    net.settle(held_out[losses <= edge])
+
+
+def _refuse_unsound(net: Net, windows: Tensor, history: History) -> None:
+    """Raise TrainingError unless the weights are numbers and the net says that it has not collapsed."""
+    if not all(bool(tensor.isfinite().all()) for tensor in net.state_dict().values()):
+        epoch = next((at for at, loss in enumerate(history.train) if not math.isfinite(loss)), len(history.train) - 1)
+        raise TrainingError(f"the training diverged: its weights are not finite after epoch {epoch + 1}")
     net.eval()
+    with torch.inference_mode():
+        why = net.collapsed(windows[:EVALUATION_BATCH])
+    if why:
+        raise TrainingError(f"the training collapsed: {why}")
+
+
+@torch.inference_mode()
+def _of_all(measure: Reduce, windows: Tensor) -> Tensor:
     starts = range(0, len(windows), EVALUATION_BATCH)
-    return torch.cat([net.loss(windows[start : start + EVALUATION_BATCH]) for start in starts])
+    return torch.cat([measure(windows[start : start + EVALUATION_BATCH]) for start in starts])
 
 
-def _weights(net: Autoencoder) -> dict[str, Tensor]:
+def _weights(net: Net) -> dict[str, Tensor]:
     """A copy: the tensors of `state_dict()` themselves would follow every later step."""
     return {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
 

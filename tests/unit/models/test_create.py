@@ -17,13 +17,16 @@ import numpy as np
 import pytest
 
 import models
-from models.networks.base import Autoencoder
-from models.networks.dense import default_widths
+from models.ensemble import Ensemble
+from models.networks.base import Autoencoder, Net
+from models.networks.given import Given
+from models.networks.stacks import default_widths
 from models.networks.training_options import TrainingConfig
 from models.registry import option_classes, resolve
 
 ROOT = Path(models.__file__).parent
-SHARED = {"base", "layers", "training"}  # what every architecture builds on
+# what architectures build on
+SHARED = {"adversarial", "base", "given", "layers", "stacks", "training", "wasserstein"}
 
 
 def classes(folder: str, known: Callable[[type[Any]], bool]) -> set[type[Any]]:
@@ -36,10 +39,10 @@ def classes(folder: str, known: Callable[[type[Any]], bool]) -> set[type[Any]]:
 
 
 def test_every_detector_is_registered_and_every_entry_resolves() -> None:
-    nets = classes("networks", lambda value: issubclass(value, Autoencoder) and value is not Autoencoder)
+    nets = classes("networks", lambda value: issubclass(value, Net) and value not in (Net, Autoencoder, Given))
     statistics = classes("statistical", lambda value: hasattr(value, "fit"))
 
-    assert nets | statistics == {resolve(kind.made_by) for kind in models.DETECTORS.values()}
+    assert nets | statistics | {Ensemble} == {resolve(kind.made_by) for kind in models.DETECTORS.values()}
     for kind in models.DETECTORS:
         assert all(is_dataclass(options) for options in option_classes(kind))
 
@@ -60,7 +63,13 @@ def test_architectures_never_import_one_another(kind: str) -> None:
         ("dens", {}, "did you mean dense"),
         ("dense", {"hiden": (3,)}, "did you mean hidden"),
         ("dense", {"hidden": (0,)}, "at least 1"),
+        ("dense", {"hidden": [10**7]}, "at most 4096"),
+        ("dense", {"hidden": [8] * 100}, "there may be 16 of them"),
         ("dense", {"hidden": 5}, "type"),
+        ("vae", {"latent": 10**7}, "from 1 to 4096"),
+        ("lstm", {"hidden": 10**7}, "at most 4096"),
+        ("gan", {"loss": "hinge"}, "choose one of bce, wgan-gp"),
+        ("gan", {"given": -1}, "write how many"),
         ("dense", {"hidden": [8, True]}, "whole number"),
         ("dense", {"epochs": "many"}, r"dense: epochs = 'many' has the wrong type; write a whole number"),
         ("dense", {"epochs": 2.5}, "a whole number"),
@@ -68,12 +77,34 @@ def test_architectures_never_import_one_another(kind: str) -> None:
         ("dense", {"keep": True}, "a number"),
         ("dense", {"reach": math.inf}, "a number"),
         ("dense", {"length": 3}, "unknown option"),
+        ("dense", {"error": 1}, "a word"),
+        ("dense", {"error": "mean"}, "choose one of rms, mae"),
         ("lstm", {"hidden": "a"}, "a whole number"),
         ("lstm", {"latent": -1}, "at least 1"),
+        ("lstm", {"judged_by": "mae"}, "choose one of rmse, mahalanobis"),
+        ("sparse", {"hidden": [0]}, "at least 1"),
+        ("sparse", {"penalty": "l2"}, "choose one of l1, kl"),
+        ("sparse", {"weight": -1.0}, "at least 0"),
+        ("denoising", {"hidden": [0]}, "at least 1"),
+        ("denoising", {"noise": "salt"}, "choose one of gaussian, masking, drift"),
+        ("denoising", {"noise": "masking", "size": 1.0}, "of masking it must be above 0 and below 1"),
+        ("denoising", {"linear": 1}, "true or false"),
+        ("conv", {"filters": 0}, "filters must be 1 to 1024"),
+        ("conv", {"latent": 2000}, "latent 1 to 1024"),
+        ("conv", {"given": -1}, "write how many"),
+        ("unet", {"skip": 2000}, "1 to 1024"),
+        ("recursive", {"code": -1}, "write 1 to 1024"),
+        ("aer", {"hidden": 2000}, "1 to 1024"),
         ("mahalanobis", {"epochs": 3}, "unknown option"),
         ("mahalanobis", {"kep": 0.3}, "did you mean keep"),
         ("mahalanobis", {"keep": 0.0}, "keep above 0"),
         ("mahalanobis", {"validation": 1.0}, "between 0 and 1"),
+        ("pca", {"variance": 1.0}, "variance must be between 0 and 1"),
+        ("sub_pca", {"variance": 1}, "variance must be between 0 and 1"),
+        ("kmeans", {"clusters": 1_000_000}, "1 to 1000"),
+        ("knn", {"neighbours": 0}, "1 to 100"),
+        ("knn", {"neighbors": 3}, "did you mean neighbours"),
+        ("matrix_profile", {"neighbours": 1}, "5 to 100"),
     ],
 )
 def test_mistakes_are_explained(kind: str, options: dict[str, Any], message: str) -> None:
@@ -82,6 +113,25 @@ def test_mistakes_are_explained(kind: str, options: dict[str, Any], message: str
     if "length" not in options:
         with pytest.raises(models.ConfigError, match=message):
             models.create(kind, length=8, channels=1, **options)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, entry in models.DETECTORS.items() if not entry.capabilities.epochs])
+@pytest.mark.parametrize("options", [{"validation": 0.75}, {"keep": 0.01}])
+def test_few_windows_to_learn_from_are_enough(kind: str, options: dict[str, Any]) -> None:
+    windows = np.random.default_rng(0).normal(5, 1, (20, 4, 1))
+
+    detector = models.create(kind, length=4, channels=1, seed=2**40, **options).fit(windows)
+
+    assert np.isfinite(detector.score(windows)).all()
+
+
+@pytest.mark.parametrize("kind", [kind for kind, entry in models.DETECTORS.items() if not entry.capabilities.epochs])
+def test_windows_that_never_change_are_learned(kind: str) -> None:
+    windows = np.full((20, 2, 3), 3.0)
+
+    detector = models.create(kind, length=2, channels=3).fit(windows)
+
+    assert detector.score(windows[:1] + 1) > 10 * detector.score(windows[:1])
 
 
 @pytest.mark.parametrize("shape", [{"length": 0, "channels": 1}, {"length": 1, "channels": 0}])
@@ -105,7 +155,7 @@ def test_options_survive_saving(tmp_path: Path) -> None:
 
     config = json.loads((tmp_path / "artefact" / "manifest.json").read_text())["config"]
 
-    assert config == {**asdict(TrainingConfig(epochs=2, keep=1.0)), "hidden": [4, 2]}
+    assert config == {**asdict(TrainingConfig(epochs=2, keep=1.0)), "hidden": [4, 2], "error": "rms", "given": 0}
     models.check("dense", config)
 
 
@@ -136,7 +186,10 @@ import models, numpy
 """
 
 
-@pytest.mark.parametrize(("kind", "options"), [("lstm", {"epochs": 1}), ("mahalanobis", {})])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("lstm", {"epochs": 1}), ("mahalanobis", {}), ("pca", {}), ("knn", {}), ("matrix_profile", {})],
+)
 def test_loading_and_scoring_need_no_training_libraries(tmp_path: Path, kind: str, options: dict[str, Any]) -> None:
     detector = models.create(kind, length=4, channels=1, **options).fit(np.ones((30, 4, 1)))
     detector.save(tmp_path / "artefact")

@@ -19,9 +19,15 @@ def test_split_keeps_the_order_of_time() -> None:
 
 
 def test_at_least_one_window_is_held_out() -> None:
-    learn, held_out = split(np.zeros((5, 1, 1), np.float32), 0.01)
+    learn, held_out = split(np.zeros((6, 1, 1), np.float32), 0.01)
 
-    assert (len(learn), len(held_out)) == (4, 1)
+    assert (len(learn), len(held_out)) == (5, 1)
+
+
+@pytest.mark.parametrize("held_out", [0.8, 0.95, 0.999])
+def test_too_few_windows_to_learn_from_are_refused(held_out: float) -> None:
+    with pytest.raises(DataError, match="hold out a smaller share"):
+        split(np.zeros((20, 1, 1), np.float32), held_out)
 
 
 def test_incomplete_windows_are_left_out() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.networks.lstm import LSTM, MOST_STEPS, default_latent, default_units, readings_per_step
+from models.networks.lstm import LSTM
 from models.networks.lstm_options import LSTMConfig
+from models.networks.stacks import MOST_STEPS, default_latent, default_units, readings_per_step
 
 
 @pytest.mark.parametrize(

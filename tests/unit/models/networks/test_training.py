@@ -125,3 +125,34 @@ def test_progress_is_shown_when_asked(capsys: pytest.CaptureFixture[str], progre
 def test_options_without_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(models.ConfigError, match="at least"):
         models.create("dense", length=4, channels=1, **wrong)
+
+
+class Phased(Scripted):
+    """Learns in two phases; notes the number of steps taken at the start of each."""
+
+    phases = 2
+
+    def start(self, phase: int, windows: Tensor) -> None:
+        self.begun = [*getattr(self, "begun", []), (phase, int(self.level.item()), len(windows))]
+
+
+def test_a_net_of_two_phases_goes_through_the_loop_twice() -> None:
+    net = Phased([3.0, 2.0, 2.5, 2.6, 1.0, 0.5, 4.0, 4.0, 4.0])
+
+    history = train(net, constant(0.0, 1.0), constant(0.0), PLAIN, progress=False)
+
+    assert net.begun == [(0, 0, 2), (1, 2, 2)]  # the second phase starts from the best weights of the first
+    assert history.validation == pytest.approx((3.0, 2.0, 2.5, 2.6, 2.5, 2.6, 1.0, 0.5, 4.0, 4.0))
+    assert (history.best_epoch, net.level.item()) == (7, 6)
+
+
+class Endless(Scripted):
+    stops_early = False
+
+
+def test_without_a_loss_that_chooses_all_epochs_run_and_the_last_weights_stay() -> None:
+    net = Endless([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+
+    history = train(net, constant(0.0), constant(0.0), PLAIN, progress=False)
+
+    assert (len(history.train), history.best_epoch, net.level.item()) == (6, 5, 6)
