@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+DETECTOR_ROWS ?= .bench/detectors.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-peers bench-quality chaos kafka clean
+.PHONY: help setup demo test check bench bench-peers bench-quality bench-detectors chaos kafka clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the versions of constraints.txt
 
@@ -33,6 +34,10 @@ bench-peers: $(READY)  ## the same against other stream processors, which are in
 
 bench-quality: $(READY)  ## how well the default recipes detect, into docs/quality.md; the data are in WATCHKEEPER_DATA
 	BENCH_RECORD=1 $(BIN)/pytest tests/benchmarks/quality -s $(ARGS)
+
+bench-detectors: $(READY)  ## every detector on the same windows, into docs/detectors.md; hours, fewer with more cores
+	$(BIN)/python -m tests.benchmarks.detectors run --out $(DETECTOR_ROWS) $(ARGS); failed=$$?; \
+	  $(BIN)/python -m tests.benchmarks.detectors table $(DETECTOR_ROWS) && exit $$failed
 
 chaos: $(READY)  ## the long form of the tests that kill workers, brokers and databases, and new random examples
 	CHAOS_LONG=1 $(BIN)/pytest tests/chaos tests/property --timeout=7200 $(ARGS)

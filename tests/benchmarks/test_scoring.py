@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from models.networks.lstm import default_latent, default_units, readings_per_step
+from models.networks.stacks import default_latent, default_units, readings_per_step
 from tests.benchmarks import plant
 from tests.benchmarks.report import Figure, Report
 from tests.benchmarks.rig import Rig, lane
