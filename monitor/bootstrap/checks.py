@@ -54,7 +54,7 @@ def check_detectors(settings: Settings) -> None:
             problems.append(f"{where}.kind: {kind!r} is not known{hint}")
             continue
         try:
-            models.check(kind, options)
+            models.check(kind, options, length=family.shape.length, channels=family.shape.channels)
         except models.ConfigError as error:
             problems.append(f"{where}.options: {error}")
     settings.refuse(problems)

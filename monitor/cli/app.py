@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "publish": ("monitor.cli.publish:publish", "Publish a file of readings to Kafka."),
     "train": ("monitor.cli.train:train", "Train a family's model on history and make it the champion."),
     "models": ("monitor.cli.models:app", "List a family's models, promote one, roll back, ask for a training."),
+    "detectors": ("monitor.cli.detectors:detectors", "List the kinds of detectors, what each is for and costs."),
     "run": ("monitor.cli.run:run", "Watch the configured streams until stopped."),
     "replay": ("monitor.cli.replay:replay", "Watch past readings again, apart from the live results."),
     "score": ("monitor.cli.score:score", "Score a CSV or Parquet file, one row per reading."),

@@ -106,6 +106,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
     shuffle; nothing else is looked at, and training stops by windows held out from its share, not by the test windows.
     """
     if what:
+        if detector != "dense":
+            raise SettingsError(
+                "--detector goes with labelled windows (--data FILE --normal LABEL); tables are judged by the defaults"
+            )
         asked = Asked(data, recipe, seed, seeds, jobs, quiet=as_json)
         _corpora(what, asked, label, results, as_json=as_json)
         return

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from monitor import bootstrap
+from monitor.cli.other_detector import Asked, Other, with_detector
 from monitor.cli.parameters import bounds, event_times
 from monitor.cli.parameters.common import ConfigFile
 from monitor.cli.recorded_training import Made, recorded
@@ -48,6 +49,14 @@ def train(  # noqa: PLR0913 (an argument is an option)
     challenge: Annotated[
         bool, typer.Option("--challenge", help="Take over only where the new model does no worse than the present one.")
     ] = False,
+    detector: Annotated[
+        str | None,
+        typer.Option(parser=bounds.name, help="Train this kind instead of the settings' one; see `detectors`."),
+    ] = None,
+    search: Annotated[
+        int | None,
+        typer.Option(parser=bounds.duration, help="Search for better options first, for as long as this: 10m."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new models as JSON.")] = False,
     request: Annotated[
@@ -61,12 +70,14 @@ def train(  # noqa: PLR0913 (an argument is an option)
     """
     if background:
         os.nice(BACKGROUND)
-    settings = load(config)
-    bootstrap.check_detectors(settings)
-    names = [family] if family is not None else list(settings.families)
+    written = load(config)
+    names = [family] if family is not None else list(written.families)
     for name in names:
-        if name not in settings.families:
-            raise SettingsError(f"--family {name}: {config} has only {', '.join(settings.families)}")
+        if name not in written.families:
+            raise SettingsError(f"--family {name}: {config} has only {', '.join(written.families)}")
+    settings = with_detector(written, names, detector)
+    bootstrap.check_detectors(settings)
+    asked = Asked(challenge, None if search is None else search / 10**9)
     store = bootstrap.store(settings)
     try:
         for name in names:
@@ -74,26 +85,27 @@ def train(  # noqa: PLR0913 (an argument is an option)
             span = event_times.time_range(start, end)
             with recorded(store, name, request) as training:
                 if start is None and end is None:
-                    made = _train_on_kept(settings, name, run, store, seen, challenging=challenge)
+                    made = _train_on_kept(settings, name, run, store, seen, asked)
                 else:
                     history = list(_noted(_kafka_history(settings, name, span), seen))
-                    made = _train(settings, name, history, store, challenging=challenge)
+                    made = _train(settings, name, history, store, asked)
                 training.became(made)
             folder = bootstrap.library(settings, store).folder(made.model)
-            _report(made, folder.resolve(), (seen, span), quiet=quiet, as_json=as_json)
+            other = Other.of(settings.families[name], written.families[name], asked.found(name))
+            _report(made, folder.resolve(), (seen, span), other, quiet=quiet, as_json=as_json)
     finally:
         store.close()
 
 
-def _train(settings: Settings, name: str, history: list[fit.Named], store: Store, *, challenging: bool) -> Made:
+def _train(settings: Settings, name: str, history: list[fit.Named], store: Store, asked: Asked) -> Made:
     import models
 
     family, library = settings.families[name], bootstrap.library(settings, store)
     for sentence in growing_streams(family, history):
         echo(f"{name}: {sentence}: a counter? format.counters = [...] judges its rise", err=True)
     try:
-        create, normal = partial(bootstrap.detector, family), bootstrap.normal_scores()
-        if not challenging:
+        create, normal = partial(asked.create, name, family), bootstrap.normal_scores()
+        if not asked.challenging:
             return Made(train_family(library, name, family, history, create, normal))
         making = Making(create, normal, partial(bootstrap.recipe, family))
         model, decision = try_family(library, name, family, history, making)
@@ -109,9 +121,7 @@ def _noted(history: Iterable[fit.Named], seen: list[int]) -> Iterator[fit.Named]
         yield stream, block
 
 
-def _train_on_kept(
-    settings: Settings, name: str, run: str, store: Store, seen: list[int], *, challenging: bool
-) -> Made:
+def _train_on_kept(settings: Settings, name: str, run: str, store: Store, seen: list[int], asked: Asked) -> Made:
     """Train on what the store has kept, and pack it for the next time.
 
     That is the oldest readings of each stream for the first model of a family, and for another one all that is kept of
@@ -122,10 +132,10 @@ def _train_on_kept(
     chosen = list(fit.first(whole, family) if first else fit.kept(whole, family, {}))
     streams = sorted({block.id for _, block in chosen})
     if not first:
-        chosen = _usual(chosen, family, store.unusual_times(run, name), challenging=challenging)
+        chosen = _usual(chosen, family, store.unusual_times(run, name), challenging=asked.challenging)
     history = list(_noted(chosen, seen))
     try:
-        return _train(settings, name, history, store, challenging=challenging)
+        return _train(settings, name, history, store, asked)
     finally:
         _pack(store, streams, family, first=first)
 
@@ -169,13 +179,21 @@ def _kafka_history(settings: Settings, name: str, span: TimeRange) -> Iterator[f
     event_times.refuse_empty(span, f"topic {settings.families[name].topic}", chosen)
 
 
-def _report(made: Made, folder: Path, read: tuple[list[int], TimeRange], *, quiet: bool, as_json: bool) -> None:
+def _report(
+    made: Made, folder: Path, read: tuple[list[int], TimeRange], other: Other, *, quiet: bool, as_json: bool
+) -> None:
     (seen, span), (model, refused) = read, made
     times = TimeSpan(min(seen, default=None), max(seen, default=None))
     if as_json:
         fields = {"family": model.family, "id": model.id, "path": str(folder), "outside": span.outside}
+        fields |= {"detector_to_write": other.table, "search": other.found}
         echo_json(fields | {"champion": not refused, "refused": refused} | time_fields(times))
     elif not quiet:
         outside = [event_times.outside(span)] if span.outside else []
         became = f"is refused: {refused}" if refused else "is champion"
-        echo(*time_lines(times), f"{model.family}: model {model.id[:16]} {became}, saved in {folder}", *outside)
+        echo(
+            *time_lines(times),
+            f"{model.family}: model {model.id[:16]} {became}, saved in {folder}",
+            *outside,
+            *other.lines(model.family),
+        )

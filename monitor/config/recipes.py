@@ -28,7 +28,7 @@ OWN: Final[Mapping[str, Own]] = {
     "plain": Own(),
     "default": Own(
         24,
-        {"open_count": 1, "open_of": 1, "quiet_after": 80, "rise": 0.2},
+        {"open_count": 1, "open_of": 1, "quiet_after": 80, "rise": 0.1},
         {"dense": {"hidden": [12, 4], "keep": 1.0}},
         whole_past=True,
     ),

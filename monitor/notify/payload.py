@@ -22,7 +22,8 @@ data        store alert_id transition_id number run family stream kind channel c
             causes        of "alert.opened": at most 3 cells of the first window that explain most of its score:
                           channel, time, offset_s (after the window's start), share (0 to 1), value, expected
                           (null where the detector reconstructs nothing)
-            facts         what else is known of that window, by name; of a heartbeat: rr_s, rate_bpm, latency_s, noise
+            facts         what else is known of that window, by name; of a heartbeat: rr_s, next_rr_s
+                          (of an early one), rate_bpm, latency_s, noise
             components    share (0 to 1) of the detector and of each companion in its score; only with companions
 ```
 Times are ISO-8601 in UTC with as many decimals as they have, to the nanosecond; null where there is none. Numbers that

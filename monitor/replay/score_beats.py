@@ -37,9 +37,9 @@ def score_beats(
     five minutes of a sick heart hold many beats that are not normal.
 
     `write` is called with the row and the time (ns) of each R-peak and its columns: `rr`, seconds since the beat
-    before; `latency`, seconds from the R-peak to the sample with which it was found (a beat is judged 0.45 s after its
-    R-peak, the last one earlier); `score`, `limit`, `ratio`, `state`. Training beats have a score of the bootstrap
-    detector.
+    before; `latency`, seconds from the R-peak to the sample with which it was found (a beat is judged 0.45 s after
+    its R-peak, an early one with the next one, the last one earlier); `score`, `limit`, `ratio`, `state`. Training
+    beats have a score of the bootstrap detector.
     """
     summary, rows, history = Summary(training_rows=first.records), _Rows(), list[fit.Named]()
     for _, steps in loop.run(source, {pipeline.name: pipeline}, first):

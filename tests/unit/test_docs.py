@@ -89,6 +89,14 @@ def test_what_every_detector_can_do_is_documented(kind: str) -> None:
     assert re.search(rf"^\| `{kind}` \| [^|]+ \| {marks} \|$", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("kind", models.DETECTORS)
+def test_the_map_of_the_literature_has_every_detector(kind: str) -> None:
+    text = (ROOT / "docs/detectors.md").read_text("utf-8")
+    (section,) = re.findall(r"^## Where the ideas.*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+
+    assert f"`{kind}`" in section
+
+
 @pytest.mark.parametrize("path", ["README.md", "docs/configuration.md", "docs/formats.md"])
 def test_configurations_shown_in_the_documents_can_be_used(path: str) -> None:
     import tomllib

@@ -1,0 +1,79 @@
+"""`watchkeeper detectors`: what each kind is for, as a table and as JSON, and helpful errors about kinds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import models
+from monitor.cli.detectors import detectors
+from monitor.cli.parameters.detectors import detector_kind
+from monitor.errors import SettingsError
+
+app = typer.Typer()
+app.command()(detectors)
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments))
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+def test_every_kind_is_listed_with_what_it_can_do() -> None:
+    found = {each["kind"]: each for each in json.loads(run("--json"))}
+
+    assert list(found) == list(models.DETECTORS)
+    for name, kind in models.DETECTORS.items():
+        can = kind.capabilities
+        assert (found[name]["reconstructs"], found[name]["explains"]) == (can.reconstructs, can.explains)
+        assert found[name]["trains_with"] == can.trains_with
+    assert {"hidden", "epochs", "keep"} <= set(found["dense"]["options"])
+    assert {"family", "use", "avoid", "cost"} <= set(found["lstm"])
+    assert "parameters" not in found["dense"]
+
+
+def test_the_table_has_the_same() -> None:
+    shown = run()
+
+    assert all(kind in shown for kind in models.DETECTORS)
+    assert "use it for" in shown
+    assert "shares of" in shown
+
+
+def test_costs_are_measured_for_a_size() -> None:
+    (found,) = json.loads(run("mahalanobis", "--length", "6", "--channels", "2", "--json"))
+
+    assert found["parameters"] == 156
+    assert found["ms_per_1000_windows"] > 0
+    assert found["problem"] is None
+    assert "156" in run("mahalanobis", "--length", "6", "--channels", "2")
+
+
+def test_what_cannot_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise models.DependencyError("training needs torch")
+
+    monkeypatch.setattr("models.evaluation.cost.measure", missing)
+
+    (found,) = json.loads(run("dense", "--length", "6", "--json"))
+    assert (found["parameters"], found["problem"]) == (None, "training needs torch")
+    assert "dense: training needs torch" in run("dense", "--length", "6")
+
+
+def test_an_unknown_kind_names_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="KIND: 'dens' is not known; did you mean dense"):
+        run("dens")
+    with pytest.raises(SettingsError, match=r"--detector: .xyz. is not known; choose one of .*dense, "):
+        detector_kind("xyz")
+
+
+def test_options_out_of_bounds_are_refused() -> None:
+    result = CliRunner().invoke(app, ["--length", "0"])
+
+    assert result.exit_code == 2
+    assert "--length" in result.output
