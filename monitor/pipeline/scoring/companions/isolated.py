@@ -3,7 +3,8 @@
 The distance is that from the median of the readings before, so that one spike does not hide the next, or from the band
 in which the channel lies, where that is nearer: a machine that is switched on is far from the five readings before, but
 not where it has never been. An edge of the band follows a reading beyond it by one root mean square of the distances
-at most, but at once where the channel has been at rest, and comes back by `RELEASE` of that with each other reading.
+at most, but at once where the channel has been at rest, and comes back by `RELEASE` of that with each other reading. It
+does not follow the first reading beyond it, which may be a spike: many of them would lift the band to where they are.
 
 Its ratio is 1 at `FAR` times what 98 % of all distances of the past keep, or `FARTHER` times their root mean square,
 whichever is more. The quantile is followed by steps of its logarithm (Robbins and Monro 1951,
@@ -101,8 +102,11 @@ def _learn(past: _Past, of: int, channel: int, away: float, usual: float) -> Non
 
 
 @compiled
-def _outside(past: _Past, of: int, channel: int, value: float) -> float:
-    """How far a reading is from the band, which then follows it; infinite where there is none yet."""
+def _outside(past: _Past, of: int, channel: int, value: float, before: float) -> float:
+    """How far a reading is from the band, which then follows it; infinite where there is none yet.
+
+    `before` is the reading before it, NaN for none.
+    """
     high, low = past.highest[of, channel], past.lowest[of, channel]
     if np.isnan(high):
         past.highest[of, channel] = past.lowest[of, channel] = value
@@ -111,8 +115,14 @@ def _outside(past: _Past, of: int, channel: int, value: float) -> float:
     usual = math.sqrt(past.squares[of, channel] / max(number, 1.0))
     rested = number >= FEWEST and usual <= max(FLOOR * max(abs(high), abs(low)), TINY)
     most = np.inf if rested else usual
-    past.highest[of, channel] = min(value, high + most) if value > high else max(value, high - RELEASE * usual)
-    past.lowest[of, channel] = max(value, low - most) if value < low else min(value, low + RELEASE * usual)
+    if value <= high:
+        past.highest[of, channel] = max(value, high - RELEASE * usual)
+    elif rested or before > high:
+        past.highest[of, channel] = min(value, high + most)
+    if value >= low:
+        past.lowest[of, channel] = min(value, low + RELEASE * usual)
+    elif rested or before < low:
+        past.lowest[of, channel] = max(value, low - most)
     return float(max(value - high, low - value, 0.0))
 
 
@@ -129,7 +139,8 @@ def _follow(stream: Int32, values: Float32, past: _Past, ratio: Float32) -> None
             if not np.isfinite(value) or np.isnan(middle):
                 continue
             away, usual = abs(value - middle), apart / WIDE if apart > 0 else np.inf
-            outside = _outside(past, of, channel, value)
+            before = np.float64(values[row, length - 2, channel]) if length > 1 else np.nan
+            outside = _outside(past, of, channel, value, before)
             if past.number[of, channel] >= FEWEST:
                 usual = math.sqrt(past.squares[of, channel] / past.number[of, channel])
                 usual = max(usual, FLOOR * abs(middle), TINY)
