@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.notify import lane, retry_schedule
 from monitor.notify.dispatcher import Dispatcher
 from monitor.notify.payload import payload

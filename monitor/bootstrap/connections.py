@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from monitor.bootstrap.parts import library, notifiers, schema_registry
 from monitor.config.formats import REGISTRY
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.config.settings import Settings
 from monitor.errors import MisfitError, MonitorError, NotifyError, SettingsError, StoreError
 

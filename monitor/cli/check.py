@@ -16,8 +16,8 @@ from monitor.cli.parameters.common import ConfigFile
 from monitor.cli.rendering.output import echo_json, terminal
 from monitor.config.durations import format_duration
 from monitor.config.families import Alerts, Family
+from monitor.config.notifiers import WebhookNotifier
 from monitor.config.overrides import Override
-from monitor.config.services import WebhookNotifier
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from monitor.pipeline.windowing.registry import windower

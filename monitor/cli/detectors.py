@@ -10,6 +10,7 @@ import typer
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.detectors import detector_kind
 from monitor.cli.rendering.output import echo_json, terminal
+from monitor.errors import SettingsError
 
 LONGEST, MOST_CHANNELS = 10_000, 1000
 
@@ -20,8 +21,11 @@ def detectors(
         int | None, typer.Option(parser=bounds.whole(1, LONGEST), help="Measure the cost for windows of this length.")
     ] = None,
     channels: Annotated[
-        int, typer.Option(parser=bounds.whole(1, MOST_CHANNELS), help="With --length: channels of a window.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            parser=bounds.whole(1, MOST_CHANNELS), help="With --length: channels of a window.", show_default="1"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the kinds of detectors: what each is, can do and is for, and when to take another.
@@ -32,8 +36,10 @@ def detectors(
     """
     from models import DETECTORS
 
+    if channels is not None and length is None:
+        raise SettingsError("--channels: needs --length, the readings of a window; give both, or neither")
     kinds = list(DETECTORS) if kind is None else [detector_kind(kind, "KIND")]
-    found = [_described(name, length, channels) for name in kinds]
+    found = [_described(name, length, channels or 1) for name in kinds]
     if as_json:
         echo_json(found, indent=2)
     else:

@@ -1,14 +1,13 @@
-"""The tables of the services around the pipeline: broker, database and notification channels."""
+"""The tables of the services around the pipeline: broker and database."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from monitor.config.addresses import EMBEDDED, broker_problem, host_problem
+from monitor.config.addresses import EMBEDDED, broker_problem
 from monitor.config.durations import Duration
 from monitor.config.names import name_of
 from monitor.config.secrets import ESCAPED, hidden, is_unclear, secret_options, shown_url
@@ -79,29 +78,3 @@ class Store(Section):
         if is_unclear(url):
             raise ValueError(f"it is not clear where its password ends; {ESCAPED}")
         return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else url
-
-
-class WebhookNotifier(Section):
-    """Posts to `url`, signed with each of the secrets named by environment variable or file."""
-
-    kind: Literal["webhook"]
-    url: str = Field(repr=False)
-    secret_env: tuple[str, ...] = ()
-    secret_file: tuple[Path, ...] = ()
-    allow_hosts: tuple[str, ...] = ()  # private hosts that may be called all the same
-    timeout: Duration = 15 * 10**9
-
-    @field_validator("allow_hosts")
-    @classmethod
-    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            plain = host.strip("[]")
-            if problem := host_problem(f"[{plain}]" if ":" in plain else plain):
-                raise ValueError(f"write the hosts alone, without scheme and port: {problem}")
-        return hosts
-
-
-class LogNotifier(Section):
-    """Writes to the structured log."""
-
-    kind: Literal["log"]

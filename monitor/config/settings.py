@@ -18,16 +18,14 @@ from monitor.config.families import Family
 from monitor.config.family_problems import family_problems
 from monitor.config.formats import REGISTRY, SchemaRegistry
 from monitor.config.names import FileName, PlainName, twins
+from monitor.config.notifiers import Notifier
 from monitor.config.reading import MAX_AGE, layered, refused
 from monitor.config.sections import KeyPath, Section, explain
-from monitor.config.services import Kafka, LogNotifier, Store, WebhookNotifier
+from monitor.config.services import Kafka, Store
 
 
 def _channels(notify: object) -> object:
     return {name: how for name, how in notify.items() if name != MAX_AGE} if isinstance(notify, Mapping) else notify
-
-
-Notifier = Annotated[WebhookNotifier | LogNotifier, Field(discriminator="kind")]
 
 
 class Settings(Section):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.config.services import LogNotifier
+from monitor.config.notifiers import LogNotifier
 from monitor.errors import NotifyError
 from monitor.records.alerts import AlertState, Delivery
 

@@ -20,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.errors import NotifyError, SettingsError
 from monitor.notify.hosts import Resolver, resolve
 from monitor.notify.webhook_target import HOW_TO, Target, secrets

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from monitor.config.addresses import LAST_PORT, host_problem
+from monitor.config.notifiers import WebhookNotifier
 from monitor.config.secrets import hidden, is_unclear
-from monitor.config.services import WebhookNotifier
 from monitor.config.small_files import read_small
 from monitor.errors import SettingsError
 from monitor.notify.hosts import is_public, literal_address, refusal, same_host

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from monitor.bootstrap import NOTIFIERS
-from monitor.config.services import LogNotifier, WebhookNotifier
+from monitor.config.notifiers import LogNotifier, WebhookNotifier
 from monitor.errors import NotifyError
 from monitor.notify.log import Log
 from monitor.notify.payload import payload

@@ -69,6 +69,7 @@ def works(site: Site) -> dict[tuple[str, ...], tuple[list[str], dict[str, str]]]
         ("simulate",): ([], kafka | {"--duration": "1m", "--machines": "1", "--ecgs": "0"}),
         ("publish",): ([good], kafka | read | {"--topic": "fuzz"}),
         ("train",): ([site.config], {}),
+        ("detectors",): (["pca"], {"--length": "4"}),
         ("models", "list"): ([], config),
         ("models", "promote"): (["machines", "0"], config | {"--by": "ann"}),
         ("models", "rollback"): (["machines"], config | {"--by": "ann"}),

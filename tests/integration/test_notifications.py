@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.notify.dispatcher import Dispatcher
 from monitor.notify.payload import payload
 from monitor.notify.webhook import Webhook

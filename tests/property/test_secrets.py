@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.cli.app import main
+from monitor.config.notifiers import WebhookNotifier
 from monitor.config.secrets import PART, hidden, is_unclear, shown_url
-from monitor.config.services import WebhookNotifier
 from monitor.errors import SettingsError
 from monitor.notify.webhook import Webhook
 from monitor.notify.webhook_target import Target

@@ -21,8 +21,8 @@ from monitor import bootstrap
 from monitor.bootstrap import assembly
 from monitor.config.families import Threshold
 from monitor.config.formats import Kind
+from monitor.config.notifiers import LogNotifier, WebhookNotifier
 from monitor.config.references import resolve
-from monitor.config.services import LogNotifier, WebhookNotifier
 from monitor.config.settings import Settings, parse
 from monitor.config.windows import KINDS, Window
 from monitor.errors import SettingsError

@@ -17,8 +17,8 @@ from models.networks.training_options import TrainingConfig
 from models.registry import option_classes
 from monitor import bootstrap
 from monitor.cli.app import COMMANDS
+from monitor.config.notifiers import LogNotifier, WebhookNotifier
 from monitor.config.sections import Section
-from monitor.config.services import LogNotifier, WebhookNotifier
 from monitor.config.settings import Settings, parse
 from monitor.records.scalars import State
 from monitor.records.streams import StreamIndex

@@ -12,6 +12,6 @@ def detector_kind(given: str | None, option: str = "--detector") -> str:
     if given is not None and given not in DETECTORS:
         from monitor.config.sections import nearest
 
-        near = nearest(given, [*DETECTORS]) or f"; choose one of {', '.join(DETECTORS)}"
+        near = nearest(given.lower(), [*DETECTORS]) or f"; choose one of {', '.join(DETECTORS)}"
         raise SettingsError(f"{option}: {given!r} is not known{near} (`watchkeeper detectors` says what each is for)")
     return given or "dense"

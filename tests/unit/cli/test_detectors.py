@@ -68,8 +68,15 @@ def test_what_cannot_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_unknown_kind_names_the_nearest() -> None:
     with pytest.raises(SettingsError, match="KIND: 'dens' is not known; did you mean dense"):
         run("dens")
+    with pytest.raises(SettingsError, match="KIND: 'LSTM' is not known; did you mean lstm"):
+        run("LSTM")
     with pytest.raises(SettingsError, match=r"--detector: .xyz. is not known; choose one of .*dense, "):
         detector_kind("xyz")
+
+
+def test_channels_need_a_length() -> None:
+    with pytest.raises(SettingsError, match="--channels: needs --length"):
+        run("pca", "--channels", "3")
 
 
 def test_options_out_of_bounds_are_refused() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.config.settings import load
 from monitor.demo.folder import CONFIG, SECRET, prepare, write_config
 from monitor.errors import SettingsError

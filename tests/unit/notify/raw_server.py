@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.errors import NotifyError
 from monitor.notify.hosts import Resolver
 from monitor.notify.webhook import Webhook

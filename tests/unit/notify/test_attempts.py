@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.errors import NotifyError
 from monitor.notify.webhook import Webhook
 from monitor.testing.webhook_receiver import Receiver

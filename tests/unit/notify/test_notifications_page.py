@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.errors import NotifyError
 from monitor.notify.payload import MAX_BYTES, payload
 from monitor.notify.retry_schedule import TRIES

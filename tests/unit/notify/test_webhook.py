@@ -17,7 +17,7 @@ import standardwebhooks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.config.services import WebhookNotifier
+from monitor.config.notifiers import WebhookNotifier
 from monitor.errors import NotifyError, SettingsError
 from monitor.notify.webhook import Webhook, _retry_after
 from monitor.records.alerts import Delivery
