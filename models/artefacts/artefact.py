@@ -44,7 +44,7 @@ def save(path: Path, model: bytes, weights: bytes, manifest: Manifest) -> None:
     bodies = {MODELS[manifest["capabilities"]["engine"]]: model, WEIGHTS: weights}
     hashes = {HASH: hashlib.sha256(weights).hexdigest(), MODEL_HASH: hashlib.sha256(model).hexdigest()}
     text = json.dumps({"format": FORMAT, **hashes, **manifest}, indent=2) + "\n"
-    if path.exists() and not (path / MANIFEST).is_file():
+    if _is_other(path):
         raise ArtefactError(f"{path} exists and is not an artefact; choose another path")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +72,11 @@ def load(path: Path) -> tuple[Manifest, bytes]:
         if hashlib.sha256(body).hexdigest() != manifest.get(key):
             raise ArtefactError(f"{path / name} is not what {MANIFEST} describes (sha256 differs); restore it")
     return manifest, body
+
+
+def _is_other(path: Path) -> bool:
+    """Whether something else than an artefact is there, and stays: another process may be replacing one just now."""
+    return all(path.exists() and not (path / MANIFEST).is_file() for _ in range(TRIES))
 
 
 def _model(path: Path, manifest: Manifest) -> str:

@@ -71,7 +71,7 @@ def works(site: Site) -> dict[tuple[str, ...], tuple[list[str], dict[str, str]]]
         ("train",): ([site.config], {}),
         ("detectors",): (["pca"], {"--length": "4"}),
         ("models", "list"): ([], config),
-        ("models", "promote"): (["machines", "0"], config | {"--by": "ann"}),
+        ("models", "promote"): (["machines", "none"], config | {"--by": "ann"}),
         ("models", "rollback"): (["machines"], config | {"--by": "ann"}),
         ("models", "retrain"): (["machines"], config | {"--by": "ann"}),
         ("run",): ([site.config], {"--until-end": ""}),
