@@ -1,5 +1,6 @@
 """What tests of several folders share: servers, logs that no test leaves behind, hypothesis without a stopwatch."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -25,3 +26,12 @@ def plain_logs() -> Iterator[None]:
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="module")
+def frozen_heap() -> Iterator[None]:
+    """For tests that start many workers in this process: each would search the objects of all earlier tests first."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

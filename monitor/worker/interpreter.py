@@ -14,7 +14,7 @@ GARBAGE = 200_000  # new objects until the collector looks for cycles: more than
 @contextmanager
 def tuned() -> Iterator[None]:
     """Enter when everything is loaded and reading begins; leaving restores what was set before."""
-    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+    threshold, interval, frozen = gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()
     gc.collect()
     gc.freeze()  # objects made until now are not searched for cycles with every batch of messages
     gc.set_threshold(GARBAGE, 20, 20)
@@ -24,4 +24,5 @@ def tuned() -> Iterator[None]:
     finally:
         sys.setswitchinterval(interval)
         gc.set_threshold(*threshold)
-        gc.unfreeze()
+        if not frozen:  # else those of the process that this worker is a part of would thaw with ours
+            gc.unfreeze()

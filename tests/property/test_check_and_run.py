@@ -29,6 +29,8 @@ from monitor.errors import SettingsError
 from monitor.pipeline.family import Pipeline
 from monitor.pipeline.windowing.registry import WINDOWERS
 
+pytestmark = pytest.mark.usefixtures("frozen_heap")
+
 ROOT = Path(__file__).parents[2]
 FAMILY = {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 8}}
 

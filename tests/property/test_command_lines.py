@@ -14,6 +14,8 @@ from tests.fuzzing.commands import Parameter
 from tests.fuzzing.site import Site, build, hurried
 from tests.fuzzing.values import HOSTILE
 
+pytestmark = pytest.mark.usefixtures("frozen_heap")
+
 COMMANDS = dict(commands.leaves())
 every_command = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 

@@ -24,6 +24,8 @@ from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from tests.property.test_check_and_run import checked, started
 
+pytestmark = pytest.mark.usefixtures("frozen_heap")
+
 BASE: dict[str, Any] = {
     "families": {"f": {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 8}}},
     "notify": {"hook": {"kind": "webhook", "url": "https://example.org/hook", "secret_file": [__file__]}},

@@ -21,6 +21,8 @@ from monitor.notify.webhook import Webhook
 from monitor.notify.webhook_target import Target
 from monitor.records.escapes import visible
 
+pytestmark = pytest.mark.usefixtures("frozen_heap")
+
 HOSTILE = "@/#:?&=%+ []{}\\'\"$,;!~|<>`^"
 secret = st.builds(
     lambda parts, end: "".join(parts) + end,
