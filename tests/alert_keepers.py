@@ -9,14 +9,17 @@ from uuid import UUID
 from sqlalchemy import event, select
 
 from monitor.ports.alert_commands import AlertCommands
+from monitor.ports.alert_timers import AlertTimers
 from monitor.ports.notifier import Outbox
 from monitor.ports.store import Store
 from monitor.records.alerts import Alert, Evidence, Transition
 from monitor.store import alert_rows, schema
 from monitor.store.alert_commands import SqlAlertCommands, open_alert_commands
+from monitor.store.alert_timers import SqlAlertTimers, open_alert_timers
 from monitor.store.engine import connect
 from monitor.store.memory import MemoryStore
-from monitor.store.memory_alerts import MemoryAlertCommands, MemoryOutbox
+from monitor.store.memory_alerts import MemoryAlertCommands, MemoryAlertTimers
+from monitor.store.memory_outbox import MemoryOutbox
 from monitor.store.migrations import upgrade
 from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.sql import SqlStore, open_store
@@ -43,7 +46,9 @@ class AlertKeeper(Protocol):
     def store(self) -> Store: ...
     def commands(self) -> AlertCommands: ...
     def outbox(self) -> Outbox: ...
+    def timers(self) -> AlertTimers: ...
     def kept(self) -> Kept: ...
+    def filtered(self) -> set[tuple[UUID, str]]: ...
     def close(self) -> None: ...
 
 
@@ -62,6 +67,9 @@ class MemoryKeeper:
     def outbox(self) -> Outbox:
         return MemoryOutbox(self.shared)
 
+    def timers(self) -> AlertTimers:
+        return MemoryAlertTimers(self.shared, render)
+
     def kept(self) -> Kept:
         s = self.shared
         return Kept(
@@ -69,6 +77,9 @@ class MemoryKeeper:
             {row.delivery.transition: row.delivery.payload for row in s.outbox.values()},
             {command.id: refused for command, refused in s.commands.values()},
         )  # fmt: skip
+
+    def filtered(self) -> set[tuple[UUID, str]]:
+        return set(self.shared.filtered)
 
     def close(self) -> None:
         pass
@@ -81,7 +92,7 @@ class SqlKeeper:
         self.url = url
         upgrade(url)
         self.database = connect(url)
-        self._open: list[SqlStore | SqlAlertCommands | SqlOutbox] = []
+        self._open: list[SqlStore | SqlAlertCommands | SqlAlertTimers | SqlOutbox] = []
 
     def store(self) -> SqlStore:
         self._open.append(found := open_store(self.url))
@@ -95,6 +106,10 @@ class SqlKeeper:
         self._open.append(found := open_outbox(self.url))
         return found
 
+    def timers(self) -> SqlAlertTimers:
+        self._open.append(found := open_alert_timers(self.url, render))
+        return found
+
     def kept(self) -> Kept:
         with self.database.reading() as connection:
             alerts = [alert_rows.alert(row) for row in connection.execute(select(schema.alerts))]
@@ -105,6 +120,10 @@ class SqlKeeper:
             {alert.id: alert for alert in alerts}, _by_alert(transitions),
             {row.transition: row.payload for row in outbox}, {row.id: row.refused or "" for row in commands},
         )  # fmt: skip
+
+    def filtered(self) -> set[tuple[UUID, str]]:
+        with self.database.reading() as connection:
+            return {(row.transition, row.channel) for row in connection.execute(select(schema.filtered))}
 
     def close(self) -> None:
         for each in (*self._open, self.database):

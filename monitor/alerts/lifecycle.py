@@ -1,9 +1,8 @@
-"""The life of an alert: the stored row merged with facts of workers and commands of people.
+"""The life of an alert: the stored row merged with facts of workers, commands of people and timers that were due.
 
-States are open, acknowledged and resolved. Only CLEARED and commands change the state; a resolved alert whose
-`acknowledged_at` is None was never acknowledged. Workers' columns only rise and people's columns are only touched by
-commands, so neither undoes the other, in whatever order they arrive. A fact whose transition is recorded already adds
-none, so a repeated commit changes nothing.
+`states` says how the state follows from the row, `commands` what people may do, `timers` what time does. Workers'
+columns only rise and people's columns are only touched by commands and timers, so neither undoes the other, in
+whatever order they arrive. A fact whose transition is recorded already adds none, so a repeated commit changes nothing.
 
 >>> from uuid import UUID
 >>> numbers = dict(opened_at=20, started_at=10, peak_ratio=1.5, peak_at=20)
@@ -26,17 +25,29 @@ none, so a repeated commit changes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from uuid import UUID
 
-from monitor.alerts.accepting import ANOMALY
-from monitor.records.alerts import Alert, AlertState, Command, CommandKind, Fact, FactKind, Severity, Transition
-from monitor.records.scalars import LIVE
+from monitor.alerts import commands as people
+from monitor.alerts.states import FLAPPING, REASONS, read, settled, suppressed
+from monitor.alerts.timers import Clock, Timer, elapsed, waiting
+from monitor.records.alerts import (
+    Alert,
+    AlertState,
+    Command,
+    CommandKind,
+    Fact,
+    FactKind,
+    Severity,
+    TimerRules,
+    Transition,
+)
 
-MONITOR = "monitor"  # the actor of a fact
+MONITOR = "monitor"  # the actor of a fact, and of a timer
 _SEVERITIES, _FACTS = list(Severity), list(FactKind)
+_HIDES = frozenset({CommandKind.SHELVE, CommandKind.OUT_OF_SERVICE})  # announced, and what comes later is not
 
 
 class Answered(NamedTuple):
@@ -44,6 +55,18 @@ class Answered(NamedTuple):
 
     command: Command
     refused: str
+
+
+class Terms(NamedTuple):
+    """What holds for an alert that opens: its timers, and what its stream brings along; see `Alert`."""
+
+    rules: TimerRules = TimerRules()
+    shelved_until: int | None = None
+    shelved_by: str = ""
+    out_of_service: int | None = None
+
+
+NO_TERMS = Terms()
 
 
 @dataclass(slots=True)
@@ -55,46 +78,119 @@ class Merged:
     commands: list[Answered] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Life:
+    """An alert while causes are merged into it; `known` has the numbers of its transitions by id."""
+
+    alert: Alert | None
+    known: dict[UUID, int]
+    merged: list[tuple[Transition, Alert]] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
+
+    def add(self, cause: Fact | Command | Timer, before: Alert | None, after: Alert) -> None:
+        """A transition, behind all others."""
+        number = max(self.known.values(), default=-1) + 1
+        self.merged.append((_transition(cause, before, after, number), after))
+        self.known[cause.id] = number
+
+    def pass_time(self, clock: Clock) -> None:
+        """The timers that are due by then."""
+        if self.alert is not None:
+            for timer in list(elapsed(self.alert, clock)):
+                if timer.id not in self.known:
+                    self.add(timer, self.alert, timer.alert)
+                self.alert = timer.alert
+
+    def observe(self, fact: Fact, terms: Terms) -> None:
+        """A fact, behind the timers that were due before it."""
+        self.pass_time(Clock(fact.at, fact.at))
+        before, self.alert = self.alert, _observe(self.alert, fact, terms)
+        if fact.kind is not FactKind.CONTINUED and fact.id not in self.known and not _over(before, fact):
+            self.add(fact, before, self.alert)
+
+    def obey(self, command: Command) -> None:
+        """A command, carried out or refused."""
+        if self.alert is None:
+            raise ValueError(f"command {command.id} is about alert {command.alert}, of which nothing is known")
+        command = replace(command, effective=people.effective(command, self.alert))
+        refused = people.refusal(self.alert, command)
+        self.answered.append(Answered(command, refused))
+        if not refused:
+            before, after = self.alert, settled(people.carried_out(self.alert, command))
+            self.alert = waiting(after, people.effective(command, after))
+            self.add(command, before, self.alert)
+
+
 def merge(
     stored: Alert | None,
     facts: Iterable[Fact] = (),
     commands: Iterable[Command] = (),
     recorded: Mapping[UUID, int] | None = None,
+    terms: Terms = NO_TERMS,
+    clock: Clock | None = None,
 ) -> Merged:
-    """Merge facts and commands of one alert into its `stored` row, None where there is none yet.
+    """Merge facts, commands and timers of one alert into its `stored` row, None where there is none yet.
 
     They take effect in order of event time, facts of a moment before commands; a command without an effective time
-    comes last. `recorded` has the number of every transition of the alert that is stored, by id. Raises ValueError for
-    a command about an alert that no row and no earlier fact knows.
+    comes last, and timers that are due by `clock` behind it. `recorded` has the number of every transition of the alert
+    that is stored, by id; `terms` hold for an alert that opens here. Raises ValueError for a command about an alert
+    that no row and no earlier fact knows.
     """
-    known = dict(recorded or {})
-    number = max(known.values(), default=-1) + 1
-    alert, changes, answered = stored, list[tuple[Transition, Alert]](), list[Answered]()
+    life = _Life(None if stored is None else read(stored), dict(recorded or {}))
     causes: list[Fact | Command] = [*facts, *commands]
     for cause in sorted(causes, key=_moment):
         if isinstance(cause, Fact):
-            before, alert = alert, _observe(alert, cause)
-            news = cause.kind is not FactKind.CONTINUED and cause.id not in known and not _over(before, cause)
+            life.observe(cause, terms)
         else:
-            alert, answer = _obey(alert, cause)
-            answered.append(answer)
-            cause, news = answer.command, not answer.refused  # noqa: PLW2901 (with its effective time)
-        if news:
-            changes.append((_transition(cause, alert, number), alert))
-            known[cause.id], number = number, number + 1
-    if alert is None:
+            life.obey(cause)
+    if clock is not None:
+        life.pass_time(clock)
+    if life.alert is None:
         raise ValueError("neither a row nor a fact nor a command was given")
-    return Merged(alert, changes, answered)
+    return Merged(life.alert, life.merged, life.answered)
 
 
 def merge_facts(
-    facts: Sequence[Fact], stored: Mapping[UUID, Alert], recorded: Mapping[UUID, Mapping[UUID, int]]
+    facts: Sequence[Fact],
+    stored: Mapping[UUID, Alert],
+    recorded: Mapping[UUID, Mapping[UUID, int]],
+    terms: Mapping[UUID, Terms] | None = None,
 ) -> list[Merged]:
-    """`merge` for the facts of many alerts; `stored` has their rows and `recorded` their transitions, by alert."""
+    """`merge` for the facts of many alerts.
+
+    By alert, `stored` has their rows, `recorded` their transitions and `terms` those of alerts that open.
+    """
     by_alert: dict[UUID, list[Fact]] = {}
     for fact in facts:
         by_alert.setdefault(fact.alert, []).append(fact)
-    return [merge(stored.get(id_), some, recorded=recorded.get(id_)) for id_, some in by_alert.items()]
+    holds = terms or {}
+    return [
+        merge(stored.get(id_), some, recorded=recorded.get(id_), terms=holds.get(id_, NO_TERMS))
+        for id_, some in by_alert.items()
+    ]
+
+
+def ends(merged: Iterable[Merged]) -> Iterator[UUID]:
+    """Alerts that are resolved by a change that is not announced: it is, where something of them was before."""
+    yield from (each.alert.id for each in merged if any(_is_unsaid_end(change) for change, _ in each.changes))
+
+
+def say_ends(merged: Iterable[Merged], followed: Iterable[UUID]) -> None:
+    """Announce the ends of alerts of which something was announced: no receiver keeps one open for ever.
+
+    `followed` are those of which it was before.
+    """
+    heard = set(followed)
+    for each in merged:
+        if each.alert.id in heard or not all(change.withheld for change, _ in each.changes):
+            each.changes = [
+                (replace(change, withheld="") if _is_unsaid_end(change) else change, after)
+                for change, after in each.changes
+            ]
+
+
+def _is_unsaid_end(change: Transition) -> bool:
+    return change.withheld in REASONS and (change.cause is FactKind.CLEARED or change.cause in people.ENDS)
 
 
 def _moment(cause: Fact | Command) -> tuple[float, int]:
@@ -103,22 +199,24 @@ def _moment(cause: Fact | Command) -> tuple[float, int]:
     return math.inf if cause.effective is None else cause.effective, len(_FACTS)
 
 
-def _observe(alert: Alert | None, fact: Fact) -> Alert:
+def _observe(alert: Alert | None, fact: Fact, terms: Terms) -> Alert:
     """The row after a fact: the join of both, so that neither order nor repeats matter."""
     cleared = fact.at if fact.kind is FactKind.CLEARED else None
     if alert is None:
-        return Alert(
+        opened = Alert(
             id=fact.alert, run=fact.run, family=fact.family, stream=fact.stream, kind=fact.alert_kind,
             channel=fact.channel, severity=fact.severity,
-            state=AlertState.OPEN if cleared is None else AlertState.RESOLVED,
             opened_at=fact.opened_at, started_at=fact.started_at, last_at=fact.last_at, resolved_at=cleared,
             peak_ratio=fact.peak_ratio, peak_at=fact.peak_at, windows=fact.windows, cause=fact.cause,
+            flapping_until=fact.flapping_until, shelved_until=terms.shelved_until, shelved_by=terms.shelved_by,
+            out_of_service=terms.out_of_service, escalate_after=terms.rules.escalate_after,
+            repeat_every=terms.rules.repeat_every,
         )  # fmt: skip
+        return waiting(settled(opened), opened.opened_at)
     peak, peak_at = max((alert.peak_ratio, -alert.peak_at), (fact.peak_ratio, -fact.peak_at))  # the first of equals
     known = [at for at in (alert.resolved_at, cleared) if at is not None]
-    return replace(
-        _acknowledged_by_hand(alert),
-        state=alert.state if cleared is None else AlertState.RESOLVED,
+    joined = replace(
+        alert,
         severity=max(alert.severity, fact.severity, key=_SEVERITIES.index),
         last_at=max(alert.last_at, fact.last_at),
         resolved_at=min(known, default=None),
@@ -127,80 +225,28 @@ def _observe(alert: Alert | None, fact: Fact) -> Alert:
         windows=max(alert.windows, fact.windows),
         cause=max((alert.last_at, alert.cause), (fact.last_at, fact.cause))[1],  # the newest
     )
+    return waiting(settled(joined), fact.at)
 
 
 def _over(alert: Alert | None, fact: Fact) -> bool:
-    """Whether a fact says no more than that the alert is over, which a person has said at that event time."""
-    resolved = alert is not None and alert.state is AlertState.RESOLVED and alert.resolved_at == fact.at
-    return resolved and fact.kind is FactKind.CLEARED
+    """Whether a fact says no more than that the alert is over, which a person has said."""
+    return alert is not None and alert.state is AlertState.RESOLVED and fact.kind is FactKind.CLEARED
 
 
-def _acknowledged_by_hand(alert: Alert) -> Alert:
-    """A row that was set to acknowledged with SQL alone keeps that through its resolution; by whom is not known."""
-    if alert.state is AlertState.ACKNOWLEDGED and alert.acknowledged_at is None:
-        return replace(alert, acknowledged_at=alert.last_at)
-    return alert
-
-
-def _obey(alert: Alert | None, command: Command) -> tuple[Alert, Answered]:
-    if alert is None:
-        raise ValueError(f"command {command.id} is about alert {command.alert}, of which nothing is known")
-    command = replace(command, effective=_effective(command, alert))
-    refused = _refusal(alert, command)
-    if refused:
-        return alert, Answered(command, refused)
-    alert = replace(alert, note=command.note or alert.note)
-    if command.kind is CommandKind.ACKNOWLEDGE:
-        alert = replace(alert, state=AlertState.ACKNOWLEDGED, acknowledged_at=command.at, acknowledged_by=command.by)
-    elif command.kind is CommandKind.UNACKNOWLEDGE:
-        alert = replace(alert, state=AlertState.OPEN, acknowledged_at=None, acknowledged_by="")
-    elif command.kind is CommandKind.CLOSE:
-        alert = replace(_acknowledged_by_hand(alert), state=AlertState.RESOLVED, resolved_at=command.effective)
-    elif command.kind is CommandKind.EXPECT:
-        alert = _acknowledged_by_hand(alert)
-        if alert.acknowledged_at is None:
-            alert = replace(alert, acknowledged_at=command.at, acknowledged_by=command.by)
-        alert = replace(alert, state=AlertState.RESOLVED, resolved_at=command.effective)
-    return alert, Answered(command, "")
-
-
-def _transition(cause: Fact | Command, alert: Alert, number: int) -> Transition:
-    """The change that led to `alert`."""
+def _transition(cause: Fact | Command | Timer, before: Alert | None, alert: Alert, number: int) -> Transition:
+    """The change from `before` to `alert`."""
+    ratio, actor, withheld = math.nan, MONITOR, suppressed(alert)
     if isinstance(cause, Fact):
-        at, ratio, actor, note = cause.at, cause.ratio, MONITOR, cause.reason
+        at, ratio, note = cause.at, cause.ratio, cause.reason
+        if cause.kind is FactKind.OPENED and cause.reason and withheld == FLAPPING:
+            withheld = ""  # the one that says so
+    elif isinstance(cause, Timer):
+        at, note = cause.at, cause.note
     else:
-        at, ratio, actor, note = _effective(cause, alert), math.nan, cause.by, cause.note
+        at, actor, note = people.effective(cause, alert), cause.by, cause.note
+        if cause.kind in _HIDES and before is not None:
+            withheld = suppressed(before)
     return Transition(
         id=cause.id, alert=alert.id, number=number, cause=cause.kind, at=at, state=alert.state,
-        severity=alert.severity, ratio=ratio, actor=actor, note=note,
+        severity=alert.severity, ratio=ratio, actor=actor, note=note, withheld=withheld,
     )  # fmt: skip
-
-
-def _effective(command: Command, alert: Alert) -> int:
-    """Event time at which a command counts: behind every fact that is merged already, before every later one."""
-    if command.effective is not None:
-        return command.effective
-    return max(alert.opened_at, alert.last_at, alert.resolved_at or alert.last_at)
-
-
-def _refusal(alert: Alert, command: Command) -> str:
-    """Why a command cannot be carried out; "" = it can."""
-    if command.kind is CommandKind.NOTE:
-        return "" if command.note.strip() else "the note is empty"
-    if alert.state is AlertState.RESOLVED:
-        return "the alert is resolved already"
-    if command.kind is CommandKind.EXPECT:
-        return _unexpectable(alert)
-    acknowledged = alert.state is AlertState.ACKNOWLEDGED
-    if command.kind is CommandKind.ACKNOWLEDGE and acknowledged:
-        return f"the alert is acknowledged already, by {alert.acknowledged_by or 'a person, with SQL'}"
-    if command.kind is CommandKind.UNACKNOWLEDGE and not acknowledged:
-        return "the alert is not acknowledged"
-    return ""
-
-
-def _unexpectable(alert: Alert) -> str:
-    """Why the level that an alert is about cannot become the new normal; "" = it can."""
-    if alert.kind != ANOMALY:
-        return f"it is about the stream itself ({alert.kind}); only the level of an anomaly can be expected"
-    return "" if alert.run == LIVE else f"it belongs to run {alert.run}; only a live stream learns what is expected"

@@ -15,12 +15,15 @@ TOO_OLD = "older than notify.max_age when it was found"
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A message about a transition to one channel; `id` is the webhook's."""
+    """A message about a transition to one channel; `id` is the webhook's.
+
+    `payload` is None where a filter of the channel keeps it back.
+    """
 
     id: UUID
     transition: Transition
     channel: str
-    payload: str
+    payload: str | None
 
 
 def stale(merged: Sequence[Merged], oldest: int) -> set[UUID]:
@@ -59,4 +62,5 @@ def _is_before(change: Transition, oldest: int) -> bool:
 
 
 def _withheld(change: Transition, oldest: int) -> Transition:
-    return replace(change, withheld=TOO_OLD) if _is_before(change, oldest) else change
+    old = _is_before(change, oldest) and not change.withheld
+    return replace(change, withheld=TOO_OLD) if old else change

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor.cli import alert_commands
+from monitor.cli import alert_commands, alert_kpi, alert_shelving
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import FamilyName, Limit, RunName, StreamName
 from monitor.cli.parameters.database import Config, Url, store_url
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-for name, command in alert_commands.COMMANDS.items():
+for name, command in (alert_commands.COMMANDS | alert_shelving.COMMANDS).items():
     app.command(name)(command)
+app.command()(alert_kpi.kpi)
 
 
 @app.callback()
 def alerts() -> None:
-    """List alerts, show the evidence behind them, and say who has seen them."""
+    """List alerts, show the evidence behind them, and say what a person knows of them."""
 
 
 @app.command("list")
@@ -38,6 +39,9 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     url: Url = None,
     run: RunName = LIVE,
     state: Annotated[AlertState | None, typer.Option(help="Only those in this state.")] = None,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Only those that are over and that no person has acknowledged.")
+    ] = False,
     family: FamilyName = None,
     stream: StreamName = None,
     limit: Limit = 50,
@@ -48,10 +52,14 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     """List alerts, newest first."""
     from monitor.store.queries import open_reader
 
+    if unseen and state is not None:
+        raise typer.BadParameter("give one of --state and --unseen", param_hint="--unseen")
     shown = moments(local, timezone)
     reader = open_reader(store_url(config, url))
     try:
-        found = reader.list_alerts(run, state=state, family=family, stream=stream, limit=limit + 1)
+        found = reader.list_alerts(
+            run, state="unseen" if unseen else state, family=family, stream=stream, limit=limit + 1
+        )
         if not found:
             _check_run(reader, run)
     finally:

@@ -77,14 +77,14 @@ def _person(by: str, why: str = "") -> Person:
 
 
 def _with(config: Path | None, url: str | None, give: Callable[[StreamCommands], Done]) -> Done:
-    commands = _open(config, url)
+    commands = open_commands(config, url)
     try:
         return give(commands)
     finally:
         commands.close()
 
 
-def _open(config: Path | None, url: str | None) -> StreamCommands:
+def open_commands(config: Path | None, url: str | None) -> StreamCommands:
     """With the channels of the configuration; a database alone does not say who is to be notified."""
     from monitor import bootstrap
     from monitor.config.settings import load
@@ -100,8 +100,8 @@ def _open(config: Path | None, url: str | None) -> StreamCommands:
 
 
 def _report(done: Done, text: str, *, as_json: bool) -> None:
-    closed = f"; {done.closed} open alert{'s'[: done.closed != 1]} closed" if done.closed else ""
-    shown = {"family": done.family, "name": done.name, "closed_alerts": done.closed}
+    closed = f"; {done.alerts} open alert{'s'[: done.alerts != 1]} closed" if done.alerts else ""
+    shown = {"family": done.family, "name": done.name, "closed_alerts": done.alerts}
     if as_json:
         echo_json(shown, indent=2)
     else:

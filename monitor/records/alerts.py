@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid5
 
 from monitor.records.scalars import NAMESPACE
@@ -20,6 +20,7 @@ class AlertState(StrEnum):
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     SHELVED = "shelved"
+    OUT_OF_SERVICE = "out-of-service"
     RESOLVED = "resolved"
 
 
@@ -47,17 +48,40 @@ class CommandKind(StrEnum):
     NOTE = "note"
     CLOSE = "close"
     EXPECT = "expect"  # the level is the new normal: the alert is over, and the stream learns it
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    OUT_OF_SERVICE = "out-of-service"  # of the alert's stream, as the next one
+    IN_SERVICE = "in-service"
+    VERDICT = "verdict"
 
 
-Cause = FactKind | CommandKind
+class TimerKind(StrEnum):
+    """What the passing of time does to an alert."""
+
+    RETURNED = "returned"  # its shelving, or its flapping, is over
+    ESCALATED = "escalated"  # it was not acknowledged in time
+    REMINDED = "reminded"  # it is still not acknowledged
+
+
+class Verdict(StrEnum):
+    """What a person says an alert was."""
+
+    TRUE = "true"
+    FALSE = "false"
+    EXPECTED = "expected"  # unusual, and known to be: a test, a change of product
+    UNSURE = "unsure"
+
+
+Cause = FactKind | CommandKind | TimerKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """A run of anomalies of one stream, as a person sees it. Times are event times in ns, except `acknowledged_at`.
 
-    Workers own severity, times, peak, windows and cause, people `acknowledged_*` and `note`; both move the state. A
-    resolved alert without `acknowledged_at` was never acknowledged.
+    Workers own severity, times, peak, windows, cause and `flapping_until`, people what stands from `acknowledged_at`
+    to `verdict`; the state follows from both (`monitor.alerts.states`). The last four are its timers. A resolved alert
+    without `acknowledged_at` was never acknowledged.
     """
 
     id: UUID
@@ -79,6 +103,22 @@ class Alert:
     acknowledged_at: int | None = None  # wall clock, ns
     acknowledged_by: str = ""
     note: str = ""  # the newest one
+    shelved_until: int | None = None
+    shelved_by: str = ""
+    out_of_service: int | None = None  # since when its stream is, wall clock, ns
+    verdict: Verdict | None = None  # the newest one
+    flapping_until: int | None = None  # when its stream is calm, unless another alert of it opens before
+    escalate_after: int = 0  # ns without an acknowledgement, 0 = never
+    escalate_at: int | None = None
+    repeat_every: int = 0  # ns, 0 = never
+    repeat_at: int | None = None
+
+
+class TimerRules(NamedTuple):
+    """The timers that alerts of a family get when they open, ns; 0 = none."""
+
+    escalate_after: int = 0
+    repeat_every: int = 0
 
 
 def alert_id(run: str, family: str, stream: str, opened_at: int, *kind: str) -> UUID:
@@ -95,7 +135,8 @@ class Fact:
 
     The numbers are those of the whole alert up to this fact: severity, newest anomaly, peak and windows only rise.
     `cause` is a sentence for a person, as it was known at `last_at`; every fact of an alert that has one carries it.
-    `reason` says why it was cleared where no reading did that, and becomes the note of the transition.
+    `reason` says why it was cleared where no reading did that, or that its stream began to flap, and becomes the note
+    of the transition. `flapping_until` is that of the alert.
     """
 
     kind: FactKind
@@ -116,6 +157,7 @@ class Fact:
     windows: int
     cause: str = ""
     reason: str = ""
+    flapping_until: int | None = None
 
     @property
     def id(self) -> UUID:
@@ -125,7 +167,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What a person wants of an alert. A repeat carries the same `id`, which is also that of its transition."""
+    """What a person wants of an alert. A repeat carries the same `id`, which is also that of its transition.
+
+    `span` is how long to shelve it, ns; None = until it is resolved. `start` and `end` are the range (event time, ns)
+    that a `verdict` is about; None = as the alert says.
+    """
 
     id: UUID
     alert: UUID
@@ -134,6 +180,10 @@ class Command:
     at: int  # wall clock, ns
     effective: int | None = None  # event time, ns; None = the newest event time that the alert's row knows
     note: str = ""
+    span: int | None = None
+    verdict: Verdict | None = None
+    start: int | None = None
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

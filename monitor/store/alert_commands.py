@@ -10,11 +10,12 @@ from sqlalchemy import Connection, func, select
 
 from monitor.alerts.lifecycle import Answered, merge
 from monitor.alerts.notifications import announced
+from monitor.alerts.withholding import Withholding
 from monitor.errors import SettingsError
 from monitor.ports.alert_commands import Answer
 from monitor.ports.store import Announce
-from monitor.records.alerts import Command, CommandKind, Decision
-from monitor.store import alert_rows, expected_levels, schema
+from monitor.records.alerts import Command, CommandKind, Decision, Verdict
+from monitor.store import alert_rows, expected_levels, schema, suppressions, withheld
 from monitor.store.engine import Database
 from monitor.store.open import open_database
 from monitor.store.text import storable
@@ -61,10 +62,18 @@ def carry_out(connection: Connection, command: Command, announce: Announce, stor
     recorded = alert_rows.recorded(connection, [stored.id]).get(stored.id)
     merged = merge(stored, commands=[command], recorded=recorded)
     if merged.changes:
+        alert_rows.follow_to_the_end(connection, [merged])
+        held = withheld.kept(connection, [stored.id])
+        withholding = Withholding.of_command(merged, held[stored.id]) if held else None
+        if withholding is not None:
+            withholding.apply(held, ())
         changes = alert_rows.written(connection, [merged])
+        if withholding is not None:
+            withheld.save(connection, stored.run, withholding.kept)
         alert_rows.notify(connection, announced(changes, announce, (), store), time.time_ns())
     (answered,) = merged.commands
     connection.execute(schema.commands.insert().values(**_row(answered, _next(connection))))
+    suppressions.follow(connection, merged.alert, answered)
     return Answer(merged.alert, answered.refused)
 
 
@@ -82,7 +91,8 @@ def decisions(connection: Connection, run: str, family: str, since: int) -> list
             position=row.position,
             command=Command(
                 id=row.id, alert=row.alert, kind=CommandKind(row.kind), by=row.by, at=row.at,
-                effective=row.effective, note=row.note,
+                effective=row.effective, note=row.note, span=row.span,
+                verdict=None if row.verdict is None else Verdict(row.verdict), start=row.start, end=row.end,
             ),
             family=row.family, stream=row.stream, alert_kind=row.alert_kind, channel=row.channel,
             opened_at=row.opened_at,
@@ -111,4 +121,6 @@ def _row(answered: Answered, position: int) -> dict[str, UUID | str | int | None
     return {
         "position": position, "id": command.id, "alert": command.alert, "kind": command.kind.value, "by": command.by,
         "at": command.at, "effective": command.effective, "note": command.note, "refused": answered.refused or None,
+        "span": command.span, "verdict": command.verdict and command.verdict.value, "start": command.start,
+        "end": command.end,
     }  # fmt: skip

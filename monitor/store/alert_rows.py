@@ -1,6 +1,7 @@
 """Rows of alerts: read under a lock, merged with facts or commands, and written with their transitions and outbox rows.
 
-A commit with facts takes at most two queries and four inserts, however many facts it has.
+A commit with facts takes at most three queries and four inserts, however many facts it has, one query more where an
+alert ends that is not announced, and one where stored alerts change.
 """
 
 from __future__ import annotations
@@ -8,26 +9,42 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Select, select
 
 from monitor.alerts import learning
-from monitor.alerts.lifecycle import Merged, merge_facts
-from monitor.alerts.notifications import Notification, announced, stale, withhold
+from monitor.alerts.lifecycle import Merged, ends, merge_facts, say_ends
+from monitor.alerts.notifications import TOO_OLD, Notification, announced, stale, withhold
+from monitor.alerts.timers import due_at
 from monitor.ports.store import Commit
-from monitor.records.alerts import Alert, AlertState, CommandKind, Evidence, FactKind, Severity, Transition
-from monitor.store import evidence_facts, schema
+from monitor.records.alerts import (
+    Alert,
+    AlertState,
+    Cause,
+    CommandKind,
+    Evidence,
+    Fact,
+    FactKind,
+    Severity,
+    TimerKind,
+    Transition,
+    Verdict,
+)
+from monitor.records.incidents import BY_FAMILY, Grouping
+from monitor.store import evidence_facts, incident_rows, schema, suppressions
 from monitor.store.conflicts import insert_into
 from monitor.store.text import storable
 
 _IDS_AT_ONCE = 5_000  # parameters of a query: SQLite takes 32,766, PostgreSQL 65,535
 _MUTABLE = (
     "state", "severity", "last_at", "resolved_at", "peak_ratio", "peak_at", "windows", "cause",
-    "acknowledged_at", "acknowledged_by", "note",
+    "acknowledged_at", "acknowledged_by", "note", "shelved_until", "shelved_by", "out_of_service", "verdict",
+    "flapping_until", "escalate_at", "repeat_at", "due_at",
 )  # fmt: skip
+_CAUSES: dict[str, Cause] = {cause.value: cause for kind in (FactKind, CommandKind, TimerKind) for cause in kind}
 
 Row = dict[str, Any]
 Recorded = dict[UUID, dict[UUID, int]]  # numbers of transitions by their ids, by alert
@@ -35,19 +52,41 @@ Recorded = dict[UUID, dict[UUID, int]]  # numbers of transitions by their ids, b
 
 def write_facts(connection: Connection, commit: Commit, store: UUID, now: int) -> None:
     """Merge the commit's facts with the stored rows, inside its transaction; `store` is the store's identity."""
-    commit.withheld = Counter()  # this may be another try
+    from monitor.store import withheld  # it needs the functions below
+
+    commit.withheld, commit.muted = Counter(), Counter()  # this may be another try
     if not commit.facts:
         return
     stored = locked(connection, dict.fromkeys(fact.alert for fact in commit.facts))
-    news = dict.fromkeys(fact.alert for fact in commit.facts if fact.kind is not FactKind.CONTINUED)
-    merged = merge_facts(commit.facts, stored, recorded(connection, [id_ for id_ in news if id_ in stored]))
+    news = dict.fromkeys(fact.alert for fact in commit.facts if fact.alert in stored and _is_news(fact, stored))
+    known = recorded(connection, list(news))
+    merged = merge_facts(commit.facts, stored, known, suppressions.terms(connection, commit, stored))
     changed = [each for each in merged if each.changes or each.alert != stored.get(each.alert.id)]
     if commit.max_age is not None:
         old = stale(changed, now - commit.max_age)
-        withhold(changed, now - commit.max_age, _followed(connection, old & stored.keys()))
-        commit.withheld.update(after.kind for each in changed for change, after in each.changes if change.withheld)
-    rows = list(written(connection, changed, commit.evidence))
-    notify(connection, announced(rows, commit.announce, commit.evidence, store), now)
+        withhold(changed, now - commit.max_age, followed(connection, old & stored.keys()))
+        commit.withheld.update(
+            after.kind for each in changed for change, after in each.changes if change.withheld == TOO_OLD
+        )
+    follow_to_the_end(connection, changed)
+    withholding = withheld.marked(connection, commit, changed, stored.keys())
+    rows = written(connection, changed, commit.evidence, commit.grouping)
+    evidence: Sequence[Evidence] = commit.evidence
+    if withholding is not None:
+        rows, evidence = withheld.settle(connection, commit.run, withholding, rows, evidence)
+    notify(connection, announced(rows, commit.announce, evidence, store), now)
+
+
+def _is_news(fact: Fact, stored: Mapping[UUID, Alert]) -> bool:
+    """Whether a fact may add a transition to its stored alert: its own, or that of a timer that was due before it."""
+    due = due_at(stored[fact.alert])
+    return fact.kind is not FactKind.CONTINUED or (due is not None and due <= fact.at)
+
+
+def follow_to_the_end(connection: Connection, merged: Sequence[Merged]) -> None:
+    """Announce the ends of suppressed alerts of which something was announced before."""
+    if suppressed := set(ends(merged)):
+        say_ends(merged, followed(connection, suppressed))
 
 
 def open_ids(run: str, family: str, stream: str) -> Select[UUID]:
@@ -63,16 +102,20 @@ def gateway_open(run: str, family: str) -> Select[UUID]:
 
 def unusual_times(connection: Connection, run: str, family: str) -> dict[str, list[tuple[int, int]]]:
     """See `monitor.alerts.learning`."""
-    a = schema.alerts.c
-    ours = select(schema.alerts).where(a.run == run, a.family == family, a.kind.in_(sorted(learning.KINDS)))
-    return learning.unusual_times(alert(row) for row in connection.execute(ours))
+    a, c = schema.alerts.c, schema.commands.c
+    ours = (a.run == run, a.family == family)
+    said = select(c.alert, c.verdict, c.start, c.end).join(schema.alerts, a.id == c.alert)
+    said = said.where(*ours, c.verdict.is_not(None), c.refused.is_(None)).order_by(c.position)
+    judged = {row.alert: learning.Judged(Verdict(row.verdict), row.start, row.end) for row in connection.execute(said)}
+    about = select(schema.alerts).where(*ours, a.kind.in_(sorted(learning.KINDS)) | a.verdict.is_not(None))
+    return learning.unusual_times((alert(row) for row in connection.execute(about)), judged)
 
 
-def _followed(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:
+def followed(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:
     """Those of which something was announced."""
     t, o = schema.transitions.c, schema.outbox.c
     found: set[UUID] = set()
-    for some in _pieces(sorted(alerts)):
+    for some in pieces(sorted(alerts)):
         query = select(t.alert).join(schema.outbox, o.transition == t.id).where(t.alert.in_(some)).distinct()
         found.update(connection.execute(query).scalars())
     return found
@@ -81,7 +124,7 @@ def _followed(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:
 def locked(connection: Connection, alerts: Iterable[UUID]) -> dict[UUID, Alert]:
     """Rows of these alerts that nothing else changes before the end of the transaction, in an order that all share."""
     found = {}
-    for some in _pieces(sorted(alerts)):
+    for some in pieces(sorted(alerts)):
         query = select(schema.alerts).where(schema.alerts.c.id.in_(some)).order_by(schema.alerts.c.id)
         found.update({row.id: alert(row) for row in connection.execute(query.with_for_update())})
     return found
@@ -91,18 +134,25 @@ def recorded(connection: Connection, alerts: Sequence[UUID]) -> Recorded:
     """Transitions of alerts that are locked: a second query, which sees what was committed while it waited."""
     t = schema.transitions.c
     found: Recorded = {}
-    for some in _pieces(alerts):
+    for some in pieces(alerts):
         for row in connection.execute(select(t.alert, t.id, t.number).where(t.alert.in_(some))):
             found.setdefault(row.alert, {})[row.id] = row.number
     return found
 
 
 def written(
-    connection: Connection, merged: Sequence[Merged], evidence: Sequence[Evidence] = ()
+    connection: Connection,
+    merged: Sequence[Merged],
+    evidence: Sequence[Evidence] = (),
+    grouping: Grouping = BY_FAMILY,
 ) -> list[tuple[Transition, Alert]]:
-    """Write merged rows of locked alerts and their new transitions, which it returns in order of event time."""
+    """Write merged rows of locked alerts and their new transitions, which it returns in order of event time.
+
+    Their incidents are brought up to date; `grouping` says to which ones new alerts belong.
+    """
     if not merged:
         return []
+    incidents = incident_rows.grouped(connection, merged, grouping)
     statement = insert_into(connection, schema.alerts)
     newest = {name: statement.excluded[name] for name in _MUTABLE}
     upsert = statement.on_conflict_do_update(index_elements=["id"], set_=newest)
@@ -113,13 +163,21 @@ def written(
     if evidence:
         new = insert_into(connection, schema.evidence).on_conflict_do_nothing()
         connection.execute(new, [_evidence_row(item) for item in evidence])
+    incident_rows.write(connection, incidents)
     return changes
 
 
 def notify(connection: Connection, notifications: Iterable[Notification], now: int) -> None:
-    """Put notifications into the outbox; their transitions are written."""
-    if rows := [_outbox_row(each, now) for each in notifications]:
-        connection.execute(schema.outbox.insert(), rows)
+    """Put notifications into the outbox, and note which ones filters keep back; their transitions are written.
+
+    One that there is already, as of a change that an incident has taken, is left as it is.
+    """
+    made = list(notifications)
+    if rows := [_outbox_row(each, now) for each in made if each.payload is not None]:
+        connection.execute(insert_into(connection, schema.outbox).on_conflict_do_nothing(), rows)
+    if kept_back := [each for each in made if each.payload is None]:
+        rows = [{"transition": each.transition.id, "channel": each.channel} for each in kept_back]
+        connection.execute(insert_into(connection, schema.filtered).on_conflict_do_nothing(), rows)
 
 
 def alert(row: Any) -> Alert:
@@ -130,20 +188,24 @@ def alert(row: Any) -> Alert:
         started_at=row.started_at, last_at=row.last_at, resolved_at=row.resolved_at,
         peak_ratio=_float(row.peak_ratio), peak_at=row.peak_at, windows=row.windows, cause=row.cause,
         acknowledged_at=row.acknowledged_at, acknowledged_by=row.acknowledged_by or "", note=row.note or "",
+        shelved_until=row.shelved_until, shelved_by=row.shelved_by or "", out_of_service=row.out_of_service,
+        verdict=None if row.verdict is None else Verdict(row.verdict), flapping_until=row.flapping_until,
+        escalate_after=row.escalate_after, escalate_at=row.escalate_at, repeat_every=row.repeat_every,
+        repeat_at=row.repeat_at,
     )  # fmt: skip
 
 
 def transition(row: Any) -> Transition:
     """A row of `transitions`."""
-    cause = FactKind(row.cause) if row.cause in set(FactKind) else CommandKind(row.cause)
     return Transition(
-        id=row.id, alert=row.alert, number=row.number, cause=cause, at=row.at, state=AlertState(row.state),
+        id=row.id, alert=row.alert, number=row.number, cause=_CAUSES[row.cause], at=row.at, state=AlertState(row.state),
         severity=Severity(row.severity), ratio=_float(row.ratio), actor=row.actor, note=row.note,
         withheld=row.withheld or "",
     )  # fmt: skip
 
 
-def _pieces(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+def pieces(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    """As many ids at once as every database takes."""
     for i in range(0, len(ids), _IDS_AT_ONCE):
         yield ids[i : i + _IDS_AT_ONCE]
 
@@ -156,6 +218,10 @@ def _alert_row(of: Alert) -> Row:
         "peak_ratio": _number(of.peak_ratio), "peak_at": of.peak_at, "windows": of.windows,
         "cause": storable(of.cause),
         "acknowledged_at": of.acknowledged_at, "acknowledged_by": of.acknowledged_by or None, "note": of.note or None,
+        "shelved_until": of.shelved_until, "shelved_by": of.shelved_by or None, "out_of_service": of.out_of_service,
+        "verdict": of.verdict and of.verdict.value, "flapping_until": of.flapping_until,
+        "escalate_after": of.escalate_after, "escalate_at": of.escalate_at, "repeat_every": of.repeat_every,
+        "repeat_at": of.repeat_at, "due_at": due_at(of),
     }  # fmt: skip
 
 
@@ -183,7 +249,7 @@ def _outbox_row(of: Notification, now: int) -> Row:
     """Due at once: `next_at` 0 does not depend on two machines' clocks being equal."""
     return {
         "message": of.id, "transition": of.transition.id, "alert": of.transition.alert, "channel": of.channel,
-        "payload": of.payload, "created": now, "next_at": 0, "attempts": 0,
+        "payload": of.payload, "created": now, "next_at": 0, "attempts": 0, "severity": of.transition.severity.value,
     }  # fmt: skip
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Uuid, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from monitor.errors import SettingsError, StoreError
 from monitor.ports.models import ModelRow
 from monitor.records.alerts import Alert, AlertState, Evidence, Transition
 from monitor.records.scalars import NEVER
-from monitor.store import alert_rows, evidence_facts, late, rollups, schema, service, stream_reports
+from monitor.store import alert_rows, deliveries, evidence_facts, late, rollups, schema, service, stream_reports
+from monitor.store.deliveries import DeliveryRecord
 from monitor.store.engine import Database
 from monitor.store.late import LateRecord, LateSummary
 from monitor.store.open import open_database
@@ -21,35 +21,24 @@ from monitor.store.service import Service
 from monitor.store.stream_reports import StreamReport
 
 if TYPE_CHECKING:  # numpy is slow to import, and lists need none
-    from monitor.records.batches import Float32, Scores
+    from monitor.records.batches import Scores
     from monitor.records.score_summaries import Rollup
 
 _FOREVER = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRecord:
-    """What became of one notification. Times are wall clock, ns; `error` is the newest attempt's, "" if accepted."""
-
-    message: UUID  # the webhook's id
-    transition: UUID
-    channel: str
-    created: int
-    attempts: int
-    next_at: int
-    delivered_at: int | None
-    gave_up_at: int | None
-    error: str
-
-
 @dataclass(frozen=True, slots=True)
 class AlertDetail:
-    """An alert with everything kept beside it; `evidence` is None where nothing was kept."""
+    """An alert with everything kept beside it; `evidence` is None where nothing was kept.
+
+    `filtered` has the channels whose filters kept a change back, by transition.
+    """
 
     alert: Alert
     transitions: list[Transition]
     evidence: Evidence | None
     deliveries: list[DeliveryRecord]
+    filtered: dict[UUID, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +71,28 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def identity(self) -> UUID:
+        """What distinguishes this database from others with the same run names."""
+        return self._database.identity
+
     def list_alerts(
         self,
         run: str,
         *,
-        state: AlertState | None = None,
+        state: AlertState | Literal["unseen"] | None = None,
         family: str | None = None,
         stream: str | None = None,
         limit: int = 100,
         before: UUID | None = None,
     ) -> list[Alert]:
-        """Newest first. `before` is the last alert of the page before this one."""
+        """Newest first; "unseen" ended, never acknowledged. `before` is the last alert of the page before this one."""
         a = schema.alerts.c
         wanted: list[ColumnElement[bool]] = [a.run == run]
         wanted += [a[name] == value for name, value in (("family", family), ("stream", stream)) if value is not None]
-        if state is not None:
+        if state == "unseen":
+            wanted += [a.state == AlertState.RESOLVED.value, a.acknowledged_at.is_(None)]
+        elif state is not None:
             wanted.append(a.state == state.value)
         query = select(schema.alerts).where(*wanted).order_by(a.opened_at.desc(), a.id.desc()).limit(limit)
         with self._database.reading() as connection:
@@ -109,7 +105,7 @@ class Reader:
 
     def get_alert(self, id_or_prefix: str) -> AlertDetail:
         """The one alert whose id begins so. Raises SettingsError when there is none, or more than one."""
-        first, last = _range(id_or_prefix)
+        first, last = id_range(id_or_prefix)
         a = schema.alerts.c
         with self._database.reading() as connection:
             rows = connection.execute(select(schema.alerts).where(a.id.between(first, last)).limit(2)).all()
@@ -121,8 +117,8 @@ class Reader:
                 )
             alert = alert_rows.alert(rows[0])
             return AlertDetail(
-                alert, _transitions(connection, alert.id), _evidence(connection, alert.id),
-                _deliveries(connection, alert.id),
+                alert, _transitions(connection, alert.id), evidence_of(connection, alert.id),
+                deliveries.of_alert(connection, alert.id), deliveries.filtered(connection, alert.id),
             )  # fmt: skip
 
     def scores_of(
@@ -216,11 +212,11 @@ class Reader:
         self._database.close()
 
 
-def _range(prefix: str) -> tuple[UUID, UUID]:
+def id_range(prefix: str, what: str = "alert") -> tuple[UUID, UUID]:
     """The smallest and the largest id that begin so: a range works on both databases' kinds of id."""
     digits = prefix.replace("-", "").lower()
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
-        raise SettingsError(f"{prefix!r} is no alert id; an id is made of the digits 0-9 and a-f")
+        raise SettingsError(f"{prefix!r} is no {what} id; an id is made of the digits 0-9 and a-f")
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
 
@@ -230,31 +226,9 @@ def _transitions(connection: Connection, alert: UUID) -> list[Transition]:
     return [alert_rows.transition(row) for row in rows]
 
 
-def _evidence(connection: Connection, alert: UUID) -> Evidence | None:
+def evidence_of(connection: Connection, alert: UUID) -> Evidence | None:
+    """Why an alert opened; None where nothing is kept of it."""
     row = connection.execute(select(schema.evidence).where(schema.evidence.c.alert == alert)).one_or_none()
     if row is None:
         return None
-    return Evidence(
-        alert=alert, start=row.start_ns, end=row.end_ns, channels=tuple(json.loads(row.channels)),
-        values=_cells(row.readings, row.length),
-        reconstruction=None if row.reconstruction is None else _cells(row.reconstruction, row.length),
-        contribution=_cells(row.contribution, row.length), **evidence_facts.from_text(row.facts),
-    )  # fmt: skip
-
-
-def _cells(body: bytes, length: int) -> Float32:
-    """(length, channels)."""
-    import numpy as np
-
-    return np.frombuffer(body, "<f4").astype(np.float32).reshape(length, -1)
-
-
-def _deliveries(connection: Connection, alert: UUID) -> list[DeliveryRecord]:
-    o, t = schema.outbox.c, schema.attempts.c
-    error = select(t.error).where(t.outbox == o.id).order_by(t.id.desc()).limit(1).scalar_subquery()
-    message = func.coalesce(o.message, o.transition, type_=Uuid()).label("message")
-    columns = (message, o.transition, o.channel, o.created, o.attempts, o.next_at, o.delivered_at, o.gave_up_at)
-    transitions = select(schema.transitions.c.id).where(schema.transitions.c.alert == alert)
-    query = select(*columns, func.coalesce(error, "").label("error")).where(o.transition.in_(transitions))
-    with_order = query.order_by(o.id)
-    return [DeliveryRecord(**row) for row in connection.execute(with_order).mappings()]
+    return evidence_facts.evidence(row)

@@ -1,4 +1,6 @@
-"""What people do to streams: retire, forget and rename them, each in one transaction beside workers' commits.
+"""What people do to streams: retire, forget and rename them, take them out of service and put them back.
+
+Each is one transaction beside workers' commits.
 
 A worker that holds the stream in memory learns nothing of it. It is refused the next commit in which it would write the
 stream, as the row's `version` has changed or the row is gone, steps down and goes on from what is stored: so nothing of
@@ -15,12 +17,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, delete, func, select
 
+from monitor.alerts.suppression import EVERY_KIND, Suppression
 from monitor.config.durations import format_duration
 from monitor.errors import SettingsError
 from monitor.ports.store import Announce
 from monitor.records.alerts import Command, CommandKind
 from monitor.records.scalars import LIVE
-from monitor.store import alert_commands, alert_rows, schema, service, stream_reports, workers
+from monitor.store import alert_commands, alert_rows, schema, service, stream_reports, suppressions, workers
 from monitor.store.engine import Database
 from monitor.store.open import open_database
 from monitor.store.text import storable
@@ -36,11 +39,11 @@ class Person(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What a command did: to the stream of which family, and how many open alerts it closed."""
+    """What a command did: to the stream of which family, and to how many of its alerts."""
 
     family: str
     name: str
-    closed: int = 0
+    alerts: int = 0
 
 
 def open_stream_commands(url: str, announce: Announce) -> StreamCommands:
@@ -65,7 +68,7 @@ class StreamCommands:
             if row.retired is not None:
                 raise SettingsError(f"stream {name} of family {row.family} is retired already")
             retired = {"retired": workers.clock(connection)}
-            closed = self._close(connection, row, name, person._replace(why=person.why or "retired"))
+            closed = self._say(connection, row, CommandKind.CLOSE, person._replace(why=person.why or "retired"))
             _change(connection, row, retired)
             closed += self._close_gateway(connection, row, person)
         return Done(row.family, name, closed)
@@ -105,33 +108,57 @@ class StreamCommands:
             taken = select(s.id).where(s.run == LIVE, s.family == row.family, s.name == new)
             if connection.execute(taken).first() is not None:
                 raise SettingsError(f"family {row.family} has a stream called {new} already; forget that one first")
-            closed = self._close(connection, row, old, person._replace(why=person.why or f"renamed to {new}"))
+            person = person._replace(why=person.why or f"renamed to {new}")
+            closed = self._say(connection, row, CommandKind.CLOSE, person)
             _change(connection, row, {"name": new})
-            for table in (schema.alerts, schema.late_readings):
+            for table in (schema.alerts, schema.late_readings, schema.suppressions):
                 ours = (table.c.run == LIVE, table.c.family == row.family, table.c.stream == old)
                 connection.execute(table.update().where(*ours).values(stream=new))
         return Done(row.family, new, closed)
+
+    def take_out_of_service(self, name: str, family: str | None, person: Person) -> Done:
+        """No alert of the stream is announced until it is in service again."""
+        with self._database.writing() as connection:
+            row = _locked(connection, name, family)
+            if suppressions.out_of_service(connection, LIVE, row.family, name):
+                raise SettingsError(f"stream {name} of family {row.family} is out of service already")
+            by, note = storable(person.by), storable(person.why)
+            out = Suppression(row.family, name, EVERY_KIND, "", None, by, note, time.time_ns())
+            suppressions.begin(connection, LIVE, out)
+            return Done(row.family, name, self._say(connection, row, CommandKind.OUT_OF_SERVICE, person))
+
+    def put_in_service(self, name: str, family: str | None, person: Person) -> Done:
+        """Alerts of the stream are announced again, those that are open at once."""
+        with self._database.writing() as connection:
+            row = _locked(connection, name, family)
+            if not suppressions.out_of_service(connection, LIVE, row.family, name):
+                raise SettingsError(f"stream {name} of family {row.family} is in service")
+            suppressions.end(connection, LIVE, (row.family, name, EVERY_KIND, ""))
+            return Done(row.family, name, self._say(connection, row, CommandKind.IN_SERVICE, person))
 
     def close(self) -> None:
         """Give connections back."""
         self._database.close()
 
-    def _close(self, connection: Connection, row: Any, stream: str, person: Person) -> int:
-        """Close the open alerts of a stream; returns how many there were."""
-        ids = connection.execute(alert_rows.open_ids(LIVE, row.family, stream)).scalars().all()
-        return self._close_all(connection, ids, person)
+    def _say(self, connection: Connection, row: Any, kind: CommandKind, person: Person) -> int:
+        """Give a command about each open alert of a stream; returns how many there are."""
+        ids = connection.execute(alert_rows.open_ids(LIVE, row.family, row.name)).scalars().all()
+        gateway = connection.execute(alert_rows.gateway_open(LIVE, row.family)).scalars().all()
+        alert_rows.locked(connection, {*ids, *gateway})  # alerts before their incidents, as a commit does
+        return self._give_all(connection, ids, kind, person)
 
     def _close_gateway(self, connection: Connection, row: Any, person: Person) -> int:
         """Close the gateway alert of a family of which no other stream is left that could end it."""
         if _others(connection, row):
             return 0
         ids = connection.execute(alert_rows.gateway_open(LIVE, row.family)).scalars().all()
-        return self._close_all(connection, ids, person._replace(why=f"no stream of {row.family} is left"))
+        person = person._replace(why=f"no stream of {row.family} is left")
+        return self._give_all(connection, ids, CommandKind.CLOSE, person)
 
-    def _close_all(self, connection: Connection, ids: Sequence[UUID], person: Person) -> int:
+    def _give_all(self, connection: Connection, ids: Sequence[UUID], kind: CommandKind, person: Person) -> int:
         by, note = storable(person.by), storable(person.why)
         for alert in ids:
-            command = Command(id=uuid4(), alert=alert, kind=CommandKind.CLOSE, by=by, at=time.time_ns(), note=note)
+            command = Command(id=uuid4(), alert=alert, kind=kind, by=by, at=time.time_ns(), note=note)
             alert_commands.carry_out(connection, command, self._announce, self._database.identity)
         return len(ids)
 
@@ -163,7 +190,7 @@ def _delete(connection: Connection, row: Any) -> None:
     """Transitions, evidence, commands and outbox go with their alerts, training readings with the stream."""
     for table in (schema.scores, schema.rollups):
         connection.execute(delete(table).where(table.c.stream_id == row.id))
-    for named in (schema.alerts, schema.late_readings):
+    for named in (schema.alerts, schema.late_readings, schema.suppressions):
         ours = (named.c.run == LIVE, named.c.family == row.family, named.c.stream == row.name)
         connection.execute(delete(named).where(*ours))
     connection.execute(delete(schema.streams).where(schema.streams.c.id == row.id))

@@ -20,7 +20,7 @@ from sqlalchemy import delete
 from monitor.errors import FencedError, SettingsError
 from monitor.ports.alert_commands import AlertCommands
 from monitor.ports.store import Commit, Store
-from monitor.records.alerts import Alert, Command, CommandKind, Fact, FactKind, Severity
+from monitor.records.alerts import Alert, Command, CommandKind, Fact, FactKind, Severity, Verdict
 from monitor.store import schema
 from tests.alert_keepers import AlertKeeper, MemoryKeeper, SqlKeeper, render
 from tests.store_rows import alert, fact
@@ -63,14 +63,29 @@ steps = st.one_of(
 class Row:
     """An alert of the model."""
 
-    state: str
     severity: str
     last_at: int
     peak: float
     windows: int
     resolved_at: int | None = None
     by: str = ""
+    shelved: bool = False
+    out: bool = False
     transitions: list[tuple[UUID, str, int, str]] = field(default_factory=list)  # id, cause, event time, state
+    announced: int = 0
+
+    @property
+    def state(self) -> str:
+        if self.resolved_at is not None:
+            return "resolved"
+        hidden = "out-of-service" if self.out else "shelved" if self.shelved else ""
+        return hidden or ("acknowledged" if self.by else "open")
+
+    def note(self, id_: UUID, cause: str, at: int, hidden: bool) -> None:
+        """A transition; the end of what was announced is announced, too."""
+        ends = cause in {"cleared", "close", "expect"} and self.announced > 0
+        self.announced += ends or not hidden
+        self.transitions.append((id_, cause, at, self.state))
 
 
 class Model:
@@ -83,7 +98,7 @@ class Model:
         self.answers: dict[UUID, bool] = {}  # whether the command was carried out
 
     def fact(self, seen: Fact) -> None:
-        row = self.rows.setdefault(seen.alert, Row("open", "warning", 0, 0.0, 0))
+        row = self.rows.setdefault(seen.alert, Row("warning", 0, 0.0, 0))
         row.last_at, row.windows = max(row.last_at, seen.last_at), max(row.windows, seen.windows)
         row.peak = max(row.peak, seen.peak_ratio)
         if seen.severity is Severity.CRITICAL:
@@ -91,37 +106,43 @@ class Model:
         if seen.kind is FactKind.CONTINUED or any(id_ == seen.id for id_, *_ in row.transitions):
             return
         if seen.kind is FactKind.CLEARED:
-            if (row.state, row.resolved_at) == ("resolved", seen.at):
+            if row.resolved_at is not None:
+                row.resolved_at = min(seen.at, row.resolved_at)
                 return
-            row.state = "resolved"
-            row.resolved_at = seen.at if row.resolved_at is None else min(seen.at, row.resolved_at)
-        row.transitions.append((seen.id, str(seen.kind), seen.at, row.state))
+            row.resolved_at = seen.at
+        row.note(seen.id, str(seen.kind), seen.at, row.shelved or row.out)
 
     def command(self, given: Command) -> bool | None:
         """Whether it is carried out; None = there is no such alert."""
         row = self.rows.get(given.alert)
         if row is None or given.id in self.answers:
             return None if row is None else self.answers[given.id]
+        live = row.resolved_at is None
         fits = {
-            "acknowledge": row.state == "open",
-            "unacknowledge": row.state == "acknowledged",
-            "note": True,
-            "close": row.state != "resolved",
-            "expect": row.state != "resolved",
-        }
+            "acknowledge": not row.by, "unacknowledge": live and bool(row.by), "note": True, "verdict": True,
+            "close": live, "expect": live, "shelve": live, "unshelve": row.shelved,
+            "out-of-service": live and not row.out, "in-service": live and row.out,
+        }  # fmt: skip
         self.answers[given.id] = fits[given.kind]
         if fits[given.kind]:
-            if given.kind is CommandKind.ACKNOWLEDGE:
-                row.state, row.by = "acknowledged", given.by
-            elif given.kind is CommandKind.UNACKNOWLEDGE:
-                row.state, row.by = "open", ""
-            at = max(row.last_at, row.resolved_at or 0)
-            if given.kind is CommandKind.EXPECT and row.state == "open":
-                row.by = given.by
-            if given.kind in {CommandKind.CLOSE, CommandKind.EXPECT}:
-                row.state, row.resolved_at = "resolved", at
-            row.transitions.append((given.id, str(given.kind), at, row.state))
+            self._carry_out(row, given)
         return self.answers[given.id]
+
+    def _carry_out(self, row: Row, given: Command) -> None:
+        at, hidden, kind = max(row.last_at, row.resolved_at or 0), row.shelved or row.out, given.kind
+        ends = kind in {CommandKind.CLOSE, CommandKind.EXPECT}
+        if kind is CommandKind.ACKNOWLEDGE or (ends and not row.by):
+            row.by = given.by
+        elif kind is CommandKind.UNACKNOWLEDGE:
+            row.by = ""
+        if ends:
+            row.resolved_at = at
+        if kind in {CommandKind.SHELVE, CommandKind.UNSHELVE}:
+            row.shelved = kind is CommandKind.SHELVE
+        if kind in {CommandKind.OUT_OF_SERVICE, CommandKind.IN_SERVICE}:
+            row.out = kind is CommandKind.OUT_OF_SERVICE
+        begins = kind in {CommandKind.SHELVE, CommandKind.OUT_OF_SERVICE}
+        row.note(given.id, str(kind), at, hidden if begins else row.shelved or row.out)
 
 
 class World:
@@ -159,7 +180,10 @@ class World:
     def command(self, kind: CommandKind, of: UUID, number: int, again: bool) -> None:
         """A number that was used before is the same command once more."""
         id_ = UUID(int=number)
-        new = Command(id=id_, alert=of, kind=kind, by=f"person {number}", at=number, note=f"note {number}")
+        new = Command(
+            id=id_, alert=of, kind=kind, by=f"person {number}", at=number, note=f"note {number}",
+            verdict=Verdict.TRUE,
+        )  # fmt: skip
         given = self.given.get(id_, new)
         expected = self.model.command(given)
         if expected is None:
@@ -178,8 +202,10 @@ class World:
             transitions = kept.transitions[id_]
             assert [t.number for t in transitions] == list(range(len(transitions)))
             assert [(t.id, str(t.cause), t.at, str(t.state)) for t in transitions] == row.transitions
-            assert all(kept.outbox[t.id].startswith(f"{t.number} {t.cause} {t.state} ") for t in transitions)
-        assert len(kept.outbox) == sum(len(row.transitions) for row in self.model.rows.values())
+            said = [t for t in transitions if not t.withheld]
+            assert all(kept.outbox[t.id].startswith(f"{t.number} {t.cause} {t.state} ") for t in said)
+            assert len(said) == row.announced
+        assert len(kept.outbox) == sum(row.announced for row in self.model.rows.values())
         assert {id_: not refused for id_, refused in kept.commands.items()} == self.model.answers
 
 

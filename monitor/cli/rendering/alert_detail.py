@@ -12,13 +12,16 @@ from rich.text import Text
 from monitor.alerts.accepting import accepting
 from monitor.cli.rendering.alert_list import EVERY, life_of
 from monitor.cli.rendering.alert_table import FittedTable
+from monitor.cli.rendering.delivery_text import outcome
 from monitor.cli.rendering.evidence import EvidenceView
 from monitor.cli.rendering.moments import Moments
-from monitor.records.alerts import Alert
+from monitor.records.alerts import Alert, AlertState, Transition
 from monitor.records.escapes import visible
 
 if TYPE_CHECKING:
-    from monitor.store.queries import AlertDetail, DeliveryRecord
+    from uuid import UUID
+
+    from monitor.store.queries import AlertDetail
 
 
 def alert_detail(detail: AlertDetail, moments: Moments) -> Iterator[Any]:
@@ -51,6 +54,10 @@ def _facts(alert: Alert, moments: Moments) -> Iterator[str]:
         yield f"acknowledged by {by} at {moments.aged(alert.acknowledged_at)}"
     elif alert.resolved_at is not None:
         yield "never acknowledged"
+    if alert.shelved_until is not None and alert.state is not AlertState.RESOLVED:
+        yield f"shelved by {alert.shelved_by or 'a person, with SQL'} until {moments.aged(alert.shelved_until)}"
+    if alert.verdict is not None:
+        yield f"verdict: {alert.verdict}"
     if alert.windows:
         yield f"{alert.windows:,} {'anomalous windows' if alert.kind == 'anomaly' else 'bad readings'}"
 
@@ -63,26 +70,24 @@ def _life(detail: AlertDetail, moments: Moments) -> FittedTable:
         "ratio": [f"{change.ratio:.2f}" if math.isfinite(change.ratio) else "" for change in detail.transitions],
         "who": [change.actor for change in detail.transitions],
         "note": [change.note for change in detail.transitions],
-        "not sent": [change.withheld for change in detail.transitions],
+        "not sent": [_not_sent(change, detail) for change in detail.transitions],
     }
     shown = {name: cells for name, cells in columns.items() if name not in ("note", "not sent") or any(cells)}
     return FittedTable(shown, ("ratio", "severity"), title="Life", folded=("note", "not sent", "who"))
 
 
+def _not_sent(change: Transition, detail: AlertDetail) -> str:
+    """Why no notification was made, or which channels' filters kept it back."""
+    names = detail.filtered.get(change.id, ())
+    return change.withheld or "; ".join(f"not sent to {name}: filter" for name in names)
+
+
 def _deliveries(detail: AlertDetail, moments: Moments) -> FittedTable:
-    numbers = {change.id: change.cause.value for change in detail.transitions}
+    numbers: dict[UUID | None, str] = {change.id: change.cause.value for change in detail.transitions}
     columns = {
         "channel": [row.channel for row in detail.deliveries],
         "change": [numbers[row.transition] for row in detail.deliveries],
         "attempts": [str(row.attempts) for row in detail.deliveries],
-        "outcome": [_outcome(row, moments) for row in detail.deliveries],
+        "outcome": [outcome(row, moments.aged) for row in detail.deliveries],
     }
     return FittedTable(columns, ("attempts",), title="Notifications", folded=("outcome", "channel"))
-
-
-def _outcome(row: DeliveryRecord, moments: Moments) -> str:
-    if row.delivered_at is not None:
-        return f"delivered {moments.aged(row.delivered_at)}"
-    if row.gave_up_at is not None:
-        return f"given up {moments.aged(row.gave_up_at)}: {row.error}"
-    return f"waiting: {row.error}" if row.error else "waiting"

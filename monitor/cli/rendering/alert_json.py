@@ -10,13 +10,17 @@ from monitor.records.alerts import Alert, Evidence
 from monitor.records.times import iso
 
 if TYPE_CHECKING:
+    from monitor.store.deliveries import DeliveryRecord
     from monitor.store.queries import AlertDetail
 
 
 def alert_json(alert: Alert) -> dict[str, Any]:
     """All fields of an alert; times in ISO-8601, UTC."""
-    times = {"opened_at", "started_at", "last_at", "resolved_at", "peak_at", "acknowledged_at"}
-    fields = {name: getattr(alert, name) for name in Alert.__slots__}
+    times = {
+        "opened_at", "started_at", "last_at", "resolved_at", "peak_at", "acknowledged_at", "shelved_until",
+        "out_of_service", "flapping_until", "escalate_at", "repeat_at",
+    }  # fmt: skip
+    fields = {name: getattr(alert, name) for name in Alert.__slots__ if name not in {"escalate_after", "repeat_every"}}
     fields |= {name: _iso(fields[name]) for name in times}
     return fields | {"id": str(alert.id), "peak_ratio": _finite(alert.peak_ratio)}
 
@@ -31,18 +35,22 @@ def detail_json(detail: AlertDetail) -> dict[str, Any]:
                 "id": str(change.id), "number": change.number, "cause": change.cause, "at": iso(change.at),
                 "state": change.state, "severity": change.severity, "ratio": _finite(change.ratio),
                 "actor": change.actor, "note": change.note, "withheld": change.withheld or None,
+                "filtered": detail.filtered.get(change.id, []),
             }
             for change in detail.transitions
         ],
         "evidence": None if detail.evidence is None else _evidence_json(detail.evidence),
-        "deliveries": [
-            {
-                "webhook_id": str(row.message), "transition": str(row.transition), "channel": row.channel,
-                "attempts": row.attempts, "error": row.error,
-                "created": iso(row.created), "delivered_at": _iso(row.delivered_at), "gave_up_at": _iso(row.gave_up_at),
-            }
-            for row in detail.deliveries
-        ],
+        "deliveries": [delivery_json(row) for row in detail.deliveries],
+    }  # fmt: skip
+
+
+def delivery_json(row: DeliveryRecord) -> dict[str, Any]:
+    """What became of a notification."""
+    return {
+        "id": row.id, "webhook_id": str(row.message), "transition": str(row.transition), "channel": row.channel,
+        "attempts": row.attempts, "error": row.error,
+        "created": iso(row.created), "delivered_at": _iso(row.delivered_at), "gave_up_at": _iso(row.gave_up_at),
+        "digest": row.digest, "fallback_for": row.fallback_for,
     }  # fmt: skip
 
 

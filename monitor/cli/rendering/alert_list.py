@@ -75,9 +75,19 @@ class AlertList:
 
 
 def life_of(alert: Alert, moments: Moments) -> str:
-    """Its state and since when: open for 2 h; acknowledged 3 min ago; resolved 3 d ago."""
+    """Its state and since when: open for 2 h; acknowledged 3 min ago; resolved 3 d ago, not seen."""
+    flaps = ", flapping" if alert.flapping_until is not None else ""
+    return _state(alert, moments) + flaps
+
+
+def _state(alert: Alert, moments: Moments) -> str:
     if alert.state is AlertState.RESOLVED and alert.resolved_at is not None:
-        return f"resolved {moments.ago(alert.resolved_at)}"
+        seen = ", not seen" if alert.acknowledged_at is None else ""
+        return f"resolved {moments.ago(alert.resolved_at)}{seen}"
+    if alert.state is AlertState.SHELVED and alert.shelved_until is not None:
+        return f"shelved for {moments.left(alert.shelved_until)}"
+    if alert.state is AlertState.OUT_OF_SERVICE and alert.out_of_service is not None:
+        return f"out of service for {moments.since(alert.out_of_service)}"
     if alert.state is AlertState.ACKNOWLEDGED and alert.acknowledged_at is not None:
         return f"acknowledged {moments.ago(alert.acknowledged_at)}"
     return f"{alert.state} for {moments.since(alert.opened_at)}"

@@ -2,7 +2,8 @@
 
 An alert opens when `open_count` of the last `open_of` windows were anomalies, continues with each further anomaly,
 worsens once when the ratio reaches `critical`, and clears after `resolve_after` windows in a row below `resolve_below`.
-`policy` says when the next one may open, `held_alerts` which stay open longer.
+`policy` says when the next one may open, `held_alerts` which stay open longer, `flapping` which are too many to send.
+With `min_duration` the first window of the run of anomalies must begin that long before the one at which it opens.
 Windows without a verdict (insufficient, no limit yet) change nothing. Ids and times come from the data, so the same
 readings give the same facts in every process. What people did to an alert is not known here; the store merges both.
 
@@ -37,6 +38,7 @@ from uuid import UUID
 import numpy as np
 
 from monitor.config.families import Alerts
+from monitor.pipeline.alerting.flapping import Flapping
 from monitor.pipeline.alerting.health_alerts import HealthFacts
 from monitor.pipeline.alerting.held_alerts import BEGAN, GROWN, HELD, OUTGROWN, SUPERSEDED, Holding
 from monitor.pipeline.alerting.policy import SPEC, Places, Policy
@@ -101,6 +103,7 @@ class Alerter:
     def __init__(self, run: str, family: str, index: StreamIndex, rule: Alerts, holding: Holding | None = None) -> None:
         self._run, self._family, self._index, self._rule = run, family, index, rule
         self._policy, self._holding = Policy(rule), holding
+        self.flapping = None if rule.flapping is None else Flapping(rule.flapping)
         self.columns = Columns({**_ALERT, **_SEVERITY, **SPEC, **HELD, **BEGAN})
 
     def step(self, windows: Windows, ratio: Float32, rows: Int64, changes: Changes) -> Bool:
@@ -201,9 +204,11 @@ class Alerter:
         return bool(grown or self.columns["held"][code] != NEVER)
 
     def _try_open(self, code: int, window: _Window, row: int, changes: Changes) -> bool:
-        """Open an alert unless the stream is in its refractory period, or the window's ratio below its bar."""
-        columns, policy, (_, end, ratio, number) = self.columns, self._policy, window
+        """Open an alert unless it is too soon: `min_duration`, the refractory period, or a ratio below the bar."""
+        columns, policy, (start, end, ratio, number) = self.columns, self._policy, window
         bar = 1.0
+        if start - int(columns["first"][code]) < (self._rule.min_duration or 0):
+            return False
         if policy.limits:
             one, at = np.array([code]), Places(np.array([number]), np.array([end]))
             bar = float(policy.bar(columns, one, at)[0])
@@ -228,7 +233,11 @@ class Alerter:
         columns["windows"][code] = int(columns["recent"][code]).bit_count()
         columns["calm"][code], columns["held"][code] = 0, NEVER
         columns["critical"][code] = ratio >= self._rule.critical
-        return self._fact(code, FactKind.OPENED, ratio)
+        fact = self._fact(code, FactKind.OPENED, ratio)
+        if self.flapping is None:
+            return fact
+        flap = self.flapping.opened(code, end)
+        return replace(fact, flapping_until=flap.until, reason=flap.reason)
 
     def _update(self, code: int, window: _Window, changes: Changes, away: float) -> None:
         columns, (_, end, ratio, _) = self.columns, window

@@ -67,7 +67,10 @@ def test_a_level_is_expected_and_every_view_of_an_open_anomaly_says_how(store: S
     prefix = OPENED.id.hex[:8]
     assert f"if this is the new normal: watchkeeper alerts expect {prefix}" in run("show", prefix)
     assert json.loads(run("show", prefix, "--json"))["accept"] == f"watchkeeper alerts expect {prefix}"
-    assert run("expect", prefix, "--by", "ann", "--note", "new pump") == f"Alert {prefix} is resolved by ann.\n"
+    assert (
+        run("expect", prefix, "--by", "ann", "--note", "new pump")
+        == f"Alert {prefix} is resolved, and acknowledged by ann.\n"
+    )
     shown = json.loads(run("show", prefix, "--json"))
     assert (shown["state"], shown["accept"], shown["transitions"][-1]["cause"]) == ("resolved", "", "expect")
     assert [row["channel"] for row in shown["deliveries"]] == ["ops"]
@@ -79,6 +82,64 @@ def test_a_level_is_expected_and_every_view_of_an_open_anomaly_says_how(store: S
 def test_a_resolved_alert_says_that_it_was_never_acknowledged(store: SqlStore) -> None:
     store.commit(Commit("live", facts=[cleared(OPENED)]))
     assert "never acknowledged" in run("show", OPENED.id.hex)
+    unseen = json.loads(run("list", "--unseen", "--json"))
+    assert [row["id"] for row in unseen] == [str(OPENED.id)]
+    assert ", not seen" in run("list", "--state", "resolved")
+
+    assert (
+        run("ack", OPENED.id.hex, "--by", "ann") == f"Alert {OPENED.id.hex[:8]} is resolved, and acknowledged by ann.\n"
+    )
+    assert run("list", "--unseen") == "No alerts in run live.\n"
+    assert "not seen" not in run("list")
+
+
+def test_an_alert_is_shelved_and_taken_from_the_shelf(store: SqlStore) -> None:
+    prefix = OPENED.id.hex[:8]
+    assert run("shelve", prefix, "--for", "2h", "--by", "ann").startswith(f"Alert {prefix} is shelved by ann until 2")
+    shown = json.loads(run("show", prefix, "--json"))
+    assert (shown["state"], shown["shelved_by"]) == ("shelved", "ann")
+    assert "shelved by ann until" in run("show", prefix)
+    assert [row["id"] for row in json.loads(run("list", "--state", "shelved", "--json"))] == [str(OPENED.id)]
+    assert run("unshelve", prefix, "--by", "ann") == f"Alert {prefix} is open.\n"
+    assert json.loads(run("shelve", prefix, "--once", "--json"))["state"] == "shelved"
+    with pytest.raises(SettingsError, match="an alert is shelved for 7 days at most"):
+        run("shelve", prefix, "--for", "8d")
+    with pytest.raises(SettingsError, match="that time is over at once"):
+        run("shelve", prefix, "--for", "0s")
+    for given in ((), ("--for", "2h", "--once")):
+        with pytest.raises(SystemExit):
+            run("shelve", prefix, *given)
+
+
+def test_an_alert_is_resolved_and_judged_by_hand(store: SqlStore) -> None:
+    prefix = OPENED.id.hex[:8]
+    assert run("resolve", prefix, "--by", "ann") == f"Alert {prefix} is resolved, and acknowledged by ann.\n"
+    assert json.loads(run("verdict", prefix, "false", "--reason", "a test", "--json"))["verdict"] == "false"
+    run("verdict", prefix, "true", "--from", "1970-01-01T00:00:00Z", "--by", "bob")
+    assert "verdict: true" in run("show", prefix)
+    life = json.loads(run("show", prefix, "--json"))["transitions"]
+    assert [(row["cause"], row["note"]) for row in life[1:]] == [("close", ""), ("verdict", "a test"), ("verdict", "")]
+    with pytest.raises(SettingsError, match="the range ends before it begins"):
+        run("verdict", prefix, "true", "--to", "1969-01-01T00:00:00Z")
+    with pytest.raises(SystemExit):
+        run("verdict", prefix, "perhaps")
+
+
+def test_a_stream_is_taken_out_of_service(store: SqlStore) -> None:
+    store.open_streams("live", "machines", ["m-1"])
+    assert run("out-of-service", "m-1", "--by", "ann") == (
+        "Stream m-1 of family machines is out of service; open alerts: 2.\n"
+    )
+    assert json.loads(run("show", OPENED.id.hex, "--json"))["state"] == "out-of-service"
+    with pytest.raises(SettingsError, match="is out of service already"):
+        run("out-of-service", "m-1")
+    store.commit(Commit("live", facts=[fact(alert(opened_at=300))]))
+    assert len(json.loads(run("list", "--state", "out-of-service", "--json"))) == 3
+    assert "out of service for" in run("list")
+    assert json.loads(run("in-service", "m-1", "--json"))["open_alerts"] == 3
+    assert json.loads(run("show", OPENED.id.hex, "--json"))["state"] == "open"
+    with pytest.raises(SettingsError, match="is in service"):
+        run("in-service", "m-1")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +168,7 @@ def test_a_prefix_of_several_and_a_resolved_alert(store: SqlStore) -> None:
         run("ack", next(d for d in "0123456789abcdef" if sum(r.id.hex[0] == d for r in alerts()) > 1))
     store.commit(Commit("live", facts=[cleared(OPENED)]))
     with pytest.raises(SettingsError, match=f"alert {OPENED.id.hex[:8]}: the alert is resolved already"):
-        run("ack", OPENED.id.hex)
+        run("unack", OPENED.id.hex)
 
 
 def alerts() -> list[Alert]:
