@@ -3,6 +3,7 @@ each of them got.
 
 `python -m tests.flood KIND LOG` is a receiver: it prints its port and writes a line for each message that it takes.
 `python -m tests.flood deliver DATABASE NAME=URL ...` is a dispatcher, to be killed.
+`python -m tests.flood dispatch CONFIG` is `watchkeeper dispatch` with short leases, first tries and minutes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from monitor.cli.app import main
 from monitor.config.notifiers import WebhookNotifier
 from monitor.notify import lane, retry_schedule
 from monitor.notify.dispatcher import Dispatcher
@@ -28,6 +30,7 @@ from monitor.notify.webhook import Webhook
 from monitor.ports.notifier import Backlog
 from monitor.ports.store import Commit
 from monitor.records.alerts import FactKind
+from monitor.store import channel_states
 from monitor.store.migrations import upgrade
 from monitor.store.outbox import open_outbox
 from monitor.store.sql import open_store
@@ -47,20 +50,23 @@ class Message(NamedTuple):
     number: int
 
 
-def fill(url: str, alerts: int, channels: tuple[str, ...]) -> int:
-    """Commit so many alerts, each opened and resolved, announced to all channels; returns the rows that wait."""
+def fill(url: str, alerts: int, channels: tuple[str, ...], *, first: int = 0, cleared: bool = True) -> int:
+    """Commit so many alerts, each opened and resolved, announced to all channels; returns the rows that wait.
+
+    `first` is the number of the first stream; each has one alert.
+    """
     upgrade(url)
     store = open_store(url)
-    for begin in range(0, alerts, PER_COMMIT):
+    for begin in range(first, first + alerts, PER_COMMIT):
         commit = Commit(
             "live", announce=lambda change, of, _, at: [(name, payload(of, change, None, at)) for name in channels]
         )
-        for number in range(begin, min(begin + PER_COMMIT, alerts)):
+        for number in range(begin, min(begin + PER_COMMIT, first + alerts)):
             opened = alert(stream=f"m-{number}", opened_at=5, family="temperature")
-            commit.facts += [fact(opened), fact(opened, FactKind.CLEARED, 9, 0.5)]
+            commit.facts += [fact(opened), fact(opened, FactKind.CLEARED, 9, 0.5)][: 1 + cleared]
         store.commit(commit)
     store.close()
-    return 2 * alerts * len(channels)
+    return (1 + cleared) * alerts * len(channels)
 
 
 def refused(id_: str) -> bool:
@@ -156,8 +162,19 @@ def deliver(url: str, *channels: str) -> None:
     threading.Event().wait()
 
 
+def dispatch(config: str) -> None:
+    """The real command; a minute of a rate has five seconds."""
+    lane.MARGIN = 2 * 10**9
+    lane.PROBE = 10**9
+    retry_schedule.TRIES = (*TRIES, *retry_schedule.TRIES[len(TRIES) :])
+    channel_states.MINUTE = 5 * 10**9  # type: ignore[misc]
+    main(["dispatch", config, "--json"])
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "deliver":
         deliver(*sys.argv[2:])
+    elif sys.argv[1] == "dispatch":
+        dispatch(sys.argv[2])
     else:
         serve(sys.argv[1], Path(sys.argv[2]))

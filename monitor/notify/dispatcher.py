@@ -10,11 +10,15 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import structlog
 
+from monitor.config.channels import Channel
 from monitor.errors import StoreError
+from monitor.notify.dead_man import DeadMan
+from monitor.notify.keep_alive import KeepAlive
 from monitor.notify.lane import Lane
 from monitor.notify.retry_schedule import LONGEST
 from monitor.ports.notifier import Backlog, Notifier, Outbox
@@ -31,7 +35,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class Dispatcher:
     """Delivers with retries; see `monitor.notify.lane` for what each channel does, and `docs/notifications.md`.
 
-    `clock` gives wall time in ns, `chance` numbers in [0, 1) for the jitter.
+    `clock` gives wall time in ns, `chance` numbers in [0, 1) for the jitter, `channels` the settings of each channel;
+    `keepers` post open alerts again.
     """
 
     def __init__(
@@ -40,21 +45,36 @@ class Dispatcher:
         notifiers: Mapping[str, Notifier],
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
+        channels: Mapping[str, Channel] = MappingProxyType({}),
+        keepers: Sequence[KeepAlive] = (),
     ) -> None:
-        self._outbox, self._clock = outbox, clock
-        self._lanes = [Lane(name, notifier, outbox, clock, chance) for name, notifier in notifiers.items()]
+        self._outbox, self._clock, self._keepers = outbox, clock, keepers
+        self._lanes = [
+            Lane(name, notifier, outbox, clock, chance, channels.get(name)) for name, notifier in notifiers.items()
+        ]
+        self._dead_men = [
+            DeadMan(name, channel, notifiers[name], outbox.channels)
+            for name, channel in channels.items()
+            if channel.heartbeat is not None
+        ]
+        self._stand_ins = {name: channel.fallback for name, channel in channels.items() if channel.fallback is not None}
         self._stopping = threading.Event()
         self._quiet: dict[str, int] = {}  # by channel: looks at the outbox that have found nothing due
         self._cared_since: int | None = None  # ns
         self._foreign: set[str] = set()  # channels of which it was logged that nothing here delivers them
         self._threads: list[threading.Thread] = []
+        self.closing: list[Callable[[], None]] = []  # gives back what it was made with, once it has stopped
+        self.beside: dict[str, tuple[Callable[[], int], float]] = {}  # further turns and the seconds between them
 
     def start(self) -> None:
         """Deliver in the background until `stop`. Does nothing while that is going on already."""
         if self._threads:
             return
         turns = {f"dispatcher-{lane.name}": (self._turn_of(lane), _IDLE) for lane in self._lanes}
+        turns |= {f"dispatcher-{each.name}-heartbeat": (each.turn, each.pause) for each in self._dead_men}
+        turns |= {f"dispatcher-{keeper.name}-alive": (keeper.turn, keeper.every) for keeper in self._keepers}
         turns["dispatcher"] = (self.care, _CARE)
+        turns |= self.beside
         for name, (turn, pause) in turns.items():
             thread = threading.Thread(target=self._repeat, args=(turn, pause), name=name, daemon=True)
             self._threads.append(thread)
@@ -72,6 +92,8 @@ class Dispatcher:
             log.warning("dispatcher_abandoned", seconds=timeout, channels=channels, reason="no answer yet")
             return
         self._stopping.clear()
+        for close in self.closing:
+            close()
 
     def drain(self, seconds: float) -> Backlog:
         """Block until nothing is left that can be delivered here within so many seconds; returns what waits then.
@@ -104,7 +126,7 @@ class Dispatcher:
         self._cared_since = now if self._cared_since is None else self._cared_since
         before = now - LONGEST if now - self._cared_since >= _FIRST else 0
         reason = "not delivered within three days of its writing"
-        for channel, count in self._outbox.expire(before, now, reason, _EXPIRED).items():
+        for channel, count in self._outbox.expire(before, now, reason, _EXPIRED, self._stand_ins).items():
             log.error("notifications_given_up", channel=channel, messages=count, reason=reason)
         queues = self._outbox.backlog().queues
         foreign = queues.keys() - {lane.name for lane in self._lanes}

@@ -10,7 +10,9 @@ from threading import Event
 
 import structlog
 
+from monitor.config.channels import Channel
 from monitor.errors import NotifyError
+from monitor.notify.gate import Gate
 from monitor.notify.retry_schedule import wait
 from monitor.notify.senders import Senders
 from monitor.ports.notifier import Notifier, Outbox, Outcome
@@ -33,28 +35,43 @@ class Lane:
     After `TRIP` failures in a row, or while a Retry-After runs, the channel pauses; a broken one is probed with one
     message a minute, each time another one, until it answers. A message that a working receiver refuses says nothing
     about the channel. One is sent at a time at first, and more at once with each that arrives, up to `AT_ONCE`.
+    What is given up goes to the channel's fallback, and what waits too once the channel has failed for long.
 
     `clock` gives wall time in ns, `chance` numbers in [0, 1) for the jitter.
     """
 
     def __init__(
-        self, name: str, notifier: Notifier, outbox: Outbox, clock: Callable[[], int], chance: Callable[[], float]
+        self,
+        name: str,
+        notifier: Notifier,
+        outbox: Outbox,
+        clock: Callable[[], int],
+        chance: Callable[[], float],
+        channel: Channel | None = None,
     ) -> None:
         self.name, self._notifier, self._outbox = name, notifier, outbox
         self._clock, self._chance = clock, chance
-        self.paused_until = 0  # ns; not saved: after a restart the first try decides
+        self._channel = Channel() if channel is None else channel
+        self._gate = Gate(name, self._channel, outbox)
+        self._paused_until = 0  # ns; not saved: after a restart the first try decides
         self._failures = 0  # in a row
+        self._answered = False  # the channel is known not to fail
         self._batch = FEWEST
         self._timeout = round(notifier.timeout * 1e9)
         self._lease = 2 * self._timeout + 2 * MARGIN
         self._at_once = 1
         self._senders = Senders(f"notify-{name}", AT_ONCE, self._try)
 
+    @property
+    def paused_until(self) -> int:
+        """Until when it sends nothing, or nothing that is not critical; wall clock, ns."""
+        return max(self._paused_until, self._gate.shut_until(self._clock()))
+
     def turn(self, now: int, stopping: Event) -> int:
         """Try some of what is due at `now` (ns); returns how many messages were tried. Raises StoreError."""
-        if now < self.paused_until:
+        if now < self._paused_until:
             return 0
-        claimed = self._outbox.claim(self.name, now, 1 if self._failures else self._batch, self._lease)
+        claimed = self._gate.claim(now, 1 if self._failures else self._batch, self._lease)
         if not claimed:
             return 0
         began, left = time.monotonic(), list(reversed(claimed))
@@ -113,14 +130,15 @@ class Lane:
         now = self._clock()
         if (error is None or error.refused) and self._failures:
             self._outbox.wake(self.name, now + self._lease)
+        self._share(now, fails=not (error is None or error.refused))
         if error is None or error.refused:
             self._failures, self._at_once = 0, min(2 * self._at_once, AT_ONCE)
         else:
             self._failures, self._at_once = self._failures + 1, 1
         if error is None:
-            return Outcome(delivery, now)
+            return Outcome(delivery, now, fallback=self._channel.fallback)
         asked = round((error.retry_after or 0) * 1e9)
-        self.paused_until = now + max(asked, PROBE if self._failures >= TRIP else 0)
+        self._paused_until = now + max(asked, PROBE if self._failures >= TRIP else 0)
         delay = None if error.permanent else wait(delivery.attempts + 1, self._chance(), refused=error.refused)
         retry_at = None if delay is None else now + max(delay, asked)
         log.warning(
@@ -131,4 +149,16 @@ class Lane:
             error=str(error),
             retry_in_s=None if retry_at is None else round((retry_at - now) / 1e9, 1),
         )
-        return Outcome(delivery, now, str(error), retry_at)
+        return Outcome(delivery, now, str(error), retry_at, self._channel.fallback)
+
+    def _share(self, now: int, *, fails: bool) -> None:
+        """Let all dispatchers know since when the channel fails; one that has failed for long has a stand-in."""
+        if self._channel.fallback is None or (self._answered and not fails):
+            return
+        self._answered = not fails
+        if not fails:
+            self._outbox.channels.answered(self.name)
+        elif now - self._outbox.channels.failing(self.name, now) >= self._channel.fallback_after:
+            copied = self._outbox.divert(self.name, self._channel.fallback, now)
+            if copied:
+                log.warning("notifications_diverted", channel=self.name, to=self._channel.fallback, messages=copied)

@@ -8,18 +8,20 @@ not on how much waits or was delivered, nor on the statistics of the database.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, func, select, text
-from sqlalchemy.sql.expression import FromClause
+from sqlalchemy import BindParameter, Connection, bindparam, func, or_, select
 
-from monitor.ports.notifier import Backlog, Outcome, Queue
+from monitor.ports.notifier import Backlog, Outcome, Queue, Render
 from monitor.records.alerts import Delivery
-from monitor.store import schema
+from monitor.store import digests, fallbacks, schema
+from monitor.store.channel_states import SqlChannelStates
 from monitor.store.engine import Database
 from monitor.store.open import open_database
+from monitor.store.outbox_queues import by_index, delivery, due, due_at_once, heads, pending, put_off
 from monitor.store.text import storable
 
 _SEEN = 100  # rows looked at in a pass, at least
@@ -38,39 +40,32 @@ class SqlOutbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.channels = SqlChannelStates(database)
 
-    def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+    def claim(self, channel: str, now: int, limit: int, lease: int, *, urgent: bool = False) -> list[Delivery]:
         """Take what is due; see `Outbox`."""
-        o = schema.outbox.c
-        due = select(schema.outbox).where(_pending(schema.outbox), o.channel == channel, o.next_at <= now)
-        due = due.order_by(o.next_at, o.id).limit(max(limit, _SEEN))
+        waiting = due(channel, now, urgent=urgent).limit(max(limit, _SEEN))
         with self._database.reading() as connection:  # most polls find nothing: they need no write lock
-            _by_index(connection)
-            if connection.execute(due.limit(1)).first() is None:
+            by_index(connection)
+            if connection.execute(waiting.limit(1)).first() is None:
                 return []
         for _ in range(_PASSES):
             with self._database.writing() as connection:
-                _by_index(connection)
-                rows = connection.execute(due.with_for_update(skip_locked=True)).all()
-                first = _heads(connection, channel, {row.alert for row in rows})
-                heads = [row for row in rows if first[row.alert][0] == row.id][:limit]
-                until = dict.fromkeys((row.alert for row in heads), now + lease)
+                by_index(connection)
+                rows = connection.execute(waiting.with_for_update(skip_locked=True)).all()
+                first = heads(connection, channel, {row.alert for row in rows})
+                taken = [row for row in rows if first[row.alert][0] == row.id][:limit]
+                until = dict.fromkeys((row.alert for row in taken), now + lease)
                 behind = [row for row in rows if first[row.alert][0] != row.id]
-                _put_off(connection, [(row.id, until.get(row.alert, first[row.alert][1])) for row in heads + behind])
-            if heads or not rows:
+                put_off(connection, [(row.id, until.get(row.alert, first[row.alert][1])) for row in taken + behind])
+            if taken or not rows:
                 break
-        return [
-            Delivery(
-                id=row.id, message=row.message or row.transition, transition=row.transition, alert=row.alert,
-                channel=row.channel, payload=row.payload, attempts=row.attempts,
-            )
-            for row in heads
-        ]  # fmt: skip
+        return list(map(delivery, taken))
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Keep what came of tries; see `Outbox`."""
         with self._database.writing() as connection:
-            _by_index(connection)
+            by_index(connection)
             if tries := [_attempt(each) for each in outcomes]:
                 connection.execute(schema.attempts.insert(), tries)
             accepted = [each for each in outcomes if each.error is None]
@@ -79,39 +74,91 @@ class SqlOutbox:
             _tried(connection, [(each, each.at) for each in accepted], delivered_at=AT, gave_up_at=None)
             _tried(connection, [(each, each.retry_at or 0) for each in again], next_at=AT)
             _tried(connection, [(each, each.at) for each in never], gave_up_at=AT)
-            _due_at_once(connection, [each.delivery for each in (*accepted, *never)])
+            due_at_once(connection, [each.delivery for each in (*accepted, *never)])
+            for ended, what in ((accepted, "delivered_at"), (never, "gave_up_at")):
+                if ended:
+                    values = {"gave_up_at": None, what: ended[-1].at}
+                    digests.end(connection, [each.delivery.id for each in ended], **values)
+            for each in never:
+                if each.fallback is not None:
+                    fallbacks.divert(connection, [each.delivery.id], each.fallback, each.at)
+            for to in {each.fallback for each in accepted if each.fallback is not None}:
+                some = [each for each in accepted if each.fallback == to]
+                fallbacks.follow(connection, [each.delivery.id for each in some], to, some[-1].at)
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Make rows due again; see `Outbox`."""
         with self._database.writing() as connection:
-            _put_off(connection, [(each.id, 0) for each in deliveries])
+            put_off(connection, [(each.id, 0) for each in deliveries])
 
     def wake(self, channel: str, after: int) -> None:
         """Make due what waits for long; see `Outbox`."""
         o = schema.outbox.c
         with self._database.writing() as connection:
-            _by_index(connection)
-            late = schema.outbox.update().where(_pending(schema.outbox), o.channel == channel, o.next_at > after)
-            connection.execute(late.values(next_at=0))
+            by_index(connection)
+            late = schema.outbox.update().where(pending(schema.outbox), o.channel == channel, o.next_at > after)
+            connection.execute(late.where(o.digest.is_(None)).values(next_at=0))
 
-    def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
+    def join(self, channel: str, now: int, before: int, render: Render, *, urgent: bool = False) -> int:
+        """Make one digest of what is due; see `Outbox`."""
+        with self._database.writing() as connection:
+            by_index(connection)
+            return digests.join(connection, channel, now, before, render, urgent=urgent)
+
+    def divert(self, channel: str, to: str, now: int) -> int:
+        """Copy what waits to another channel; see `Outbox`."""
+        count = 0
+        while True:
+            with self._database.writing() as connection:
+                by_index(connection)
+                some = fallbacks.divert_waiting(connection, channel, to, now)
+            count += some
+            if some < fallbacks.MOST:
+                return count
+
+    def redrive(self, since: int, now: int, channel: str | None = None, alert: UUID | None = None) -> Mapping[str, int]:
+        """Make due again what was given up; see `Outbox`."""
+        o = schema.outbox.c
+        dead = select(o.id, o.channel).where(o.gave_up_at >= since, o.delivered_at.is_(None), o.digest.is_(None))
+        if channel is not None:
+            dead = dead.where(o.channel == channel)
+        if alert is not None:
+            joined = select(o.digest).where(o.alert == alert, o.digest.is_not(None)).scalar_subquery()
+            dead = dead.where(or_(o.alert == alert, o.id.in_(joined)))
+        counts: Counter[str] = Counter()
+        with self._database.writing() as connection:
+            rows = connection.execute(dead.with_for_update()).all()
+            again = schema.outbox.update().where(o.id == bindparam("of"))
+            again = again.values(gave_up_at=None, next_at=0, attempts=0, redriven=now)
+            if rows:
+                connection.execute(again, [{"of": row.id} for row in rows])
+                digests.reopen(connection, [row.id for row in rows])
+            counts.update(row.channel for row in rows)
+        return counts
+
+    def expire(
+        self, before: int, now: int, reason: str, limit: int, stand_ins: Mapping[str, str] | None = None
+    ) -> Mapping[str, int]:
         """Give up what is too old; see `Outbox`."""
         o = schema.outbox.c
-        old = select(o.id, o.alert, o.channel).where(_pending(schema.outbox), o.created < before)
-        old = old.order_by(o.created).limit(limit)
+        old = select(o.id, o.alert, o.channel).where(pending(schema.outbox), o.created < before, o.digest.is_(None))
+        old = old.where(or_(o.redriven.is_(None), o.redriven < before)).order_by(o.created).limit(limit)
         with self._database.reading() as connection:
-            _by_index(connection)
+            by_index(connection)
             if connection.execute(old.limit(1)).first() is None:
                 return {}
         with self._database.writing() as connection:
-            _by_index(connection)
+            by_index(connection)
             rows = connection.execute(old.with_for_update(skip_locked=True)).all()
             if rows:
                 tries = [{"outbox": row.id, "at": now, "error": reason} for row in rows]
                 connection.execute(schema.attempts.insert(), tries)
                 given_up = schema.outbox.update().where(o.id == bindparam("of")).values(gave_up_at=now)
                 connection.execute(given_up, [{"of": row.id} for row in rows])
-                _due_at_once(connection, rows)
+                due_at_once(connection, rows)
+                digests.end(connection, [row.id for row in rows], gave_up_at=now)
+                for channel, to in (stand_ins or {}).items():
+                    fallbacks.divert(connection, [row.id for row in rows if row.channel == channel], to, now)
         return Counter(row.channel for row in rows)
 
     def backlog(self) -> Backlog:
@@ -126,55 +173,18 @@ class SqlOutbox:
 
 def backlog(connection: Connection) -> Backlog:
     """What waits and what was given up; see `Outbox`."""
-    _by_index(connection)
+    by_index(connection)
     o, t = schema.outbox.c, schema.attempts.c
-    waiting = select(o.channel, func.count(), func.min(o.created), func.min(o.next_at)).where(_pending(schema.outbox))
-    queues = {channel: Queue(*rest) for channel, *rest in connection.execute(waiting.group_by(o.channel))}
-    given_up = connection.execute(select(func.count()).where(o.gave_up_at.is_not(None))).scalar_one()
+    waiting = select(o.channel, func.count(), func.min(o.created), func.min(o.next_at)).where(pending(schema.outbox))
+    waiting = waiting.where(o.digest.is_(None)).group_by(o.channel)
+    queues = {channel: Queue(*rest) for channel, *rest in connection.execute(waiting)}
+    given_up = select(o.channel, func.count()).where(o.gave_up_at.is_not(None), o.digest.is_(None)).group_by(o.channel)
+    dead = {row[0]: row[1] for row in connection.execute(given_up)}
     newest = select(t.id, t.outbox, t.error).order_by(t.id.desc()).limit(NEWEST).subquery()
     failed = select(newest.c.error).join(schema.outbox, o.id == newest.c.outbox)
-    failed = failed.where(_pending(schema.outbox), newest.c.error.is_not(None)).order_by(newest.c.id.desc()).limit(1)
+    failed = failed.where(pending(schema.outbox), newest.c.error.is_not(None)).order_by(newest.c.id.desc()).limit(1)
     error = connection.execute(failed).scalar() if queues else None
-    return Backlog(queues, given_up, error or "")
-
-
-def _pending(outbox: FromClause) -> ColumnElement[bool]:
-    return outbox.c.delivered_at.is_(None) & outbox.c.gave_up_at.is_(None)
-
-
-def _by_index(connection: Connection) -> None:
-    """For this transaction: whatever the statistics say, PostgreSQL reads the outbox in the order of an index."""
-    if connection.dialect.name == "postgresql":
-        for way in ("seqscan", "bitmapscan", "sort"):
-            connection.execute(text(f"SET LOCAL enable_{way} = off"))
-
-
-def _heads(connection: Connection, channel: str, alerts: set[Any]) -> dict[Any, tuple[int, int]]:
-    """The oldest pending row of each of these alerts on a channel: its id, and when it is due."""
-    o = schema.outbox.c
-    found: dict[Any, tuple[int, int]] = {}
-    query = select(o.alert, o.id, o.next_at).where(_pending(schema.outbox), o.channel == channel, o.alert.in_(alerts))
-    for alert, id_, next_at in connection.execute(query.order_by(o.alert, o.channel, o.id)):
-        found.setdefault(alert, (id_, next_at))
-    return found
-
-
-def _put_off(connection: Connection, rows: Sequence[tuple[int, int]]) -> None:
-    """Make these rows, by id, due at a time."""
-    if rows:
-        waiting = schema.outbox.update().where(schema.outbox.c.id == bindparam("of"), _pending(schema.outbox))
-        connection.execute(waiting.values(next_at=bindparam("at")), [{"of": id_, "at": at} for id_, at in rows])
-
-
-def _due_at_once(connection: Connection, gone: Iterable[Any]) -> None:
-    """The heads of these queues, by alert and channel, have left: what stands behind them need not wait any longer."""
-    alerts: defaultdict[str, set[Any]] = defaultdict(set)
-    for each in gone:
-        alerts[each.channel].add(each.alert)
-    o = schema.outbox.c
-    for channel, some in sorted(alerts.items()):
-        behind = (o.channel == channel) & o.alert.in_(some)  # those due already too: a claim may be putting them off
-        connection.execute(schema.outbox.update().where(behind, _pending(schema.outbox)).values(next_at=0))
+    return Backlog(queues, dead, error or "")
 
 
 def _attempt(of: Outcome) -> dict[str, Any]:
@@ -189,7 +199,7 @@ def _tried(connection: Connection, tries: Sequence[tuple[Outcome, int]], **value
     if tries:
         o = schema.outbox.c
         which = (o.id == bindparam("of")) & (
-            o.delivered_at.is_(None) if "delivered_at" in values else _pending(schema.outbox)
+            o.delivered_at.is_(None) if "delivered_at" in values else pending(schema.outbox)
         )
         update = schema.outbox.update().where(which).values(attempts=o.attempts + 1, **values)
         connection.execute(update, [{"of": each.delivery.id, "time": at} for each, at in tries])

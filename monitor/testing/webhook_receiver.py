@@ -1,16 +1,27 @@
 """A webhook receiver on this machine: shows in the demo what arrives, and lets tests meet a real HTTP server.
 
 It is also the shortest example of the receiving side: check the signature, drop ids seen before, answer 2xx.
+
+`python -m monitor.testing.webhook_receiver LOG ANSWER ...` is one in a process: it prints its URL, writes a line of
+JSON to LOG for each post whose signature is right, and gives the answers in turn, again and again: a status such as
+503, `429:2` (with Retry-After, in seconds), or `hang`, `close`, `garbage`, `drip`. The secret is in WEBHOOK_SECRET.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +29,16 @@ import standardwebhooks
 from standardwebhooks.webhooks import WebhookVerificationError
 
 _MAX_BODY = 1_000_000
+_DRIP_S = 0.2  # seconds between two bytes
+
+
+class Fault(StrEnum):
+    """What is wrong with an answer: there is none, the connection is closed, it is no HTTP, its body does not end."""
+
+    HANG = "hang"
+    CLOSE = "close"
+    GARBAGE = "garbage"
+    DRIP = "drip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +49,29 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     delay: float = 0.0
+    fault: Fault | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Answer:
+        """That of the command line: a status, with seconds of Retry-After behind a colon, or a fault."""
+        if text in list(Fault):
+            return cls(503, fault=Fault(text))
+        status, _, seconds = text.partition(":")
+        return cls(int(status), {"retry-after": seconds} if seconds else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A post whose signature was right: the transition's id, the JSON message, and the status it was answered with."""
+    """A post whose signature was right: the message's id, the JSON message, and the status it was answered with.
+
+    `at` is when it came (wall clock, ns); of an answer with a fault `fault` says so.
+    """
 
     id: str
     message: dict[str, Any]
     status: int
+    at: int = 0
+    fault: Fault | None = None
 
 
 class Receiver:
@@ -83,9 +118,31 @@ class Receiver:
                 self.refused += 1
                 return Answer(401, body=b"wrong signature")
             answer = self.answers.popleft() if self.answers else Answer()
-            self.received.append(Received(headers["webhook-id"], message, answer.status))
+            self.keep(Received(headers["webhook-id"], message, answer.status, time.time_ns(), answer.fault))
         self._stopping.wait(answer.delay)
         return answer
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long; true, and earlier, where the receiver stops."""
+        return self._stopping.wait(seconds)
+
+    def keep(self, post: Received) -> None:
+        """Keep a post; called for one at a time."""
+        self.received.append(post)
+
+    def fail(self, handler: BaseHTTPRequestHandler, fault: Fault) -> None:
+        """Answer as the fault says, and close the connection."""
+        handler.close_connection = True
+        if fault is Fault.GARBAGE:
+            handler.wfile.write(b"\x00\xff SMTP 220 hello\r\n\r\n")
+        elif fault is Fault.HANG:
+            self.wait(3600)
+        elif fault is Fault.DRIP:
+            handler.send_response(503)
+            handler.send_header("content-length", str(_MAX_BODY))
+            handler.end_headers()
+            while not self.wait(_DRIP_S):
+                handler.wfile.write(b".")
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
@@ -99,7 +156,10 @@ class Receiver:
                     body = self.rfile.read(length)
                     answer = receiver.take({name.lower(): value for name, value in self.headers.items()}, body)
                 with suppress(ConnectionError):  # the sender had heard enough, or did not wait
-                    self._reply(answer)
+                    if answer.fault is None:
+                        self._reply(answer)
+                    else:
+                        receiver.fail(self, answer.fault)
 
             def _reply(self, answer: Answer) -> None:
                 self.send_response(answer.status)
@@ -113,3 +173,31 @@ class Receiver:
                 """No access log: the caller of the receiver shows what arrived."""
 
         return Handler
+
+
+class LoggedReceiver(Receiver):
+    """Gives its answers in turn, again and again, and writes a line of JSON for each post to a file."""
+
+    def __init__(self, secret: str, answers: Iterable[Answer], log: Path) -> None:
+        super().__init__(secret)
+        self._turn, self._log = cycle(answers), log.open("a", buffering=1, encoding="utf-8")
+        self.answers.append(next(self._turn))
+
+    def keep(self, post: Received) -> None:
+        """Write the post down, and have the next answer ready."""
+        self._log.write(json.dumps(asdict(post)) + "\n")
+        self.answers.append(next(self._turn))
+
+
+def main(arguments: list[str]) -> None:
+    """Receive until the process is killed."""
+    answers = [Answer.parse(text) for text in arguments[1:]] or [Answer()]
+    with LoggedReceiver(os.environ["WEBHOOK_SECRET"], answers, Path(arguments[0])) as receiver:
+        sys.stdout.write(f"{receiver.url}\n")
+        sys.stdout.flush()
+        while not receiver.wait(3600):
+            pass
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

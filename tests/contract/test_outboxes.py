@@ -16,6 +16,7 @@ from monitor.ports.notifier import Backlog, Outcome, Queue
 from monitor.ports.store import Commit, Store
 from monitor.records.alerts import Alert, Delivery, FactKind, Transition
 from monitor.store import outbox as sql_outbox
+from monitor.store import outbox_queues
 from monitor.store.engine import connect
 from monitor.store.migrations import upgrade
 from monitor.store.open import open_database
@@ -175,7 +176,7 @@ def test_what_follows_waits_for_no_lease_where_a_claim_and_a_record_meet(
     with closing(SqlKeeper(postgres_url)) as keeper, ThreadPoolExecutor(1) as pool:
         store = keeper.store()
         queue(store, "a")
-        one, two, look, records = keeper.outbox(), keeper.outbox(), sql_outbox._heads, list[Future[None]]()
+        one, two, look, records = keeper.outbox(), keeper.outbox(), outbox_queues.heads, list[Future[None]]()
         (head,) = one.claim("hook", 1, 5, LEASE)
         worse = fact(alert(stream="a"), FactKind.WORSENED, alert().opened_at + 1)
         store.commit(Commit(run="live", facts=[worse], announce=lambda *_: [("hook", "a 1")]))
@@ -187,7 +188,7 @@ def test_what_follows_waits_for_no_lease_where_a_claim_and_a_record_meet(
                 wait(records, timeout=0.5)  # it waits for the lock of the row that is being put off
             return found
 
-        monkeypatch.setattr(sql_outbox, "_heads", heads)
+        monkeypatch.setattr(sql_outbox, "heads", heads)
         taken = two.claim("hook", 1, 5, LEASE)
         records[0].result(30)
         assert payloads(taken + two.claim("hook", 1, 5, LEASE)) == ["a 1"]

@@ -15,10 +15,11 @@ import structlog
 from monitor.errors import NotifyError, StoreError
 from monitor.notify.dispatcher import Dispatcher
 from monitor.notify.retry_schedule import TRIES
-from monitor.ports.notifier import Backlog, Notifier, Outcome
+from monitor.ports.notifier import Backlog, Notifier, Outcome, Render
 from monitor.ports.notifier import Queue as Waiting
 from monitor.records.alerts import Delivery
-from monitor.testing.in_memory import ListNotifier
+from monitor.store.memory_channels import MemoryChannelStates
+from monitor.testing.in_memory import ListNotifier, MemoryStore
 
 SECOND = 10**9
 
@@ -33,8 +34,9 @@ class Queue:
         self.done: list[int] = []
         self.given_up: dict[int, str] = {}
         self.attempts: list[tuple[int, int, str]] = []  # (row, time in s, error)
+        self.channels = MemoryChannelStates(MemoryStore())
 
-    def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+    def claim(self, channel: str, now: int, limit: int, lease: int, *, urgent: bool = False) -> list[Delivery]:
         heads: dict[UUID, Delivery] = {}
         for number, row in sorted(self.rows.items()):
             if number not in self.done and number not in self.given_up and row.channel == channel:
@@ -50,10 +52,19 @@ class Queue:
             if number not in self.done and number not in self.given_up:
                 count, _, soonest = queues.get(row.channel, Waiting(0, 0, self.due_at[number]))
                 queues[row.channel] = Waiting(count + 1, 0, min(soonest, self.due_at[number]))
-        return Backlog(queues, len(self.given_up))
+        return Backlog(queues, Counter(self.rows[number].channel for number in self.given_up))
+
+    def join(self, channel: str, now: int, before: int, render: Render, *, urgent: bool = False) -> int:
+        return 0
+
+    def divert(self, channel: str, to: str, now: int) -> int:
+        return 0
+
+    def redrive(self, since: int, now: int, channel: str | None = None, alert: UUID | None = None) -> Mapping[str, int]:
+        return {}
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
-        for delivery, at, error, retry_at in outcomes:
+        for delivery, at, error, retry_at, _ in outcomes:
             if error is None:
                 self.done.append(delivery.id)
                 continue
@@ -70,7 +81,9 @@ class Queue:
     def wake(self, channel: str, after: int) -> None:
         self.due_at |= {n: 0 for n, row in self.rows.items() if row.channel == channel and self.due_at[n] > after}
 
-    def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
+    def expire(
+        self, before: int, now: int, reason: str, limit: int, stand_ins: Mapping[str, str] | None = None
+    ) -> Mapping[str, int]:
         old = [number for number in self.rows if number not in self.done and self.created < before]
         self.given_up |= dict.fromkeys(old[:limit], reason)
         return Counter(self.rows[number].channel for number, why in self.given_up.items() if why == reason)
@@ -331,7 +344,7 @@ def test_a_lease_outlives_every_try_under_it() -> None:
     leases: list[int] = []
 
     class Watched(Queue):
-        def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+        def claim(self, channel: str, now: int, limit: int, lease: int, *, urgent: bool = False) -> list[Delivery]:
             leases.append(lease)
             return super().claim(channel, now, limit, lease)
 
@@ -370,7 +383,7 @@ def test_the_thread_survives_an_outbox_that_fails(monkeypatch: pytest.MonkeyPatc
     class Flaky(Queue):
         failures = 2
 
-        def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+        def claim(self, channel: str, now: int, limit: int, lease: int, *, urgent: bool = False) -> list[Delivery]:
             if self.failures:
                 self.failures -= 1
                 raise StoreError("SQL is away")
@@ -389,7 +402,7 @@ def test_the_thread_survives_an_outbox_that_fails(monkeypatch: pytest.MonkeyPatc
 
 def test_run_once_lets_the_caller_see_an_outbox_that_fails() -> None:
     class Broken(Queue):
-        def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
+        def claim(self, channel: str, now: int, limit: int, lease: int, *, urgent: bool = False) -> list[Delivery]:
             raise StoreError("SQL is away")
 
     with pytest.raises(StoreError, match="SQL is away"):
