@@ -2,7 +2,8 @@ r"""What a notification says, as JSON. Field names are a promise to receivers: n
 
 ```
 type        "alert.opened" | "alert.updated" | "alert.acknowledged" | "alert.resolved"; "alert.updated" also where an
-            acknowledgement is taken back or a note is added: `state` says what the alert is now
+            acknowledgement is taken back, a note is added, or one that is over was seen: `state` says what the alert
+            is now; "alert.opened" also where one that was not sent comes back open: from the shelf, out of service
 timestamp   event time of the change
 data        store alert_id transition_id number run family stream kind channel cause accept state severity actor note
             store         the database's identity: two databases with one run name have the same alert ids
@@ -19,13 +20,20 @@ data        store alert_id transition_id number run family stream kind channel c
             peak_ratio peak_at windows
             opened_at started_at last_at resolved_at
             acknowledged_at (wall clock) acknowledged_by
+            shelved_until verdict
+            flapping      true: its stream opened too many alerts, and the next ones are not sent until it is calm
             causes        of "alert.opened": at most 3 cells of the first window that explain most of its score:
                           channel, time, offset_s (after the window's start), share (0 to 1), value, expected
                           (null where the detector reconstructs nothing)
             facts         what else is known of that window, by name; of a heartbeat: rr_s, next_rr_s
                           (of an early one), rate_bpm, latency_s, noise
             components    share (0 to 1) of the detector and of each companion in its score; only with companions
+            summary       the change as one sentence; contributions: `causes` as sentences
+            score limit   of the first window, of "alert.opened"; null where they are not known
+            value expected   of the first of `causes`
+            link          where people find the alert; "" where the settings name no such place
 ```
+`alert-message.v1.schema.json` beside this file says the same to programs.
 Times are ISO-8601 in UTC with as many decimals as they have, to the nanosecond; null where there is none. Numbers that
 are not finite are null. Long texts are cut and end in "…", so that a message is always below `MAX_BYTES`. Characters
 that steer a terminal or are not seen are written as \uXXXX, which JSON reads as the same character.
@@ -33,6 +41,7 @@ that steer a terminal or are not seen are written as \uXXXX, which JSON reads as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -40,21 +49,28 @@ import msgspec
 
 from monitor.alerts.accepting import accepting
 from monitor.notify.causes import Cause, causes
-from monitor.records.alerts import Alert, CommandKind, Evidence, FactKind, Transition
+from monitor.notify.cut import cut as _cut
+from monitor.notify.sentence import contributions, summary
+from monitor.records.alerts import Alert, AlertState, CommandKind, Evidence, FactKind, TimerKind, Transition
 from monitor.records.escapes import safe_json
 from monitor.records.times import iso
 
-MAX_BYTES = 20_000
+MAX_BYTES = 24_000
 _NAME = 200  # characters; a character takes at most 6 bytes in JSON
 _NOTE = 800
 _TYPES = {
     FactKind.OPENED: "opened", FactKind.CLEARED: "resolved",
     CommandKind.ACKNOWLEDGE: "acknowledged", CommandKind.CLOSE: "resolved", CommandKind.EXPECT: "resolved",
 }  # fmt: skip
+_BACK = {TimerKind.RETURNED, CommandKind.UNSHELVE, CommandKind.IN_SERVICE}  # what may be said for the first time
 
 
-def payload(alert: Alert, transition: Transition, evidence: Evidence | None, store: UUID) -> str:
-    """The message about `transition`; `alert` is the alert as it is after it, `store` the identity of its store."""
+def payload(alert: Alert, transition: Transition, evidence: Evidence | None, store: UUID, link: str = "") -> str:
+    """The message about `transition`; `alert` is the alert as it is after it, `store` the identity of its store.
+
+    `link` is where people find an alert, with {alert_id} in place of its id; "" = nowhere.
+    """
+    found = [] if evidence is None else causes(evidence)
     message = {
         "type": _type(transition),
         "timestamp": iso(transition.at),
@@ -80,28 +96,49 @@ def payload(alert: Alert, transition: Transition, evidence: Evidence | None, sto
             "started_at": iso(alert.started_at),
             "last_at": iso(alert.last_at),
             "resolved_at": None if alert.resolved_at is None else iso(alert.resolved_at),
-            "acknowledged_at": None if alert.acknowledged_at is None else iso(alert.acknowledged_at),
-            "acknowledged_by": _cut(alert.acknowledged_by),
+            **_of_people(alert),
             "actor": _cut(transition.actor),
             "note": _cut(transition.note, _NOTE),
-            "causes": [] if evidence is None else [_cause(cause) for cause in causes(evidence)],
+            "causes": [_cause(cause) for cause in found],
             "facts": {} if evidence is None else dict(evidence.facts),
             **({"components": dict(evidence.components)} if evidence is not None and evidence.components else {}),
+            **_words(alert, transition, evidence, found),
+            "link": link.replace("{alert_id}", str(alert.id)),
         },
     }
     return safe_json(msgspec.json.encode(message).decode())
 
 
+def _of_people(alert: Alert) -> dict[str, Any]:
+    """What people made of it, and what keeps it quiet."""
+    return {
+        "acknowledged_at": None if alert.acknowledged_at is None else iso(alert.acknowledged_at),
+        "acknowledged_by": _cut(alert.acknowledged_by),
+        "shelved_until": None if alert.shelved_until is None else iso(alert.shelved_until),
+        "flapping": alert.flapping_until is not None,
+        "verdict": alert.verdict,
+    }
+
+
+def _words(alert: Alert, transition: Transition, evidence: Evidence | None, found: Sequence[Cause]) -> dict[str, Any]:
+    """The message for people: a sentence, what explains the score, and the numbers that they ask for first."""
+    known = {} if evidence is None else evidence.facts
+    return {
+        "summary": _cut(summary(alert, transition, found), 2 * _NAME),
+        "contributions": [_cut(text) for text in contributions(found)],
+        "score": known.get("score"),
+        "limit": known.get("limit"),
+        "value": found[0].value if found else None,
+        "expected": found[0].expected if found else None,
+    }
+
+
 def _type(transition: Transition) -> str:
+    if transition.cause in _BACK and transition.state is AlertState.OPEN:
+        return "alert.opened"
+    if transition.cause is CommandKind.ACKNOWLEDGE and transition.state is AlertState.RESOLVED:
+        return "alert.updated"
     return f"alert.{_TYPES.get(transition.cause, 'updated')}"
-
-
-def _cut(text: str, limit: int = _NAME) -> str:
-    r"""At most `limit` characters that UTF-8 can hold; those that JSON may write as two \uXXXX count twice."""
-    if not text.isascii():
-        units = text.encode("utf-16-le", "replace")
-        text = units[: 2 * limit].decode("utf-16-le", "ignore") + ("…" if len(units) > 2 * limit else "")
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _cause(cause: Cause) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where a webhook is posted to and what it is signed with, checked before anything is sent."""
+"""Where a channel posts to and what a webhook is signed with, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from monitor.config.addresses import LAST_PORT, host_problem
@@ -32,6 +33,19 @@ _PLAIN = re.compile(
 )
 
 
+class Endpoint(Protocol):
+    """Settings of a channel that posts to a URL; `timeout` in ns."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102 (the class says it)
+    @property
+    def url(self) -> str: ...  # noqa: D102
+    @property
+    def allow_hosts(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def timeout(self) -> int: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A URL that can be posted to. `shown` is without its path, which with many services is itself a secret."""
@@ -44,13 +58,13 @@ class Target:
         return hidden(text, [self.url.partition(self.shown)[2]])
 
     @classmethod
-    def of(cls, settings: WebhookNotifier) -> Target:
+    def of(cls, settings: Endpoint) -> Target:
         """That of the settings. Raises SettingsError. What a name resolves to is checked at each post."""
         plain = _PLAIN.fullmatch(settings.url)
         known = plain is not None and _is_known(plain["host"], int(plain["port"] or 80))
-        scheme, netloc, host = _of_plain(settings.url) if known else _of_any(settings.url)
+        scheme, netloc, host = _of_plain(settings.url) if known else _of_any(settings.url, settings.kind)
         if problem := host_problem(f"[{host}]" if ":" in host else host):
-            raise SettingsError(f"the webhook's url: {problem}")
+            raise SettingsError(f"the {settings.kind}'s url: {problem}")
         address = literal_address(host)
         if address is None:
             return cls(settings.url, f"{scheme}://{netloc}")
@@ -73,7 +87,7 @@ def _of_plain(url: str) -> tuple[str, str, str]:
     return parts.scheme, parts.netloc, parts.hostname or ""
 
 
-def _of_any(text: str) -> tuple[str, str, str]:
+def _of_any(text: str, kind: str) -> tuple[str, str, str]:
     import httpx
 
     try:
@@ -81,17 +95,17 @@ def _of_any(text: str) -> tuple[str, str, str]:
         urlsplit(text)  # refuses other mistakes: a bracket that is left open
     except (httpx.InvalidURL, ValueError) as error:
         why = "a user or password must not be in it" if "@" in text else error  # the error repeats parts of it
-        raise SettingsError(f"the webhook's url is not a URL: {why}") from None
+        raise SettingsError(f"the {kind}'s url is not a URL: {why}") from None
     if is_unclear(text, query=True):
         raise SettingsError(
-            "the webhook's url has an @ behind the host: write %40; it must not hold a user or password"
+            f"the {kind}'s url has an @ behind the host: write %40; it must not hold a user or password"
         )
     if url.scheme not in ("http", "https") or not url.host:
-        raise SettingsError("the webhook's url must start with http:// or https:// and name a host")
+        raise SettingsError(f"the {kind}'s url must start with http:// or https:// and name a host")
     if url.port is not None and not 0 < url.port <= LAST_PORT:
-        raise SettingsError(f"the webhook's url: port {url.port} cannot be; write one from 1 to {LAST_PORT:,}")
+        raise SettingsError(f"the {kind}'s url: port {url.port} cannot be; write one from 1 to {LAST_PORT:,}")
     if url.userinfo:
-        raise SettingsError("the webhook's url must not hold a user or password; receivers check the signature instead")
+        raise SettingsError(f"the {kind}'s url must not hold a user or password; receivers check the signature instead")
     return url.scheme, url.netloc.decode(), url.host
 
 

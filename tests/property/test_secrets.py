@@ -7,19 +7,26 @@ import json
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from monitor.bootstrap import NOTIFIERS
 from monitor.cli.app import main
-from monitor.config.notifiers import WebhookNotifier
+from monitor.config.notifiers import AppriseNotifier, PagerdutyNotifier, WebhookNotifier
 from monitor.config.secrets import PART, hidden, is_unclear, shown_url
-from monitor.errors import SettingsError
+from monitor.errors import NotifyError, SettingsError
+from monitor.notify.apprise import Apprise
+from monitor.notify.pagerduty import Pagerduty
+from monitor.notify.sample import sample
 from monitor.notify.webhook import Webhook
 from monitor.notify.webhook_target import Target
 from monitor.records.escapes import visible
+from monitor.testing.json_receiver import JsonReceiver
+from monitor.testing.webhook_receiver import Answer
 
 pytestmark = pytest.mark.usefixtures("frozen_heap")
 
@@ -60,6 +67,34 @@ OPTIONS = [
      "enable.sasl.oauthbearer.unsecure.jwt": True},
     {"security.protocol": "ssl", "ssl.key.pem": "{}", "ssl.key.password": "{}"},
     {"sasl.pasword": "{}"},
+]  # fmt: skip
+# Tables of channels with a secret wherever one may stand, by mistake too; WK_SECRET holds it as well.
+CHANNELS: list[dict[str, Any]] = [
+    *(
+        {"kind": kind, "url": form, "allow_hosts": ["127.0.0.1"], **more}
+        for kind, more in (("pagerduty", {"routing_key_env": "WK_SECRET"}), ("alertmanager", {}))
+        for form in URLS["notify"]
+    ),
+    {"kind": "pagerduty", "routing_key_env": "WK_SECRET", "url": f"http://{NOWHERE}/", "allow_hosts": ["127.0.0.1"]},
+    {"kind": "pagerduty", "routing_key_env": "{}"},
+    {"kind": "pagerduty", "routing_key_file": "{}"},
+    {"kind": "pagerduty", "routing_key": "{}"},
+    {"kind": "apprise", "url_env": "WK_SECRET"},
+    {"kind": "apprise", "url_env": "{}"},
+    {"kind": "apprise", "url_file": "{}"},
+    {"kind": "apprise", "url": "slack://{}"},
+    *(
+        {"kind": "apprise", "url_env": "WK_ADDRESS", "address": address, "allow_hosts": ["127.0.0.1"]}
+        for address in (
+            "slack://{}/{}/{}", "json://wk:{}@" + NOWHERE + "/{}", "mailto://wk:{}@" + NOWHERE + "/a@b.example?x={}",
+            "tgram://{}/12", "ntfy://{}@" + NOWHERE + "/{}", "syslog://{}",
+        )
+    ),
+    *(
+        {"kind": "kafka", "topic": "t", "bootstrap_servers": NOWHERE, "timeout": "100ms", "options": options}
+        for options in OPTIONS
+    ),
+    {"kind": "kafka", "topic": "t", "bootstrap_servers": "wk:{}@" + NOWHERE},
 ]  # fmt: skip
 
 
@@ -145,6 +180,57 @@ def test_no_option_of_the_kafka_client_is_shown(options: dict[str, object], secr
         path = written(Path(folder), tables)
         for output in (said("check", str(path)), said("check", str(path), "--json")):
             assert_kept(secret, output)
+
+
+def filled(value: object, secret: str) -> object:
+    """The value with the secret in all its texts."""
+    if isinstance(value, dict):
+        return {name: filled(each, secret) for name, each in value.items()}
+    return value.replace("{}", secret) if isinstance(value, str) else value
+
+
+@settings(max_examples=4)
+@example("p@ss/w#o:r?d&x=yQZXJKVqzxjkv")
+@given(secret)
+@pytest.mark.parametrize("how", [str, lambda text: quote(text, "")])
+@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: f"{channel['kind']}-{list(channel)[1]}")
+def test_no_command_shows_a_secret_of_a_channel(channel: dict[str, object], how: type[str], secret: str) -> None:
+    written_as = how(secret)
+    table = {name: filled(value, written_as) for name, value in channel.items() if name != "address"}
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WK_SECRET", secret)
+        patch.setenv("WK_ADDRESS", str(filled(channel.get("address", ""), written_as)))
+        tables: dict[str, dict[str, object]] = {
+            "store": {"url": f"sqlite:///{folder}/w.db"},
+            "families.f": {"topic": "t", "interval": "10s", "window.length": 8},
+            "notify.it": table,
+        }
+        path = str(written(Path(folder), tables))
+        commands = [["check", path], ["check", path, "--json"], ["notify", "preview", path, "it"]]
+        if "address" not in channel or NOWHERE in str(channel["address"]):  # others may be sent to
+            commands.append(["notify", "test", path, "it"])
+        for command in commands:
+            assert_kept(secret, said(*command))
+
+
+@pytest.mark.parametrize("kind", NOTIFIERS)
+def test_every_kind_of_channel_is_asked_for_its_secrets(kind: str) -> None:
+    assert kind in {"webhook", "log"} or kind in {channel["kind"] for channel in CHANNELS}
+
+
+@settings(max_examples=5)
+@given(st.text("qzxjkvQZXJKV", min_size=16, max_size=30))
+def test_a_receiver_that_repeats_a_secret_does_not_bring_it_into_an_error(secret: str) -> None:
+    """Errors are kept in SQL and logged."""
+    with JsonReceiver([Answer(400, body=secret.encode())] * 2) as receiver:
+        key = PagerdutyNotifier(kind="pagerduty", routing_key_env="S", url=receiver.url, allow_hosts=("127.0.0.1",))
+        address = AppriseNotifier(kind="apprise", url_env="U", allow_hosts=("127.0.0.1",))
+        url = receiver.url.replace("http://", f"json://wk:{secret}@")
+        for notifier in (Pagerduty(key, {"S": secret}), Apprise(address, {"U": url})):
+            with pytest.raises(NotifyError) as caught:
+                notifier.send(sample("it", 10**18).deliveries[0])
+            assert_kept(secret, str(caught.value))
+        assert len(receiver.posts) == 2
 
 
 @pytest.mark.parametrize("key", ["secret_env", "secret_file"])

@@ -30,7 +30,7 @@ def test_an_address_that_drops_packets_takes_a_moment_once() -> None:
         webhook = make_webhook(server.port, resolver=lambda host, port: ["127.0.0.2", "127.0.0.1"])
 
         assert seconds_of(lambda: webhook.send(DELIVERY)) < SOON / 2
-        assert webhook._transport._addresses.order(["127.0.0.2", "127.0.0.1"]) == ["127.0.0.1", "127.0.0.2"]
+        assert webhook._poster._transport._addresses.order(["127.0.0.2", "127.0.0.1"]) == ["127.0.0.1", "127.0.0.2"]
 
 
 def test_only_addresses_that_drop_packets_end_with_the_timeout() -> None:
@@ -91,7 +91,7 @@ def test_a_kept_connection_to_an_address_that_fails_is_not_used_again() -> None:
             thread.start()
         for thread in both:
             thread.join()
-        webhook._transport._addresses.failed("127.0.0.1")
+        webhook._poster._transport._addresses.failed("127.0.0.1")
         webhook.send(DELIVERY)
 
         assert (first.posts, second.posts) == (2, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import ThreadingHTTPServer
@@ -14,8 +15,11 @@ from uuid import UUID
 
 import pytest
 
+from monitor.bootstrap import NOTIFIERS
 from monitor.config.notifiers import WebhookNotifier
+from monitor.config.settings import parse
 from monitor.errors import NotifyError
+from monitor.notify.apprise import SCHEMAS
 from monitor.notify.payload import MAX_BYTES, payload
 from monitor.notify.retry_schedule import TRIES
 from monitor.notify.webhook import Webhook
@@ -87,6 +91,22 @@ def test_every_event_is_on_the_page() -> None:
     events = set(re.findall(r"alert\.(?:opened|updated|acknowledged|resolved)", source))
 
     assert events == set(re.findall(r"^\| `(alert\.\w+)` \|", PAGE, re.MULTILINE))
+
+
+def test_there_is_an_example_of_every_kind_and_it_can_be_used() -> None:
+    shown = "\n".join(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL))
+    family = '[families.f]\ntopic = "t"\ninterval = "10s"\n'
+
+    kinds = {how.kind for how in parse(tomllib.loads(family + shown)).notify.values()}
+    assert kinds == set(NOTIFIERS)
+
+
+def test_the_schemas_on_the_page_are_those_that_are_allowed() -> None:
+    (listed,) = re.findall(r"by the schemas (.*?), and those with an `s`", PAGE, re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", listed))
+
+    assert named <= SCHEMAS
+    assert [schema for schema in SCHEMAS - named if schema.removesuffix("s") not in named] == []
 
 
 def test_the_waits_on_the_page_are_those_of_the_dispatcher() -> None:

@@ -14,7 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.notify.payload import MAX_BYTES, payload
-from monitor.records.alerts import Alert, AlertState, CommandKind, Evidence, FactKind, Severity, Transition, alert_id
+from monitor.records.alerts import (
+    Alert,
+    AlertState,
+    Cause,
+    CommandKind,
+    Evidence,
+    FactKind,
+    Severity,
+    TimerKind,
+    Transition,
+    alert_id,
+)
 from monitor.records.times import iso
 
 T0 = 1_700_000_000 * 10**9
@@ -81,10 +92,20 @@ def test_the_message_in_full() -> None:
             "resolved_at": None,
             "acknowledged_at": None,
             "acknowledged_by": "",
+            "shelved_until": None,
+            "flapping": False,
+            "verdict": None,
             "actor": "monitor",
             "note": "2 of 3",
             "causes": [],
             "facts": {},
+            "summary": "m-17 (temperature): critical, score 2.5 times its limit",
+            "contributions": [],
+            "score": None,
+            "limit": None,
+            "value": None,
+            "expected": None,
+            "link": "",
         },
     } == decoded()
 
@@ -104,6 +125,23 @@ def test_the_message_in_full() -> None:
 def test_the_type_follows_the_cause(cause: FactKind | CommandKind, kind: str) -> None:
     """Also where the alert was acknowledged before it worsened: that is no acknowledgement."""
     assert kind == decoded(transition=replace(OPENED, cause=cause, state=AlertState.ACKNOWLEDGED))["type"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "state", "kind"),
+    [
+        (TimerKind.RETURNED, AlertState.OPEN, "alert.opened"),
+        (TimerKind.RETURNED, AlertState.ACKNOWLEDGED, "alert.updated"),
+        (CommandKind.IN_SERVICE, AlertState.OPEN, "alert.opened"),
+        (CommandKind.SHELVE, AlertState.SHELVED, "alert.updated"),
+        (TimerKind.REMINDED, AlertState.OPEN, "alert.updated"),
+        (CommandKind.ACKNOWLEDGE, AlertState.RESOLVED, "alert.updated"),
+        (CommandKind.VERDICT, AlertState.RESOLVED, "alert.updated"),
+    ],
+)
+def test_the_type_says_whether_an_alert_is_open(cause: Cause, state: AlertState, kind: str) -> None:
+    """What comes back from a shelf may be said for the first time; what is over does not become acknowledged."""
+    assert kind == decoded(transition=replace(OPENED, cause=cause, state=state))["type"]
 
 
 def test_an_alert_about_the_stream_itself_says_what_is_wrong() -> None:
@@ -215,10 +253,13 @@ def test_any_time_can_be_read_back(time: int) -> None:
 
 @given(st.text(min_size=1, alphabet=st.characters()).map(lambda text: text * 2000))
 def test_no_text_makes_the_message_too_long_or_unreadable(text: str) -> None:
-    alert = replace(ALERT, run=text, family=text, stream=text, kind=text, cause=text, channel=text)
+    alert = replace(
+        ALERT, run=text, family=text, stream=text, kind=text, cause=text, channel=text, acknowledged_by=text
+    )
     change = replace(OPENED, actor=text, note=text)
+    link = "https://watch.example/" + 500 * "x"
 
-    message = payload(alert, change, make_evidence([[0.4, 0.3], [0.2, 0.1]], (text, text)), STORE)
+    message = payload(alert, change, make_evidence([[0.4, 0.3], [0.2, 0.1]], (text, text)), STORE, link)
 
     assert len(message.encode()) < MAX_BYTES
     assert json.loads(message)["data"]["stream"].endswith("…")

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from monitor.config.notifiers import WebhookNotifier
 from monitor.errors import NotifyError, SettingsError
-from monitor.notify.webhook import Webhook, _retry_after
+from monitor.notify.posting import retry_after
+from monitor.notify.webhook import Webhook
 from monitor.records.alerts import Delivery
 from monitor.testing.webhook_receiver import Answer, Receiver
 
@@ -243,14 +244,14 @@ def test_retry_after_as_a_date(offset: int, low: float, high: float) -> None:
 
 @given(st.text(max_size=40) | st.sampled_from(["-1", "1.5", "inf", "nan", "soon", "9" * 400, "Mon, 99 Foo 2024"]))
 def test_any_other_retry_after_is_harmless(header: str) -> None:
-    wait = _retry_after(header, 0.0)
+    wait = retry_after(header, 0.0)
 
     assert wait is None or 0 <= wait <= 86400
 
 
 @pytest.mark.parametrize("header", ["-1", "1.5", "inf", "nan", "soon", "9" * 400, "", "٣"])
 def test_an_unreadable_retry_after_is_ignored(header: str) -> None:
-    assert _retry_after(header, 0.0) is None
+    assert retry_after(header, 0.0) is None
 
 
 def test_a_slow_receiver_is_given_up_after_the_timeout() -> None:
