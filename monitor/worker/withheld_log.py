@@ -45,6 +45,15 @@ class WithheldLog:
                 )
                 self._logged[kind] = now
 
+    def note_muted(self, muted: Mapping[str, int]) -> None:
+        """Count the changes that maintenance withholds, by reason; log those that are due."""
+        self._since.update(muted)
+        now = self._clock()
+        for reason in muted:
+            if now - self._logged.get(reason, -LOG_REPEAT_S) >= LOG_REPEAT_S:
+                log.info("notifications_muted", changes=self._since.pop(reason), reason=reason)
+                self._logged[reason] = now
+
 
 def _behind(facts: Sequence[Fact], wall: int) -> dict[str, str]:
     """A stream with such an alert, and whether its times look like local ones."""

@@ -1,0 +1,1 @@
+"""Maintenance windows: recurrence, occurrences in time, what they switch off, and calendars to import."""
