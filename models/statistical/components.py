@@ -17,4 +17,4 @@ class ComponentsConfig(PastConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.variance < 1:
-            raise ConfigError(f"{self}: variance must be between 0 and 1")
+            raise ConfigError(f"variance = {self.variance}: variance must be between 0 and 1")

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from models.contract import Outputs
 from models.errors import ConfigError
-from models.statistical.past import Float64, PastConfig, Spectrum, clean_rows
+from models.statistical.past import Float64, PastConfig, PastEstimator, Spectrum, clean_rows
 from models.statistical.principal import PCA, leading, refuse_features
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ FLOOR = 0.2  # standard deviation, in scaled units: a fifth of a channel's usual
 
 @dataclass(frozen=True)
 class GmmConfig(PastConfig):
-    """`components` is the most that the mixture may have; `features` what it is fitted to, `pca` or `windows`."""
+    """`components` is the most that the mixture may have; `features` are `pca`, `windows` or, of a net, `dense`."""
 
     components: int = 8
     features: str = PCA
@@ -84,16 +84,8 @@ class Mixture:
         return np.asarray(np.abs(likely) + rest / (2 * self.noise))
 
 
-class Gmm:
+class Gmm(PastEstimator[GmmConfig]):
     """Fits the mixture. See `models.contract.Estimator`; the seed decides where its components begin."""
-
-    def __init__(self, config: GmmConfig, seed: int = 0) -> None:
-        self._config, self._seed = config, seed
-
-    @property
-    def validation(self) -> float:
-        """See `Estimator.validation`."""
-        return self._config.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedGmm:
         """See `Estimator.fit`."""
@@ -104,7 +96,7 @@ class Gmm:
         count = leading(spectrum, len(rows)) if self._config.features == PCA else cells
         axes = spectrum.directions[:, :count]
         noise = FLOOR**2 + (spectrum.variances[count:].mean() if count < cells else 0)
-        fitted = _likeliest((rows - spectrum.mean) @ axes, self._config.components, self._seed)
+        fitted = _likeliest((rows - spectrum.mean) @ axes, self._config.components, self.seed)
         parts = (fitted.weights_, fitted.means_, fitted.precisions_cholesky_)
         return FittedGmm(Mixture(spectrum.mean, axes, np.asarray(noise), *parts), self._config)
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from models.errors import ConfigError
 from models.statistical.nearest import FittedNearest
-from models.statistical.past import Float64, PastConfig, clean_rows
+from models.statistical.past import Float64, PastConfig, PastEstimator, clean_rows
 from models.statistical.references import References
 
 if TYPE_CHECKING:
@@ -56,17 +56,8 @@ def default_clusters(windows: int) -> int:
     return max(1, min(MOST, math.isqrt(windows // 2)))
 
 
-class KMeans:
+class KMeans(PastEstimator[KMeansConfig]):
     """Fits centres. See `models.contract.Estimator`."""
-
-    def __init__(self, config: KMeansConfig, seed: int = 0) -> None:
-        self._config = config
-        self.seed = seed
-
-    @property
-    def validation(self) -> float:
-        """See `Estimator.validation`."""
-        return self._config.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedNearest:
         """See `Estimator.fit`."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import ConfigError
 from models.statistical.nearest import FittedNearest
-from models.statistical.past import PastConfig, clean_rows
+from models.statistical.past import PastConfig, PastEstimator, clean_rows
 from models.statistical.references import References, hop
 
 if TYPE_CHECKING:
@@ -37,17 +37,8 @@ class KNNConfig(PastConfig):
             raise ConfigError(f"knn: neighbours = {self.neighbours}; it must be 1 to 100")
 
 
-class KNN:
+class KNN(PastEstimator[KNNConfig]):
     """Keeps windows. See `models.contract.Estimator`; nothing is random, so the seed changes nothing."""
-
-    def __init__(self, config: KNNConfig, seed: int = 0) -> None:
-        self._config = config
-        self.seed = seed
-
-    @property
-    def validation(self) -> float:
-        """See `Estimator.validation`."""
-        return self._config.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedNearest:
         """See `Estimator.fit`."""

@@ -7,7 +7,8 @@ does better where normal windows come in several kinds, this one is fitted in mi
 m and S are those of the clean windows of the past, and S is shrunk and has noise added: see `models.statistical.past`.
 The score is the root mean square of W (x - m) with the symmetric root W of S^-1: see `models.statistical.whitened`.
 With `features = "pca"` the variances along all but the leading principal components are replaced by their mean (see
-`models.statistical.principal`): for windows of so many cells that the small variances are not known.
+`models.statistical.principal`): for windows of so many cells that the small variances are not known. With `"dense"` it
+is the distance of features of a net that is trained first (`models.networks.encoded`), and no longer a sum over cells.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from models.statistical.past import PastConfig, Spectrum, clean_rows
+from models.statistical.past import PastConfig, PastEstimator, Spectrum, clean_rows
 from models.statistical.principal import PCA, WINDOWS, leading, levelled, refuse_features
 from models.statistical.whitened import FittedWhitening
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MahalanobisConfig(PastConfig):
-    """`features` is `windows`, or `pca` for a covariance of principal components and noise."""
+    """`features` is `windows`, `pca` for a covariance of principal components and noise, or `dense` for a net's."""
 
     features: str = WINDOWS
 
@@ -34,17 +35,8 @@ class MahalanobisConfig(PastConfig):
         refuse_features("mahalanobis", self.features)
 
 
-class Mahalanobis:
+class Mahalanobis(PastEstimator[MahalanobisConfig]):
     """Fits mean and covariance. See `models.contract.Estimator`; nothing is random, so the seed changes nothing."""
-
-    def __init__(self, config: MahalanobisConfig, seed: int = 0) -> None:
-        self._config = config
-        self.seed = seed
-
-    @property
-    def validation(self) -> float:
-        """See `Estimator.validation`."""
-        return self._config.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedWhitening:
         """See `Estimator.fit`."""

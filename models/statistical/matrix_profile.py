@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from models.contract import Outputs
 from models.errors import ConfigError
-from models.statistical.past import Float64, PastConfig, clean_rows
+from models.statistical.past import Float64, PastConfig, PastEstimator, clean_rows
 from models.statistical.references import References, hop, narrow_root, widened
 
 if TYPE_CHECKING:
@@ -56,17 +56,8 @@ class MatrixProfileConfig(PastConfig):
             )
 
 
-class MatrixProfile:
+class MatrixProfile(PastEstimator[MatrixProfileConfig]):
     """Keeps subsequences. See `models.contract.Estimator`; nothing is random, so the seed changes nothing."""
-
-    def __init__(self, config: MatrixProfileConfig, seed: int = 0) -> None:
-        self._config = config
-        self.seed = seed
-
-    @property
-    def validation(self) -> float:
-        """See `Estimator.validation`."""
-        return self._config.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedMatrixProfile:
         """See `Estimator.fit`."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,26 @@ class PastConfig:
 
     def __post_init__(self) -> None:
         if not (0 < self.validation < 1 and 0 < self.keep <= 1):
-            raise ConfigError(f"{self}: validation must be between 0 and 1, keep above 0 and at most 1")
+            raise ConfigError(
+                f"validation = {self.validation}, keep = {self.keep}: validation must be between 0 and 1, keep above "
+                "0 and at most 1"
+            )
+
+
+C = TypeVar("C", bound=PastConfig)
+
+
+class PastEstimator(Generic[C]):
+    """What kinds here have in common as estimators: see `models.contract.Estimator`. A kind adds `fit`."""
+
+    def __init__(self, config: C, seed: int = 0) -> None:
+        self._config = config
+        self.seed = seed
+
+    @property
+    def validation(self) -> float:
+        """See `Estimator.validation`."""
+        return self._config.validation
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from models.contract import Outputs
 from models.statistical.components import ComponentsConfig
-from models.statistical.past import Float64, Spectrum, clean_rows
+from models.statistical.past import Float64, PastEstimator, Spectrum, clean_rows
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32
@@ -40,17 +40,8 @@ class PCAConfig(ComponentsConfig):
     """`variance` is the share that the kept components hold."""
 
 
-class PCA:
+class PCA(PastEstimator[PCAConfig]):
     """Fits components. See `models.contract.Estimator`; nothing is random, so the seed changes nothing."""
-
-    def __init__(self, config: PCAConfig, seed: int = 0) -> None:
-        self._config = config
-        self.seed = seed
-
-    @property
-    def validation(self) -> float:
-        """See `Estimator.validation`."""
-        return self._config.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedPCA:
         """See `Estimator.fit`."""

@@ -12,17 +12,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.options import refuse_unknown
+from models.options import ENCODER, refuse_unknown
 from models.statistical.past import Spectrum
 
 KEPT = 0.95
 MOST = 16
 
-WINDOWS, PCA = FEATURES = ("windows", "pca")
+WINDOWS, PCA, DENSE = FEATURES = ("windows", "pca", ENCODER)
 
 
 def refuse_features(where: str, name: str) -> None:
-    """Raise ConfigError unless the features are the windows themselves or their principal components."""
+    """Raise ConfigError unless the features are windows, their principal components, or those of a trained net."""
     refuse_unknown(f"{where}: features", [name], FEATURES)
 
 

@@ -10,6 +10,8 @@ of TSB-AD (Liu and Paparrizos 2024, NeurIPS). A normal window scores about 1.
   hardly ever varied would make the smallest difference huge, and the noise of many of them would drown the rest.
 - Shyu et al. judge the major components beside the minor ones; `pca` does. Here they are left out, so a window that is
   larger or smaller, but keeps its shape, is found only by what it leaves in the minor ones.
+- A component that varies no more than the noise that is added is a minor one, whatever share the others hold: where
+  nothing ever moved, all are.
 - Windows are scaled by channel, not each by itself as in TSB-AD: a level that is wrong is a fault here.
 - With the minor directions V and their variances D the score is that of the symmetric matrix V D^-1/2 V', so each cell
   has a contribution: see `models.statistical.whitened`.
@@ -24,12 +26,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.statistical.components import ComponentsConfig
-from models.statistical.past import Spectrum, clean_rows
+from models.statistical.past import NOISE, PastEstimator, Spectrum, clean_rows
 from models.statistical.whitened import FittedWhitening
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32
 
+MOVES = 1.1 * NOISE**2  # variance of a component that has done something itself
 FLOOR = 0.2  # standard deviation of a component, in scaled units: a fifth of a channel's usual spread
 
 
@@ -38,23 +41,15 @@ class SubPCAConfig(ComponentsConfig):
     """`variance` is the share that the components left out hold."""
 
 
-class SubPCA:
+class SubPCA(PastEstimator[SubPCAConfig]):
     """Fits minor components. See `models.contract.Estimator`; nothing is random, so the seed changes nothing."""
-
-    def __init__(self, config: SubPCAConfig, seed: int = 0) -> None:
-        self._config = config
-        self.seed = seed
-
-    @property
-    def validation(self) -> float:
-        """See `Estimator.validation`."""
-        return self._config.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedWhitening:
         """See `Estimator.fit`."""
         spectrum = Spectrum.of(clean_rows(learn, self._config.keep))
         cells = len(spectrum.mean)
-        first = min(spectrum.holding(self._config.variance), cells - 1)  # one component is left in any case
+        moving = int(np.count_nonzero(spectrum.variances > MOVES))
+        first = min(spectrum.holding(self._config.variance), moving, cells - 1)  # one component is left in any case
         minor = spectrum.part(slice(first, cells))
         minor = Spectrum(minor.mean, np.maximum(minor.variances, FLOOR**2), minor.directions)
         return FittedWhitening(minor.mean, minor.whitening * math.sqrt(cells / (cells - first)), self._config)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from models.contract import Outputs
 from models.options import refuse_unknown
 from models.statistical import charts
-from models.statistical.past import NOISE, Float64, PastConfig, clean_rows
+from models.statistical.past import NOISE, Float64, PastConfig, PastEstimator, clean_rows
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SUBGROUP = 5
 ORDER = 2
+MOST_NUMBERS = 2**22  # of a matrix that turns windows of all channels at once into series
 OF_CHANNEL = 20  # windows: so much the variance of a channel counts in those of its places
 
 XBAR, EWMA, CUSUM = CHARTS = ("xbar", "ewma", "cusum")
@@ -52,17 +53,8 @@ class XbarConfig(PastConfig):
         refuse_unknown("xbar: chart", [self.chart], CHARTS)
 
 
-class Xbar:
+class Xbar(PastEstimator[XbarConfig]):
     """Learns what is usual. See `models.contract.Estimator`; nothing is random, so the seed changes nothing."""
-
-    def __init__(self, config: XbarConfig, seed: int = 0) -> None:
-        self._config = config
-        self.seed = seed
-
-    @property
-    def validation(self) -> float:
-        """See `Estimator.validation`."""
-        return self._config.validation
 
     def fit(self, learn: Float32, held_out: Float32, *, progress: bool | None = None) -> FittedXbar:
         """See `Estimator.fit`."""
@@ -193,11 +185,22 @@ class _ChartGraph:
     def _series(self, matrix: Float64) -> str:
         """Standardised readings of each channel times a matrix (length, m): (n, channels, m)."""
         channels = len(self._filters)
+        if channels * self._length * channels * matrix.shape[1] > MOST_NUMBERS:
+            return self._series_by_channel(matrix)
         whole = np.zeros((self._length, channels, channels, matrix.shape[1]))
         for channel, by in enumerate(self._filters):
             whole[:, channel, channel] = by @ matrix
         rows = self._node("MatMul", self._moved, self._graph.floats(whole.reshape(self._length * channels, -1)))
         return self._reshape(rows, (channels, matrix.shape[1]))
+
+    def _series_by_channel(self, matrix: Float64) -> str:
+        """The same with a product for each channel: nearly all of one large matrix would be zeros."""
+        readings, found = self._reshape(self._moved, (self._length, len(self._filters))), []
+        for channel, by in enumerate(self._filters):
+            of_channel = self._node("Gather", readings, self._graph.constant([channel]), axis=2)
+            rows = self._reshape(of_channel, (1, self._length))
+            found.append(self._node("MatMul", rows, self._graph.floats(by @ matrix)))
+        return self._node("Concat", *found, axis=1)
 
     def _run_rules(self, series: str, steps: int) -> str:
         """See `charts.run_rules`."""

@@ -9,21 +9,24 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from monitor.config.budgets import Budgeted
-from monitor.config.durations import Duration, Interval, Span, Spanned, SpannedOrNever
+from monitor.config.durations import Duration, DurationLimit, Interval, Span, Spanned, SpannedOrNever
 from monitor.config.formats import Format
 from monitor.config.health import NEVER_SILENT, UNSCORED_BEATS, UNSCORED_WINDOWS, Health, Range
 from monitor.config.names import Topic
 from monitor.config.overrides import Override
-from monitor.config.recipes import OWN, Recipe, chosen
+from monitor.config.recipes import OWN, Companion, Recipe, chosen
 from monitor.config.resolved import Grid, Shape
 from monitor.config.sections import Section
-from monitor.config.windows import Window
+from monitor.config.windows import DERIVED, Window
+from monitor.records.alerts import TimerRules
 
 FEWEST_WINDOWS = 32  # to train a model, or to profile a stream for one
 FEWEST_READINGS, MOST_READINGS = 2000, 86_400  # that training waits for by default
 DAY = 24 * 3600 * 10**9
 WEEK = 7 * DAY
 MOST_STREAMS = 200_000  # of a family by default: names come from outside
+SOONEST_REPEAT = 60 * 10**9
+MOST_FLAPS = 32  # openings of each stream that are remembered: 256 bytes of its state
 MOST_NUMBERS = 2**22  # in a window, or in the readings of a stream that wait for earlier ones: 16 MiB
 
 
@@ -39,11 +42,15 @@ class Align(Section):
 
 
 class Detector(Section):
-    """Which autoencoder; docs/configuration.md lists the kinds and the `options` of each."""
+    """Which autoencoder; docs/configuration.md lists the kinds and the `options` of each.
+
+    `device` is where nets are trained: `auto` takes a GPU where there is one.
+    """
 
     kind: str = "dense"
     options: dict[str, Any] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0, lt=2**32)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 class Train(Section):
@@ -92,7 +99,9 @@ class Threshold(Section):
 class Alerts(Section):
     """Open when `open_count` of the last `open_of` windows reach the limit; resolve after `resolve_after` calm ones.
 
-    `quiet_after`, `rise`, `memory` and `budget` say when the next one may open: see `pipeline/alerting/policy.py`.
+    `quiet_after`, `rise`, `memory` and `budget` say when the next one may open: see `pipeline/alerting/policy.py`;
+    `min_duration` how long anomalies must last before it, `flapping` more of them than which is too much to announce.
+    `escalate_after` and `repeat` are timers of open alerts that no person acknowledges: see `alerts/timers.py`.
     Spans are windows or event time; `budget` takes the place of `rise` and `memory`.
     """
 
@@ -105,6 +114,15 @@ class Alerts(Section):
     rise: float = Field(default=0.0, ge=0, le=10)
     memory: Spanned = Span(count=5000)
     budget: Budgeted = None
+    min_duration: DurationLimit = None
+    flapping: Budgeted = None
+    escalate_after: DurationLimit = None
+    repeat: DurationLimit = None
+
+    @property
+    def timers(self) -> TimerRules:
+        """Those that its alerts get when they open."""
+        return TimerRules(self.escalate_after or 0, self.repeat or 0)
 
     @model_validator(mode="after")
     def _fits(self) -> Alerts:
@@ -114,6 +132,10 @@ class Alerts(Section):
             raise ValueError("budget takes the place of rise and memory; give one or the others")
         if not (self.memory.time or self.memory.count):
             raise ValueError("memory: must be longer than nothing; rise = 0 switches it off")
+        if self.repeat is not None and self.repeat < SOONEST_REPEAT:
+            raise ValueError("repeat: once a minute at most; a person has to read it")
+        if self.flapping is not None and self.flapping.count > MOST_FLAPS:
+            raise ValueError(f"flapping: {MOST_FLAPS} alerts in a period at most")
         return self
 
 
@@ -133,6 +155,7 @@ class Family(Section):
     train: Train = Train()
     threshold: Threshold = Threshold()
     recipe: Recipe = "auto"
+    companions: tuple[Companion, ...] = ()
     alerts: Alerts = Alerts()
     health: Health = Health()
     overrides: tuple[Override, ...] = ()
@@ -191,9 +214,27 @@ class Family(Section):
         return Alerts(**(usual | given))
 
     @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the channels that are derived for its detector."""
+        return tuple(channel for name in self.window.derived for channel in DERIVED[name])
+
+    @property
+    def detector_channels(self) -> tuple[str, ...]:
+        """What its detector sees: its channels, and conditions behind them."""
+        return self.channels + self.conditions
+
+    @property
+    def detector_shape(self) -> tuple[int, int]:
+        """(length, channels) of windows as its detector sees them. Raises SettingsError as `shape` does."""
+        return self.shape.length, len(self.detector_channels)
+
+    @property
     def detector_options(self) -> dict[str, Any]:
-        """Those of its detector: as given, else what suits the recipe."""
-        return {**OWN[self.judged_by].options.get(self.detector.kind, {}), **self.detector.options}
+        """Those of its detector: as given, else what suits the recipe. Conditions are `given` beside those named."""
+        options = {**OWN[self.judged_by].options.get(self.detector.kind, {}), **self.detector.options}
+        if self.conditions and isinstance(given := options.get("given", 0), int):
+            options["given"] = given + len(self.conditions)
+        return options
 
     @property
     def train_after(self) -> int:

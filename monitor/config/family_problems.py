@@ -29,6 +29,16 @@ def family_problems(family: Family) -> Iterator[str]:
         yield f'threshold: the recipe "{family.judged_by}" does not read it; leave it out, or set recipe = "plain"'
     if family.judged_by == "vectors" and family.window.rules.consecutive:
         yield 'recipe: "vectors" judges windows that stand for themselves, those of kind "message" or "beat"'
+    if family.companions and not family.window.rules.consecutive:
+        yield (
+            f'companions: they judge readings that follow one another; windows of kind "{family.window.kind}" have none'
+        )
+    if family.window.derived and (family.interval is None or not family.window.rules.consecutive):
+        yield "window.derived: the time of each reading of a window has to be known: sliding windows, and an interval"
+    if len(set(family.window.derived)) < len(family.window.derived):
+        yield "window.derived: each may stand there once"
+    if len(set(family.companions)) < len(family.companions):
+        yield "companions: each may stand there once"
     if len(set(family.channels)) < len(family.channels):
         yield "channels: each name may stand there once"
     if family.format.channel and family.interval is None:
@@ -58,6 +68,8 @@ def _span_problems(family: Family) -> Iterator[str]:
     if not wrong:
         if family.judged_by in {"default", "multivariate"} and family.shape.hop > 1:
             yield f'recipe: "{family.judged_by}" judges each reading: window.hop must be 1; "plain" takes others'
+        if family.companions and family.shape.hop > 1:
+            yield "companions: they judge each reading: window.hop must be 1"
         yield from _size_problems(family.shape, family.grid)
         after, fewest = family.train_after, window.rules.fewest_readings(family.shape.length, FEWEST_WINDOWS)
         if after < fewest:

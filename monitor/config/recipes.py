@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 Recipe = Literal["auto", "plain", "default", "multivariate", "vectors"]
+Companion = Literal["half_space_trees", "gaussian_scorer"]  # that a family may add
 
 
 class Own(NamedTuple):

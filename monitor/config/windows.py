@@ -15,6 +15,10 @@ from monitor.config.durations import Spanned
 from monitor.config.sections import Section
 
 SLOWEST, FASTEST = 100.0, 4000.0  # Hz at which heartbeats can be found
+DERIVED: Final = {  # conditions that follow from the time of a reading, and the channels they make
+    "hour_of_day": ("hour of day, sine", "hour of day, cosine"),
+    "day_of_week": ("day of week, sine", "day of week, cosine"),
+}
 RHYTHM = 20  # one in so many points of a heartbeat's window draws the rhythm
 
 
@@ -25,12 +29,14 @@ class Window(Section):
 
     `message`: each message is a window of `length` readings.
     `beat`: each heartbeat of an ECG, resampled to `length` points; `rate` is its sampling rate in Hz, without a grid.
+    `derived`: conditions for the detector, which follow from the time of a reading.
     """
 
     kind: Literal["sliding", "tumbling", "message", "beat"] = "sliding"
     length: Spanned | None = None
     hop: Spanned | None = None
     rate: float | None = Field(default=None, ge=SLOWEST, le=FASTEST)
+    derived: tuple[Literal["hour_of_day", "day_of_week"], ...] = ()
 
     @property
     def rules(self) -> Kind:

@@ -10,6 +10,7 @@ import numpy as np
 
 from monitor.config.families import Family
 from monitor.pipeline.scoring import partial_windows
+from monitor.pipeline.scoring.conditions import Conditioned, Conditions
 from monitor.pipeline.scoring.explanation import explain, without_channels
 from monitor.pipeline.scoring.partial_windows import Units
 from monitor.pipeline.scoring.stream_scaling import Profile, Profiles
@@ -27,6 +28,7 @@ class DetectorPath:
 
     def __init__(self, family: Family) -> None:
         self._channels, self._scale = family.channels, family.scale
+        self._conditions = Conditions(family)
         self.profiles = Profiles(len(family.channels))
         self.section = Section(
             self.profiles.columns, signature(len(family.channels), family.scale), self.profiles.earlier
@@ -77,7 +79,10 @@ class DetectorPath:
         seen, lacks = window, np.zeros(len(self._channels), bool)
         if scorer is not None and np.isnan((units := self._scaled(window)).windows).any():
             filled, _, (lacks,) = partial_windows.mask(scorer, units)
+            filled, lacks = filled[:, :, : len(self._channels)], lacks[: len(self._channels)]
             seen = replace(window, values=filled if profiles is None else profiles.undo(window.stream, filled))
+        if scorer is not None and self._conditions.count:
+            scorer = Conditioned(scorer, self._conditions, window.end)
         found = explain(alert, seen, self._channels, scorer, profiles, facts)
         return without_channels(found, window.values[0], lacks) if lacks.any() else found
 
@@ -95,6 +100,10 @@ class DetectorPath:
 
     def _scaled(self, windows: Windows) -> Units:
         """The windows as the detector sees them, with what is usual of their streams."""
+        return self._conditions.units(self._in_units(windows), windows.end)
+
+    def _in_units(self, windows: Windows) -> Units:
+        """The same without conditions."""
         columns, stream = self.profiles.columns, windows.stream
         center, scale, usual = columns["center"][stream], columns["scale"][stream], columns["usual"][stream]
         if self._scale != "none":

@@ -36,17 +36,19 @@ class Units(NamedTuple):
     """Windows (m, length, channels) as the detector sees them, NaN = missing.
 
     `neutral` and `spread` (m, channels) are the median and the usual spread of each channel in the same unit, `usual`
-    (m,) the usual score of the stream; 0 where it is not known.
+    (m,) the usual score of the stream; 0 where it is not known. The last `given` channels are conditions, which count
+    as none: they are always there.
     """
 
     windows: Float32
     neutral: Float32
     spread: Float32
     usual: Float32
+    given: int = 0
 
     def take(self, rows: Int64) -> Units:
         """Those at `rows`."""
-        return Units(*(column[rows] for column in self))
+        return Units(self.windows[rows], self.neutral[rows], self.spread[rows], self.usual[rows], self.given)
 
 
 class Masked(NamedTuple):
@@ -72,12 +74,13 @@ def mask(scorer: Scorer, units: Units) -> Masked:
     lacks = np.asarray(np.isnan(units.windows).any(axis=1))
     filled = np.where(lacks[:, None], units.neutral[:, None], units.windows)
     result = np.full(len(filled), np.nan, np.float32)
+    judged = lacks.shape[1] - units.given
     for pattern in np.unique(lacks, axis=0):
-        if not pattern.all():
+        if not pattern[:judged].all():
             rows = np.flatnonzero((lacks == pattern).all(axis=1))
             some = units.take(rows)
             filled[rows], best = _fitted(scorer, some, filled[rows], np.flatnonzero(pattern))
-            there = np.count_nonzero(~pattern) / len(pattern)
+            there = np.count_nonzero(~pattern[:judged]) / judged
             normal = np.sqrt(best**2 + (1 - there) * some.usual.astype(np.float64) ** 2)
             result[rows] = np.where(some.usual > 0, normal, best / np.sqrt(there))
     return Masked(filled, result, lacks)

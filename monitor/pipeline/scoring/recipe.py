@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -30,9 +30,12 @@ from monitor.pipeline.state.segments import segments
 from monitor.pipeline.thresholds.base import Revisable, Threshold, rounds
 from monitor.ports.scorer import Scorer
 from monitor.records.alerts import Evidence
-from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Scores, State, Windows
+from monitor.records.batches import NEVER, Bool, Float32, Int32, Int64, Scores, State, UInt8, Windows
 from monitor.records.shifts import Shifts
 from monitor.records.streams import StreamIndex
+
+if TYPE_CHECKING:
+    from monitor.pipeline.scoring.beside import Beside
 
 MOST_SCORE = np.float32(1e30)  # what a score and a ratio are at most: a window of absurd numbers, whose score would be
 MOST_RATIO = np.float32(1e9)  # infinite, is an anomaly that SQL, JSON and people can read
@@ -83,6 +86,7 @@ class Recipe:
         self._mixture = mixture
         self._locating: Locating | None = mixture if isinstance(mixture, Locating) else None
         self._trained: Trained | None = mixture if isinstance(mixture, Trained) else None
+        self._beside = _beside(family)
         self._threshold, self._max_imputed = threshold, family.align.max_imputed
         windows = family.shape.window
         self._faults = FaultScores()
@@ -98,6 +102,9 @@ class Recipe:
             kept |= {f"detector.{part}": of for part, of in mixture.calibration.items()}
             layouts = {part: earlier.get(part.split(".", 1)[1], ()) for part in kept}
             self.sections |= {part: Section(of, meaning, layouts[part]) for part, of in kept.items()}
+        if self._beside is not None:
+            meaning = signature(*windows, family.grid)
+            self.sections |= {f"companion.{part}": Section(of, meaning) for part, of in self._beside.parts.items()}
 
     def adopt(self, model: str, scorer: Scorer, profiles: Mapping[str, Profile], index: StreamIndex) -> None:
         """Score with this model from now on. Streams without a profile go on under cold start."""
@@ -164,20 +171,21 @@ class Recipe:
         alerting: Alerting,
         factor: Float32 | None = None,
         facts: Facts | None = None,
+        off: Bool | None = None,
     ) -> Judged:
         """Scores, limits and ratios of windows, sorted by stream and time; the limit then learns from normal ones.
 
         One round for each bucket of its limit that a stream passes through. In each, `alerting` is called with the rows
         and their ratios and says at which of them an alert is open: nothing is learned there, nor of what led to it.
         Each limit is multiplied by the window's `factor` (m,), None = 1. `facts` are what else is known of the windows.
+        Those that are `off` (m,) are scored and not judged.
         """
         enrolled = self.detector.enrolled(windows.stream)
         shown, score, components = self._score(windows, enrolled, cold, facts or {})
         modelled = enrolled if self._mixture is None else enrolled & ~np.isnan(components[DETECTOR])
         limit, ratio = np.full((2, len(windows)), np.nan, np.float32)
         score = np.minimum(score, MOST_SCORE)
-        filled = windows.imputed > self._max_imputed
-        poor = np.isnan(score) if self._mixture is not None else filled | np.isnan(score)
+        poor, others = self._poor(windows, score, off), self._others(windows, factor, off)
         bucket = np.zeros(len(windows), np.int64)
         bucket[modelled] = self._threshold.buckets(windows.stream[modelled], windows.end[modelled])
         for rows in rounds(windows.stream, bucket):
@@ -186,7 +194,8 @@ class Recipe:
             limit[rows] *= self._faults.columns["raised"][stream]
             if factor is not None:
                 limit[rows] *= factor[rows]
-            ratio[rows] = np.where(poor[rows], np.nan, np.minimum(score[rows] / limit[rows], MOST_RATIO))
+            own = np.where(poor[rows], np.float32(np.nan), np.minimum(score[rows] / limit[rows], MOST_RATIO))
+            ratio[rows] = _largest(own, others[:, rows], limit[rows])
             judged, open_ = model & ~poor[rows], alerting(rows, ratio[rows])
             normal = judged & ~(ratio[rows] > 1) & ~open_.now
             self._faults.follow(stream[judged], score[rows][judged], open_.now[judged])
@@ -194,18 +203,18 @@ class Recipe:
                 self._threshold.drop_newest(np.unique(stream[open_.opens]))
                 normal &= ~leads(stream, open_.opens)
             self._threshold.learn(stream[normal], score[rows][normal].astype(np.float64))
-        state = np.where(ratio > 1, State.ANOMALY, State.OK)
-        state = np.where(poor | ~np.isfinite(limit), State.INSUFFICIENT, state)
-        unread = np.isnan(windows.values[:, -1]).all(axis=1)
-        young = ~enrolled & ~(poor if self._mixture is None else unread)
-        state = np.where(young, State.BOOTSTRAP, state).astype(np.uint8)
+        if self._beside is not None:
+            score, components = self._beside.whole(components, score, limit, ratio, others)
+        unread = poor if self._mixture is None else np.isnan(windows.values[:, -1]).all(axis=1)
+        state = _states(ratio, poor | ~np.isfinite(limit), ~enrolled & ~unread, off)
         scores = Scores(windows.stream, windows.start, windows.end, score, limit, ratio, windows.imputed, state)
         return Judged(scores, shown, components, self._shifts(factor))
 
     def evidence(self, alert: UUID, windows: Windows, row: int, facts: Mapping[str, float], judged: Judged) -> Evidence:
         """Why the window at `row` opened the alert."""
         if self._mixture is None:
-            return self.detector.explain(alert, windows.take(np.array([row])), facts)
+            found = self.detector.explain(alert, windows.take(np.array([row])), facts)
+            return replace(found, components=judged.shares(row))
         one, shown = (some.take(np.array([row])) for some in (windows, judged.shown))
         found = self.detector.explain(alert, shown, facts)
         if judged.shown is not windows:  # it sees residuals
@@ -231,6 +240,20 @@ class Recipe:
         components = mixture.components(windows, detector, facts)
         return shown, total(components), components
 
+    def _poor(self, windows: Windows, score: Float32, off: Bool | None) -> Bool:
+        """Which windows are not judged, (m,)."""
+        filled = windows.imputed > self._max_imputed
+        poor = np.isnan(score) if self._mixture is not None else filled | np.isnan(score)
+        return poor if off is None else poor | off
+
+    def _others(self, windows: Windows, factor: Float32 | None, off: Bool | None) -> Float32:
+        """Ratios of the companions that the family adds, (k, m)."""
+        if self._beside is None:
+            return np.zeros((0, len(windows)), np.float32)
+        raised = self._faults.columns["raised"][windows.stream]
+        found = self._beside.ratios(windows, raised if factor is None else raised * factor)
+        return found if off is None else np.where(off, np.float32(np.nan), found)
+
     def _shifts(self, factor: Float32 | None) -> Shifts | None:
         """Change points of the newest windows, against limits multiplied by `factor`."""
         found = None if self._locating is None else self._locating.shifts
@@ -248,6 +271,29 @@ class Recipe:
         return limit
 
 
+def _beside(family: Family) -> Beside | None:
+    """The companions that the family adds to its recipe."""
+    if not family.companions:
+        return None
+    from monitor.pipeline.scoring.beside import Beside  # numba is slow to import: not where it is not used
+
+    return Beside(family)
+
+
+def _largest(ratio: Float32, others: Float32, limit: Float32) -> Float32:
+    """The largest of a window's ratios; NaN where the recipe has none, its own where there is no limit."""
+    if not len(others):
+        return ratio
+    return np.maximum(ratio, np.where(np.isfinite(limit), others.max(axis=0), np.float32(0)))
+
+
 def _unknown(windows: Float32) -> Float32:
     """Scores (m,) of windows that no detector sees."""
     return np.full(len(windows), np.nan, np.float32)
+
+
+def _states(ratio: Float32, insufficient: Bool, young: Bool, off: Bool | None) -> UInt8:
+    """What became of each window (m,): off before that its stream is `young`, without a model, before the others."""
+    state = np.where(insufficient, State.INSUFFICIENT, np.where(ratio > 1, State.ANOMALY, State.OK))
+    state = np.where(young, State.BOOTSTRAP, state)
+    return (state if off is None else np.where(off, State.MAINTENANCE, state)).astype(np.uint8)

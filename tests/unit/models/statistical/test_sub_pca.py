@@ -75,3 +75,12 @@ def test_one_cell_has_one_component() -> None:
     learn = correlated(100, 1, seed=7)
 
     assert fit(learn, keep=1.0).score(learn + 50).min() > 10
+
+
+def test_where_nothing_ever_moved_every_cell_that_does_counts() -> None:
+    """Their components are all alike: none of them is a major one."""
+    fitted = fit(np.zeros((60, 6, 2), np.float32))
+    moved = 5 * np.eye(12, dtype=np.float32).reshape(12, 6, 2)
+
+    assert fitted.score(np.zeros((1, 6, 2), np.float32)) == 0
+    assert (fitted.score(moved) > 5).all()

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import models
+from models.statistical import xbar
 from models.statistical.xbar import FittedXbar, Xbar, XbarConfig
 from tests.unit.models.statistical.windows import Float32
 
@@ -81,3 +82,18 @@ def test_options_that_make_no_sense_are_refused() -> None:
 
     with pytest.raises(models.ConfigError, match="chart"):
         models.check("xbar", options)
+
+
+@pytest.mark.parametrize("chart", ["xbar", "ewma", "cusum"])
+def test_many_channels_take_a_product_for_each(chart: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same scores, however windows are batched; a matrix of all channels at once would be channels times larger."""
+    windows = np.concatenate([process(200, seed, 0.5, 20) for seed in range(3)], axis=2)
+    at_once = models.create("xbar", length=20, channels=3, chart=chart).fit(windows)
+    monkeypatch.setattr(xbar, "MOST_NUMBERS", 0)
+    each = models.create("xbar", length=20, channels=3, chart=chart).fit(windows)
+
+    scores = each.score(windows)
+    assert scores == pytest.approx(at_once.score(windows), rel=1e-5)
+    for size in (1, 7, 33):
+        parts = [each.score(windows[begin : begin + size]) for begin in range(0, len(windows), size)]
+        assert np.concatenate(parts).tobytes() == scores.tobytes()
