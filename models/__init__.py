@@ -80,7 +80,7 @@ def create(
     if length < 1 or channels < 1:
         raise ConfigError(f"length = {length}, channels = {channels}; both must be at least 1")
     check(kind, config, length=length, channels=channels)
-    capabilities = registry.kind_of(kind).capabilities
+    capabilities = registry.capabilities(kind, config)
     try:
         estimator = registry.estimator(kind, config, seed, device)
         from models.detector import Detector

@@ -23,9 +23,9 @@ HELD_OUT = 0.2
 """The newest share of the windows, which is not learned from: it says when to stop and which scores are normal."""
 
 INPUT = "windows"
-SCORE, RECONSTRUCTION, CONTRIBUTION = OUTPUTS = ("score", "reconstruction", "contribution")
+SCORE, RECONSTRUCTION, CONTRIBUTION, CODE = OUTPUTS = ("score", "reconstruction", "contribution", "code")
 """What an engine takes and gives: windows (n, length, channels) in their own units; scores (n,), and of detectors that
-have them the other two, as rows (n, length * channels) in scaled units."""
+have them the next two, as rows (n, length * channels) in scaled units, and latent vectors, (n, width)."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Capabilities:
     """What a kind of detector can do and what it needs. The defaults are those of an autoencoder.
 
     `reconstructs`: it says what it expected to see. `explains`: its score is a sum over cells, so that each has a
-    share. `epochs`: the epoch loop trains it, with the options of training and a loss curve. `trains_with` is the
-    library that fits it; `torch` needs the extra `train`. `engine` is what scores it, an entry of
-    `models.registry.ENGINES`.
+    share. `encodes`: it gives the latent vector of a window. `epochs`: the epoch loop trains it, with the options of
+    training and a loss curve. `trains_with` is the library that fits it; `torch` needs the extra `train`. `engine` is
+    what scores it, an entry of `models.registry.ENGINES`.
     """
 
     reconstructs: bool = True
@@ -43,21 +43,26 @@ class Capabilities:
     epochs: bool = True
     trains_with: str = "torch"
     engine: str = "onnx"
+    encodes: bool = False
 
     @property
     def outputs(self) -> frozenset[str]:
         """Those of `OUTPUTS` that its engine gives."""
-        given = {SCORE: True, RECONSTRUCTION: self.reconstructs, CONTRIBUTION: self.explains}
+        given = {SCORE: True, RECONSTRUCTION: self.reconstructs, CONTRIBUTION: self.explains, CODE: self.encodes}
         return frozenset(name for name in OUTPUTS if given[name])
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Values of a graph by their names: the score, (n,), and rows (n, length * channels) where the kind has them."""
+    """Values of a graph by their names: the score, (n,), and where the kind has them rows (n, length * channels).
+
+    `code` is rows (n, width).
+    """
 
     score: str
     reconstruction: str | None = None
     contribution: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True)

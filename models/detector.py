@@ -20,6 +20,7 @@ from models.artefacts.runtime import Runtime
 from models.artefacts.scorer import Scorer
 from models.artefacts.scores import ScoreSummary
 from models.contract import (
+    CODE,
     CONTRIBUTION,
     INPUT,
     RECONSTRUCTION,
@@ -116,6 +117,10 @@ class Detector:
         """See `Scorer.explain`."""
         return self._known().scorer.explain(windows)
 
+    def encode(self, windows: ArrayLike) -> Float32 | None:
+        """See `Scorer.encode`."""
+        return self._known().scorer.encode(windows)
+
     def save(
         self,
         path: str | Path,
@@ -195,6 +200,8 @@ def _export(fitted: Fitted, scaler: Scaler, length: int) -> bytes:
     for name, value in ((RECONSTRUCTION, values.reconstruction), (CONTRIBUTION, values.contribution)):
         if value is not None:
             outputs[name] = (value, ["n", length * channels])
+    if values.code is not None:
+        outputs[CODE] = (values.code, ["n", "width"])
     return graph.serialise({INPUT: ["n", length, channels]}, outputs)
 
 

@@ -91,9 +91,9 @@ def _member(given: object) -> tuple[str, dict[str, Any]]:
 class Ensemble:
     """Fits the members. See `models.contract.Estimator`."""
 
-    def __init__(self, config: EnsembleConfig, seed: int = 0) -> None:
+    def __init__(self, config: EnsembleConfig, seed: int = 0, device: str = "auto") -> None:
         self._config = config
-        self._members = [registry.estimator(kind, options, seed) for kind, options in config.of_members()]
+        self._members = [registry.estimator(kind, options, seed, device) for kind, options in config.of_members()]
 
     @property
     def validation(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 from models.errors import ConfigError
 
+ENCODER = "dense"  # of an option `features`: the code of this kind of net, which is trained first
 MOST_UNITS, MOST_LAYERS = 4096, 16  # of a net; more would take all memory
 
 

@@ -6,15 +6,16 @@ Modules are named, not imported: importing `models` stays cheap, and settings ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from models.contract import Capabilities
-from models.options import build, refuse_unknown
+from models.options import ENCODER, build, refuse_unknown
 
 if TYPE_CHECKING:
     from models.contract import Engine, Estimator
+    from models.networks.estimator import NetworkEstimator
     from models.networks.training_options import TrainingConfig
 
 
@@ -32,13 +33,14 @@ class Kind:
     With epochs, `made_by` is an architecture (`models.networks.base.Net`); otherwise it makes an
     `Estimator` of `(config, seed)`. The class of options is a dataclass whose every field has a default, `validation`
     and `keep` among them or among those of training. `training` holds the options of training that have another default
-    for this kind.
+    for this kind. `holds_nets`: a kind without epochs that may train nets inside is made of `(config, seed, device)`.
     """
 
     made_by: str
     options: str
     capabilities: Capabilities = AUTOENCODER
     training: Mapping[str, Any] = field(default_factory=dict)
+    holds_nets: bool = False
 
 
 DETECTORS: Final = {
@@ -53,7 +55,9 @@ DETECTORS: Final = {
         "models.networks.deep_svdd:DeepSVDD", "models.networks.deep_svdd_options:DeepSVDDConfig",
         JUDGE,
     ),
-    "dense": Kind("models.networks.dense:Dense", "models.networks.dense_options:DenseConfig"),
+    "dense": Kind(
+        "models.networks.dense:Dense", "models.networks.dense_options:DenseConfig", Capabilities(encodes=True)
+    ),
     "sparse": Kind("models.networks.sparse:Sparse", "models.networks.sparse_options:SparseConfig"),
     "denoising": Kind("models.networks.denoising:Denoising", "models.networks.denoising_options:DenoisingConfig"),
     "conv": Kind("models.networks.conv:Conv", "models.networks.conv_options:ConvConfig"),
@@ -92,7 +96,7 @@ DETECTORS: Final = {
     ),
     "ensemble": Kind(
         "models.ensemble:Ensemble", "models.ensemble:EnsembleConfig",
-        STATISTIC,  # torch by member
+        STATISTIC, holds_nets=True,
     ),
     "ganomaly": Kind(
         "models.networks.ganomaly:Ganomaly", "models.networks.ganomaly_options:GanomalyConfig",
@@ -158,11 +162,34 @@ def estimator(name: str, options: Mapping[str, Any], seed: int, device: str = "a
     config, training = configs(name, options)
     made_by = resolve(kind_of(name).made_by)
     if training is None:
-        made: Estimator = made_by(config, seed % SEEDS)
-        return made
+        made: Estimator = made_by(config, seed % SEEDS, *([device] if kind_of(name).holds_nets else []))
+        return _encoded(made, config, seed, device) if _has_encoder(config) else made
     from models.networks.estimator import NetworkEstimator
 
     return NetworkEstimator(made_by, config, training, seed, device)
+
+
+def capabilities(name: str, options: Mapping[str, Any]) -> Capabilities:
+    """What the kind can do with these options: where it holds a net, PyTorch trains it. Raises ConfigError."""
+    config, _ = configs(name, options)
+    known = kind_of(name).capabilities
+    if _has_encoder(config):
+        return replace(known, explains=False, trains_with="torch")
+    members = config.of_members() if kind_of(name).holds_nets else ()
+    nets = any(capabilities(*member).trains_with == "torch" for member in members)
+    return replace(known, trains_with="torch") if nets else known
+
+
+def _has_encoder(config: Any) -> bool:
+    return getattr(config, "features", None) == ENCODER
+
+
+def _encoded(made: Estimator, config: Any, seed: int, device: str) -> Estimator:
+    """The estimator on what a trained net makes of windows."""
+    from models.networks.encoded import Encoded
+
+    shared = {"validation": config.validation, "keep": config.keep}
+    return Encoded(cast("NetworkEstimator", estimator(ENCODER, shared, seed, device)), made)
 
 
 def engine(name: str, body: bytes, chunk: int) -> Engine:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.artefacts.data import Float32, Scaler, as_windows
 from models.artefacts.scores import ScoreSummary
-from models.contract import CONTRIBUTION, RECONSTRUCTION, SCORE, Capabilities, Engine
+from models.contract import CODE, CONTRIBUTION, RECONSTRUCTION, SCORE, Capabilities, Engine
 from models.errors import ArtefactError
 
 
@@ -80,6 +80,19 @@ class Scorer:
         even = 1 / (self.length * self.channels)  # nothing is to blame for a perfect reconstruction
         with np.errstate(invalid="ignore"):  # values too large for a square: their shares are NaN
             return np.where(total == 0, even, blame / np.where(total == 0, 1, total)).astype(np.float32)
+
+    def encode(self, windows: ArrayLike) -> Float32 | None:
+        """The latent vector of each window, float32 (n, width); NaN for incomplete windows.
+
+        None where the kind has none to give.
+        """
+        given = as_windows(windows, self.length, self.channels)
+        if CODE not in self.capabilities.outputs:
+            return None
+        asked = given if len(given) else np.zeros((1, self.length, self.channels), np.float32)  # says the width
+        found = self._engine.run(CODE, asked)[: len(given)]
+        found[_incomplete(given)] = np.nan
+        return found
 
     def _cells(self, output: str, windows: ArrayLike) -> Float32 | None:
         given = as_windows(windows, self.length, self.channels)

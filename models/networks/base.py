@@ -33,6 +33,7 @@ class Net(nn.Module, ABC):
 
     largest_gradient: float | None = None  # norm to which a step's gradient is cut; None takes it as it is
     phases = 1
+    settles = False  # True keeps the newest part of the windows from learning, for `settle`
     stops_early = True  # False keeps the last weights of all epochs: no held-out loss says which ones are best
 
     def __init__(self, length: int, channels: int, config: Any) -> None:
@@ -73,8 +74,11 @@ class Net(nn.Module, ABC):
         It may freeze weights, and compute what the phase needs of all windows. `optimizers` is called after it.
         """
 
-    def settle(self, held_out: Tensor) -> None:
-        """Called once after each training, with the clean held-out windows: what is estimated rather than learned."""
+    def settle(self, aside: Tensor) -> None:
+        """Called once after a training of a net that `settles`: what is estimated rather than learned.
+
+        `aside` are clean windows that were neither learned from nor are held out: limits come from those.
+        """
 
     def collapsed(self, windows: Tensor) -> str:
         """What a training has made useless, in words; empty for a sound net. Called once after each training.
@@ -110,6 +114,7 @@ class Autoencoder(Net):
     """
 
     layers: nn.Sequential
+    encoding = 0  # so many of `layers` make the latent vector that the net gives; 0 gives none
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction of x, same shape."""
@@ -139,9 +144,14 @@ class Autoencoder(Net):
 
     def outputs(self, graph: Graph, x: str) -> Outputs:
         """See `Net.outputs`."""
-        rebuilt = self.export(graph, x)
+        code = None
+        if self.encoding:
+            code = sequential(graph, x, self.layers[: self.encoding])
+            rebuilt = sequential(graph, code, self.layers[self.encoding :])
+        else:
+            rebuilt = self.export(graph, x)
         blame = self.export_contribution(graph, x, rebuilt)
-        return Outputs(self.export_score(graph, blame), rebuilt, blame)
+        return Outputs(self.export_score(graph, blame), rebuilt, blame, code)
 
     def loss(self, x: Tensor) -> Tensor:
         """See `Net.loss`: mean squared error."""

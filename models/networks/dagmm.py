@@ -5,7 +5,7 @@ gives z = [code, relative Euclidean error, cosine similarity]; a second net says
 is trained together, on the squared error + `ENERGY` x energy + `SINGULAR` x sum of 1 / variances. The score is the root
 of twice the energy. Where this departs from the paper:
 
-- The mixture that scores is fixed: that of the clean held-out windows, not that of the windows scored together. While
+- The mixture that scores is fixed: that of clean windows set aside, not that of the windows scored together. While
   training, it is a moving mean of the batches' mixtures.
 - The autoencoder is trained alone first, so that the mixture begins with codes that say something.
 - `NOISE` is added to the variances, 1e-12 there: so a density has a maximum, from which the energy is counted, >= 0.
@@ -48,6 +48,7 @@ class DAGMM(Net):
     """Autoencoder, gate, and the mixture that scores: shares (K,), means (K, z), covariances (K, z, z)."""
 
     phases = 2
+    settles = True
     largest_gradient = 1.0
     share: Tensor
     mean: Tensor
@@ -114,9 +115,9 @@ class DAGMM(Net):
                 kept.lerp_(found.detach(), FOLLOW)
         return loss.detach()
 
-    def settle(self, held_out: Tensor) -> None:
+    def settle(self, aside: Tensor) -> None:
         """See `Net.settle`: the mixture that scores."""
-        z, _ = self._described(held_out)
+        z, _ = self._described(aside)
         for kept, found in zip((self.share, self.mean, self.covariance), self._mixture(z, self.gate(z)), strict=True):
             kept.copy_(found)
 

@@ -24,6 +24,7 @@ class Dense(Autoencoder):
         hidden = config.hidden or default_widths(inputs)
         super().__init__(length, channels, replace(config, hidden=hidden))
         self.layers = mirrored(inputs, hidden)
+        self.encoding = 2 * len(hidden)  # with the tanh of the code
         self._absolute = config.error == "mae"
 
     def contribution(self, x: Tensor, reconstruction: Tensor) -> Tensor:

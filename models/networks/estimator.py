@@ -110,7 +110,8 @@ def _present(device: str) -> str:
         return gpus[0] if gpus else "cpu"
     known = ["cpu", *(["cuda"] if gpus else []), *gpus]
     if device not in known:
-        raise ConfigError(f"device = {device!r} is not present; here there is {', '.join(known)}, or write auto")
+        why = "" if gpus else "; PyTorch finds no GPU with CUDA"
+        raise ConfigError(f"device = {device!r} is not present; here there is {', '.join(known)}, or write auto{why}")
     return device
 
 

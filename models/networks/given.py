@@ -40,6 +40,7 @@ class Given(Net):
         self.spread: Tensor
         self.register_buffer("spread", torch.ones(net.channels))
         self.phases, self._phase = 1 + net.phases, 0
+        self.settles = net.settles
 
     def start(self, phase: int, windows: Tensor) -> None:
         """See `Net.start`."""
@@ -92,9 +93,9 @@ class Given(Net):
             return super().training_step(x, optimizers, reduce)
         return self.net.training_step(self._residuals(x), optimizers, reduce)
 
-    def settle(self, held_out: Tensor) -> None:
+    def settle(self, aside: Tensor) -> None:
         """See `Net.settle`."""
-        self.net.settle(self._residuals(held_out))
+        self.net.settle(self._residuals(aside))
 
     def collapsed(self, windows: Tensor) -> str:
         """See `Net.collapsed`."""
@@ -120,7 +121,7 @@ class Given(Net):
             rebuilt = whole(rebuilt, given)
         if blame is not None:
             blame = whole(blame, graph.node("Mul", graph.node("Abs", given), graph.constant(np.zeros(1, np.float32))))
-        return Outputs(found.score, rebuilt, blame)
+        return Outputs(found.score, rebuilt, blame, found.code)
 
     def _errors(self, x: Tensor) -> Tensor:
         """Of the regression, (batch, length, channels of the net)."""

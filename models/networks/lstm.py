@@ -3,7 +3,7 @@
 Malhotra et al. 2016, arXiv:1607.00148; Srivastava et al. 2015, arXiv:1502.04681. Long windows are read several
 readings a step: gradients pass through few steps, and training and scoring take as much less time.
 
-With `judged_by = "mahalanobis"` the score is the distance of the error vector from those of held-out windows, as in
+With `judged_by = "mahalanobis"` the score is the distance of the error vector from those of windows set aside, as in
 EncDec-AD: a reading that is always rebuilt badly counts less, and errors that usually go together count once. Departing
 from the paper, which rates each moment by the errors of its channels, the vector is of the whole window, with its sign.
 Its covariance is shrunk (Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4), and diagonal above `MOST_CELLS`.
@@ -54,7 +54,8 @@ class LSTM(Autoencoder):
         self.output = nn.Linear(hidden, width)
         self.error_mean: Tensor
         self.whitening: Tensor  # (cells, cells), or only its diagonal
-        if config.judged_by == "mahalanobis":
+        self.settles = config.judged_by == "mahalanobis"
+        if self.settles:
             cells = length * channels
             self.register_buffer("error_mean", torch.zeros(cells))
             self.register_buffer("whitening", torch.eye(cells) if cells <= MOST_CELLS else torch.ones(cells))
@@ -68,10 +69,10 @@ class LSTM(Autoencoder):
         rebuilt: Tensor = self.output(states).flip(1)  # (batch, steps, readings per step * channels)
         return rebuilt.reshape(len(x), -1, self.channels)[:, self.filled :]
 
-    def settle(self, held_out: Tensor) -> None:
+    def settle(self, aside: Tensor) -> None:
         """See `Net.settle`: estimates how errors are distributed."""
-        if self.config.judged_by == "mahalanobis" and len(held_out) > 1:
-            errors = array((held_out - self(held_out)).flatten(1)).astype(np.float64)
+        if len(aside) > 1:
+            errors = array((aside - self(aside)).flatten(1)).astype(np.float64)
             for buffer, found in zip((self.error_mean, self.whitening), _distribution(errors), strict=True):
                 buffer.copy_(torch.from_numpy(found))
 

@@ -13,7 +13,7 @@ class LSTMConfig:
     """Units of encoder and decoder, and the size of the latent vector between them.
 
     0 follows the window: `default_units` and `default_latent` in `models.networks.stacks`. The score is the root mean
-    square of the errors (`judged_by = "rmse"`), or their distance from the errors of held-out windows ("mahalanobis").
+    square of the errors (`judged_by = "rmse"`), or their distance from the errors of windows set aside ("mahalanobis").
     """
 
     hidden: int = 0

@@ -49,11 +49,13 @@ def train(
     training that diverged, or left a net that is of no use.
     """
     net.to(windows.device)
+    windows, aside = _set_aside(windows, config.validation) if net.settles else (windows, windows[:0])
     with seeded(seed), _bar(progress) as advance:
         history = _run(net, windows, held_out, config, Trim(config.keep, config.reach), advance)
         if config.keep < 1:
             history = _refit(net, windows, held_out, config, history, advance)
-        _settle(net, held_out, config)
+        if net.settles:
+            _settle(net, windows, aside, config)
         _refuse_unsound(net, windows, history)
     net.to("cpu").eval()
     return history
@@ -135,12 +137,22 @@ def _epochs(
     return History(tuple(curve), tuple(validation), best)
 
 
+def _set_aside(windows: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Windows to learn from, and the newest ones, at least one."""
+    cut = len(windows) - max(1, round(share * len(windows)))
+    return windows[:cut], windows[cut:]
+
+
 @torch.no_grad()
-def _settle(net: Net, held_out: Tensor, config: TrainingConfig) -> None:
-    """Show the net the clean held-out windows."""
-    losses = _of_all(net.surprise, held_out)
-    edge = clean_edge(losses.double().cpu().numpy(), config.keep, config.reach) if config.keep < 1 else math.inf
-    net.settle(held_out[losses <= edge])
+def _settle(net: Net, windows: Tensor, aside: Tensor, config: TrainingConfig) -> None:
+    """Show the net the clean windows of those set aside.
+
+    What it estimates fits these windows better than any others, so no limit comes from them, and no net learns them.
+    """
+    losses, others = _of_all(net.surprise, aside), _of_all(net.surprise, windows)  # gaps between few are by chance
+    all_losses = torch.cat([losses, others]).double().cpu().numpy()
+    edge = clean_edge(all_losses, config.keep, config.reach) if config.keep < 1 else math.inf
+    net.settle(aside[losses <= edge])
 
 
 def _refuse_unsound(net: Net, windows: Tensor, history: History) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from models.contract import HELD_OUT
 from models.errors import ConfigError
@@ -25,6 +25,11 @@ class TrainingConfig:
         shares = 0 < self.validation < 1 and 0 < self.keep <= 1
         if not (counts and shares and self.reach >= 1 and self.learning_rate > 0):
             raise ConfigError(
-                f"{self}: epochs, batch_size, patience and reach must be at least 1, learning_rate above 0, "
+                f"{_written(self)}: epochs, batch_size, patience and reach must be at least 1, learning_rate above 0, "
                 "validation between 0 and 1, keep above 0 and at most 1"
             )
+
+
+def _written(config: TrainingConfig) -> str:
+    """The options of the epoch loop as people write them."""
+    return ", ".join(f"{field.name} = {getattr(config, field.name)}" for field in fields(TrainingConfig))

@@ -97,7 +97,14 @@ class Search:
 
 
 def detector(
-    kind: str, shape: tuple[int, int], budget: Budget, *, seed: int = 0, scale: bool = True, **options: Any
+    kind: str,
+    shape: tuple[int, int],
+    budget: Budget,
+    *,
+    seed: int = 0,
+    scale: bool = True,
+    device: str = "auto",
+    **options: Any,
 ) -> tuple[Detector, Search]:
     """As `models.create`, for windows of `shape` (length, channels): a detector that searches when it is fitted.
 
@@ -110,10 +117,11 @@ def detector(
         raise DependencyError(
             "a search needs optuna, which is not installed; pip install 'watchkeeper[search]'"
         ) from None
-    models.create(kind, length=shape[0], channels=shape[1], seed=seed, **options)  # refuses what cannot be made
+    # what cannot be made is refused before the search
+    models.create(kind, length=shape[0], channels=shape[1], seed=seed, device=device, **options)
     where = space(kind, shape[0] * shape[1], list(options))
-    search = Search(lambda chosen: registry.estimator(kind, {**options, **chosen}, seed), where, seed, budget)
-    capabilities = registry.kind_of(kind).capabilities
+    search = Search(lambda chosen: registry.estimator(kind, {**options, **chosen}, seed, device), where, seed, budget)
+    capabilities = registry.capabilities(kind, options)
     return Detector(kind, capabilities, shape, search, seed=seed, scale=scale), search
 
 

@@ -33,10 +33,10 @@ class Asked:
             return bootstrap.detector(family)
         from models.search.search import Budget, detector
 
-        shape, how = (family.shape.length, family.shape.channels), family.detector
+        shape, how = family.detector_shape, family.detector
         made, self.searches[name] = detector(
             how.kind, shape, Budget(self.search_s), seed=how.seed, scale=family.scale == "none",
-            **family.detector_options,
+            device=how.device, **family.detector_options,
         )  # fmt: skip
         return cast("Trainable", made)
 
@@ -46,19 +46,19 @@ class Asked:
         return None if search is None or search.result is None else asdict(search.result)
 
 
-def with_detector(settings: Settings, names: list[str], kind: str | None) -> Settings:
-    """The settings with this kind of detector for the families named; options of another kind are left out.
+def with_detector(settings: Settings, names: list[str], kind: str | None, device: str | None = None) -> Settings:
+    """The settings with this kind of detector, trained on this device, for the families named; None changes nothing.
 
-    Raises SettingsError for a kind that is not known.
+    Options of another kind are left out. Raises SettingsError for a kind that is not known.
     """
-    if kind is None:
-        return settings
-    detector_kind(kind)
+    if kind is not None:
+        detector_kind(kind)
     families = dict(settings.families)
     for name in names:
         before = families[name].detector
-        options = before.options if before.kind == kind else {}
-        detector = before.model_copy(update={"kind": kind, "options": options})
+        options = before.options if kind in (None, before.kind) else {}
+        update = {"kind": kind or before.kind, "options": options, "device": device or before.device}
+        detector = before.model_copy(update=update)
         families[name] = families[name].model_copy(update={"detector": detector})
     return settings.model_copy(update={"families": families})
 
@@ -80,6 +80,8 @@ class Other(NamedTuple):
             keys.append(f"options = {_toml(options)}")
         if before.detector.seed:
             keys.append(f"seed = {before.detector.seed}")
+        if before.detector.device != "auto":
+            keys.append(f'device = "{before.detector.device}"')
         return cls(f"detector = {{ {', '.join(keys)} }}", found)
 
     def lines(self, family: str) -> list[str]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,16 +19,21 @@ from monitor.cli.recorded_training import Made, recorded
 from monitor.cli.rendering.output import echo, echo_json
 from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_lines
 from monitor.config.families import Family
+from monitor.config.maintenance import planned
 from monitor.config.settings import Settings, load
 from monitor.errors import ModelError, SettingsError
+from monitor.maintenance.calendar import Calendar
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE
 from monitor.replay.time_range import TimeRange
 from monitor.training import fit
 from monitor.training.growth import growing_streams
+from monitor.training.maintained import without
 from monitor.training.model_manager import PACKED_AT_ONCE
 from monitor.training.train_family import Making, train_family
 from monitor.training.train_family import challenge as try_family
+
+Device = Literal["auto", "cpu", "cuda"]
 
 BACKGROUND = 10  # niceness of a training that a worker has begun: the worker scores on
 
@@ -57,6 +62,10 @@ def train(  # noqa: PLR0913 (an argument is an option)
         int | None,
         typer.Option(parser=bounds.duration, help="Search for better options first, for as long as this: 10m."),
     ] = None,
+    device: Annotated[
+        Device | None,
+        typer.Option(help="Where nets are trained; `auto` takes a GPU where there is one. Of the settings by default."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new models as JSON.")] = False,
     request: Annotated[
@@ -75,7 +84,7 @@ def train(  # noqa: PLR0913 (an argument is an option)
     for name in names:
         if name not in written.families:
             raise SettingsError(f"--family {name}: {config} has only {', '.join(written.families)}")
-    settings = with_detector(written, names, detector)
+    settings = with_detector(written, names, detector, device)
     bootstrap.check_detectors(settings)
     asked = Asked(challenge, None if search is None else search / 10**9)
     store = bootstrap.store(settings)
@@ -127,7 +136,8 @@ def _train_on_kept(settings: Settings, name: str, run: str, store: Store, seen: 
     That is the oldest readings of each stream for the first model of a family, and for another one all that is kept of
     usual times.
     """
-    family, whole = settings.families[name], store.history(run, name)
+    family, calendar = settings.families[name], Calendar([*planned(settings.maintenance), *store.maintenance.windows()])
+    whole = without(store.history(run, name), name, calendar)
     first = store.registry.champion(name) is None
     chosen = list(fit.first(whole, family) if first else fit.kept(whole, family, {}))
     streams = sorted({block.id for _, block in chosen})

@@ -158,6 +158,7 @@ def test_what_a_kind_cannot_do_is_none(fitted: Fitted) -> None:
     assert fitted.detector.capabilities == can
     assert (fitted.detector.reconstruct(windows) is not None) == can.reconstructs
     assert (fitted.detector.explain(windows) is not None) == can.explains
+    assert (fitted.detector.encode(windows) is not None) == can.encodes
     assert (fitted.trained.history is not None) == can.epochs
 
 
@@ -173,6 +174,20 @@ def test_learns(fitted: Fitted) -> None:
     scores = fitted.detector.score(np.concatenate([clean, with_spike(clean)]))
 
     assert roc_auc_score(np.repeat([0, 1], 100), scores) > 0.98
+
+
+@only(lambda can: can.encodes)
+def test_latent_vectors_keep_their_bits_in_any_batch(fitted: Fitted) -> None:
+    windows = waves(64, fitted.channels, seed=4)
+    windows[40, 3, 0] = np.nan
+    whole = fitted.detector.encode(windows)
+
+    assert whole is not None
+    assert whole.dtype == np.float32
+    assert np.flatnonzero(np.isnan(whole).any(axis=1)).tolist() == [40]
+    assert (np.nanstd(whole, axis=0) > 0).all()
+    for size in (0, 1, 2, 3, 7, 16, 33):
+        np.testing.assert_array_equal(fitted.detector.encode(windows[5 : 5 + size]), whole[5 : 5 + size])
 
 
 @only(lambda can: can.reconstructs)
@@ -302,6 +317,15 @@ def test_a_constant_channel_does_not_blow_up(kind: str) -> None:
 
     assert np.isfinite(detector.score(windows)).all()
     assert 0 < detector.training_scores.limit(n_std=6) < np.inf
+
+
+def test_a_level_that_moves_where_none_ever_did_is_beyond_the_limit(kind: str) -> None:
+    windows = np.full((60, LENGTH, 2), 20.0, np.float32)
+    detector = models.create(kind, length=LENGTH, channels=2, **small(kind, epochs=5)).fit(windows)
+    moved = windows[:1].copy()
+    moved[:, :, 1] += 5
+
+    assert detector.score(moved) > 2 * max(detector.training_scores.limit(n_std=6), detector.score(windows[:1]).item())
 
 
 def test_asked_before_it_learned(kind: str) -> None:

@@ -41,3 +41,16 @@ def test_given_channels_are_learned_on_the_gpu(kind: str) -> None:
     detector = models.create(kind, length=LENGTH, channels=3, device="cuda", epochs=3, given=1)
 
     assert np.isfinite(detector.fit(windows, progress=False).score(windows)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("mahalanobis", {"features": "dense"}), ("ensemble", {"members": [{"kind": "dense"}]})]
+)
+def test_nets_inside_other_kinds_learn_on_the_gpu(kind: str, options: dict[str, Any]) -> None:
+    windows = waves(60, channels=1)
+    made = [models.create(kind, length=LENGTH, channels=1, device="cuda", **options) for _ in range(2)]
+
+    one, two = (detector.fit(windows, progress=False).score(windows) for detector in made)
+
+    assert np.isfinite(one).all()
+    np.testing.assert_array_equal(one, two)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -97,3 +98,37 @@ def test_what_cannot_be_trained_or_searched_changes_nothing(store: SqlStore) -> 
         run("--detector", "mahalanobis", "--search", "1s")
 
     assert store.registry.champion("pumps") is None
+
+
+def test_a_device_is_taken_for_this_training_and_stays_out_of_what_to_write(store: SqlStore) -> None:
+    said = json.loads(run("--device", "cpu", "--json"))
+
+    assert said["champion"]
+    assert said["detector_to_write"] == ""
+
+
+@pytest.mark.parametrize("arguments", [("--device", "cuda"), ("--device", "cuda", "--search", "1s")])
+def test_a_device_that_is_not_there_is_an_error_that_says_so(store: SqlStore, arguments: tuple[str, ...]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("a GPU with CUDA is present")
+    with pytest.raises(ModelError, match="pumps: device = 'cuda' is not present; here there is cpu, or write auto"):
+        run(*arguments)
+
+    assert store.registry.champion("pumps") is None
+
+
+def test_the_settings_choose_the_device_and_the_option_overrides_them(store: SqlStore) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("a GPU with CUDA is present")
+    FILE.write_text(NET + 'detector.device = "cuda"\n')
+
+    with pytest.raises(ModelError, match="PyTorch finds no GPU with CUDA"):
+        run()
+    assert json.loads(run("--device", "auto", "--json"))["champion"]
+    with pytest.raises(SettingsError, match="device"):
+        parse(tomllib.loads(NET + 'detector.device = "gpu"\n'))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU with CUDA is present")
+def test_a_family_is_trained_on_the_gpu(store: SqlStore) -> None:
+    assert json.loads(run("--device", "cuda", "--json"))["champion"]

@@ -115,6 +115,22 @@ def test_mistakes_are_explained(kind: str, options: dict[str, Any], message: str
             models.create(kind, length=8, channels=1, **options)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "shown"),
+    [
+        ("dense", {"epochs": 0}, "epochs = 0, "),
+        ("pca", {"variance": 2.0}, "variance = 2.0: "),
+        ("knn", {"keep": 0.0}, "keep = 0.0"),
+    ],
+)
+def test_messages_show_options_as_they_are_written(kind: str, options: dict[str, Any], shown: str) -> None:
+    with pytest.raises(models.ConfigError) as caught:
+        models.check(kind, options)
+
+    assert shown in str(caught.value)
+    assert "Config(" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", [kind for kind, entry in models.DETECTORS.items() if not entry.capabilities.epochs])
 @pytest.mark.parametrize("options", [{"validation": 0.75}, {"keep": 0.01}])
 def test_few_windows_to_learn_from_are_enough(kind: str, options: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,8 @@ def test_an_artefact_of_format_3_scores_the_same_bits(kind: str) -> None:
 
     loaded = models.load(folder)
 
-    assert loaded.capabilities == models.DETECTORS[kind].capabilities
+    assert loaded.capabilities == replace(models.DETECTORS[kind].capabilities, encodes=False)
+    assert loaded.encode(windows) is None
     (score,) = session.run(["score"], {"windows": windows})
     np.testing.assert_array_equal(loaded.score(windows), score)  # the graph does it all; bits are a processor's own
     for ask, value in zip((loaded.score, loaded.reconstruct, loaded.explain), known, strict=True):
@@ -215,8 +217,10 @@ def test_a_pickle_in_the_place_of_the_graph_is_refused_unread(saved: Path) -> No
 
 
 def test_a_graph_that_computes_something_else_is_never_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    export = Dense.export
-    monkeypatch.setattr(Dense, "export", lambda net, graph, x: graph.node("Neg", export(net, graph, x)))
+    export = Dense.export_contribution
+    monkeypatch.setattr(
+        Dense, "export_contribution", lambda net, graph, x, rebuilt: export(net, graph, x, graph.node("Neg", rebuilt))
+    )
 
     with pytest.raises(models.ArtefactError, match=r"apart from what was fitted.*dense writes its graph"):
         models.create("dense", length=8, channels=1, epochs=1).fit(np.random.default_rng(0).normal(size=(40, 8, 1)))

@@ -156,3 +156,49 @@ def test_without_a_loss_that_chooses_all_epochs_run_and_the_last_weights_stay() 
     history = train(net, constant(0.0), constant(0.0), PLAIN, progress=False)
 
     assert (len(history.train), history.best_epoch, net.level.item()) == (6, 5, 6)
+
+
+class Settling(Scripted):
+    """Keeps the levels of the windows that it settles on and learns from."""
+
+    settles = True
+
+    def training_step(self, x: Tensor, optimizers: Optimizers, reduce: Reduce) -> Tensor:
+        self.learned = sorted(x[:, 0, 0].tolist())
+        return super().training_step(x, optimizers, reduce)
+
+    def surprise(self, x: Tensor) -> Tensor:
+        return 1 + x[:, 0, 0]
+
+    def settle(self, aside: Tensor) -> None:
+        self.settled = aside[:, 0, 0].tolist()
+
+
+def test_what_is_estimated_comes_from_windows_that_are_neither_learned_nor_held_out() -> None:
+    net = Settling([1.0])
+
+    train(net, constant(*range(10)), constant(10.0, 11.0), TrainingConfig(epochs=1, keep=1.0), progress=False)
+
+    assert net.learned == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert net.settled == [8, 9]
+
+
+def test_faults_among_them_are_left_out() -> None:
+    net = Settling([1.0, 1.0])
+    levels = [0.1, 0.2, 0.3, 0.4] * 5 + [0.3, 0.2, 90.0, 0.1, 0.25]
+
+    train(net, constant(*levels), constant(0.2, 0.3), TrainingConfig(epochs=1), progress=False)
+
+    assert net.settled == pytest.approx([0.3, 0.2, 0.1, 0.25])
+
+
+def test_a_net_with_conditions_settles_as_the_net_inside() -> None:
+    from models.networks.dense import Dense
+    from models.networks.dense_options import DenseConfig
+    from models.networks.given import Given
+
+    net = Dense(4, 1, DenseConfig())
+
+    assert not Given(net, 1).settles
+    net.settles = True
+    assert Given(net, 1).settles
