@@ -1,27 +1,27 @@
 """The composition root: the only place that picks implementations and puts a worker together. No I/O at import.
 
 - `parts`: the registries, and a function for each part;
+- `channels`: the same for what alerts need beside the pipeline;
 - `checks`: what keeps a worker from starting;
 - `connections`: what a worker will connect to, tried before it does;
 - `neighbours`: other workers on the same database;
-- `assembly`: the worker.
+- `assembly`: the worker;
+- `dispatching`: a process that only delivers.
 """
 
 from monitor.bootstrap.assembly import Worker, worker
+from monitor.bootstrap.channels import NOTIFIERS, alert_commands, alert_keeper, announce, dispatcher, notifiers
 from monitor.bootstrap.checks import check, check_detectors, check_kafka_options
 from monitor.bootstrap.connections import Finding, try_connections
+from monitor.bootstrap.dispatching import Dispatching, dispatching
 from monitor.bootstrap.parts import (
     BROKER_S,
     DECODERS,
-    NOTIFIERS,
     THRESHOLDS,
-    alert_commands,
-    announce,
     broker,
     decoder,
     decoders,
     detector,
-    dispatcher,
     heartbeat,
     kafka_range,
     kafka_source,
@@ -29,7 +29,6 @@ from monitor.bootstrap.parts import (
     library,
     load_detector,
     normal_scores,
-    notifiers,
     pipeline,
     pipelines,
     reader,
@@ -44,9 +43,11 @@ __all__ = [
     "DECODERS",
     "NOTIFIERS",
     "THRESHOLDS",
+    "Dispatching",
     "Finding",
     "Worker",
     "alert_commands",
+    "alert_keeper",
     "announce",
     "broker",
     "check",
@@ -56,6 +57,7 @@ __all__ = [
     "decoders",
     "detector",
     "dispatcher",
+    "dispatching",
     "heartbeat",
     "kafka_range",
     "kafka_source",

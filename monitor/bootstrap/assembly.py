@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from monitor.bootstrap.channels import alert_keeper, announce, dispatcher
 from monitor.bootstrap.checks import check
 from monitor.bootstrap.neighbours import refuse_shared_families
 from monitor.bootstrap.parts import (
-    announce,
     broker,
-    dispatcher,
     drifts,
     heartbeat,
     kafka_source,
@@ -22,6 +21,7 @@ from monitor.bootstrap.parts import (
     normal_scores,
     pipelines,
     store,
+    upkeep,
 )
 from monitor.config.settings import Settings
 from monitor.records.batches import LIVE
@@ -46,12 +46,18 @@ class Worker(NamedTuple):
 
 @contextmanager
 def worker(
-    settings: Settings, config: Path | None = None, *, until_end: bool = False, replay: Replay | None = None
+    settings: Settings,
+    config: Path | None = None,
+    *,
+    until_end: bool = False,
+    replay: Replay | None = None,
+    dispatch: bool = True,
 ) -> Iterator[Worker]:
     """A worker with its models and its dispatcher, live or bounded: the only place that puts one together.
 
     With `config`, the file that the settings come from, a family without a model is trained, in another process.
     `until_end` ends the live worker when it has read everything; `replay` makes it a bounded run of another name.
+    Without `dispatch` it leaves notifications to other processes.
     """
     from monitor.replay.bounded_run import Pinned, begin
     from monitor.training import subprocesses
@@ -66,28 +72,45 @@ def worker(
     run = LIVE if replay is None else replay.name
     with ExitStack() as stack:
         settings = settings if replay is not None else stack.enter_context(broker(settings))
-        results = store(settings)
-        stack.callback(results.close)
+        results = stack.enter_context(closing(store(settings)))
         if replay is None:
             refuse_shared_families(settings)
+            stack.enter_context(_keeping_alerts(settings))
         running = pipelines(settings, run)
         train = None if config is None else partial(subprocesses.start, config, stack)
         champions = Champions(results, library(settings, results), run, normal_scores(), train, train)
         looking = _looking_for_drifts(settings, champions) if replay is None else None
-        models = champions if replay is None else Pinned(champions)
-        if replay is not None:
-            begin(replay, results, running, models)
-        notifying = dispatcher(settings)
-        if notifying is not None:
-            notifying.start()
-            stack.callback(notifying.stop)
-        live = partial(kafka_source_now if until_end else kafka_source, settings)
+        pinned = champions if replay is None else begin(replay, results, running, Pinned(champions))
+        models = upkeep(settings, results, pinned, live=replay is None)
+        notifying = _delivering(settings, stack) if dispatch else None
+        live, render = partial(kafka_source_now if until_end else kafka_source, settings), announce(settings)
         connect = live if replay is None else replay.connect
-        options = WorkerOptions.of(settings, run, announce(settings), until_end=until_end, drifts=looking)
+        options = WorkerOptions.of(settings, run, render, until_end=until_end, drifts=looking, upkeep=models)
         runner = Runner(partial(connect, running), results, running, models, options)
-        beating = None if replay is not None else stack.enter_context(_beating(settings, runner, champions))
+        beats = _beating(settings, runner, champions, dispatch=dispatch)
+        beating = None if replay is not None else stack.enter_context(beats)
         stack.enter_context(tuned())
         yield Worker(runner, champions, notifying, beating)
+
+
+@contextmanager
+def _keeping_alerts(settings: Settings) -> Iterator[None]:
+    """The timers of alerts are carried out meanwhile."""
+    keeper = alert_keeper(settings)
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
+
+
+def _delivering(settings: Settings, stack: ExitStack) -> Dispatcher | None:
+    """Deliver from now on until the exit of the stack; None without a channel to notify."""
+    notifying = dispatcher(settings)
+    if notifying is not None:
+        notifying.start()
+        stack.callback(notifying.stop)
+    return notifying
 
 
 def _looking_for_drifts(settings: Settings, champions: Champions) -> Drifts | None:
@@ -100,9 +123,9 @@ def _looking_for_drifts(settings: Settings, champions: Champions) -> Drifts | No
 
 
 @contextmanager
-def _beating(settings: Settings, runner: Runner, champions: Champions) -> Iterator[HeartbeatThread]:
+def _beating(settings: Settings, runner: Runner, champions: Champions, *, dispatch: bool) -> Iterator[HeartbeatThread]:
     """The heartbeats of a worker; the last one says why it ended."""
-    beating = heartbeat(settings, runner.progress, champions)
+    beating = heartbeat(settings, runner.progress, champions, dispatch=dispatch)
     beating.start()
     error = ""
     try:

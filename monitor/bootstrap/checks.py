@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from monitor.bootstrap.parts import decoders, notifiers, pipelines
+from monitor.bootstrap.channels import notifiers
+from monitor.bootstrap.parts import decoders, pipelines
 from monitor.config.references import resolve
 from monitor.config.sections import nearest
 from monitor.config.settings import Settings
@@ -53,8 +54,22 @@ def check_detectors(settings: Settings) -> None:
             hint = nearest(kind, [*models.DETECTORS]) or f"; known: {', '.join(models.DETECTORS)}"
             problems.append(f"{where}.kind: {kind!r} is not known{hint}")
             continue
+        if family.conditions and kind not in (takes := _with_conditions()):
+            problems.append(
+                f"families.{name}.window.derived: the detector {kind} judges by no conditions; leave it out, or take "
+                f"one of {', '.join(takes)}"
+            )
+            continue
         try:
-            models.check(kind, options, length=family.shape.length, channels=family.shape.channels)
+            length, channels = family.detector_shape
+            models.check(kind, options, length=length, channels=channels)
         except models.ConfigError as error:
             problems.append(f"{where}.options: {error}")
     settings.refuse(problems)
+
+
+def _with_conditions() -> list[str]:
+    """The kinds of detectors that judge channels by others: those with the option `given`."""
+    from models.registry import DETECTORS, option_classes
+
+    return [kind for kind in DETECTORS if any("given" in each.__dataclass_fields__ for each in option_classes(kind))]

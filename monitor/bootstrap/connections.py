@@ -11,9 +11,12 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
-from monitor.bootstrap.parts import library, notifiers, schema_registry
+from monitor.bootstrap.channels import notifiers
+from monitor.bootstrap.parts import library, schema_registry
+from monitor.config.addresses import EMBEDDED
 from monitor.config.formats import REGISTRY
-from monitor.config.notifiers import WebhookNotifier
+from monitor.config.notifiers import KafkaNotifier, Posting
+from monitor.config.services import Kafka
 from monitor.config.settings import Settings
 from monitor.errors import MisfitError, MonitorError, NotifyError, SettingsError, StoreError
 
@@ -105,8 +108,10 @@ def _answers(settings: Settings) -> str:
 def _channels(settings: Settings) -> Iterator[tuple[str, Probe]]:
     for name, how in settings.notify.items():
         yield f"notify.{name}", partial(_channel, settings, name)
-        if isinstance(how, WebhookNotifier):
+        if isinstance(how, Posting):
             yield f"notify.{name}: {urlsplit(how.url).hostname}", partial(_host, how)
+        elif isinstance(how, KafkaNotifier):
+            yield f"notify.{name}: topic {how.topic}", partial(_topic, settings, how)
 
 
 def _channel(settings: Settings, name: str) -> str:
@@ -114,7 +119,17 @@ def _channel(settings: Settings, name: str) -> str:
     return "it can be used, and its secrets are there"
 
 
-def _host(how: WebhookNotifier) -> str:
+def _topic(settings: Settings, how: KafkaNotifier) -> str:
+    """Whether the broker of the channel answers, and has its topic; nothing is sent."""
+    from monitor.sources import kafka_access
+
+    known = how.connected(settings.kafka)
+    if known.bootstrap_servers == EMBEDDED:
+        return "the embedded broker makes it when it is named"
+    return kafka_access.target(Kafka(bootstrap_servers=known.bootstrap_servers, options=known.options), how.topic)
+
+
+def _host(how: Posting) -> str:
     """Resolved and checked as before each post; nothing is sent."""
     from monitor.notify.hosts import Lookup
     from monitor.notify.ssrf_guard import permitted

@@ -5,7 +5,7 @@ Registries map the names of the configuration to "module:class"; adding one is a
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -20,15 +20,12 @@ from monitor.records.batches import LIVE
 from monitor.records.streams import StreamIndex
 
 if TYPE_CHECKING:
-    from monitor.notify.dispatcher import Dispatcher
     from monitor.pipeline.family import Pipeline
     from monitor.pipeline.scoring.recipe import Recipe
     from monitor.pipeline.thresholds.base import Threshold
-    from monitor.ports.alert_commands import AlertCommands
-    from monitor.ports.notifier import Notifier
     from monitor.ports.scorer import Scorer
     from monitor.ports.source import Assignments, Source
-    from monitor.ports.store import Announce, Store
+    from monitor.ports.store import Store
     from monitor.sources.decode import Decoder
     from monitor.sources.formats.registry import Registry
     from monitor.store.queries import Reader
@@ -37,6 +34,8 @@ if TYPE_CHECKING:
     from monitor.training.model_library import ModelLibrary
     from monitor.training.model_manager import Champions
     from monitor.worker.heartbeat import HeartbeatThread
+    from monitor.worker.maintenance import Upkeep
+    from monitor.worker.model_provider import Models
     from monitor.worker.progress import Progress
 
 THRESHOLDS = {
@@ -57,10 +56,6 @@ DECODERS = {  # by format.kind
     "avro": "monitor.sources.formats.avro:AvroDecoder",
     "protobuf": "monitor.sources.formats.protobuf:ProtobufDecoder",
     "json-schema": "monitor.sources.formats.json_schema:JsonSchemaDecoder",
-}
-NOTIFIERS = {
-    "webhook": "monitor.notify.webhook:Webhook",
-    "log": "monitor.notify.log:Log",
 }
 
 BROKER_S = 30.0  # for a broker to answer a run that ends
@@ -96,6 +91,15 @@ def store(settings: Settings) -> Store:
     from monitor.store.sql import open_store
 
     return open_store(settings.store.url)
+
+
+def upkeep(settings: Settings, results: Store, models: Models, *, live: bool) -> Upkeep:
+    """The maintenance of the settings and of the database, before the models of a worker."""
+    from monitor.config.maintenance import planned
+    from monitor.worker.maintenance import LOOK_S, Upkeep
+
+    every, announces = LOOK_S if live else math.inf, bool(settings.notify)
+    return Upkeep(models, results.maintenance, planned(settings.maintenance), announces=announces, every=every)
 
 
 def reader(settings: Settings) -> Reader:
@@ -171,40 +175,6 @@ def broker(settings: Settings) -> AbstractContextManager[Settings]:
     return embedded_broker(settings)
 
 
-def notifiers(settings: Settings, environ: Mapping[str, str] = os.environ) -> dict[str, Notifier]:
-    """Every configured channel. Raises SettingsError where one cannot work, for example without its secret."""
-    made, problems = {}, Problems()
-    for name, how in settings.notify.items():
-        with problems.noting(f"notify.{name}: "):
-            made[name] = resolve(NOTIFIERS[how.kind])(how, environ)
-    problems.refuse()
-    return made
-
-
-def announce(settings: Settings, run: str | None = None) -> Announce:
-    """The outbox rows of each transition, one for each configured channel; with `run`, only of that run's alerts."""
-    from monitor.notify.announcement import announcement
-
-    return announcement(list(settings.notify), run)
-
-
-def alert_commands(settings: Settings) -> AlertCommands:
-    """Where people's commands go; those about a replay's alerts send no notifications."""
-    from monitor.store.alert_commands import open_alert_commands
-
-    return open_alert_commands(settings.store.url, announce(settings, LIVE))
-
-
-def dispatcher(settings: Settings) -> Dispatcher | None:
-    """The thread that drains the outbox, over its own connection; None without a channel to notify."""
-    if not settings.notify:
-        return None
-    from monitor.notify.dispatcher import Dispatcher
-    from monitor.store.outbox import open_outbox
-
-    return Dispatcher(open_outbox(settings.store.url), notifiers(settings))
-
-
 def drifts(settings: Settings, run: str) -> Drifts | None:
     """What looks for drifts; None where no family asks for it. Raises SettingsError where River is not installed."""
     if not any(family.train.drift for family in settings.families.values()):
@@ -214,13 +184,19 @@ def drifts(settings: Settings, run: str) -> Drifts | None:
     return Drifts(run, settings.families, kswin())
 
 
-def heartbeat(settings: Settings, progress: Progress, champions: Champions) -> HeartbeatThread:
-    """The thread that reports the live worker's state, over connections to SQL and Kafka that nothing else uses."""
+def heartbeat(
+    settings: Settings, progress: Progress, champions: Champions, *, dispatch: bool = True
+) -> HeartbeatThread:
+    """The thread that reports the live worker's state, over connections to SQL and Kafka that nothing else uses.
+
+    `dispatch`: the worker delivers notifications.
+    """
     from monitor.sources.kafka_lag import KafkaLag
     from monitor.store.workers import open_heartbeats
     from monitor.worker.heartbeat import HeartbeatThread, new_report
 
-    report = new_report(LIVE, {name: family.topic for name, family in settings.families.items()})
+    topics = {name: family.topic for name, family in settings.families.items()}
+    report = new_report(LIVE, topics, tuple(settings.notify) if dispatch else ())
     heartbeats, read_lag = open_heartbeats(settings.store.url), KafkaLag(settings.kafka)
     return HeartbeatThread(report, progress, heartbeats, read_lag, lambda: champions.training)
 
@@ -229,11 +205,12 @@ def detector(family: Family) -> Trainable:
     """An untrained detector of the family's kind and shape; it scales windows that streams' profiles do not."""
     import models
 
-    shape, how = family.shape, family.detector
+    (length, channels), how = family.detector_shape, family.detector
     scale = family.scale == "none"
     made = models.create(
-        how.kind, length=shape.length, channels=shape.channels, seed=how.seed, scale=scale, **family.detector_options
-    )
+        how.kind, length=length, channels=channels, seed=how.seed, scale=scale, device=how.device,
+        **family.detector_options,
+    )  # fmt: skip
     return cast("Trainable", made)
 
 

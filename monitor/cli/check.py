@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,15 +14,19 @@ from rich.text import Text
 
 from monitor import bootstrap
 from monitor.cli.parameters.common import ConfigFile
+from monitor.cli.rendering.maintenance import concerned, next_text, switched_off, when
 from monitor.cli.rendering.output import echo_json, terminal
 from monitor.config.durations import format_duration
 from monitor.config.families import Alerts, Family
-from monitor.config.notifiers import WebhookNotifier
+from monitor.config.incidents import Incidents
+from monitor.config.maintenance import planned
+from monitor.config.notifiers import Posting
 from monitor.config.overrides import Override
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
 from monitor.pipeline.windowing.registry import windower
 from monitor.records.escapes import visible
+from monitor.records.maintenance import Maintenance
 
 _OWN_LIMITS = {  # of recipes that do not read the table `threshold`, or not all of it
     "default": "one for all streams, as their scores have one scale",
@@ -77,16 +82,28 @@ def summarise(settings: Settings) -> dict[str, Any]:
         "kafka": {"bootstrap servers": settings.kafka.bootstrap_servers, "group": settings.kafka.group},
         "store": {"url": settings.store.shown_url, "commit": _every(settings.store.commit_interval)},
         "families": {name: _family(family) for name, family in settings.families.items()},
+        "maintenance": {each.name: _maintenance(each) for each in planned(settings.maintenance)},
         "notify": {
-            name: f"webhook to {urlsplit(to.url).hostname}" if isinstance(to, WebhookNotifier) else to.kind
+            name: f"{to.kind} to {urlsplit(to.url).hostname}" if isinstance(to, Posting) else to.kind
             for name, to in settings.notify.items()
         },
+        **({} if settings.incidents is None else {"incidents": _incidents(settings.incidents)}),
     }
+
+
+def _incidents(of: Incidents) -> dict[str, str]:
+    """What is announced as one, by group; what is in none of them is grouped by family."""
+    within, wait = format_duration(of.within), format_duration(of.wait)
+    rule = f"one message {wait} after the first alert; others join within {within}, or while one is open"
+    return {"each family": rule, **{name: ", ".join(patterns) for name, patterns in of.groups.items()}}
 
 
 def state_bytes(family: Family, streams: int) -> int:
     """Rough size in memory of what a worker keeps of so many streams: ring buffers, limits, alert timers."""
-    return streams * (windower(family).memory + _FIXED)
+    added = [f"companion.{name}" for name in family.companions]
+    parts = bootstrap.recipe(family).sections.items()
+    beside = sum(section.part.dtype.itemsize for part, section in parts if part.startswith(tuple(added)))
+    return streams * (windower(family).memory + _FIXED + beside)
 
 
 def _family(family: Family) -> dict[str, str]:
@@ -101,8 +118,8 @@ def _family(family: Family) -> dict[str, str]:
         "interval": "irregular" if interval is None else format_duration(interval),
         "window": window,
         "hop": hop,
-        "recipe": f"{recipe.name}, version {recipe.version}",
-        "detector": f"{family.detector.kind}, trained after {_steps(family.train_after, family.interval)}",
+        "recipe": ", ".join((f"{recipe.name}, version {recipe.version}", *family.companions)),
+        "detector": f"{_detector(family)}, trained after {_steps(family.train_after, family.interval)}",
         "limit": limit,
         "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",
         "next alert": _next_alert(alerts),
@@ -111,6 +128,12 @@ def _family(family: Family) -> dict[str, str]:
         **{f"streams {override.streams}": _override(override) for override in family.overrides},
         "state": f"about {state_bytes(family, 10_000) / 2**20:,.0f} MiB for 10,000 streams",
     }
+
+
+def _detector(family: Family) -> str:
+    """Its kind, and the conditions that it judges by."""
+    given = " and ".join(family.window.derived)
+    return f"{family.detector.kind} by {given}" if given else family.detector.kind
 
 
 def _next_alert(alerts: Alerts) -> str:
@@ -155,6 +178,12 @@ def _override(override: Override) -> str:
     return "; ".join(parts)
 
 
+def _maintenance(of: Maintenance) -> str:
+    """When it is, what it switches off, and when it is next."""
+    coming = next_text(of, time.time_ns())
+    return f"{when(of)}; {concerned(of)}; off: {switched_off(of)}; next: {coming}"
+
+
 def _steps(count: int, interval: int | None) -> str:
     """A number of readings, and the time they span on a grid."""
     readings = f"{count:,} reading{'s'[: count != 1]}"
@@ -169,7 +198,7 @@ def _show(config: Path, summary: dict[str, Any]) -> None:
     console = terminal()
     tables = {"kafka": summary["kafka"], "store": summary["store"]}
     tables |= {f"family {name}": rows for name, rows in summary["families"].items()}
-    tables |= {"notify": summary["notify"]} if summary["notify"] else {}
+    tables |= {name: summary[name] for name in ("maintenance", "notify", "incidents") if summary.get(name)}
     for title, rows in tables.items():
         table = Table(
             title=Text(visible(title)), title_justify="left", title_style="bold", show_header=False, min_width=60

@@ -37,16 +37,19 @@ def run(
     config: ConfigFile,
     *,
     until_end: Annotated[bool, typer.Option(help="Stop when everything that is there has been read.")] = False,
+    dispatch: Annotated[
+        bool, typer.Option(help="Deliver notifications too, or leave that to `watchkeeper dispatch`.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Log lines and the closing summary as JSON.")] = False,
 ) -> None:
     """Watch the configured streams until stopped (SIGINT, SIGTERM): finish the batch, commit, leave the group."""
     logs.configure(json=as_json or not sys.stderr.isatty())
     with logged_end(as_json=as_json):
-        _run(config, load(config), until_end=until_end, as_json=as_json)
+        _run(config, load(config), until_end=until_end, dispatch=dispatch, as_json=as_json)
 
 
-def _run(config: Path, settings: Settings, *, until_end: bool, as_json: bool) -> None:
-    with stopping() as stop, bootstrap.worker(settings, config, until_end=until_end) as worker:
+def _run(config: Path, settings: Settings, *, until_end: bool, dispatch: bool, as_json: bool) -> None:
+    with stopping() as stop, bootstrap.worker(settings, config, until_end=until_end, dispatch=dispatch) as worker:
         by_statistic = _say_without_models(settings, worker) if until_end else []
         totals = worker.runner.run(partial(_over, stop, worker) if until_end else stop.is_set)
         backlog = drain(worker.dispatcher, stop) if until_end else Backlog()

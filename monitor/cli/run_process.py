@@ -62,14 +62,14 @@ def drain(dispatcher: Dispatcher | None, stop: Event) -> Backlog:
     return Backlog() if dispatcher is None or stop.is_set() else dispatcher.drain(DRAIN_S)
 
 
-def refuse_undelivered(backlog: Backlog) -> None:
-    """Raise NotifyError where notifications wait."""
+def refuse_undelivered(backlog: Backlog, by: str = "watchkeeper run") -> None:
+    """Raise NotifyError where notifications wait, and say which command delivers them."""
     if not backlog.waiting:
         return
     why = f"; the newest failure: {backlog.error}" if backlog.error else ""
     raise NotifyError(
         f"{backlog.waiting:,} notification{'s'[: backlog.waiting != 1]} could not be delivered within {DRAIN_S:g} s"
-        f"{why}. They are kept, and the next `watchkeeper run` with this database delivers them"
+        f"{why}. They are kept, and the next `{by}` with this database delivers them"
     )
 
 

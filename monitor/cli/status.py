@@ -8,7 +8,7 @@ import typer
 
 from monitor.cli.parameters.database import Config, Url, store_url, topics, utc
 from monitor.cli.rendering.output import echo_json, terminal
-from monitor.cli.rendering.service_text import ago, as_dict, problems, warnings
+from monitor.cli.rendering.service_text import ago, as_dict, problems, undelivered, warnings
 from monitor.records.batches import LIVE
 
 if TYPE_CHECKING:
@@ -53,11 +53,15 @@ def _show(service: Service, not_served: list[str]) -> None:
     )
     if shown := _worth_showing(service):
         console.print(_workers(shown))
+    if delivering := [process for process in service.dispatchers if process.ended is None or process.error]:
+        console.print(_dispatchers(delivering))
     if service.owners:
         console.print(_topics(service))
     _say(console, _outbox(service))
     for text in warnings(service):
         _say(console, f"Growing: {text}", "yellow")
+    for text in undelivered(service):
+        _say(console, f"Not delivered: {text}", "red")
     for text in not_served:
         _say(console, f"Not served: {text}", "red")
 
@@ -104,6 +108,20 @@ def _worker(worker: Heartbeat) -> dict[str, str]:
     }
 
 
+def _dispatchers(processes: list[Heartbeat]) -> FittedTable:
+    from monitor.cli.rendering.alert_table import FittedTable
+
+    columns: dict[str, list[str]] = {
+        "dispatcher": [process.report.id[:8] for process in processes],
+        "host": [process.report.host for process in processes],
+        "pid": [str(process.report.pid) for process in processes],
+        "state": [process.state for process in processes],
+        "heard": [f"{ago(process.age)} ago" for process in processes],
+        "channels": [", ".join(process.report.delivers) for process in processes],
+    }
+    return FittedTable(columns, ("pid", "heard"), title="Dispatchers", folded=("channels",))
+
+
 def _topics(service: Service) -> FittedTable:
     """Partitions by topic; the lag of those that are not read is as old as the last report about them."""
     from monitor.cli.rendering.alert_table import FittedTable
@@ -139,5 +157,7 @@ def _outbox(service: Service) -> str:
         oldest = "" if waiting.oldest is None else f", the oldest for {ago(max(0, service.now - waiting.oldest))}"
         channels = ", ".join(f"{queue.waiting:,} for {name}" for name, queue in sorted(waiting.queues.items()))
         text = f"Notifications: {waiting.waiting:,} wait{oldest} ({channels})"
-    text += f"; {waiting.given_up:,} given up" if waiting.given_up else ""
+    if waiting.dead:
+        dead = ", ".join(f"{count:,} for {name}" for name, count in sorted(waiting.dead.items()))
+        text += f"; {waiting.given_up:,} given up ({dead}; `watchkeeper deliveries list --state dead`)"
     return text + (f"; the newest failure: {waiting.error}" if waiting.error else "")

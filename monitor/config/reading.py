@@ -21,7 +21,7 @@ from monitor.errors import SettingsError
 
 PREFIX = "WATCHKEEPER__"
 _LONGEST = 1000  # characters of one problem
-MAX_AGE = "max_age"  # of the table `notify`, beside its channels
+MAX_AGE, LINK = "max_age", "link"  # of the table `notify`, beside its channels
 
 
 class StoreAlone(Section):
@@ -32,7 +32,9 @@ class StoreAlone(Section):
     schema_registry: Any = None
     models: Any = None
     families: Any = None
+    maintenance: Any = None
     notify: Any = None
+    incidents: Any = None
 
 
 def load_store(path: Path, environ: Mapping[str, str] = os.environ) -> Store:
@@ -80,13 +82,13 @@ def overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[KeyPa
     pydantic-settings would skip a misspelt variable; here it meets the same checks as the file. Families and
     notifiers of the file can be changed by a variable but not added to, so that a misspelt name is not a new one.
     """
-    named = {part: dict(raw[part]) for part in ("families", "notify") if isinstance(raw.get(part), dict)}
+    named = {part: dict(raw[part]) for part in ("families", "maintenance", "notify") if isinstance(raw.get(part), dict)}
     variables: dict[KeyPath, str] = {}
     problems: list[str] = []
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
         known = named.get(path[0], {})
-        if known and len(path) > 1 and path != ("notify", MAX_AGE):
+        if known and len(path) > 1 and path not in (("notify", MAX_AGE), ("notify", LINK)):
             path = (path[0], next((name for name in known if name.lower() == path[1]), path[1]), *path[2:])
             if path[1] not in known:
                 problems.append(f"{variable}: the file has no {path[0]}.{path[1]}{nearest(path[1], list(known))}")

@@ -13,19 +13,25 @@ from typing import Annotated, Any
 from pydantic import AliasPath, BeforeValidator, Field, PrivateAttr, ValidationError
 
 from monitor.config.addresses import scheme_problem
+from monitor.config.channels import channel_problems
 from monitor.config.durations import WRITTEN, DurationLimit
 from monitor.config.families import Family
 from monitor.config.family_problems import family_problems
 from monitor.config.formats import REGISTRY, SchemaRegistry
+from monitor.config.incidents import Incidents
+from monitor.config.maintenance import Planned
+from monitor.config.maintenance import family_problems as unknown_families
+from monitor.config.message_templates import Link
 from monitor.config.names import FileName, PlainName, twins
 from monitor.config.notifiers import Notifier
-from monitor.config.reading import MAX_AGE, layered, refused
+from monitor.config.reading import LINK, MAX_AGE, layered, refused
 from monitor.config.sections import KeyPath, Section, explain
 from monitor.config.services import Kafka, Store
 
 
 def _channels(notify: object) -> object:
-    return {name: how for name, how in notify.items() if name != MAX_AGE} if isinstance(notify, Mapping) else notify
+    beside = (MAX_AGE, LINK)
+    return {name: how for name, how in notify.items() if name not in beside} if isinstance(notify, Mapping) else notify
 
 
 class Settings(Section):
@@ -38,8 +44,11 @@ class Settings(Section):
     store: Store = Store()
     models: Path = Path("artefacts")
     families: dict[FileName, Family] = Field(min_length=1)
+    maintenance: dict[PlainName, Planned] = Field(default_factory=dict)
     notify: Annotated[dict[PlainName, Notifier], BeforeValidator(_channels)] = Field(default_factory=dict)
+    incidents: Incidents | None = None
     notify_max_age: DurationLimit = Field(default=3600 * 10**9, validation_alias=AliasPath("notify", MAX_AGE))
+    notify_link: Link = Field(default="", validation_alias=AliasPath("notify", LINK))
 
     def refuse(self, problems: Sequence[str]) -> None:
         """Raise SettingsError where there are problems, behind the name of the file."""
@@ -80,7 +89,13 @@ def _cross_check(settings: Settings) -> Iterator[str]:
             yield f"families.{name}.format.kind: {family.format.kind} needs schema_registry.url"
     if problem := scheme_problem(settings.kafka.bootstrap_servers, settings.kafka.protocol):
         yield f"kafka.bootstrap_servers: {problem}"
-    for table in ("families", "notify"):
+    yield from channel_problems(settings.notify, settings.families)
+    yield from unknown_families(settings.maintenance, settings.families)
+    if settings.incidents is not None:
+        for name, channel in settings.notify.items():
+            if channel.kind == "alertmanager":
+                yield f"notify.{name}: an Alertmanager groups alerts itself, without incidents; leave [incidents] out"
+    for table in ("families", "notify", "maintenance"):
         yield from (f"{table}: {problem}" for problem in twins(getattr(settings, table)))
     topics = [family.topic for family in settings.families.values()]
     for topic in sorted({topic for topic in topics if topics.count(topic) > 1}):

@@ -21,6 +21,7 @@ from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import Health
 from monitor.pipeline.health.unscored import NOTHING, Arrived, Batch, Unscored
 from monitor.pipeline.judging import Judging
+from monitor.pipeline.maintenance import Switches
 from monitor.pipeline.outcome import Outcome
 from monitor.pipeline.overrides import Overrides
 from monitor.pipeline.scoring.collecting import collect
@@ -49,6 +50,7 @@ class Pipeline:
         self._windower = windower(family)
         self.judging = Judging(run, name, family, index, recipe)
         self.expected, self.overrides = self.judging.expected, Overrides(family, index)
+        self.maintenance = Switches(name, index)
         self._health = Health(run, name, family, index, recipe.detector.profiles, self.overrides)
         self._unscored, self._no_beat = Unscored(family, index), NoBeat(family, index)
         self._changes = ChangeAlerts(family.channels, index, watches=recipe.finds_changes)
@@ -56,7 +58,7 @@ class Pipeline:
         self._closed = ClosedAlerts(run, name, closable)
         self._idle = (self._shape.length + self._grid.lateness) * (self._grid.interval or 0)  # ns; then it is flushed
         self._profiles = recipe.detector.profiles
-        self._after = family.train_after
+        self._after, self._score = family.train_after, self.maintenance.score
         self.sampling = Sampling(self._after)  # of streams with a model nothing is kept but by a worker
         self.keeps = EVERYTHING  # readings to collect of a stream without a model; a worker needs no more than train on
         resolved = (*self._shape.window, self._grid.interval, self._grid.lateness, self._grid.max_gap)
@@ -108,14 +110,14 @@ class Pipeline:
         facts, aligner = self._closed.report(self._health.facts()), self._aligner
         facts.touched.update(np.flatnonzero(aligner.held.columns["count"]).tolist())
         first = aligner.clocks.settle()
-        checked = self._health.arrive(self._counters.rises(first.readings), facts)
+        checked = self._health.arrive(self._counters.rises(first.readings), facts, self._score)
         gridded = aligner.finish(first._replace(readings=checked))
         return self._finish(gridded, facts, Arrived(checked.stream, None, ended=True))
 
     def look(self, quiet: Quiet) -> Outcome:
         """Live only, with all streams of this worker: find silent ones; let go what waits in the grid of idle ones."""
         facts = self._closed.report(self._health.facts())
-        self._health.look(quiet, self.clock(quiet.stream), facts)
+        self._health.look(quiet, self.clock(quiet.stream), facts, self._score)
         waits = self._aligner.columns["waiting"][quiet.stream] > 0
         idle = quiet.stream[waits & (self._health.silence.times(quiet) >= self._idle)]
         facts.touched.update(idle.tolist())
@@ -124,11 +126,11 @@ class Pipeline:
     def adopt(self, model: str, scorer: Scorer, profiles: Mapping[str, Profile]) -> None:
         """Score with this model from now on. Streams without a profile go on under the bootstrap detector."""
         self._grow()
-        self.recipe.adopt(model, scorer, profiles, self.index)
+        self.judging.learned.both(lambda: self.recipe.adopt(model, scorer, profiles, self.index))
 
     def enrol(self, code: int, profile: Profile) -> None:
         """Score this stream with the family's model from now on."""
-        self.recipe.enrol(code, profile)
+        self.judging.learned.both(lambda: self.recipe.enrol(code, profile))
 
     def collect_again(self, names: Sequence[str]) -> list[str]:
         """Those of these streams of which enough readings were kept to train on: collect others from now on."""
@@ -141,7 +143,9 @@ class Pipeline:
         """Resume streams from their saved states (None = new); returns the parts whose settings have changed."""
         self._grow()
         saved = [(code, state) for code, state in zip(codes.tolist(), states, strict=True) if state is not None]
-        lost = self._codec.load(np.array([code for code, _ in saved], np.int64), [state for _, state in saved])
+        known, kept = np.array([code for code, _ in saved], np.int64), [state for _, state in saved]
+        lost = self._codec.load(known, kept)
+        self.judging.learned.take_from(known, kept)
         self.recipe.resume(codes, lost, self.index)
         self.expected.loaded(codes)
         off = codes[self.overrides.off(codes)]
@@ -186,7 +190,7 @@ class Pipeline:
 
     def dump(self, codes: Int32) -> list[bytes]:
         """State of each stream, to be saved."""
-        return self._codec.dump(codes)
+        return self.judging.learned.add_to(codes, self._codec.dump(codes))
 
     def counters(self, codes: NDArray[np.integer]) -> Int64:
         """The `COUNTERS` of each stream since its state began, (n, len(COUNTERS)).
@@ -222,6 +226,8 @@ class Pipeline:
         for part in self._parts.values():
             part.clear(codes)
         self.overrides.forget(codes)
+        self.maintenance.forget(codes)
+        self.judging.learned.drop(codes.tolist())
         self._closed.forget(codes.tolist())
         self.index.forget(codes.tolist())
 
@@ -247,34 +253,43 @@ class Pipeline:
 
     def _place(self, believed: Believed, readings: Readings, facts: HealthFacts) -> Gridded:
         """Put believed readings on the grid; `readings` are the same ones with the values that they have there."""
-        return self._aligner.place(believed._replace(readings=self._health.arrive(readings, facts)))
+        return self._aligner.place(believed._replace(readings=self._health.arrive(readings, facts, self._score)))
 
     def _finish(self, gridded: Gridded, facts: HealthFacts, arrived: Arrived = NOTHING) -> Outcome:
         gridded = self._fills.cut(gridded)
         self._health.count_gaps(gridded)
-        gridded = leave_out(self.overrides, gridded, self._aligner)
-        self._health.missing.watch(self._aligner.released, facts)
+        gridded, aligner = leave_out(self.overrides, gridded, self._aligner), self._aligner
         windows = self._windower.finish(gridded) if arrived.ended else self._windower.add(gridded)
         if np.any(windows.stream[1:] < windows.stream[:-1]):
             windows = windows.take(np.argsort(windows.stream, kind="stable"))
-        self._health.windowed(windows, facts)
-        times = self._grid.times(gridded.slot)
-        self._no_beat.take(gridded, times, windows, self.window_facts.get("rr_s"), facts)
-        history, ready = collect(gridded, self._grid, self._profiles, self.keeps, self._after)
+        off, known = self.maintenance.off(windows), self.window_facts
+        unlearned = self.maintenance.learn.at(gridded.stream, self._grid.times(gridded.slot))
+        self._watch(gridded, windows, off.score, facts)
+        learned = gridded if unlearned is None else gridded.take(~unlearned)
+        history, ready = collect(learned, self._grid, self._profiles, self.keeps, self._after)
         limits = self.overrides.limits(windows.stream)
-        judged, changes = self.judging.judge(windows, self._windower.cold_start, limits, self.window_facts)
-        self._changes.take(windows, judged.shifts, facts)
-        waiting = self._waiting(judged.scores, windows)
-        self._unscored.take(Batch(arrived, gridded, self._aligner, judged.scores, waiting, self._no_beat.covers), facts)
+        judged = self.judging.judge(windows, self._windower.cold_start, limits, known, off)
+        self._changes.take(windows, judged.shifts, facts, off.score)
+        waiting = self._waiting(judged.scores, windows) | (False if off.score is None else off.score)
+        self._unscored.take(Batch(arrived, gridded, aligner, judged.scores, waiting, self._no_beat.covers), facts)
         return Outcome(
             scores=judged.scores,
-            facts=self.judging.facts(changes) + facts.facts,
-            evidence=self.judging.evidence(changes, windows, judged, self.window_facts),
+            facts=judged.facts + facts.facts,
+            evidence=judged.evidence,
             history=history,
             ready=ready,
             touched=facts.touched,
-            sample=sample(gridded, self._grid, self._profiles, self.sampling),
+            sample=sample(learned, self._grid, self._profiles, self.sampling),
+            unlearned=off.learn,
         )
+
+    def _watch(self, gridded: Gridded, windows: Windows, off: Bool | None, facts: HealthFacts) -> None:
+        """Health of streams by what was released and cut; nothing of times and windows that are `off`."""
+        at, rr = self._grid.times(gridded.slot), self.window_facts.get("rr_s")
+        if off is not None:
+            windows, rr = windows.take(~off), None if rr is None else rr[~off]
+        self._health.watch(self._aligner.released, windows, facts, self._score)
+        self._no_beat.take(gridded, at, windows, rr, facts, self._score.at(gridded.stream, at))
 
     def _waiting(self, scores: Scores, windows: Windows) -> Bool:
         """Windows that nothing can score before the stream has a model, though they hold enough readings."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from monitor.pipeline.scoring.sampling import Sample
 from monitor.ports.store import HistoryBlock
 from monitor.records.alerts import Evidence, Fact
-from monitor.records.batches import Scores
+from monitor.records.batches import Bool, Scores
 from monitor.records.late import Late
 
 
@@ -26,3 +26,4 @@ class Outcome:
     touched: set[int] = field(default_factory=set)
     late: Late | None = None
     sample: Sample | None = None  # of the readings of streams with a model, to train on again
+    unlearned: Bool | None = None  # scores from which nothing is to be learned; None = none

@@ -10,13 +10,16 @@ from uuid import UUID
 
 from monitor.ports.models import ModelRegistry
 from monitor.ports.trainings import Trainings
-from monitor.records.alerts import Alert, Decision, Evidence, Fact, Transition
+from monitor.records.alerts import Alert, Decision, Evidence, Fact, TimerRules, Transition
 from monitor.records.counters import NONE, Counts
+from monitor.records.incidents import BY_FAMILY, Grouping
 from monitor.records.late import LateBlock
+from monitor.records.maintenance import Muting
 from monitor.records.scalars import TopicPartition
 from monitor.records.score_summaries import Rollup
 
 if TYPE_CHECKING:  # numpy is slow to import, and commands that only read need none
+    from monitor.ports.maintenance import Maintenances
     from monitor.records.batches import DeadLetter, Float32, Gap, Int64, Scores
 
 
@@ -89,8 +92,9 @@ class HistoryBlock:
     values: Float32
 
 
-# A change, its alert, the evidence and the store's identity, to (channel, JSON payload) pairs
-Announce = Callable[[Transition, Alert, Evidence | None, UUID], list[tuple[str, str]]]
+# A change, its alert, the evidence and the store's identity, to (channel, JSON payload) pairs; the payload is None
+# where a filter of the channel keeps the change back
+Announce = Callable[[Transition, Alert, Evidence | None, UUID], Sequence[tuple[str, str | None]]]
 
 
 def silent(_transition: Transition, _alert: Alert, _evidence: Evidence | None, _store: UUID) -> list[tuple[str, str]]:
@@ -105,7 +109,9 @@ class Commit:
     `facts` are merged with the stored alerts inside the transaction, in order of event time; `announce` renders the
     notifications of each transition from the merged row. Facts that are stored already change nothing.
     Facts that are more than `max_age` ns before the wall clock are not announced, unless their alert was announced
-    before; the store counts them in `withheld`, by kind of alert.
+    before; the store counts them in `withheld`, by kind of alert. `grouping` says which alerts make one incident, and
+    `rules` has the timers of alerts that open, by family. Changes that `muting` withholds are announced later, see
+    `monitor.alerts.withholding`; they are counted in `muted`, by reason.
     `positions` holds (epoch, next offset), `unread` the epoch of partitions that have no offset and are to get none.
     `unreadable` replaces what is saved so of partitions in `positions`; of others it is kept.
     """
@@ -117,7 +123,11 @@ class Commit:
     evidence: list[Evidence] = field(default_factory=list)  # of alerts that open
     announce: Announce = silent
     max_age: int | None = None
+    grouping: Grouping = BY_FAMILY
     withheld: Counter[str] = field(default_factory=Counter)
+    rules: Mapping[str, TimerRules] = field(default_factory=dict)
+    muting: Muting | None = None  # maintenance that is on; None = there is none
+    muted: Counter[str] = field(default_factory=Counter)
     history: list[HistoryBlock] = field(default_factory=list)
     streams: list[StreamState] = field(default_factory=list)
     late: list[LateBlock] = field(default_factory=list)
@@ -148,6 +158,11 @@ class Store(Protocol):
     @property
     def trainings(self) -> Trainings:
         """The trainings of its families."""
+        ...
+
+    @property
+    def maintenance(self) -> Maintenances:
+        """The maintenance that people have entered."""
         ...
 
     def start_run(self, run: str, *, replace: bool = False) -> None:
@@ -223,7 +238,7 @@ class Store(Protocol):
     def unusual_times(self, run: str, family: str) -> Mapping[str, list[tuple[int, int]]]:
         """Stretches (first and last time, ns) of each stream of the family that no model is to learn from.
 
-        Those of its alerts about what its readings are. Called before a training.
+        Those of its alerts about what its readings are, and what people judged. Called before a training.
         """
         ...
 

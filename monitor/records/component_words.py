@@ -12,6 +12,8 @@ _WORDS: Final = {
     "shift": "a channel has just moved",
     "spike": "one reading far from those before it",
     "rhythm": "the beat came early",
+    "half space trees": "where few of the last readings were",
+    "gaussian scorer": "unlikely by the mean and spread of all before",
 }
 
 

@@ -23,3 +23,4 @@ class State(IntEnum):
     ANOMALY = 1
     INSUFFICIENT = 2  # too much of it was filled in; never alerts
     BOOTSTRAP = 3  # scored by the statistical detector that covers a stream before it has a model
+    MAINTENANCE = 4  # within a maintenance window that switches scoring off; never alerts

@@ -17,7 +17,7 @@ class Totals:
     opened: int = 0
     resolved: int = 0
     commits: int = 0
-    withheld: int = 0  # changes of alerts that were too old to be announced
+    withheld: int = 0  # changes of alerts that were too old to be announced, or within maintenance
 
     def __add__(self, other: Totals) -> Totals:
         """Sums, field by field."""

@@ -12,6 +12,8 @@ BEAT_S = 10.0  # between two reports of a worker
 DEAD_AFTER = 30 * 10**9  # ns without a report: three were due
 STUCK_AFTER = 120 * 10**9  # ns in which a living worker has neither read nor waited for a training
 
+DISPATCH = "dispatch"  # in place of a run, of processes that only deliver
+
 State = Literal["living", "stuck", "cut off", "lost", "ended", "failed"]
 
 
@@ -43,6 +45,7 @@ class WorkerReport:
 
     `idle` is how many ns ago its loop last came round, `committed` when its newest commit became durable. `families`
     has the topic of each; `trainings` names those for which a training runs. `broker_away` and `lag_grows`: since when.
+    `delivers` has the channels whose notifications the process delivers.
     """
 
     id: str
@@ -59,6 +62,7 @@ class WorkerReport:
     trainings: tuple[str, ...] = ()
     broker_away: int | None = None
     lag_grows: int | None = None
+    delivers: tuple[str, ...] = ()
 
     @property
     def lag(self) -> int:

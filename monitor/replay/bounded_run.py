@@ -44,8 +44,10 @@ class Replay:
             raise SettingsError(f"--name {error}") from None
 
 
-def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], models: Models) -> None:
+def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], models: Models) -> Models:
     """Check that the replay can be run, then free its name: what an earlier one found is not lost to a mistake.
+
+    Returns the models.
 
     Raises ModelError for a family whose model is missing or cannot be loaded, SourceError where the source cannot be
     opened, and StoreError where the name is taken and not to be replaced.
@@ -60,6 +62,7 @@ def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], model
     store.start_run(replay.name, replace=replay.replace)
     for family, pipeline in pipelines.items():
         pipeline.expected.add(store.decisions(LIVE, family))
+    return models
 
 
 class NoAssignments:

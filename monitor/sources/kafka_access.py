@@ -44,6 +44,23 @@ def topic(kafka: services.Kafka, name: str) -> str:
     return f"{known[name]} partition{'s'[: known[name] != 1]}" + (", may be read" if may else "")
 
 
+def target(kafka: services.Kafka, name: str) -> str:
+    """How many partitions a topic to publish to has. Raises SourceError where it is missing, or may not be written."""
+    known = partitions(kafka)
+    if known is None:
+        return "an embedded broker makes it when it is named"
+    if name not in known:
+        raise SourceError(no_topic(kafka, [name]))
+    admin = admin_client(kafka)  # it must outlive the answer
+    asked = admin.describe_topics(
+        TopicCollection([name]), include_authorized_operations=True, request_timeout=_ANSWER_S
+    )
+    may = _operations(asked[name])
+    if may and not may & {AclOperation.WRITE, AclOperation.ALL}:
+        raise SourceError(f"this user may not write topic {name}; grant it: kafka-acls.sh --add --operation Write")
+    return f"{known[name]} partition{'s'[: known[name] != 1]}" + (", may be written" if may else "")
+
+
 def group(kafka: services.Kafka) -> str:
     """Whether this user may join it. Raises SourceError where not, or where no broker answers."""
     admin = admin_client(kafka)  # it must outlive the answer

@@ -1,11 +1,14 @@
-"""The column `facts` of the table `evidence`: a JSON object of numbers, with the shares of the components inside it."""
+"""Rows of `evidence`; their column `facts` is a JSON object of numbers, with the shares of the components inside."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.records.alerts import Evidence
+
+if TYPE_CHECKING:
+    from monitor.records.batches import Float32
 
 _COMPONENTS = "components"
 
@@ -23,3 +26,20 @@ def from_text(text: str | None) -> dict[str, dict[str, float]]:
     known = json.loads(text or "{}")
     components = known.pop(_COMPONENTS, {})
     return {"facts": known, "components": components}
+
+
+def evidence(row: Any) -> Evidence:
+    """A row of `evidence`."""
+    return Evidence(
+        alert=row.alert, start=row.start_ns, end=row.end_ns, channels=tuple(json.loads(row.channels)),
+        values=_cells(row.readings, row.length),
+        reconstruction=None if row.reconstruction is None else _cells(row.reconstruction, row.length),
+        contribution=_cells(row.contribution, row.length), **from_text(row.facts),
+    )  # fmt: skip
+
+
+def _cells(body: bytes, length: int) -> Float32:
+    """(length, channels)."""
+    import numpy as np
+
+    return np.frombuffer(body, "<f4").astype(np.float32).reshape(length, -1)

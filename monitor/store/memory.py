@@ -10,19 +10,27 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from monitor.alerts.learning import unusual_times
-from monitor.alerts.lifecycle import Merged, merge_facts
-from monitor.alerts.notifications import Notification, announced, stale, withhold
+from monitor.alerts import suppression
+from monitor.alerts.learning import Judged, unusual_times
+from monitor.alerts.lifecycle import Merged, ends, merge_facts, say_ends
+from monitor.alerts.notifications import TOO_OLD, announced, stale, withhold
+from monitor.alerts.suppression import Suppression
+from monitor.alerts.withholding import Announced, Withholding
 from monitor.config.changes import differences
-from monitor.errors import FencedError, StoreError
+from monitor.errors import StoreError
 from monitor.ports.store import Announce, Commit, HistoryBlock, OpenedStream, Position, StreamState
-from monitor.records.alerts import Alert, Command, Decision, Delivery, Evidence, Transition
+from monitor.records.alerts import Alert, Command, Decision, Delivery, Evidence, Severity, Transition
 from monitor.records.batches import LIVE, DeadLetter, Gap, Scores, TopicPartition
-from monitor.records.counters import readings
+from monitor.records.incidents import BY_FAMILY, Grouping, Incident, Member
 from monitor.records.late import LATE_KEPT, LateReading
 from monitor.records.score_summaries import Rollup
 from monitor.store.history import merged, thinned
-from monitor.store.memory_alerts import Waiting
+from monitor.store.memory_channels import ChannelState
+from monitor.store.memory_checks import check
+from monitor.store.memory_decisions import carried_out, delivery
+from monitor.store.memory_incidents import regroup_rows
+from monitor.store.memory_maintenance import MemoryMaintenances
+from monitor.store.memory_outbox import Waiting
 from monitor.store.memory_registry import MemoryModelRegistry
 from monitor.store.memory_trainings import MemoryTrainings
 
@@ -46,12 +54,18 @@ class MemoryStore:
         self.transitions: dict[UUID, Transition] = {}
         self.evidence: dict[UUID, Evidence] = {}
         self.commands: dict[int, tuple[Command, str]] = {}  # by position; with why it was refused, "" = carried out
+        self.suppressions: dict[str, list[Suppression]] = {}  # those that hold, by run
         self.outbox: dict[int, Waiting] = {}
+        self.filtered: list[tuple[UUID, str]] = []  # transition and channel
+        self.channels: dict[str, ChannelState] = {}
+        self.incidents: dict[UUID, Incident] = {}
+        self.members: dict[UUID, Member] = {}  # places in incidents, by alert
         self.dead: dict[tuple[str, str, int, int], DeadLetter] = {}  # by run, topic, partition, offset
         self.gaps: list[tuple[str, Gap]] = []  # with their run
         self.late: dict[tuple[str, str], list[LateReading]] = {}  # by run and family, in order of arrival
         self.settings: dict[tuple[str, str], list[str]] = {}  # JSON, oldest first, by run and family
         self.registry, self.trainings = MemoryModelRegistry(), MemoryTrainings()
+        self.maintenance = MemoryMaintenances(self)
         self._last_id = 0
 
     def start_run(self, run: str, *, replace: bool = False) -> None:
@@ -71,9 +85,14 @@ class MemoryStore:
         self.blocks = {id_: rows for id_, rows in self.blocks.items() if id_ not in ids}
         self.outbox = {id_: row for id_, row in self.outbox.items() if row.delivery.alert not in alerts}
         self.transitions = {id_: row for id_, row in self.transitions.items() if row.alert not in alerts}
+        self.filtered = [row for row in self.filtered if row[0] in self.transitions]
         self.evidence = {id_: row for id_, row in self.evidence.items() if id_ not in alerts}
+        self.suppressions.pop(run, None)
         self.commands = {place: row for place, row in self.commands.items() if row[0].alert not in alerts}
+        self.maintenance.keep(dict.fromkeys(alerts))
         self.alerts = {id_: row for id_, row in self.alerts.items() if id_ not in alerts}
+        self.incidents = {id_: row for id_, row in self.incidents.items() if row.run != run}
+        self.members = {id_: row for id_, row in self.members.items() if id_ not in alerts}
         self.positions = {key: row for key, row in self.positions.items() if key[0] != run}
         self.streams = {key: row for key, row in self.streams.items() if key[0] != run}
         self.dead = {key: row for key, row in self.dead.items() if key[0] != run}
@@ -92,8 +111,8 @@ class MemoryStore:
     def open_streams(self, run: str, family: str, names: Sequence[str]) -> list[OpenedStream]:
         """Rows of these streams in the order asked; see `Store`."""
         with self.lock:
-            ids = [self.streams.setdefault((run, family, name), self._next_id()) for name in names]
-            return [self._opened(id_) for id_ in ids]
+            ids = [self.streams.setdefault((run, family, name), self.next_id()) for name in names]
+            return [self.opened(id_) for id_ in ids]
 
     def count_streams(self, run: str, family: str) -> int:
         """How many rows the family has in this run; see `Store`."""
@@ -105,11 +124,13 @@ class MemoryStore:
         with self.lock:
             return {name for name in names if (run, family, name) in self.streams}
 
-    def _opened(self, id_: int) -> OpenedStream:
+    def opened(self, id_: int) -> OpenedStream:
+        """What is kept of a stream. The caller holds `lock`."""
         s = self.states.get(id_)
         return OpenedStream(id_, None) if s is None else OpenedStream(id_, s.state, s.counts, self.versions[id_])
 
-    def _next_id(self) -> int:
+    def next_id(self) -> int:
+        """The id of a new row. The caller holds `lock`."""
         self._last_id += 1
         return self._last_id
 
@@ -122,7 +143,7 @@ class MemoryStore:
     def commit(self, commit: Commit) -> None:
         """Look for every reason to refuse first, then write; see `Store`."""
         with self.lock:
-            self._check(commit)
+            check(self, commit)
             for key, (epoch, offset) in commit.positions.items():
                 unreadable = commit.unreadable.get(key, self.positions[commit.run, *key].unreadable)
                 self.positions[commit.run, *key] = Position(epoch, offset, unreadable)
@@ -149,33 +170,24 @@ class MemoryStore:
             added = (one + other for one, other in zip(kept, numbers, strict=True))
             self.rollups[id_, start] = (*added, float(np.fmax(most, highest)))
 
-    def _check(self, commit: Commit) -> None:
-        epochs = commit.unread | {key: epoch for key, (epoch, _) in commit.positions.items()}
-        for (topic, partition), epoch in epochs.items():
-            position = self.positions.get((commit.run, topic, partition))
-            if position is None or position.epoch != epoch:
-                raise FencedError(f"{topic} [{partition}] of run {commit.run} has a newer owner than epoch {epoch}")
-        for stream in commit.streams:
-            if stream.version != self.versions[stream.id]:
-                raise FencedError(f"stream {stream.id} of run {commit.run} was changed by a command")
-            if stream.before not in (None, readings(self._opened(stream.id).counts)):
-                raise FencedError(f"stream {stream.id} of run {commit.run} was written by another worker")
-        for block in commit.scores:
-            if block.model and (block.family, block.model) not in self.registry.rows:
-                raise StoreError(f"model {block.model[:12]} scored windows but is not in the registry; add it first")
-            keys = zip(block.stream_id.tolist(), block.scores.end.tolist(), strict=True)
-            if any(key in self.scores for key in keys):
-                raise StoreError("a window is scored already")
-
     def _merge(self, commit: Commit) -> None:
         known = self.recorded({fact.alert for fact in commit.facts}) if commit.facts else {}
-        merged, commit.withheld = merge_facts(commit.facts, self.alerts, known), Counter()
+        holding = suppression.newest(self.suppressions.get(commit.run, []))
+        new = {fact.alert: fact for fact in reversed(commit.facts) if fact.alert not in self.alerts}
+        terms = {id_: suppression.terms(fact, commit.rules, holding) for id_, fact in new.items()}
+        merged, commit.withheld = merge_facts(commit.facts, self.alerts, known, terms), Counter()
+        commit.muted = Counter()
         if commit.max_age is not None:
             oldest = time.time_ns() - commit.max_age
-            announced_before = {row.delivery.alert for row in self.outbox.values()}
-            withhold(merged, oldest, stale(merged, oldest) & announced_before)
-            commit.withheld.update(after.kind for each in merged for change, after in each.changes if change.withheld)
-        self.save(merged, commit.announce, commit.evidence)
+            withhold(merged, oldest, stale(merged, oldest) & self.followed())
+            commit.withheld.update(
+                after.kind for each in merged for change, after in each.changes if change.withheld == TOO_OLD
+            )
+        say_ends(merged, set(ends(merged)) & self.followed())
+        withholding = Withholding.of(merged, commit.muting)
+        withholding.apply(self.maintenance.withheld, self.followed(), commit.muting)
+        commit.muted.update(muted.reason for muted in withholding.muted.values())
+        self.save(merged, commit.announce, commit.evidence, commit.grouping, withholding)
 
     def recorded(self, alerts: Collection[UUID]) -> dict[UUID, dict[UUID, int]]:
         """Numbers of the transitions of these alerts by their ids, by alert. The caller holds `lock`."""
@@ -185,41 +197,55 @@ class MemoryStore:
                 found.setdefault(transition.alert, {})[transition.id] = transition.number
         return found
 
-    def save(self, merged: Sequence[Merged], announce: Announce, evidence: Sequence[Evidence] = ()) -> None:
-        """Keep merged rows, their transitions and notifications. The caller holds `lock`."""
+    def save(
+        self,
+        merged: Sequence[Merged],
+        announce: Announce,
+        evidence: Sequence[Evidence] = (),
+        grouping: Grouping = BY_FAMILY,
+        withholding: Withholding | None = None,
+    ) -> None:
+        """Keep merged rows, their incidents, transitions and notifications. The caller holds `lock`."""
+        say_ends(merged, set(ends(merged)) & self.followed())
+        regroup_rows(self, merged, grouping)
         for item in evidence:
             self.evidence.setdefault(item.alert, item)
         self.alerts.update((each.alert.id, each.alert) for each in merged)
         changes = sorted((change for each in merged for change in each.changes), key=lambda change: change[0].at)
         self.transitions.update((transition.id, transition) for transition, _ in changes)
-        for notification in announced(changes, announce, evidence, self.identity):
-            self._enqueue(notification)
+        if withholding is not None:
+            changes = list(withholding.announcements(changes, self.maintenance.by_incident(withholding.released)))
+            evidence = [self.evidence[each.alert.id] for each in merged if each.alert.id in self.evidence]
+            self.maintenance.keep(withholding.kept)
+        self.announce(changes, announce, evidence)
+
+    def announce(self, rows: Sequence[Announced], announce: Announce, evidence: Sequence[Evidence]) -> None:
+        """Put notifications of these changes into the outbox. The caller holds `lock`."""
+        made = list(announced(rows, announce, evidence, self.identity))
+        known = {(row.delivery.transition, row.delivery.channel) for row in self.outbox.values()} if made else set()
+        for of in made:
+            if of.payload is None:
+                self.filtered.append((of.transition.id, of.channel))
+            elif (of.transition.id, of.channel) not in known:  # an incident may have taken it
+                known.add((of.transition.id, of.channel))
+                self.put(delivery(of, self.next_id(), of.payload), of.transition.severity)
+
+    def followed(self) -> set[UUID]:
+        """Alerts of which something was announced. The caller holds `lock`."""
+        return {row.delivery.alert for row in self.outbox.values()}
 
     def decisions(self, run: str, family: str, since: int = 0) -> list[Decision]:
         """Commands of people that were carried out; see `Store`."""
         with self.lock:
-            behind = [(place, *row) for place, row in self.commands.items() if place > since]
-            about = [(place, command, self.alerts[command.alert]) for place, command, refused in behind if not refused]
-        return [
-            Decision(
-                position=place, command=command, family=family, stream=alert.stream, alert_kind=alert.kind,
-                channel=alert.channel,
-                opened_at=alert.opened_at,
-            )
-            for place, command, alert in about
-            if (alert.run, alert.family) == (run, family)
-        ]  # fmt: skip
+            return carried_out(self.commands, self.alerts, (run, family), since)
 
     def keep_command(self, command: Command, refused: str) -> None:
         """Keep a command behind all others. The caller holds `lock`."""
-        self.commands[self._next_id()] = (command, refused)
+        self.commands[self.next_id()] = (command, refused)
 
-    def _enqueue(self, of: Notification) -> None:
-        delivery = Delivery(
-            id=self._next_id(), message=of.id, transition=of.transition.id, alert=of.transition.alert,
-            channel=of.channel, payload=of.payload, attempts=0,
-        )  # fmt: skip
-        self.outbox[delivery.id] = Waiting(delivery, time.time_ns())
+    def put(self, delivery: Delivery, severity: Severity) -> None:
+        """Keep an outbox row, due at once. The caller holds `lock`."""
+        self.outbox[delivery.id] = Waiting(delivery, time.time_ns(), severity=severity.value)
 
     def note_settings(self, run: str, family: str, settings: str) -> list[str]:
         """Keep the settings in force; returns what changed; see `Store`."""
@@ -243,7 +269,10 @@ class MemoryStore:
     def unusual_times(self, run: str, family: str) -> dict[str, list[tuple[int, int]]]:
         """Stretches that no model is to learn from; see `Store`."""
         with self.lock:
-            return unusual_times(alert for alert in self.alerts.values() if (alert.run, alert.family) == (run, family))
+            ours = [alert for alert in self.alerts.values() if (alert.run, alert.family) == (run, family)]
+            said = [command for command, refused in self.commands.values() if not refused]
+            judged = {of.alert: Judged(of.verdict, of.start, of.end) for of in said if of.verdict is not None}
+            return unusual_times(ours, judged)
 
     def drop_history(self, stream_ids: Sequence[int]) -> None:
         """Forget the training blocks of these streams; see `Store`."""

@@ -1,110 +1,24 @@
-"""The outbox and people's commands of a `MemoryStore`. Shipped with `monitor.testing`."""
+"""People's commands of a `MemoryStore`. Shipped with `monitor.testing`."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from monitor.alerts.lifecycle import merge
+from monitor.alerts import suppression
+from monitor.alerts.lifecycle import Answered, merge
+from monitor.alerts.timers import Clock, due_at
+from monitor.alerts.withholding import Withholding
 from monitor.errors import SettingsError
 from monitor.ports.alert_commands import Answer
-from monitor.ports.notifier import Backlog, Outcome, Queue
+from monitor.ports.maintenance import ByEntered, nothing_muted
 from monitor.ports.store import Announce, silent
-from monitor.records.alerts import Command, CommandKind, Delivery
+from monitor.records.alerts import Alert, Command, CommandKind
+from monitor.records.scalars import LIVE
+from monitor.store.maintenance import counting
 
 if TYPE_CHECKING:
     from monitor.store.memory import MemoryStore
-
-
-@dataclass(slots=True)
-class Waiting:
-    """An outbox row."""
-
-    delivery: Delivery
-    created: int = 0
-    next_at: int = 0
-    delivered_at: int | None = None
-    gave_up_at: int | None = None
-
-    @property
-    def pending(self) -> bool:
-        """Still to be sent."""
-        return self.delivered_at is None and self.gave_up_at is None
-
-
-class MemoryOutbox:
-    """The outbox of a `MemoryStore`. `attempts` holds (outbox id, time, error or None)."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-        self.attempts: list[tuple[int, int, str | None]] = []
-
-    def claim(self, channel: str, now: int, limit: int, lease: int) -> list[Delivery]:
-        """Take what is due; see `Outbox`."""
-        with self._store.lock:
-            heads: dict[UUID, Waiting] = {}
-            for _, row in sorted(self._store.outbox.items()):
-                if row.pending and row.delivery.channel == channel:
-                    heads.setdefault(row.delivery.alert, row)
-            due = [row for row in heads.values() if row.next_at <= now]
-            taken = sorted(due, key=lambda row: (row.next_at, row.delivery.id))[:limit]
-            for row in taken:
-                row.next_at = now + lease
-            return [row.delivery for row in taken]
-
-    def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep what came of tries; see `Outbox`."""
-        with self._store.lock:
-            for delivery, at, error, retry_at in outcomes:
-                row = self._tried(delivery.id, at, error)
-                row.delivery = replace(row.delivery, attempts=row.delivery.attempts + 1)
-                if error is None:
-                    row.delivered_at, row.gave_up_at = at, None
-                elif row.pending and retry_at is not None:
-                    row.next_at = retry_at
-                elif row.pending:
-                    row.gave_up_at = at
-
-    def release(self, deliveries: Sequence[Delivery]) -> None:
-        """Make rows due again; see `Outbox`."""
-        with self._store.lock:
-            for delivery in deliveries:
-                self._store.outbox[delivery.id].next_at = 0
-
-    def wake(self, channel: str, after: int) -> None:
-        """Make due what waits for long; see `Outbox`."""
-        with self._store.lock:
-            for row in self._store.outbox.values():
-                if row.pending and row.delivery.channel == channel and row.next_at > after:
-                    row.next_at = 0
-
-    def expire(self, before: int, now: int, reason: str, limit: int) -> Mapping[str, int]:
-        """Give up what is too old; see `Outbox`."""
-        with self._store.lock:
-            old = [id_ for id_, row in self._store.outbox.items() if row.pending and row.created < before][:limit]
-            for id_ in old:
-                self._tried(id_, now, reason).gave_up_at = now
-            return Counter(self._store.outbox[id_].delivery.channel for id_ in old)
-
-    def backlog(self) -> Backlog:
-        """What waits and what was given up; see `Outbox`."""
-        with self._store.lock:
-            rows, queues = self._store.outbox, dict[str, Queue]()
-            waiting = {number: row for number, row in rows.items() if row.pending}
-            for row in waiting.values():
-                name, found = row.delivery.channel, queues.get(row.delivery.channel, Queue(0, row.created, row.next_at))
-                oldest, next_at = min(found.oldest, row.created), min(found.next_at, row.next_at)
-                queues[name] = Queue(found.waiting + 1, oldest, next_at)
-            errors = [error for number, _, error in self.attempts if number in waiting and error is not None]
-            given_up = sum(row.gave_up_at is not None for row in rows.values())
-            return Backlog(queues, given_up, errors[-1] if errors else "")
-
-    def _tried(self, id_: int, at: int, error: str | None) -> Waiting:
-        self.attempts.append((id_, at, error))
-        return self._store.outbox[id_]
 
 
 class MemoryAlertCommands:
@@ -128,12 +42,49 @@ class MemoryAlertCommands:
                 command = replace(command, effective=store.states[stream].last_time)
             merged = merge(alert, commands=[command], recorded=store.recorded({alert.id}).get(alert.id))
             if merged.changes:
-                store.save([merged], self._announce)
+                held = store.maintenance.withheld.get(alert.id)
+                withholding = None if held is None else Withholding.of_command(merged, held)
+                if withholding is not None:
+                    withholding.apply(store.maintenance.withheld, ())
+                store.save([merged], self._announce, withholding=withholding)
             (answered,) = merged.commands
             store.keep_command(*answered)
+            self._follow(merged.alert, answered)
             if command.kind is CommandKind.EXPECT and not answered.refused:
                 store.versions[stream] += 1
             return Answer(merged.alert, answered.refused)
+
+    def _follow(self, alert: Alert, answered: Answered) -> None:
+        """What a command means for the next alerts of the kind."""
+        holding = self._store.suppressions.setdefault(alert.run, [])
+        if suppression.ended(answered):
+            ours = (alert.family, alert.stream, alert.kind, alert.channel)
+            holding[:] = [each for each in holding if each.key != ours]
+        if (new := suppression.begun(alert, answered)) is not None:
+            holding.append(new)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class MemoryAlertTimers:
+    """`AlertTimers` over a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore, announce: Announce = silent, muting: ByEntered = nothing_muted) -> None:
+        self._store, self._announce, self._muting = store, announce, muting
+
+    def elapse(self, now: int) -> int:
+        """Carry out what is due; see `AlertTimers`. A state is as old as its newest reading."""
+        with self._store.lock:
+            live = [alert for alert in self._store.alerts.values() if alert.run == LIVE and due_at(alert) is not None]
+            known = self._store.recorded({alert.id for alert in live})
+            merged = [merge(alert, recorded=known.get(alert.id), clock=Clock(now, now)) for alert in live]
+            changed = [each for each in merged if each.alert != self._store.alerts[each.alert.id]]
+            maintenance = self._store.maintenance
+            holding = Withholding.of(changed, self._muting(counting(maintenance.rows)))
+            holding.apply(maintenance.withheld, self._store.followed())
+            self._store.save(changed, self._announce, withholding=holding)
+            return len(changed)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     REAL,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -205,6 +206,16 @@ alerts = Table(
     Column("acknowledged_at", BigInteger),  # wall clock; NULL in a resolved alert: it was never acknowledged
     Column("acknowledged_by", StorableText),
     Column("note", StorableText),  # the newest one
+    Column("shelved_until", BigInteger),  # event time; stays in a resolved alert
+    Column("shelved_by", StorableText),
+    Column("out_of_service", BigInteger),  # wall clock, since when its stream is
+    Column("verdict", StorableText),  # the newest one: true, false, expected, unsure
+    Column("flapping_until", BigInteger),  # event time
+    Column("escalate_after", BigInteger, nullable=False, server_default=text("0")),  # ns; 0: never
+    Column("escalate_at", BigInteger),  # event time, as is `repeat_at`; NULL: it does not wait for that
+    Column("repeat_every", BigInteger, nullable=False, server_default=text("0")),  # ns; 0: never
+    Column("repeat_at", BigInteger),
+    Column("due_at", BigInteger),  # event time of its next timer; NULL: it has none
     Index(None, "run", "opened_at"),
     Index(None, "run", "family", "stream", "opened_at"),
 )
@@ -240,6 +251,10 @@ commands = Table(
     Column("effective", BigInteger, nullable=False),  # event time
     Column("note", StorableText, nullable=False),
     Column("refused", StorableText),  # why; NULL: it was carried out
+    Column("span", BigInteger),  # ns that an alert is shelved for; NULL: until it is resolved
+    Column("verdict", StorableText),
+    Column("start", BigInteger),  # event time; what the verdict is about, NULL: as the alert says
+    Column("end", BigInteger),
     Index(None, "alert"),
 )
 
@@ -261,8 +276,8 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Serial, primary_key=True),
-    Column("transition", Uuid, ForeignKey("transitions.id", ondelete="CASCADE"), nullable=False),
-    Column("alert", Uuid, nullable=False),
+    Column("transition", Uuid, ForeignKey("transitions.id", ondelete="CASCADE")),  # NULL: the row is a digest
+    Column("alert", Uuid, nullable=False),  # of a digest: its message
     Column("channel", StorableText, nullable=False),
     Column("payload", StorableText, nullable=False),
     Column("created", BigInteger, nullable=False),  # wall clock, as are the times below
@@ -271,6 +286,11 @@ outbox = Table(
     Column("delivered_at", BigInteger),
     Column("gave_up_at", BigInteger),
     Column("message", Uuid),  # the webhook's id; NULL in rows of an earlier version: it is that of the transition
+    Column("severity", StorableText),  # of the change; NULL in rows of an earlier version
+    Column("digest", BigInteger),  # the row of the digest that the message was joined into
+    Column("origin", BigInteger),  # the row of another channel which this one is a copy of, as that channel failed
+    Column("diverted", BigInteger),  # when it was copied to the fallback channel
+    Column("redriven", BigInteger),  # when a person made it due again
     UniqueConstraint("transition", "channel"),
 )
 
@@ -361,4 +381,112 @@ workers = Table(
     Column("ended", BigInteger),  # as `beat`; NULL: it has not said that it stops
     Column("error", StorableText, nullable=False),  # why it ended; "": it was asked to
     Column("report", StorableText, nullable=False),  # JSON, see monitor/records/workers.py
+)
+
+# What is not announced of the alerts of a stream: of one kind while it is shelved, of all while it is out of service.
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("run", StorableText, nullable=False),
+    Column("family", StorableText, nullable=False),
+    Column("stream", StorableText, nullable=False),
+    Column("kind", StorableText, nullable=False),  # of the shelved alerts; "": out of service
+    Column("channel", StorableText, nullable=False),
+    Column("until", BigInteger),  # event time; NULL: until a person ends it
+    Column("by", StorableText, nullable=False),
+    Column("note", StorableText, nullable=False),
+    Column("since", BigInteger, nullable=False),  # wall clock
+    Column("ended", BigInteger),  # wall clock, when a person ended it, or another one took its place
+)
+
+# Changes of which a channel's filter kept the message back.
+filtered = Table(
+    "filtered",
+    metadata,
+    Column("transition", Uuid, ForeignKey("transitions.id", ondelete="CASCADE"), nullable=False),
+    Column("channel", StorableText, nullable=False),
+    PrimaryKeyConstraint("transition", "channel"),
+)
+
+# What the dispatchers of a channel share: one row for each channel that has failed, has a rate limit or a heartbeat.
+channel_states = Table(
+    "channel_states",
+    metadata,
+    Column("channel", StorableText, primary_key=True),
+    Column("failing_since", BigInteger),  # wall clock; NULL: its newest message was taken
+    Column("beat_at", BigInteger),  # wall clock of the database server: its newest heartbeat
+    Column("sent", StorableText, nullable=False, server_default=text("'[]'")),  # JSON: tries of the last minute, ns
+)
+
+# Alerts of one group that overlap in time.
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("run", StorableText, nullable=False),
+    Column("group_name", StorableText, nullable=False),  # a family, or a group of the settings
+    Column("opened_at", BigInteger, nullable=False),
+    Column("newest_at", BigInteger, nullable=False),  # the newest opening of a member
+    Column("ended_at", BigInteger),  # the newest resolution of a member
+    Column("members", Integer, nullable=False),
+    Column("open", Integer, nullable=False),  # members that are not resolved
+    Column("acknowledged", Integer, nullable=False),  # of these, how many
+    Column("severity", StorableText, nullable=False),  # the worst
+    Column("due_at", BigInteger),  # wall clock, when a message about it is made; NULL: there is nothing to say
+    Column("messages", Integer, nullable=False),  # how many were made
+    Column("said_at", BigInteger),  # wall clock of the newest one, and what it said; NULL before the first
+    Column("said_state", StorableText),
+    Column("said_severity", StorableText),
+    Column("said_members", Integer),
+    Index(None, "run", "group_name", "opened_at"),
+    Index(None, "due_at"),
+)
+
+incident_members = Table(
+    "incident_members",
+    metadata,
+    Column("alert", Uuid, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("incident", Uuid, ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False),
+    Column("grouped", Boolean, nullable=False),  # its changes are announced by the incident, not by themselves
+    Index(None, "incident"),
+)
+
+# Maintenance that people have entered. Append-only: a row is never changed, but where it is removed.
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("name", StorableText, nullable=False),
+    Column("families", StorableText, nullable=False),  # JSON array; empty: all
+    Column("streams", StorableText, nullable=False),  # a pattern, as shells match names
+    Column("start", StorableText, nullable=False),  # ISO 8601 without an offset: by the wall clock of `zone`
+    Column("end", StorableText, nullable=False),
+    Column("zone", StorableText, nullable=False),  # IANA
+    Column("rrule", StorableText, nullable=False),  # RFC 5545; "": once
+    Column("exdates", StorableText, nullable=False),  # JSON array of times like `start`
+    Column("rdates", StorableText, nullable=False),
+    Column("notify", SmallInteger, nullable=False),  # 0 = off meanwhile, as are the next two
+    Column("score", SmallInteger, nullable=False),
+    Column("learn", SmallInteger, nullable=False),
+    Column("by", StorableText, nullable=False),
+    Column("why", StorableText, nullable=False),
+    Column("created", BigInteger, nullable=False),  # wall clock
+    Column("removed_at", BigInteger),  # wall clock; nothing of it counts from then on
+    Column("removed_by", StorableText),
+    Column("removed_why", StorableText),
+    Column("void", SmallInteger, nullable=False, server_default=text("0")),  # 1: removed as if it had never been
+)
+
+# Alerts of which maintenance withholds something, and what is announced when it is over.
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("alert", Uuid, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("run", StorableText, nullable=False),
+    Column("transition", Uuid, nullable=False),
+    Column("until", BigInteger, nullable=False),  # event time; not before that
+    Column("reason", StorableText, nullable=False),
+    Column("announced", SmallInteger, nullable=False),  # 1: something of the alert was announced before
+    Index(None, "run", "until"),
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
 from monitor.ports.notifier import Backlog
 from monitor.records.scalars import TopicPartition
-from monitor.records.workers import Heartbeat, owners
+from monitor.records.workers import DISPATCH, Heartbeat, owners
 from monitor.store import outbox, schema, workers
 
 
@@ -25,6 +25,14 @@ class Service:
     workers: list[Heartbeat]
     owners: Mapping[TopicPartition, Heartbeat | None]
     outbox: Backlog
+    dispatchers: list[Heartbeat] = field(default_factory=list)  # processes that only deliver
+
+    @property
+    def undelivered(self) -> dict[str, int]:
+        """How many messages wait for channels that no living process delivers."""
+        living = (process for process in (*self.workers, *self.dispatchers) if process.alive)
+        delivered = {channel for process in living for channel in process.report.delivers}
+        return {name: queue.waiting for name, queue in sorted(self.outbox.queues.items()) if name not in delivered}
 
     @property
     def living(self) -> list[Heartbeat]:
@@ -47,4 +55,4 @@ def read(connection: Connection, run: str) -> Service:
     for topic, number, epoch in rows:
         epoch_of, owner = taken.get((topic, number), (0, None))
         held[topic, number] = owner if epoch_of >= epoch else None
-    return Service(now, heartbeats, held, outbox.backlog(connection))
+    return Service(now, heartbeats, held, outbox.backlog(connection), workers.read(connection, DISPATCH, now))

@@ -15,6 +15,7 @@ from monitor.store import alert_commands, alert_rows, changes, history, history_
 from monitor.store.commit import ModelKey, write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
+from monitor.store.maintenance import SqlMaintenances
 from monitor.store.model_registry import SqlModelRegistry
 from monitor.store.open import open_database
 from monitor.store.text import storable
@@ -36,6 +37,7 @@ class SqlStore:
         self._database = database
         self._backend = database.backend
         self.registry, self.trainings = SqlModelRegistry(database), SqlTrainings(database)
+        self.maintenance = SqlMaintenances(database)
         self._model_refs: dict[ModelKey, int] = {}
         self._in_doubt: tuple[Commit, str] | None = None  # and its transaction, while COMMIT was not answered
         self.identity = database.identity
@@ -215,8 +217,8 @@ class SqlStore:
 
 
 _OF_A_RUN = (
-    schema.alerts, schema.changes, schema.dead_letters, schema.gaps, schema.late_readings, schema.positions,
-    schema.streams,
+    schema.alerts, schema.incidents, schema.changes, schema.dead_letters, schema.gaps, schema.late_readings,
+    schema.positions, schema.streams, schema.suppressions,
 )  # fmt: skip
 
 

@@ -11,7 +11,10 @@ from sqlalchemy import Connection, Table
 from monitor.records.scalars import State
 from monitor.store import schema
 
-_TIMES = {"opened_at", "started_at", "last_at", "resolved_at", "peak_at", "acknowledged_at"}  # of alerts
+_TIMES = {
+    "opened_at", "started_at", "last_at", "resolved_at", "peak_at", "acknowledged_at", "shelved_until",
+    "out_of_service", "flapping_until", "escalate_at", "repeat_at", "due_at",
+}  # of alerts  # fmt: skip
 _ALERTS = "alerts_readable"
 _SCORES = "scores_readable"
 VIEWS = (_ALERTS, _SCORES)

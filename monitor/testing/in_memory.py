@@ -15,13 +15,16 @@ from monitor.records.alerts import Delivery
 from monitor.records.batches import Float32
 from monitor.sources.memory import ListSource
 from monitor.store.memory import MemoryStore
-from monitor.store.memory_alerts import MemoryAlertCommands, MemoryOutbox
+from monitor.store.memory_alerts import MemoryAlertCommands
+from monitor.store.memory_announced import MemoryAnnounced
+from monitor.store.memory_outbox import MemoryOutbox
 
 __all__ = [
     "DistanceScorer",
     "ListNotifier",
     "ListSource",
     "MemoryAlertCommands",
+    "MemoryAnnounced",
     "MemoryOutbox",
     "MemoryStore",
     "NoModels",

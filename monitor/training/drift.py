@@ -99,7 +99,8 @@ class Drifts:
         if family not in self._parts:
             return
         every, scores, sample = max(1, len(index) // STREAMS), outcome.scores, outcome.sample
-        rows = np.flatnonzero((scores.stream % every == 0) & ~np.isnan(scores.score))
+        shown = (scores.stream % every == 0) & ~np.isnan(scores.score)
+        rows = np.flatnonzero(shown if outcome.unlearned is None else shown & ~outcome.unlearned)
         value = np.log1p(np.maximum(scores.score[rows].astype(np.float64), 0.0))
         self._show(family, index, "scores", (scores.stream[rows], scores.end[rows], value))
         if sample is not None:

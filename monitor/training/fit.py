@@ -19,6 +19,7 @@ from monitor.config.recipes import OWN
 from monitor.errors import ModelError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
+from monitor.pipeline.scoring.conditions import Conditions
 from monitor.pipeline.scoring.recipes.registry import constants, learned_from, learned_windows
 from monitor.pipeline.scoring.stream_scaling import Profile, StreamScale, robust_scale
 from monitor.pipeline.windowing.registry import windower
@@ -101,7 +102,9 @@ def _beginning(family: Family, normal: NormalScores) -> NormalScores:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One stream's training windows, scaled: values (n, length, channels), end (n,); `time` is of its readings.
+    """One stream's training windows, scaled: values (n, length, channels and conditions), end (n,).
+
+    `time` is of its readings; `rests` has a value for each channel and condition.
 
     `usual` is how its channels are scaled, or would be. Windows with garbage, which was read `garbage` times, and those
     that lack a channel are left out. A channel that hardly ever had a value is not learned: it is 0 in all windows, and
@@ -223,10 +226,11 @@ def _sample(name: str, blocks: list[HistoryBlock], family: Family) -> _Sample:
     learned = _learned(np.asarray(~np.isnan(windows).any(axis=1)))
     if learned.any():
         windows[:, :, ~learned] = 0
-    whole = np.isfinite(windows).all(axis=(1, 2))
+    whole, conditions = np.isfinite(windows).all(axis=(1, 2)), Conditions(family)
+    rests = conditions.still((scale.rests & learned).astype(np.float32)) > 0
     return _Sample(
-        name, time, usual.only(learned), scale.rests & learned, longest_rests(family, time, values), windows[whole],
-        end[whole], garbage, constants(family, values),
+        name, time, usual.only(learned), rests, longest_rests(family, time, values),
+        conditions.beside(windows[whole], end[whole]), end[whole], garbage, constants(family, values),
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def write(root: Path, family: Family, detector: Trainable, profiles: Mapping[str
     with drafted(root) as draft:
         hashes = save_profiles(draft, profiles)
         beside = hashes | {RECIPE: family.judged_by}
-        detector.save(draft / DETECTOR, channel_names=family.channels, span=span, beside=beside)
+        detector.save(draft / DETECTOR, channel_names=family.detector_channels, span=span, beside=beside)
         target = root / identity_of(draft)
         install(draft, target)
     return target

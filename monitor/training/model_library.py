@@ -129,8 +129,8 @@ def check_fit(row: ModelRow, family: Family) -> None:
     wanted = {
         "recipe": family.judged_by,
         "length": family.shape.length,
-        "channels": len(family.channels),
-        "channel_names": list(family.channels),
+        "channels": len(family.detector_channels),
+        "channel_names": list(family.detector_channels),
     }
     for key, value in wanted.items():
         if manifest.get(key) and manifest[key] != value:  # an earlier version left the names out

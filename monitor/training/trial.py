@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.config.families import Family
+from monitor.pipeline.scoring.conditions import Conditions
 from monitor.pipeline.scoring.recipe import Open, Recipe
 from monitor.pipeline.scoring.recipes.registry import learned_from
 from monitor.pipeline.scoring.stream_scaling import Profile
@@ -90,10 +91,12 @@ class Trial:
             if profile is None or not ours.any():
                 continue
             seen = learned_from(self._family, self.time[ours], self.values[ours])
-            windows = windower(self._family).cut_history(seen, self.time[ours], len(seen)).windows
+            windows, end, _ = windower(self._family).cut_history(seen, self.time[ours], len(seen))
             if self._family.scale == "stream":
                 windows = (windows - profile.center) / profile.scale
-            scores = model.scorer.score(windows[np.isfinite(windows).all(axis=(1, 2))].astype(np.float32))
+            whole = np.isfinite(windows).all(axis=(1, 2))
+            judged = Conditions(self._family).beside(windows[whole].astype(np.float32), end[whole])
+            scores = model.scorer.score(judged)
             known += len(scores)
             beyond += int(np.count_nonzero(scores > profile.score_mean + FAR * profile.score_std))
         return beyond / known if known else 0.0

@@ -15,11 +15,13 @@ from monitor.ports.store import Announce, Commit, HistoryBlock, Position, ScoreB
 from monitor.records import score_summaries
 from monitor.records.alerts import Fact, FactKind
 from monitor.records.batches import LIVE, Int64, Poll, Readings, Scores, TopicPartition
+from monitor.records.incidents import Grouping
 from monitor.records.late import LateBlock
 from monitor.records.totals import Totals
 from monitor.worker.dead_letter_log import DeadLetterLog
 from monitor.worker.drift import DriftWatch, NoDrifts
 from monitor.worker.health_log import log_health
+from monitor.worker.maintenance import Upkeep
 from monitor.worker.options import WorkerOptions
 from monitor.worker.partitions import Partitions
 from monitor.worker.streams import Streams
@@ -47,7 +49,9 @@ class CommitBuilder:
         self.partitions = Partitions()
         self.streams = {name: Streams(pipeline) for name, pipeline in pipelines.items()}
         self.ready: dict[str, set[int]] = {name: set() for name in pipelines}  # streams to train on, by family
-        self._empty = partial(Commit, run, announce=announce, max_age=max_age)
+        rules = {name: pipeline.family.alert_rule.timers for name, pipeline in pipelines.items()}
+        self._empty, self.announce = partial(Commit, run, announce=announce, max_age=max_age, rules=rules), announce
+        self.upkeep: Upkeep | None = None
         self._pipelines, self._scores, self._drifts = pipelines, scores, drifts or NoDrifts()
         self._unreadable, self._dead_letters = UnreadableRecords(run, pipelines), DeadLetterLog()
         self._size, self._bytes, self._urgent, self._collected = 0, 0, False, False
@@ -63,7 +67,15 @@ class CommitBuilder:
     @classmethod
     def of(cls, options: WorkerOptions, pipelines: Mapping[str, Pipeline]) -> CommitBuilder:
         """As the options of a worker say."""
-        return cls(options.run, options.announce, pipelines, options.scores, options.max_age, options.drifts)
+        made = cls(options.run, options.announce, pipelines, options.scores, options.max_age, options.drifts)
+        made.upkeep = options.upkeep
+        made.group_by(options.grouping)
+        return made
+
+    def group_by(self, grouping: Grouping) -> None:
+        """Say which alerts make one incident, before anything is added."""
+        self._empty = partial(self._empty, grouping=grouping)
+        self._commit = self._empty()
 
     @property
     def dirty(self) -> bool:
@@ -153,6 +165,7 @@ class CommitBuilder:
         """The commit with positions and states as they are now; the same object until `reset`."""
         self._commit.positions, self._commit.unread = self.partitions.moved(), self.partitions.unread
         self._commit.unreadable = self._unreadable.changes()
+        self._commit.muting = None if self.upkeep is None else self.upkeep.muting
         self._commit.rollup = score_summaries.roll_up(self._summed) if self._summed else None
         self._commit.streams = [state for streams in self.streams.values() for state in streams.changes()]
         return self._commit

@@ -136,8 +136,9 @@ class Committer:
         self._durable = (self._durable or {}) | offsets
         self._committed += self._started
         self._committed.commits += 1
-        self._committed.withheld += commit.withheld.total()
+        self._committed.withheld += commit.withheld.total() + commit.muted.total()
         self._withheld.note(commit.withheld, commit.facts, time.time_ns())
+        self._withheld.note_muted(commit.muted)
         self._commit, self._started = None, Totals()
 
     def _await_slow(self, future: Future[float], wait: Wait) -> None:

@@ -32,11 +32,11 @@ log = structlog.get_logger()
 ReadLag = Callable[[Mapping[TopicPartition, int | None]], Mapping[TopicPartition, Lag]]  # may raise SourceError
 
 
-def new_report(run: str, families: Mapping[str, str]) -> WorkerReport:
-    """The first report of this process for a run; `families` has the topic of each."""
+def new_report(run: str, families: Mapping[str, str], delivers: tuple[str, ...] = ()) -> WorkerReport:
+    """The first report of this process for a run; `families` has the topic of each, `delivers` the channels."""
     return WorkerReport(
         id=uuid4().hex, run=run, host=platform.node(), pid=os.getpid(), version=version("watchkeeper"),
-        started=time.time_ns(), families=families,
+        started=time.time_ns(), families=families, delivers=delivers,
     )  # fmt: skip
 
 

@@ -56,6 +56,8 @@ class IdleDetector:
                 self._update_clocks(streams, of_topic)
                 self._load_idle(streams, of_topic, call)
                 self._builder.add(family, streams.pipeline.look(self._quiet(streams)))
+        if (upkeep := self._builder.upkeep) is not None and upkeep.release_due:
+            call(partial(upkeep.release, self._run, self._builder.announce, max(ours.values())))
 
     def _update_clocks(self, streams: Streams, caught_up: Mapping[TopicPartition, int]) -> None:
         longest = max(MAX_PROOF_GAP_NS, _silent_after(streams) // 4)

@@ -215,6 +215,6 @@ def test_a_gateway_alert_is_closed_with_the_last_stream_of_its_family(plant: Pla
     plant.age()
     with pytest.raises(SettingsError, match="silent together"):
         plant.commands.forget("m-1", None, ANN)
-    assert plant.commands.retire("m-2", None, ANN).closed == 1
+    assert plant.commands.retire("m-2", None, ANN).alerts == 1
     assert plant.alerts()["gateway"].state is AlertState.RESOLVED
     assert plant.store.stream_names("live", "machines", 0) == []

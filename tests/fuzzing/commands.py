@@ -14,13 +14,15 @@ from monitor.records.escapes import visible
 from tests.fuzzing.site import Site
 
 CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8}  # README.md, Commands
-CHOICES = {"--state", "--ecg-form"}  # options that take one of a few words
+CHOICES = {"--device", "--state", "--ecg-form"}  # options that take one of a few words
 ENDS = {  # how commands end that cannot do all they are for here
     ("demo",): 5,  # `hurried` plays none
     ("replay",): 6,
     ("models", "promote"): 2,  # no id is known
     ("models", "rollback"): 2,  # there is one champion
     ("alerts", "unack"): 2,  # none is acknowledged
+    ("alerts", "unshelve"): 2,  # none is shelved
+    ("alerts", "in-service"): 2,  # no stream is out of service
     ("dead", "retry"): 6,
     ("streams", "forget"): 2,  # it has sent lately
     ("status",): 8,
@@ -75,6 +77,7 @@ def works(site: Site) -> dict[tuple[str, ...], tuple[list[str], dict[str, str]]]
         ("models", "rollback"): (["machines"], config | {"--by": "ann"}),
         ("models", "retrain"): (["machines"], config | {"--by": "ann"}),
         ("run",): ([site.config], {"--until-end": ""}),
+        ("dispatch",): ([site.notifying], {"--until-empty": ""}),
         ("replay",): ([site.config], read | {"--name": "again", "--file": good, "--replace": ""}),
         ("score",): ([good], read | {"--key": "m-1", "--detector": "mahalanobis", "--train-rows": "100",
                 "--window": "4", "--output": str(site.folder / "out.csv")}),
@@ -84,7 +87,21 @@ def works(site: Site) -> dict[tuple[str, ...], tuple[list[str], dict[str, str]]]
         ("alerts", "ack"): ([site.alert], config | {"--note": "seen", "--by": "ann"}),
         ("alerts", "unack"): ([site.alert], config | {"--note": "seen", "--by": "ann"}),
         ("alerts", "expect"): ([site.alert], config | {"--note": "a new pump", "--by": "ann"}),
+        ("alerts", "kpi"): ([], config | {"--since": "30d", "--until": "1970-01-02"}),
         ("alerts", "note"): ([site.alert, "why"], config | {"--by": "ann"}),
+        ("alerts", "resolve"): ([site.alert], config | {"--note": "mended", "--by": "ann"}),
+        ("alerts", "shelve"): ([site.alert], config | {"--for": "2h", "--note": "a repair", "--by": "ann"}),
+        ("alerts", "unshelve"): ([site.alert], config | {"--by": "ann"}),
+        ("alerts", "verdict"): ([site.alert, "true"], config | {"--reason": "a crack", "--by": "ann"}),
+        ("alerts", "out-of-service"): (["m-1"], config | {"--note": "a repair", "--by": "ann"}),
+        ("alerts", "in-service"): (["m-1"], config | {"--by": "ann"}),
+        ("deliveries", "list"): ([], config),
+        ("deliveries", "show"): (["1"], config),
+        ("deliveries", "redrive"): ([], config | {"--since": "2h"}),
+        ("notify", "preview"): ([site.notifying, "hook"], {"--alert": site.alert}),
+        ("notify", "test"): ([site.notifying, "hook"], {}),
+        ("incidents", "list"): ([], config),
+        ("incidents", "show"): ([site.incident], config),
         ("dead", "list"): ([], config),
         ("dead", "show"): (["plant", "0", "1"], config),
         ("dead", "retry"): ([site.config], {"--dry-run": ""}),
@@ -95,6 +112,12 @@ def works(site: Site) -> dict[tuple[str, ...], tuple[list[str], dict[str, str]]]
         ("streams", "retire"): (["m-1"], config | {"--by": "ann"}),
         ("streams", "forget"): (["m-1"], config | {"--by": "ann"}),
         ("streams", "rename"): (["m-1", "m-9"], config | {"--by": "ann"}),
+        ("maintenance", "add"): (["weekly"], config | {"--start": "2026-01-04T01:00", "--end": "2026-01-04T05:00",
+                "--zone": "Europe/Berlin", "--rrule": "FREQ=WEEKLY", "--by": "ann", "--yes": ""}),
+        ("maintenance", "import"): ([str(site.folder / "plant.ics")], config | {"--by": "ann", "--yes": ""}),
+        ("maintenance", "list"): ([], config),
+        ("maintenance", "show"): (["planned"], config),
+        ("maintenance", "remove"): (["planned"], config | {"--by": "ann"}),
         ("status",): ([], config),
         ("db", "upgrade"): ([], config),
         ("db", "current"): ([], config),

@@ -10,7 +10,7 @@ import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, cast, get_args
+from typing import Any, NoReturn, get_args
 from uuid import UUID
 
 import numpy as np
@@ -21,7 +21,7 @@ from monitor import bootstrap
 from monitor.bootstrap import assembly
 from monitor.config.families import Threshold
 from monitor.config.formats import Kind
-from monitor.config.notifiers import LogNotifier, WebhookNotifier
+from monitor.config.notifiers import CHANNELS
 from monitor.config.references import resolve
 from monitor.config.settings import Settings, parse
 from monitor.config.windows import KINDS, Window
@@ -31,13 +31,13 @@ from monitor.pipeline.scoring.recipes import registry
 from monitor.pipeline.windowing.registry import WINDOWERS
 from monitor.ports.source import Assignments, Source
 from monitor.ports.store import HistoryBlock
-from monitor.records.alerts import Alert, Transition
 from monitor.records.score_summaries import Policy
 from monitor.replay.bounded_run import Replay
 from monitor.testing.in_memory import ListSource
 from monitor.worker import interpreter
 from monitor.worker.options import WorkerOptions
 from tests.champions import train_champion
+from tests.unit.notify.test_payload import ALERT, OPENED
 
 ROOT = Path(bootstrap.__file__).parents[1]
 HELPERS = {
@@ -45,7 +45,13 @@ HELPERS = {
     "pipeline/scoring/recipes": {"registry"},
     "notify": {
         "announcement",
+        "beating",
+        "dead_man",
+        "digest",
+        "gate",
         "causes",
+        "cut",
+        "incident_payload",
         "payload",
         "hosts",
         "webhook_target",
@@ -55,6 +61,15 @@ HELPERS = {
         "attempt",
         "dial",
         "senders",
+        "posting",
+        "message",
+        "secret_text",
+        "keep_alive",
+        "sentence",
+        "socket_guard",
+        "apprise_log",
+        "picture",
+        "sample",
         "retry_schedule",
     },
 }
@@ -90,7 +105,7 @@ def test_every_kind_of_window_has_rules_and_a_windower() -> None:
 def test_the_configuration_offers_what_is_registered() -> None:
     assert list(bootstrap.THRESHOLDS) == list(get_args(Threshold.model_fields["kind"].annotation))
     assert list(bootstrap.DECODERS) == list(get_args(Kind))
-    kinds = [get_args(table.model_fields["kind"].annotation)[0] for table in (WebhookNotifier, LogNotifier)]
+    kinds = [get_args(table.model_fields["kind"].annotation)[0] for table in CHANNELS]
     assert list(bootstrap.NOTIFIERS) == kinds
 
 
@@ -179,6 +194,7 @@ def settings_of_every_kind(tmp_path: Path, scores: str) -> Settings:
         "kafka": {"bootstrap_servers": "embedded", "options": {"max.poll.interval.ms": 60_000}},
         "store": {"url": f"sqlite:///{tmp_path}/plant.db", "scores": scores, "commit_interval": "7s"},
         "notify": {"max_age": "3s", "console": {"kind": "log"}},
+        "maintenance": {"weekly": {"start": "2026-01-04T01:00", "end": "2026-01-04T05:00", "score": False}},
     }
     return parse(raw)
 
@@ -206,21 +222,41 @@ def test_every_worker_obeys_the_same_settings(
     monkeypatch.setattr(assembly, "broker", nullcontext)
     settings = settings_of_every_kind(tmp_path, scores)
     add_model(settings)
-    transition, alert = cast("Transition", None), cast("Alert", None)
     monkeypatch.setattr("monitor.notify.announcement.payload", lambda *_: "{}")
 
     with bootstrap.worker(settings, until_end=replay is None, replay=replay) as (runner, *_):
         options = runner._options
         sending = [thread for thread in threading.enumerate() if thread.name == "dispatcher"]
+        assert options.upkeep is runner._models
+        options.upkeep.refresh(runner._pipelines)
+        one, at = np.zeros(1, np.int32), np.array([1_767_490_200 * 10**9])  # 2026-01-04, 01:30
+        for pipeline in runner._pipelines.values():
+            pipeline.index.intern(["m-1"])
+            assert pipeline.maintenance.score.at(one, at) is not None
+        assert (options.upkeep.muting is not None) is (replay is None or replay.notify)
 
     assert options == replace(
         WorkerOptions(), run="live" if replay is None else "r", live=replay is None, until_end=replay is None,
-        scores=scores, commit_interval=7.0, rebalance_timeout=12.0, announce=options.announce,
+        scores=scores, commit_interval=7.0, rebalance_timeout=12.0, announce=options.announce, upkeep=options.upkeep,
         max_age=3 * 10**9 if replay is None else None,
     )  # fmt: skip
     notifies = replay is None or replay.notify
-    assert options.announce(transition, alert, None, UUID(int=1)) == ([("console", "{}")] if notifies else [])
+    assert options.announce(OPENED, ALERT, None, UUID(int=1)) == ([("console", "{}")] if notifies else [])
     assert len(sending) == notifies
+
+
+@pytest.mark.parametrize("dispatch", [True, False])
+def test_a_worker_leaves_delivery_to_others_where_it_is_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dispatch: bool
+) -> None:
+    monkeypatch.setattr(assembly, "broker", nullcontext)
+    settings = settings_of_every_kind(tmp_path, "all")
+    add_model(settings)
+    with bootstrap.worker(settings, until_end=True, dispatch=dispatch) as worker:
+        assert (worker.dispatcher is not None) == dispatch
+        assert worker.heartbeat is not None
+        assert worker.heartbeat._report.delivers == (("console",) if dispatch else ())
+        assert worker.runner._options.announce(OPENED, ALERT, None, UUID(int=1))  # they are written
 
 
 def test_a_replay_starts_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

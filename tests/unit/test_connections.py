@@ -120,6 +120,25 @@ def test_the_host_of_a_webhook(
     assert says in findings["notify.hook: ops.plant"].says
 
 
+def test_the_hosts_of_channels_over_http_and_the_topic_of_a_bus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WK_KEY", "QZXJKVqzxjkv")
+    with EmbeddedBroker() as broker:
+        notify = {
+            "am": {"kind": "alertmanager", "url": "http://127.0.0.1:9", "allow_hosts": ["127.0.0.1"]},
+            "oncall": {"kind": "pagerduty", "url": "http://127.0.0.1:9", "routing_key_env": "WK_KEY"},
+            "bus": {"kind": "kafka", "topic": "alerts", "bootstrap_servers": broker.bootstrap_servers},
+            "away": {"kind": "kafka", "topic": "alerts", "bootstrap_servers": "127.0.0.1:1"},
+        }
+        findings = found(settings(tmp_path, notify=notify))
+
+    assert findings["notify.am: 127.0.0.1"].says == "is 127.0.0.1"
+    assert findings["notify.oncall: 127.0.0.1"].exit_code == 2
+    assert findings["notify.bus: topic alerts"].ok
+    assert findings["notify.away: topic alerts"].exit_code == 3
+
+
 def test_a_secret_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WK_SECRET", raising=False)
 

@@ -17,7 +17,7 @@ from models.networks.training_options import TrainingConfig
 from models.registry import option_classes
 from monitor import bootstrap
 from monitor.cli.app import COMMANDS
-from monitor.config.notifiers import LogNotifier, WebhookNotifier
+from monitor.config.notifiers import CHANNELS
 from monitor.config.sections import Section
 from monitor.config.settings import Settings, parse
 from monitor.records.scalars import State
@@ -48,10 +48,11 @@ def written(name: str, field: FieldInfo) -> str:
     return ".".join(map(str, place.path)) if isinstance(place, AliasPath) else name
 
 
+TABLES: list[type[Section]] = [Settings, *CHANNELS]
 KEYS = sorted(
     {
         written(name, field)
-        for top in (Settings, WebhookNotifier, LogNotifier)
+        for top in TABLES
         for section in sections(top)
         for name, field in section.model_fields.items()
     }
@@ -97,15 +98,15 @@ def test_the_map_of_the_literature_has_every_detector(kind: str) -> None:
     assert f"`{kind}`" in section
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/configuration.md", "docs/formats.md"])
+@pytest.mark.parametrize("path", ["README.md", "docs/configuration.md", "docs/formats.md", "docs/notifications.md"])
 def test_configurations_shown_in_the_documents_can_be_used(path: str) -> None:
     import tomllib
 
     shown = re.findall(r"```toml\n(.*?)```", (ROOT / path).read_text(encoding="utf-8"), re.DOTALL)
 
     assert shown
-    for text in shown:
-        parse(tomllib.loads(text))
+    for text in shown:  # some show their tables alone
+        parse({"families": {"f": {"topic": "t", "interval": "10s"}}} | tomllib.loads(text))
 
 
 def test_messages_shown_in_the_documents_can_be_read() -> None:

@@ -28,6 +28,10 @@ class Moments:
         """How long ago it was: 3 min ago; "in 3 min" where it is still to come."""
         return f"{_length(self.now - time)} ago" if time <= self.now else f"in {_length(time - self.now)}"
 
+    def left(self, time: int) -> str:
+        """The time that is left until then, at least 0: 2 h."""
+        return _length(max(0, time - self.now))
+
     def since(self, time: int) -> str:
         """The time that has passed since then, at least 0: 2 h."""
         return _length(max(0, self.now - time))

@@ -45,6 +45,15 @@ def warnings(service: Service) -> list[str]:
     return found
 
 
+def undelivered(service: Service) -> list[str]:
+    """Which notifications wait that no living process delivers, a sentence for each channel."""
+    return [
+        f"{count:,} notification{'s'[: count != 1]} for {name}: no living process delivers that channel; start "
+        "`watchkeeper dispatch`, or workers without --no-dispatch, with a configuration that has it"
+        for name, count in service.undelivered.items()
+    ]
+
+
 def name(worker: Heartbeat) -> str:
     """A worker in few words."""
     return f"{worker.report.id[:8]} ({worker.report.host}, pid {worker.report.pid})"
@@ -66,9 +75,12 @@ def as_dict(service: Service, run: str, not_served: Sequence[str]) -> dict[str, 
         "problems": list(not_served),
         "warnings": warnings(service),
         "workers": [_worker(worker) for worker in service.workers],
+        "dispatchers": [_dispatcher(process) for process in service.dispatchers],
+        "undelivered": undelivered(service),
         "partitions": [_partition(service, partition) for partition in service.owners],
         "outbox": {
             "waiting": waiting.waiting, "oldest_s": oldest, "given_up": waiting.given_up, "error": error,
+            "dead": dict(sorted(waiting.dead.items())),
             "channels": {name: queue.waiting for name, queue in sorted(waiting.queues.items())},
         },
     }  # fmt: skip
@@ -116,11 +128,21 @@ def _worker(worker: Heartbeat) -> dict[str, Any]:
         "error": worker.error or None,
         "families": sorted(report.families),
         "trainings": list(report.trainings),
+        "delivers": list(report.delivers),
         "lag_records": report.lag,
         "lag_s": seconds(report.behind),
         "lag_grows_s": seconds(worker.since(report.lag_grows)),
         "broker_away_s": seconds(worker.since(report.broker_away)),
     }
+
+
+def _dispatcher(process: Heartbeat) -> dict[str, Any]:
+    report = process.report
+    return {
+        "id": report.id, "host": report.host, "pid": report.pid, "version": report.version, "state": process.state,
+        "started": iso(report.started), "beat_age_s": seconds(process.age), "ended_age_s": seconds(process.ended),
+        "error": process.error or None, "channels": list(report.delivers),
+    }  # fmt: skip
 
 
 def _partition(service: Service, partition: TopicPartition) -> dict[str, Any]:

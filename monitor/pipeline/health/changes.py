@@ -12,7 +12,7 @@ import numpy as np
 from monitor.pipeline.alerting.health_alerts import CHANGE, Episode, HealthFacts
 from monitor.pipeline.state.codec import Section, signature
 from monitor.pipeline.state.columns import Columns
-from monitor.records.batches import NEVER, Windows
+from monitor.records.batches import NEVER, Bool, Windows
 from monitor.records.shifts import Shifts
 from monitor.records.streams import StreamIndex
 
@@ -36,10 +36,15 @@ class ChangeAlerts:
         )
         self.sections = {"changes": Section(self.columns, signature("changes", LASTS))} if watches else {}
 
-    def take(self, windows: Windows, shifts: Shifts | None, facts: HealthFacts) -> None:
-        """Follow windows, sorted by stream and time, with the shift at each; no-op where none are looked for."""
+    def take(self, windows: Windows, shifts: Shifts | None, facts: HealthFacts, off: Bool | None = None) -> None:
+        """Follow windows, sorted by stream and time, with the shift at each; no-op where none are looked for.
+
+        Those that are `off` (n,) are not looked at.
+        """
         if shifts is None:
             return
+        if off is not None:
+            windows, shifts = windows.take(~off), shifts.take(np.flatnonzero(~off))
         stream = windows.stream
         busy = (shifts.ratio > 1) | (self.columns["opened"][stream] != NEVER)
         if not busy.any():

@@ -20,8 +20,8 @@ from monitor.pipeline.alerting.health_alerts import NO_BEAT, Episode, HealthFact
 from monitor.pipeline.health.causes import rounded
 from monitor.pipeline.state.codec import Section, signature
 from monitor.pipeline.state.columns import Columns, Spec, layout
-from monitor.pipeline.state.segments import Gridded, segments
-from monitor.records.batches import NEVER, Float32, Float64, Int64, Windows
+from monitor.pipeline.state.segments import Gridded, segment_starts, segments
+from monitor.records.batches import NEVER, Bool, Float32, Float64, Int64, Windows
 from monitor.records.streams import StreamIndex
 
 S = 10**9
@@ -49,6 +49,7 @@ _SPEC: dict[str, Spec] = {
 _ENDED: dict[str, Spec] = {"ended": (np.int64, (2, 2), NEVER)}  # when the last two alerts opened and were resolved
 
 
+_BREAK = -1.0  # stands for the interval before a beat, where samples begin that say nothing
 _LINE = ("value", "equal", "low", "high")
 
 
@@ -75,14 +76,28 @@ class NoBeat:
         if self._watches:
             self.sections["no_beat"] = Section(self.columns, signature("no_beat"), (layout(_SPEC),))
 
-    def take(self, gridded: Gridded, time: Int64, windows: Windows, rr: Float64 | None, facts: HealthFacts) -> None:
-        """Samples with their times, ns, the beats that were cut, and the interval before each, s."""
+    def take(
+        self,
+        gridded: Gridded,
+        time: Int64,
+        windows: Windows,
+        rr: Float64 | None,
+        facts: HealthFacts,
+        off: Bool | None = None,
+    ) -> None:
+        """Samples with their times, ns, the beats that were cut, and the interval before each, s.
+
+        No beat is expected of samples that are `off` (n,), nor are their beats among these.
+        """
         self._ended.clear()
         if not self._watches or rr is None:
             return
+        breaks = _breaks(gridded, time, off)
+        if off is not None:
+            gridded, time = gridded.take(~off), time[~off]
         first, size = segments(gridded.stream)
         parts = dict(zip(gridded.stream[first].tolist(), zip(first.tolist(), size.tolist(), strict=True), strict=True))
-        for code in sorted(set(parts) | set(windows.stream.tolist())):
+        for code in sorted(set(parts) | set(windows.stream.tolist()) | set(breaks)):
             begin, count = parts.get(code, (0, 0))
             rows = slice(begin, begin + count)
             ours = np.flatnonzero(windows.stream == code)
@@ -90,20 +105,28 @@ class NoBeat:
             beats = zip(windows.end[ours].tolist(), rr[ours].tolist(), clear.tolist(), strict=True)
             events = [(at, True, interval, plain) for at, interval, plain in beats]
             events += [(at, False, np.nan, True) for at in self._begins(code, time[rows])]
+            events += [(at, False, _BREAK, True) for at in breaks.get(code, ())]
             self._line = self._equal(code, time[rows], gridded.values[rows, 0])
-            for at, beat, interval, plain in sorted(events):
-                self._expect(code, at, facts)
-                if beat and (plain or self.columns["opened"][code] == NEVER):
-                    self._beat(code, at, interval, facts)
-                elif beat:
-                    self.columns["beat"][code] = NEVER
-                else:
-                    self.columns["since"][code], self.columns["learning"][code] = at, LEARN
+            for event in sorted(events):
+                self._happened(code, event, facts)
             if count:
                 self.columns["sample"][code] = max(int(time[rows][-1]), int(self.columns["sample"][code]))
             self._expect(code, int(self.columns["sample"][code]) - DELAY, facts)
             for name in _LINE:
                 self.columns[name][code] = getattr(self._line, name)[-1]
+
+    def _happened(self, code: int, event: tuple[int, bool, float, bool], facts: HealthFacts) -> None:
+        """A beat, or samples that begin, after a pause or at a `_BREAK`."""
+        at, beat, interval, plain = event
+        self._expect(code, at, facts)
+        if beat and (plain or self.columns["opened"][code] == NEVER):
+            self._beat(code, at, interval, facts)
+        elif beat:
+            self.columns["beat"][code] = NEVER
+        elif interval == _BREAK:
+            self._rest(code)
+        else:
+            self.columns["since"][code], self.columns["learning"][code] = at, LEARN
 
     def covers(self, code: int, begin: int, end: int) -> bool:
         """Whether an alert of the stream was open between these times, ns; the newest sample is later by `DELAY`."""
@@ -149,6 +172,11 @@ class NoBeat:
         if not np.isnan(interval) and interval * S < (INTERVALS * usual or LEAST):
             columns["usual"][code] = usual + (interval * S - usual) / WEIGHT if usual else interval * S
 
+    def _rest(self, code: int) -> None:
+        """Expect no beat from here on, until samples begin again; an open alert stays as it is."""
+        if self.columns["opened"][code] == NEVER:
+            self.columns["since"][code] = self.columns["sample"][code] = NEVER
+
     def _expect(self, code: int, at: int, facts: HealthFacts) -> None:
         """No beat was found between the last one and `at`."""
         columns, since = self.columns, int(self.columns["since"][code])
@@ -192,3 +220,17 @@ class NoBeat:
         if low < high and value in {low, high}:
             return f"the line stands at {value:g}, the end of its range: an amplifier at its rail, or the lead is off"
         return f"the line is flat at {value:g}"
+
+
+def _breaks(gridded: Gridded, time: Int64, off: Bool | None) -> dict[int, list[int]]:
+    """Times of the first of samples in a row that are `off`, by stream."""
+    found: dict[int, list[int]] = {}
+    if off is None:
+        return found
+    begins = off.copy()
+    begins[1:] &= ~off[:-1]
+    first = segment_starts(gridded.stream)
+    begins[first] = off[first]
+    for code, at in zip(gridded.stream[begins].tolist(), time[begins].tolist(), strict=True):
+        found.setdefault(code, []).append(at)
+    return found

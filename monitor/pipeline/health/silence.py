@@ -26,7 +26,7 @@ from monitor.pipeline.alerting.health_alerts import GATEWAY, SILENT, Episode, He
 from monitor.pipeline.health.causes import rounded
 from monitor.pipeline.overrides import Overrides
 from monitor.pipeline.state.columns import Columns, Spec
-from monitor.records.batches import NEVER, Int32, Int64
+from monitor.records.batches import NEVER, Bool, Int32, Int64
 from monitor.records.streams import StreamIndex
 
 GATEWAY_STREAMS = 3  # fewer that fall silent together do not prove a common cause
@@ -104,11 +104,14 @@ class Silence:
         cover[chosen[cover[chosen] == Cover.GATEWAY_OWNER]] = Cover.UNCONFIRMED
         self.needed |= bool((opened[chosen] != NEVER).any())
 
-    def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts) -> None:
-        """Find silent streams among all of this worker; `clock` (n,) is their newest reading's time."""
+    def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts, off: Bool | None = None) -> None:
+        """Find silent streams among all of this worker; `clock` (n,) is their newest reading's time.
+
+        Nothing is expected now of those that are `off` (n,).
+        """
         silence, cover = self.times(quiet), self._columns["silent_cover"]
         after = self._overrides.silent_after(quiet.stream)
-        never = after == NEVER_SILENT
+        never = (after == NEVER_SILENT) | (False if off is None else off)
         if self.retired:
             never |= np.isin(quiet.stream, list(self.retired))
         after = np.where(never, self.soonest, after)  # those that never are show that others can be heard

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from monitor.config.families import Family
 from monitor.pipeline.alerting.health_alerts import Episode, HealthFacts
+from monitor.pipeline.alignment.sorted_readings import Sorted
 from monitor.pipeline.health import earlier
 from monitor.pipeline.health.frozen import Frozen
 from monitor.pipeline.health.frozen_alerts import FrozenAlerts
@@ -17,6 +18,7 @@ from monitor.pipeline.health.ranges import Ranges
 from monitor.pipeline.health.resting import Resting
 from monitor.pipeline.health.silence import Quiet, Silence
 from monitor.pipeline.health.stopped import Stopped
+from monitor.pipeline.maintenance import Switch
 from monitor.pipeline.overrides import Overrides
 from monitor.pipeline.scoring.stream_scaling import Profiles
 from monitor.pipeline.state.codec import Section, signature
@@ -38,7 +40,7 @@ class Health:
         self, run: str, name: str, family: Family, index: StreamIndex, profiles: Profiles, overrides: Overrides
     ) -> None:
         self._run, self._name, self._index, self._overrides = run, name, index, overrides
-        self._channels = family.channels
+        self._channels, self._grid = family.channels, family.grid
         self.columns = Columns({**_COUNTERS, **Silence.SPEC})
         self.dtype, self.dump = self.columns.dtype, self.columns.dump
         self._ranges = Ranges(family, index, self.columns)
@@ -82,16 +84,20 @@ class Health:
         if len(readings) and now is not None:
             self.silence.heard(readings.stream, now, facts)
 
-    def arrive(self, readings: Readings, facts: HealthFacts) -> Readings:
-        """Check believed readings in order of arrival; returns them without values that are out of range."""
+    def arrive(self, readings: Readings, facts: HealthFacts, score: Switch) -> Readings:
+        """Check believed readings in order of arrival; returns them without values that are out of range.
+
+        Those at times at which `score` is off, and those of streams that are, are counted, and no alert opens.
+        """
         if not len(readings):
             return readings
-        if self._overrides.switches and (off := self._overrides.off(readings.stream)).any():
-            return self._arrive_beside(off, readings, facts)
-        return self._arrive(readings, facts)
+        off = score.at(readings.stream, readings.time)
+        if self._overrides.switches and (always := self._overrides.off(readings.stream)).any():
+            off = always if off is None else off | always
+        return self._arrive(readings, facts) if off is None else self._arrive_beside(off, readings, facts)
 
     def _arrive_beside(self, off: Bool, readings: Readings, facts: HealthFacts) -> Readings:
-        """As `_arrive`, beside readings of streams that are `off` (n,): those are counted, and no alert opens."""
+        """As `_arrive`, beside readings that are `off` (n,): those are counted, and no alert opens."""
         values, on = readings.values.copy(), ~off
         values[off] = self._ranges.screen(readings.take(off), None).values
         if on.any():
@@ -106,8 +112,13 @@ class Health:
             self._resolve_frozen(readings, facts)
         return readings
 
-    def windowed(self, windows: Windows, facts: HealthFacts) -> None:
-        """Find channels at rest in windows, sorted by stream and time."""
+    def watch(self, released: Sorted, windows: Windows, facts: HealthFacts, score: Switch) -> None:
+        """Find channels that are missing in what the aligner has released, and at rest in windows.
+
+        Windows are sorted by stream and time; of what was released, times at which `score` is off say nothing.
+        """
+        off = score.at(released.stream, self._grid.times(released.slot))
+        self.missing.watch(released if off is None else released.take(~off), facts)
         self._resting.watch(windows, facts)
         self._stopped.watch(windows, facts)
 
@@ -120,10 +131,10 @@ class Health:
         """The counters named `HEALTH` of each stream since its state began, (n, len(HEALTH))."""
         return np.stack([np.maximum(self.columns[name][codes], 0) for name in HEALTH], axis=1)
 
-    def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts) -> None:
+    def look(self, quiet: Quiet, clock: Int64, facts: HealthFacts, score: Switch) -> None:
         """Find silent streams; see `Silence.look`."""
         if self.silence.soonest:
-            self.silence.look(quiet, clock, facts)
+            self.silence.look(quiet, clock, facts, score.at(quiet.stream, quiet.now))
 
     def load(self, codes: NDArray[np.integer], rows: NDArray[np.void]) -> None:
         """Put back what `dump` gave, now or in an earlier version."""

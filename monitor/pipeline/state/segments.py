@@ -25,6 +25,10 @@ class Gridded:
         """Slots in the batch."""
         return len(self.stream)
 
+    def take(self, rows: Bool) -> Gridded:
+        """Those of a mask."""
+        return Gridded(self.stream[rows], self.slot[rows], self.values[rows], self.imputed[rows], self.restart[rows])
+
 
 def in_turn(one: Gridded, other: Gridded) -> Gridded:
     """Both, stream by stream: in each, the slots of `one` come before those of the other."""

@@ -358,7 +358,7 @@ def test_run_until_the_end_fails_where_training_failed_or_a_model_was_refused(
 def test_run_until_the_end_says_how_many_notifications_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], until_end: bool
 ) -> None:
-    draining = Draining(Backlog({"ops": Queue(2, 1, 1)}, 0, "HTTP 503"))
+    draining = Draining(Backlog({"ops": Queue(2, 1, 1)}, error="HTTP 503"))
     config = tmp_path / "c.toml"
     config.write_text(CONFIG)
     monkeypatch.setattr(bootstrap, "worker", lambda *_, **__: nullcontext(ended_worker(tmp_path, draining=draining)))

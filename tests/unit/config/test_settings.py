@@ -126,7 +126,7 @@ def test_code_gives_nanoseconds_where_a_file_needs_a_unit() -> None:
         ({}, "families: missing; add a table [families.NAME]"),
         (config() | {"store": {"commit_interval": 1}}, 'store.commit_interval: 1 has no unit; write e.g. "1s"'),
         (config() | {"notify": {"ops": {"kind": "slak"}}}, "notify.ops: kind 'slak' is not known; write 'webhook' or"),
-        (config() | {"notify": {"ops": {}}}, "notify.ops: kind is missing; write 'webhook' or 'log'"),
+        (config() | {"notify": {"ops": {}}}, "notify.ops: kind is missing; write 'webhook' or 'pagerduty'"),
         (config() | {"notify": {"ops": {"kind": "webhook"}}}, "notify.ops.url: missing"),
         (config() | {"kafka": {"options": {"acks": ["all"]}}}, "kafka.options.acks: should be a valid string"),
     ],

@@ -20,9 +20,11 @@ from sqlalchemy import inspect, text
 
 from monitor.errors import StoreError
 from monitor.ports.models import ModelRow
+from monitor.ports.notifier import Outcome
 from monitor.ports.store import Commit
 from monitor.records.alerts import Evidence, message_id
 from monitor.store import migrations
+from monitor.store.deliveries import open_deliveries
 from monitor.store.engine import connect
 from monitor.store.outbox import open_outbox
 from monitor.store.partial_indexes import metadata
@@ -144,6 +146,33 @@ def test_a_waiting_notification_of_the_version_before_keeps_its_id(url: str) -> 
         found = {delivery.alert: delivery.message for delivery in outbox.claim("hook", 1, 10, 60)}
         identity = store.identity
     assert found == {of.id: fact(of).id, again.id: message_id(identity, fact(again).id)}
+
+
+def test_the_outbox_and_its_attempts_survive_the_change_of_its_table(url: str) -> None:
+    """SQLite copies it, and would delete the attempts with the rows of the old one."""
+    migrations.upgrade(url)
+    announce = lambda *_: [("hook", "{}"), ("kept back", None)]  # noqa: E731
+    with closing(open_store(url)) as store, closing(open_outbox(url)) as outbox:
+        store.commit(Commit(run="live", facts=[fact(alert()), fact(alert(opened_at=200))], announce=announce))
+        first, second = outbox.claim("hook", 1, 10, 60)
+        outbox.record([Outcome(first, 2, "503", 5), Outcome(second, 3)])
+        outbox.record([Outcome(outbox.claim("hook", 6, 10, 60)[0], 7, "429", 9)])
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    before = ScriptDirectory.from_config(config).get_revision("0020").down_revision
+
+    with closing(connect(url)) as database, database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, str(before))
+    migrations.upgrade(url)
+
+    with closing(open_deliveries(url)) as deliveries, closing(open_outbox(url)) as outbox:
+        found = [deliveries.find(each.id) for each in (first, second)]
+        (again,) = outbox.claim("hook", 10, 10, 60, urgent=False)
+    assert [[one.error for one in each.tries] for each in found if each] == [["503", "429"], [""]]
+    assert [each.record.message for each in found if each] == [first.message, second.message]
+    assert [each.record.severity for each in found if each] == ["warning", None]  # of what waits
+    assert (again.message, again.attempts) == (first.message, 2)
 
 
 def _id(url: str, id_: UUID) -> str:

@@ -124,6 +124,7 @@ def test_a_large_model_from_another_place_is_put_into_the_shared_folder(
     ("other", "key"),
     [
         ({"recipe": "plain", "window": {"length": 5}}, "length = 4"),
+        ({"recipe": "plain", "window": {"length": 4, "derived": ["hour_of_day"]}}, "channels = 1"),
         ({"channels": ["a", "b"]}, "channels = 1"),
         ({"channels": ["flow"]}, r"channel_names = \['value'\]"),
     ],
