@@ -40,7 +40,7 @@ class Message:
 
     @property
     def is_seen(self) -> bool:
-        """A person knows of it, or has put it aside: it is open, and calls for no one now."""
+        """A person knows of it, or has put it aside: it is open, and is not announced again now."""
         return self.data.get("state") not in (AlertState.OPEN, AlertState.RESOLVED, None)
 
     @property

@@ -1,7 +1,7 @@
 """Rows of alerts: read under a lock, merged with facts or commands, and written with their transitions and outbox rows.
 
-A commit with facts takes at most three queries and four inserts, however many facts it has, one query more where an
-alert ends that is not announced, and one where stored alerts change.
+The number of statements of a commit depends on what its facts do (open, continue, end, join an incident, are under
+maintenance), not on how many there are; tests/contract/test_alert_rows.py counts them.
 """
 
 from __future__ import annotations
