@@ -2,6 +2,10 @@
 
 A stream's next value depends on its last one, so that numpy would need a Python loop over readings or over streams.
 Compiled loops add in the order of the readings: any cut of the input into batches gives the same bits.
+
+The code is made in every process, so what is slow to compile is left out: `math.isnan` and `isfinite` in place of
+numpy's, loops in place of slices that are assigned (whose errors bring text formatting along), and arrays that the
+caller has made.
 """
 
 from __future__ import annotations
@@ -17,6 +21,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """The function as machine code, compiled at its first call (about a second); other threads go on meanwhile."""
     return cast("F", njit(nogil=True, error_model="numpy")(function))
+
+
+def part(function: F) -> F:
+    """The same for a function that only compiled ones call: without the code by which Python calls it."""
+    made = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return cast("F", made(function))
 
 
 def inlined(function: F) -> F:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY
-from monitor.pipeline.scoring.compiled import compiled
+from monitor.pipeline.scoring.compiled import compiled, part
 from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.records.batches import Float32, Float64, Int32, Int64
 
@@ -81,7 +81,7 @@ class Surprise:
         return out
 
 
-@compiled
+@part
 def _of_hour(past: _Past, of: int, hour: int, mean: float, std: float) -> tuple[float, float]:
     """Mean and standard deviation of the scores of an hour, with `SETTLING` like all others among them."""
     known = np.float64(past.hours[of, hour])
@@ -93,7 +93,7 @@ def _of_hour(past: _Past, of: int, hour: int, mean: float, std: float) -> tuple[
     return mean + share * apart, math.sqrt(squares)
 
 
-@compiled
+@part
 def _learn(past: _Past, of: int, hour: int, value: float) -> None:
     """Take in a score."""
     past.number[of] += 1
@@ -110,11 +110,11 @@ def _learn(past: _Past, of: int, hour: int, value: float) -> None:
 def _deviations(stream: Int32, end: Int64, score: Float32, past: _Past, out: Float32) -> None:
     for row in range(len(stream)):
         of, hour, value = stream[row], end[row] % DAY // BIN, min(np.float64(score[row]), MOST_SCORE)
-        if np.isnan(score[row]):
+        if math.isnan(score[row]):
             continue
         if past.number[of] >= FEWEST:
             mean = past.total[of] / past.number[of]
-            std = np.sqrt(max(past.squares[of] / past.number[of] - mean * mean, 0.0))
+            std = math.sqrt(max(past.squares[of] / past.number[of] - mean * mean, 0.0))
             if std > 0:
                 usual, spread = _of_hour(past, of, hour, mean, std)
                 out[row] = min(max(value - mean, 0.0) / std, max(value - usual, 0.0) / max(spread, std))
@@ -129,7 +129,7 @@ def _surprise(stream: Int32, score: Float32, last: Float32, filled: Int64, out: 
     size = last.shape[1]
     for row in range(len(stream)):
         of = stream[row]
-        if np.isnan(score[row]):
+        if math.isnan(score[row]):
             continue
         last[of, filled[of] % size] = min(np.float64(score[row]), MOST)
         filled[of] += 1

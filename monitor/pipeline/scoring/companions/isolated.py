@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled
+from monitor.pipeline.scoring.compiled import compiled, part
 from monitor.pipeline.state.columns import Columns, layout
 from monitor.records.batches import Float32, Float64, Int32, Windows
 
@@ -64,17 +64,17 @@ class Isolated:
         """See `Companion`; a ratio."""
         ratio = np.full(len(windows), np.nan, np.float32)
         past = _Past(*(self._columns[name] for name in _Past._fields))
-        _follow(windows.stream, windows.values, past, ratio)
+        _follow(windows.stream, windows.values, past, np.empty(BEFORE), ratio)
         return ratio
 
 
-@compiled
+@part
 def _before(values: Float32, row: int, channel: int, known: Float64) -> tuple[float, float]:
     """Median and range of the readings before the newest one of a window; `known` is room to sort them in."""
     length, count = values.shape[1], 0
     for place in range(max(length - 1 - BEFORE, 0), length - 1):
         value = values[row, place, channel]
-        if np.isfinite(value):
+        if math.isfinite(value):
             at = count
             while at > 0 and known[at - 1] > value:
                 known[at] = known[at - 1]
@@ -86,7 +86,7 @@ def _before(values: Float32, row: int, channel: int, known: Float64) -> tuple[fl
     return (known[(count - 1) // 2] + known[count // 2]) / 2, known[count - 1] - known[0]
 
 
-@compiled
+@part
 def _learn(past: _Past, of: int, channel: int, away: float, usual: float) -> None:
     """Take in a distance; `usual` is their root mean square, at first a guess, infinite for none."""
     number = past.number[of, channel]
@@ -101,14 +101,14 @@ def _learn(past: _Past, of: int, channel: int, away: float, usual: float) -> Non
     past.kept[of, channel] = max(past.kept[of, channel] + step * (beyond - (1 - KEPT)), math.log(TINY))
 
 
-@compiled
+@part
 def _outside(past: _Past, of: int, channel: int, value: float, before: float) -> float:
     """How far a reading is from the band, which then follows it; infinite where there is none yet.
 
     `before` is the reading before it, NaN for none.
     """
     high, low = past.highest[of, channel], past.lowest[of, channel]
-    if np.isnan(high):
+    if math.isnan(high):
         past.highest[of, channel] = past.lowest[of, channel] = value
         return np.inf
     number = past.number[of, channel]
@@ -127,16 +127,15 @@ def _outside(past: _Past, of: int, channel: int, value: float, before: float) ->
 
 
 @compiled
-def _follow(stream: Int32, values: Float32, past: _Past, ratio: Float32) -> None:
+def _follow(stream: Int32, values: Float32, past: _Past, known: Float64, ratio: Float32) -> None:
     """Judge the newest reading of each window by those before it, and learn from it."""
     windows, length, channels = values.shape
-    known = np.empty(BEFORE)
     for row in range(windows):
         of, most = stream[row], np.nan
         for channel in range(channels):
             value = np.float64(values[row, length - 1, channel])
             middle, apart = _before(values, row, channel, known)
-            if not np.isfinite(value) or np.isnan(middle):
+            if not math.isfinite(value) or math.isnan(middle):
                 continue
             away, usual = abs(value - middle), apart / WIDE if apart > 0 else np.inf
             before = np.float64(values[row, length - 2, channel]) if length > 1 else np.nan

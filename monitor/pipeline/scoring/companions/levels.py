@@ -11,6 +11,8 @@ what is learned. The channel that is farthest away counts.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,7 +99,7 @@ class Levels:
 def _learn(cell: tuple[int, int, int], rate: float, reading: tuple[float, float], state: State) -> None:
     """Take in a value, whose forecast was the second one, NaN = unknown."""
     (of, bin_, channel), (value, usual), (mean, count, residuals, learned, _) = cell, reading, state
-    if not np.isnan(usual):
+    if not math.isnan(usual):
         residuals[of, channel] += abs(value - usual)
         learned[of, channel] += 1
     number = min(count[of, bin_, channel] + 1, 60000)
@@ -113,13 +115,13 @@ def _follow(seen: tuple[Int32, Int64, Float32], rows: Int64, rate: float, state:
         of, hour, farthest = stream[row], end[row] % DAY / BIN, 0.0
         for channel in range(values.shape[2]):
             value = values[row, values.shape[1] - 1, channel]
-            if not np.isfinite(value):
+            if not math.isfinite(value):
                 continue
             usual = forecast(mean, count, of, hour, channel)
-            known = learned[of, channel] >= FEWEST and not np.isnan(usual)
+            known = learned[of, channel] >= FEWEST and not math.isnan(usual)
             spread = residuals[of, channel] / max(learned[of, channel], 1.0)
             spread = max(spread, FLOOR * abs(usual), TINY) if known else np.inf
-            if place < len(out) and not np.isnan(usual):
+            if place < len(out) and not math.isnan(usual):
                 moved = away[of, channel] + SMOOTHING * (np.float64(value) - usual - away[of, channel])
                 away[of, channel] = min(max(moved, -FAR), FAR)
                 farthest = max(farthest, abs(away[of, channel]) / spread)

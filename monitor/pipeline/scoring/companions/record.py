@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled
+from monitor.pipeline.scoring.compiled import compiled, part
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float32, Float64, Int32, Windows
 
@@ -56,7 +56,7 @@ class Record:
         return score
 
 
-@compiled
+@part
 def _beyond(past: _Past, of: int, channel: int, value: float, least: float) -> float:
     """How far a reading lies beyond the highest or lowest one, in the distance from that to the mean; 0 = within."""
     mean = past.total[of, channel] / past.number[of, channel]
@@ -77,7 +77,7 @@ def _follow(stream: Int32, values: Float32, past: _Past, score: Float32) -> None
         of, furthest = stream[row], np.nan
         for channel in range(channels):
             value = values[row, channel]
-            if not np.isfinite(value):
+            if not math.isfinite(value):
                 continue
             high, low, number = past.highest[of, channel], past.lowest[of, channel], past.number[of, channel]
             if number >= FEWEST or (number >= SOON and high > low):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY, forecast, rate
-from monitor.pipeline.scoring.compiled import compiled, inlined
+from monitor.pipeline.scoring.compiled import compiled, inlined, part
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import Float32, Float64, Int32, Int64, Windows
 
@@ -124,7 +124,7 @@ def _learn(past: _Past, cell: _Cell, rate: float, value: float, residual: float,
     past.newest[of, channel] = value
 
 
-@compiled
+@part
 def _differ(past: _Past, of: int, channel: int) -> float:
     """How much the hours of the day differ: the standard deviation of what is known of them."""
     total, number, squares = 0.0, 0.0, 0.0
@@ -147,9 +147,9 @@ def _residual(past: _Past, cell: _Cell, hour: float, known: tuple[float, float],
     of, _, channel = cell
     rate, spread = known
     expected = forecast(past.mean, past.number, of, hour, channel)
-    if np.isnan(expected):
+    if math.isnan(expected):
         expected = np.float64(past.newest[of, channel])
-    residual = value - expected if not np.isnan(expected) else 0.0
+    residual = value - expected if not math.isnan(expected) else 0.0
     usual, away = np.inf, np.nan
     readings = past.readings[of, channel]
     if readings >= FEWEST or (readings >= SOON and spread > 0):
@@ -169,7 +169,7 @@ def _move_on(kept: tuple[Float32, int], values: Float32, row: int, channels: int
     for cell in range(np.uint64(values.shape[1] - channels)):
         residuals[row, cell] = before[at, cell + step]
     for cell in range(np.uint64(values.shape[1] - channels)):
-        if np.isnan(values[row, cell]):  # what was held before a gap is not in the window
+        if math.isnan(values[row, cell]):  # what was held before a gap is not in the window
             residuals[row, cell] = np.nan
 
 
@@ -193,7 +193,7 @@ def _follow(seen: tuple[Int32, Int64, Float32], rate: float, past: _Past, found:
             usual = math.sqrt(past.squares[of, channel] / max(past.readings[of, channel], 1.0))
             residual, away = np.nan, np.nan
             value = np.float64(values[row, cells - channels + channel])  # differences may be beyond float32
-            if np.isfinite(value):
+            if math.isfinite(value):
                 residual, away = _residual(past, (of, int(hour), channel), hour, (rate, usual), value)
             found.usual[row, channel] = usual
             found.residuals[row, cells - channels + channel] = residual
@@ -201,4 +201,5 @@ def _follow(seen: tuple[Int32, Int64, Float32], rate: float, past: _Past, found:
                 worst = away
         found.score[row] = worst
         if row + 1 == windows or stream[row + 1] != of:
-            past.residuals[of] = found.residuals[row]
+            for cell in range(cells):  # a slice would take seconds to compile
+                past.residuals[of, cell] = found.residuals[row, cell]
