@@ -44,8 +44,8 @@ def shelved_until(command: Command, alert: Alert) -> int:
 
     The event time of the live run is the wall clock, of a stream that is behind as of one that is ahead.
     """
-    at = effective(command, alert)
-    return max(at, command.at if alert.run == LIVE else at) + (command.span or LONGEST_SHELF)
+    at, of_live = effective(command, alert), alert.run == LIVE or command.repeated
+    return max(at, command.at if of_live else at) + (command.span or LONGEST_SHELF)
 
 
 def refusal(alert: Alert, command: Command) -> str:
@@ -56,7 +56,7 @@ def refusal(alert: Alert, command: Command) -> str:
     seen_by = f"the alert is acknowledged already, by {alert.acknowledged_by or 'a person, with SQL'}"
     problems = {
         CommandKind.NOTE: "" if command.note.strip() else "the note is empty",
-        CommandKind.EXPECT: _unexpectable(alert),
+        CommandKind.EXPECT: _unexpectable(alert, command),
         CommandKind.ACKNOWLEDGE: seen_by if acknowledged else "",
         CommandKind.UNACKNOWLEDGE: "" if acknowledged else "the alert is not acknowledged",
         CommandKind.SHELVE: _unshelvable(command),
@@ -76,11 +76,12 @@ def _unshelvable(command: Command) -> str:
     return "" if fits else f"an alert is shelved for {LONGEST_SHELF // DAY} days at most"
 
 
-def _unexpectable(alert: Alert) -> str:
+def _unexpectable(alert: Alert, command: Command) -> str:
     """Why the level that an alert is about cannot become the new normal; "" = it can."""
     if alert.kind != ANOMALY:
         return f"it is about the stream itself ({alert.kind}); only the level of an anomaly can be expected"
-    return "" if alert.run == LIVE else f"it belongs to run {alert.run}; only a live stream learns what is expected"
+    of_live = alert.run == LIVE or command.repeated
+    return "" if of_live else f"it belongs to run {alert.run}; only a live stream learns what is expected"
 
 
 def _unjudged(alert: Alert, command: Command) -> str:

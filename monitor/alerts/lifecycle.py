@@ -31,6 +31,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from monitor.alerts import commands as people
+from monitor.alerts import repeating
+from monitor.alerts.repeating import Step
 from monitor.alerts.states import FLAPPING, REASONS, read, settled, suppressed
 from monitor.alerts.timers import Clock, Timer, elapsed, waiting
 from monitor.records.alerts import (
@@ -120,11 +122,25 @@ class _Life:
             self.alert = waiting(after, people.effective(command, after))
             self.add(command, before, self.alert)
 
+    def repeat(self, step: Step) -> None:
+        """What a person or the clock did in the live run, behind the timers that are due before a command."""
+        if self.alert is None:
+            return
+        if isinstance(step.cause, Command):
+            command = repeating.given_again(self.alert, step.cause)
+            if command.id not in self.known:
+                at = people.effective(command, self.alert)
+                self.pass_time(Clock(at, at))
+                self.obey(command)
+        elif (timer := repeating.elapsed_again(self.alert, step.cause)) and timer.id not in self.known:
+            self.add(timer, self.alert, timer.alert)
+            self.alert = timer.alert
+
 
 def merge(
     stored: Alert | None,
     facts: Iterable[Fact] = (),
-    commands: Iterable[Command] = (),
+    commands: Iterable[Command | Step] = (),
     recorded: Mapping[UUID, int] | None = None,
     terms: Terms = NO_TERMS,
     clock: Clock | None = None,
@@ -132,15 +148,18 @@ def merge(
     """Merge facts, commands and timers of one alert into its `stored` row, None where there is none yet.
 
     They take effect in order of event time, facts of a moment before commands; a command without an effective time
-    comes last, and timers that are due by `clock` behind it. `recorded` has the number of every transition of the alert
+    comes last, and timers that are due by `clock` behind it; a step of the live run comes behind its fact. `recorded`
+    has the number of every transition of the alert
     that is stored, by id; `terms` hold for an alert that opens here. Raises ValueError for a command about an alert
     that no row and no earlier fact knows.
     """
     life = _Life(None if stored is None else read(stored), dict(recorded or {}))
-    causes: list[Fact | Command] = [*facts, *commands]
+    causes: list[Fact | Command | Step] = [*facts, *commands]
     for cause in sorted(causes, key=_moment):
         if isinstance(cause, Fact):
             life.observe(cause, terms)
+        elif isinstance(cause, Step):
+            life.repeat(cause)
         else:
             life.obey(cause)
     if clock is not None:
@@ -155,17 +174,19 @@ def merge_facts(
     stored: Mapping[UUID, Alert],
     recorded: Mapping[UUID, Mapping[UUID, int]],
     terms: Mapping[UUID, Terms] | None = None,
+    steps: Mapping[UUID, Sequence[Step]] | None = None,
 ) -> list[Merged]:
     """`merge` for the facts of many alerts.
 
-    By alert, `stored` has their rows, `recorded` their transitions and `terms` those of alerts that open.
+    By alert, `stored` has their rows, `recorded` their transitions, `terms` those of alerts that open, and `steps` what
+    a replay repeats.
     """
     by_alert: dict[UUID, list[Fact]] = {}
     for fact in facts:
         by_alert.setdefault(fact.alert, []).append(fact)
-    holds = terms or {}
+    holds, again = terms or {}, steps or {}
     return [
-        merge(stored.get(id_), some, recorded=recorded.get(id_), terms=holds.get(id_, NO_TERMS))
+        merge(stored.get(id_), some, again.get(id_, ()), recorded.get(id_), holds.get(id_, NO_TERMS))
         for id_, some in by_alert.items()
     ]
 
@@ -193,9 +214,11 @@ def _is_unsaid_end(change: Transition) -> bool:
     return change.withheld in REASONS and (change.cause is FactKind.CLEARED or change.cause in people.ENDS)
 
 
-def _moment(cause: Fact | Command) -> tuple[float, int]:
+def _moment(cause: Fact | Command | Step) -> tuple[float, int]:
     if isinstance(cause, Fact):
         return cause.at, _FACTS.index(cause.kind)
+    if isinstance(cause, Step):
+        return cause.behind, len(_FACTS)
     return math.inf if cause.effective is None else cause.effective, len(_FACTS)
 
 

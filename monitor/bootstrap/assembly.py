@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -59,7 +60,7 @@ def worker(
     `until_end` ends the live worker when it has read everything; `replay` makes it a bounded run of another name.
     Without `dispatch` it leaves notifications to other processes.
     """
-    from monitor.replay.bounded_run import Pinned, begin
+    from monitor.replay.bounded_run import Pinned, begin, recorded
     from monitor.training import subprocesses
     from monitor.training.model_manager import Champions
     from monitor.worker.interpreter import tuned
@@ -86,6 +87,8 @@ def worker(
         live, render = partial(kafka_source_now if until_end else kafka_source, settings), announce(settings)
         connect = live if replay is None else replay.connect
         options = WorkerOptions.of(settings, run, render, until_end=until_end, drifts=looking, upkeep=models)
+        if replay is not None:
+            options = replace(options, recorded=recorded(results, running))
         runner = Runner(partial(connect, running), results, running, models, options)
         beats = _beating(settings, runner, champions, dispatch=dispatch)
         beating = None if replay is not None else stack.enter_context(beats)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 import typer
 
 from monitor import bootstrap
@@ -21,6 +22,7 @@ from monitor.cli.rendering.alert_table import alert_fields, alerts_table
 from monitor.cli.rendering.not_judged import end_of_run
 from monitor.cli.rendering.not_read import say_not_read
 from monitor.cli.rendering.output import echo, echo_json, label, terminal
+from monitor.cli.rendering.repeated_commands import repeated_line
 from monitor.cli.rendering.times_read import show_notes, time_fields, time_lines
 from monitor.cli.run_process import drain, refuse_undelivered, stopping, totals_table
 from monitor.config.settings import Settings, load
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from monitor.ports.source import Assignments, Source
     from monitor.records.alerts import Alert
     from monitor.sources.files.source import FileColumns, FileSource
+    from monitor.store.repeated_commands import Repeated
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 EVERY = 10**6  # alerts: all of a run
 
@@ -110,8 +115,8 @@ def replay(  # noqa: PLR0913 (one argument per option)
     dead = _unreadable(settings, name)
     if dead.total:
         say_not_read(dead, totals.records, "records" if file is None else f"rows of {file.name}")
-    alerts = _alerts(settings, name)
-    _report(name, totals, (times, span), alerts, complete=complete, as_json=as_json)
+    alerts, again = _alerts(settings, name), _repeated(settings, name, span)
+    _report(name, totals, (times, span), (alerts, again), complete=complete, as_json=as_json)
     refuse_undelivered(backlog)
     end_of_run(_counts(settings, name), alerts)
     if complete and dead.many(totals.records):
@@ -208,20 +213,39 @@ def _counts(settings: Settings, run: str) -> Counter[str]:
         reader.close()
 
 
+def _repeated(settings: Settings, run: str, span: TimeRange) -> Repeated:
+    """What became of people's commands; that some were about alerts which did not open is logged."""
+    from monitor.store.repeated_commands import repeated
+
+    found = repeated(settings.store.url, run, list(settings.families), span.start, span.end)
+    if found.without_alert:
+        log.warning("commands_without_alert", run=run, commands=found.without_alert)
+    return found
+
+
 def _report(
-    name: str, totals: Totals, read: tuple[TimesRead, TimeRange], alerts: list[Alert], *, complete: bool, as_json: bool
+    name: str,
+    totals: Totals,
+    read: tuple[TimesRead, TimeRange],
+    found: tuple[list[Alert], Repeated],
+    *,
+    complete: bool,
+    as_json: bool,
 ) -> None:
-    times, span = read
+    (times, span), (alerts, again) = read, found
     if as_json:
         counts = {**asdict(totals), "outside": span.outside}
         fields = {"run": name, "complete": complete, **counts, **time_fields(times)}
-        echo_json(fields | {"alerts": [alert_fields(a) for a in alerts]})
+        commands = {"commands": again._asdict()}
+        echo_json(fields | commands | {"alerts": [alert_fields(a) for a in alerts]})
         return
     console = terminal()
     echo(*time_lines(times))
     console.print(totals_table(f"Replay {name}" + ("" if complete else " (stopped before its end)"), totals))
     if span.outside:
         echo(event_times.outside(span))
+    if line := repeated_line(again):
+        echo(line)
     if alerts:
         console.print(alerts_table(alerts))
     else:

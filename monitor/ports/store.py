@@ -15,6 +15,7 @@ from monitor.records.counters import NONE, Counts
 from monitor.records.incidents import BY_FAMILY, Grouping
 from monitor.records.late import LateBlock
 from monitor.records.maintenance import Muting
+from monitor.records.recorded_lives import RecordedLife, RecordedLives
 from monitor.records.scalars import TopicPartition
 from monitor.records.score_summaries import Rollup
 
@@ -112,6 +113,8 @@ class Commit:
     before; the store counts them in `withheld`, by kind of alert. `grouping` says which alerts make one incident, and
     `rules` has the timers of alerts that open, by family. Changes that `muting` withholds are announced later, see
     `monitor.alerts.withholding`; they are counted in `muted`, by reason.
+    `recorded` are the lives of the live run's alerts, in a replay: what people did to the same alerts is repeated
+    behind the facts that came before it, and their timers where `rules` are what they were.
     `positions` holds (epoch, next offset), `unread` the epoch of partitions that have no offset and are to get none.
     `unreadable` replaces what is saved so of partitions in `positions`; of others it is kept.
     """
@@ -128,6 +131,7 @@ class Commit:
     rules: Mapping[str, TimerRules] = field(default_factory=dict)
     muting: Muting | None = None  # maintenance that is on; None = there is none
     muted: Counter[str] = field(default_factory=Counter)
+    recorded: RecordedLives | None = None
     history: list[HistoryBlock] = field(default_factory=list)
     streams: list[StreamState] = field(default_factory=list)
     late: list[LateBlock] = field(default_factory=list)
@@ -223,6 +227,13 @@ class Store(Protocol):
         """People's commands about alerts of a run and family that were carried out behind position `since`.
 
         In the order in which they took effect. Called between commits; may block on SQL. Raises StoreError.
+        """
+        ...
+
+    def lives(self, run: str, family: str) -> list[RecordedLife]:
+        """The alerts of a run and family as they are recorded, in order of their opening.
+
+        Called before a replay. Raises StoreError.
         """
         ...
 

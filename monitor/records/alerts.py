@@ -170,7 +170,8 @@ class Command:
     """What a person wants of an alert. A repeat carries the same `id`, which is also that of its transition.
 
     `span` is how long to shelve it, ns; None = until it is resolved. `start` and `end` are the range (event time, ns)
-    that a `verdict` is about; None = as the alert says.
+    that a `verdict` is about; None = as the alert says. `repeated`: it was given to the same alert of the live run, and
+    is carried out in a replay.
     """
 
     id: UUID
@@ -184,6 +185,7 @@ class Command:
     verdict: Verdict | None = None
     start: int | None = None
     end: int | None = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

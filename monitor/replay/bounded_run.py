@@ -6,7 +6,7 @@ Nothing is trained, and a family without a model is an error rather than a repla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from monitor.pipeline.family import Pipeline
 from monitor.ports.source import Assignments, Source
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE, TopicPartition
+from monitor.records.recorded_lives import RecordedLives, by_key
 from monitor.training.model_manager import Refused
 from monitor.worker.model_provider import Models
 
@@ -63,6 +64,11 @@ def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], model
     for family, pipeline in pipelines.items():
         pipeline.expected.add(store.decisions(LIVE, family))
     return models
+
+
+def recorded(store: Store, families: Iterable[str]) -> RecordedLives:
+    """The lives of the live run's alerts: what people did to them is repeated."""
+    return by_key(life for family in families for life in store.lives(LIVE, family))
 
 
 class NoAssignments:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select
@@ -72,7 +74,7 @@ def carry_out(connection: Connection, command: Command, announce: Announce, stor
             withheld.save(connection, stored.run, withholding.kept)
         alert_rows.notify(connection, announced(changes, announce, (), store), time.time_ns())
     (answered,) = merged.commands
-    connection.execute(schema.commands.insert().values(**_row(answered, _next(connection))))
+    keep(connection, merged.commands)
     suppressions.follow(connection, merged.alert, answered)
     return Answer(merged.alert, answered.refused)
 
@@ -89,16 +91,28 @@ def decisions(connection: Connection, run: str, family: str, since: int) -> list
     return [
         Decision(
             position=row.position,
-            command=Command(
-                id=row.id, alert=row.alert, kind=CommandKind(row.kind), by=row.by, at=row.at,
-                effective=row.effective, note=row.note, span=row.span,
-                verdict=None if row.verdict is None else Verdict(row.verdict), start=row.start, end=row.end,
-            ),
-            family=row.family, stream=row.stream, alert_kind=row.alert_kind, channel=row.channel,
+            command=command(row), family=row.family, stream=row.stream, alert_kind=row.alert_kind, channel=row.channel,
             opened_at=row.opened_at,
         )
         for row in connection.execute(query)
     ]  # fmt: skip
+
+
+def command(row: Any) -> Command:
+    """A row of `commands`."""
+    return Command(
+        id=row.id, alert=row.alert, kind=CommandKind(row.kind), by=row.by, at=row.at,
+        effective=row.effective, note=row.note, span=row.span,
+        verdict=None if row.verdict is None else Verdict(row.verdict), start=row.start, end=row.end,
+    )  # fmt: skip
+
+
+def keep(connection: Connection, answered: Sequence[Answered]) -> None:
+    """Write commands, carried out or refused, in a transaction that has its turn."""
+    if answered:
+        first = _next(connection)
+        rows = [_row(each, first + place) for place, each in enumerate(answered)]
+        connection.execute(schema.commands.insert(), rows)
 
 
 def queue(connection: Connection) -> None:

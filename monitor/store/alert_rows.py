@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +34,7 @@ from monitor.records.alerts import (
     Verdict,
 )
 from monitor.records.incidents import BY_FAMILY, Grouping
-from monitor.store import evidence_facts, incident_rows, schema, suppressions
+from monitor.store import evidence_facts, incident_rows, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.text import storable
 
@@ -52,15 +52,16 @@ Recorded = dict[UUID, dict[UUID, int]]  # numbers of transitions by their ids, b
 
 def write_facts(connection: Connection, commit: Commit, store: UUID, now: int) -> None:
     """Merge the commit's facts with the stored rows, inside its transaction; `store` is the store's identity."""
-    from monitor.store import withheld  # it needs the functions below
+    from monitor.store import recorded_lives, withheld  # they need the functions below
 
     commit.withheld, commit.muted = Counter(), Counter()  # this may be another try
     if not commit.facts:
         return
+    steps = recorded_lives.steps(connection, commit)
     stored = locked(connection, dict.fromkeys(fact.alert for fact in commit.facts))
-    news = dict.fromkeys(fact.alert for fact in commit.facts if fact.alert in stored and _is_news(fact, stored))
-    known = recorded(connection, list(news))
-    merged = merge_facts(commit.facts, stored, known, suppressions.terms(connection, commit, stored))
+    known = recorded(connection, list(dict.fromkeys(_with_news(commit.facts, stored, steps))))
+    recorded_lives.note_refused(connection, steps, known)
+    merged = merge_facts(commit.facts, stored, known, recorded_lives.terms(connection, commit, stored), steps)
     changed = [each for each in merged if each.changes or each.alert != stored.get(each.alert.id)]
     if commit.max_age is not None:
         old = stale(changed, now - commit.max_age)
@@ -68,13 +69,20 @@ def write_facts(connection: Connection, commit: Commit, store: UUID, now: int) -
         commit.withheld.update(
             after.kind for each in changed for change, after in each.changes if change.withheld == TOO_OLD
         )
-    follow_to_the_end(connection, changed)
+    follow_to_the_end(connection, changed, replay=commit.recorded is not None)
     withholding = withheld.marked(connection, commit, changed, stored.keys())
     rows = written(connection, changed, commit.evidence, commit.grouping)
+    recorded_lives.keep(connection, merged)
     evidence: Sequence[Evidence] = commit.evidence
     if withholding is not None:
         rows, evidence = withheld.settle(connection, commit.run, withholding, rows, evidence)
     notify(connection, announced(rows, commit.announce, evidence, store), now)
+
+
+def _with_news(facts: Iterable[Fact], stored: Mapping[UUID, Alert], steps: Container[UUID]) -> Iterator[UUID]:
+    yield from (
+        fact.alert for fact in facts if fact.alert in stored and (_is_news(fact, stored) or fact.alert in steps)
+    )
 
 
 def _is_news(fact: Fact, stored: Mapping[UUID, Alert]) -> bool:
@@ -83,10 +91,13 @@ def _is_news(fact: Fact, stored: Mapping[UUID, Alert]) -> bool:
     return fact.kind is not FactKind.CONTINUED or (due is not None and due <= fact.at)
 
 
-def follow_to_the_end(connection: Connection, merged: Sequence[Merged]) -> None:
-    """Announce the ends of suppressed alerts of which something was announced before."""
+def follow_to_the_end(connection: Connection, merged: Sequence[Merged], *, replay: bool = False) -> None:
+    """Announce the ends of suppressed alerts of which something was announced before, or would have been."""
+    from monitor.store import recorded_lives
+
     if suppressed := set(ends(merged)):
-        say_ends(merged, followed(connection, suppressed))
+        before = recorded_lives.announced_before if replay else followed
+        say_ends(merged, before(connection, suppressed))
 
 
 def open_ids(run: str, family: str, stream: str) -> Select[UUID]:

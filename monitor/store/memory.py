@@ -10,10 +10,9 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from monitor.alerts import suppression
 from monitor.alerts.learning import Judged, unusual_times
-from monitor.alerts.lifecycle import Merged, ends, merge_facts, say_ends
-from monitor.alerts.notifications import TOO_OLD, announced, stale, withhold
+from monitor.alerts.lifecycle import Merged, ends, say_ends
+from monitor.alerts.notifications import announced
 from monitor.alerts.suppression import Suppression
 from monitor.alerts.withholding import Announced, Withholding
 from monitor.config.changes import differences
@@ -23,7 +22,9 @@ from monitor.records.alerts import Alert, Command, Decision, Delivery, Evidence,
 from monitor.records.batches import LIVE, DeadLetter, Gap, Scores, TopicPartition
 from monitor.records.incidents import BY_FAMILY, Grouping, Incident, Member
 from monitor.records.late import LATE_KEPT, LateReading
+from monitor.records.recorded_lives import RecordedLife
 from monitor.records.score_summaries import Rollup
+from monitor.store import memory_facts
 from monitor.store.history import merged, thinned
 from monitor.store.memory_channels import ChannelState
 from monitor.store.memory_checks import check
@@ -154,7 +155,7 @@ class MemoryStore:
             self.states.update((stream.id, stream) for stream in commit.streams)
             for history in commit.history:
                 self.blocks.setdefault(history.id, []).append(history)
-            self._merge(commit)
+            memory_facts.merge(self, commit)
             self.gaps += [(commit.run, gap) for gap in commit.gaps]
             for late in commit.late:
                 kept = self.late.setdefault((commit.run, late.family), [])
@@ -169,25 +170,6 @@ class MemoryStore:
             *kept, most = self.rollups.get((id_, start), (0, 0, 0, 0.0, np.nan))
             added = (one + other for one, other in zip(kept, numbers, strict=True))
             self.rollups[id_, start] = (*added, float(np.fmax(most, highest)))
-
-    def _merge(self, commit: Commit) -> None:
-        known = self.recorded({fact.alert for fact in commit.facts}) if commit.facts else {}
-        holding = suppression.newest(self.suppressions.get(commit.run, []))
-        new = {fact.alert: fact for fact in reversed(commit.facts) if fact.alert not in self.alerts}
-        terms = {id_: suppression.terms(fact, commit.rules, holding) for id_, fact in new.items()}
-        merged, commit.withheld = merge_facts(commit.facts, self.alerts, known, terms), Counter()
-        commit.muted = Counter()
-        if commit.max_age is not None:
-            oldest = time.time_ns() - commit.max_age
-            withhold(merged, oldest, stale(merged, oldest) & self.followed())
-            commit.withheld.update(
-                after.kind for each in merged for change, after in each.changes if change.withheld == TOO_OLD
-            )
-        say_ends(merged, set(ends(merged)) & self.followed())
-        withholding = Withholding.of(merged, commit.muting)
-        withholding.apply(self.maintenance.withheld, self.followed(), commit.muting)
-        commit.muted.update(muted.reason for muted in withholding.muted.values())
-        self.save(merged, commit.announce, commit.evidence, commit.grouping, withholding)
 
     def recorded(self, alerts: Collection[UUID]) -> dict[UUID, dict[UUID, int]]:
         """Numbers of the transitions of these alerts by their ids, by alert. The caller holds `lock`."""
@@ -238,6 +220,11 @@ class MemoryStore:
         """Commands of people that were carried out; see `Store`."""
         with self.lock:
             return carried_out(self.commands, self.alerts, (run, family), since)
+
+    def lives(self, run: str, family: str) -> list[RecordedLife]:
+        """Alerts of a run and family as they are recorded; see `Store`."""
+        with self.lock:
+            return memory_facts.lives(self, run, family)
 
     def keep_command(self, command: Command, refused: str) -> None:
         """Keep a command behind all others. The caller holds `lock`."""

@@ -11,7 +11,17 @@ from monitor.errors import StoreError
 from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
 from monitor.records.alerts import Decision
 from monitor.records.batches import LIVE, TopicPartition
-from monitor.store import alert_commands, alert_rows, changes, history, history_rows, schema, shared_rows
+from monitor.records.recorded_lives import RecordedLife
+from monitor.store import (
+    alert_commands,
+    alert_rows,
+    changes,
+    history,
+    history_rows,
+    recorded_lives,
+    schema,
+    shared_rows,
+)
 from monitor.store.commit import ModelKey, write
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Database
@@ -168,6 +178,11 @@ class SqlStore:
         """Commands of people that were carried out; see `Store`."""
         with self._database.reading() as connection:
             return alert_commands.decisions(connection, run, family, since)
+
+    def lives(self, run: str, family: str) -> list[RecordedLife]:
+        """Alerts of a run and family as they are recorded; see `Store`."""
+        with self._database.reading() as connection:
+            return recorded_lives.lives(connection, run, family)
 
     def history(
         self, run: str, family: str, stream_ids: Sequence[int] | None = None

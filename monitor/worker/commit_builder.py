@@ -17,6 +17,7 @@ from monitor.records.alerts import Fact, FactKind
 from monitor.records.batches import LIVE, Int64, Poll, Readings, Scores, TopicPartition
 from monitor.records.incidents import Grouping
 from monitor.records.late import LateBlock
+from monitor.records.recorded_lives import RecordedLives
 from monitor.records.totals import Totals
 from monitor.worker.dead_letter_log import DeadLetterLog
 from monitor.worker.drift import DriftWatch, NoDrifts
@@ -70,11 +71,17 @@ class CommitBuilder:
         made = cls(options.run, options.announce, pipelines, options.scores, options.max_age, options.drifts)
         made.upkeep = options.upkeep
         made.group_by(options.grouping)
+        made.repeat(options.recorded)
         return made
 
     def group_by(self, grouping: Grouping) -> None:
         """Say which alerts make one incident, before anything is added."""
         self._empty = partial(self._empty, grouping=grouping)
+        self._commit = self._empty()
+
+    def repeat(self, recorded: RecordedLives | None) -> None:
+        """Say which lives of alerts a replay repeats, before anything is added."""
+        self._empty = partial(self._empty, recorded=recorded)
         self._commit = self._empty()
 
     @property

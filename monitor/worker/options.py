@@ -9,6 +9,7 @@ from monitor.config.settings import Settings
 from monitor.ports.store import Announce, silent
 from monitor.records.batches import LIVE
 from monitor.records.incidents import BY_FAMILY, Grouping
+from monitor.records.recorded_lives import RecordedLives
 from monitor.records.score_summaries import Policy
 from monitor.worker.drift import DriftWatch
 from monitor.worker.maintenance import Upkeep
@@ -34,6 +35,7 @@ class WorkerOptions:
     scores: Policy = "all"  # which scores get a row
     drifts: DriftWatch | None = None  # looks for drifts beside the worker
     upkeep: Upkeep | None = None  # what maintenance withholds
+    recorded: RecordedLives | None = None  # of a replay: the lives of the live run's alerts
 
     @classmethod
     def of(
