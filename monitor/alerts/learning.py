@@ -20,7 +20,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
+from monitor.alerts.accepting import ANOMALY
 from monitor.records.alerts import Alert, Verdict
+from monitor.records.labels import Label
 
 KINDS = frozenset({"anomaly", "out-of-range", "frozen", "no-beat"})  # of others the readings are as good as any
 ENDLESS = 2**62  # ns; later than any reading
@@ -49,12 +51,29 @@ def unusual_times(alerts: Iterable[Alert], judged: Mapping[UUID, Judged] | None 
     return found
 
 
+def labels(alerts: Iterable[Alert], judged: Mapping[UUID, Judged]) -> list[Label]:
+    """What a model is to find and what not, by the newest verdict about each alert that windows open."""
+    return [
+        Label(alert.stream, *_span(alert, said), said.verdict is Verdict.TRUE)
+        for alert in alerts
+        if alert.kind == ANOMALY and (said := judged.get(alert.id)) is not None and said.verdict is not Verdict.UNSURE
+    ]
+
+
+def _span(alert: Alert, judged: Judged) -> Span:
+    last = ENDLESS if alert.resolved_at is None else max(alert.resolved_at, alert.last_at)
+    return (
+        alert.started_at if judged.start is None else judged.start,
+        last if judged.end is None else judged.end,
+    )
+
+
 def _spans(alert: Alert, judged: Judged | None) -> Iterator[Span]:
     last = ENDLESS if alert.resolved_at is None else max(alert.resolved_at, alert.last_at)
     whole, said = (alert.started_at, last), Verdict.UNSURE if judged is None else judged.verdict
     span = whole
     if judged is not None:
-        span = (whole[0] if judged.start is None else judged.start, whole[1] if judged.end is None else judged.end)
+        span = _span(alert, judged)
     if alert.kind in KINDS:
         yield from _without(whole, span) if said in {Verdict.FALSE, Verdict.EXPECTED} else [whole]
     if said is Verdict.TRUE and (span != whole or alert.kind not in KINDS):

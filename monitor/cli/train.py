@@ -28,6 +28,7 @@ from monitor.records.batches import LIVE
 from monitor.replay.time_range import TimeRange
 from monitor.training import fit
 from monitor.training.growth import growing_streams
+from monitor.training.labels import Labelled
 from monitor.training.maintained import without
 from monitor.training.model_manager import PACKED_AT_ONCE
 from monitor.training.train_family import Making, train_family
@@ -97,7 +98,8 @@ def train(  # noqa: PLR0913 (an argument is an option)
                     made = _train_on_kept(settings, name, run, store, seen, asked)
                 else:
                     history = list(_noted(_kafka_history(settings, name, span), seen))
-                    made = _train(settings, name, history, store, asked)
+                    labelled = Labelled.of(store.labels(run, name), history)
+                    made = _train(settings, name, history, store, asked, labelled)
                 training.became(made)
             folder = bootstrap.library(settings, store).folder(made.model)
             other = Other.of(settings.families[name], written.families[name], asked.found(name))
@@ -106,7 +108,14 @@ def train(  # noqa: PLR0913 (an argument is an option)
         store.close()
 
 
-def _train(settings: Settings, name: str, history: list[fit.Named], store: Store, asked: Asked) -> Made:
+def _train(
+    settings: Settings,
+    name: str,
+    history: list[fit.Named],
+    store: Store,
+    asked: Asked,
+    labelled: Labelled | None = None,
+) -> Made:
     import models
 
     family, library = settings.families[name], bootstrap.library(settings, store)
@@ -117,7 +126,7 @@ def _train(settings: Settings, name: str, history: list[fit.Named], store: Store
         if not asked.challenging:
             return Made(train_family(library, name, family, history, create, normal))
         making = Making(create, normal, partial(bootstrap.recipe, family))
-        model, decision = try_family(library, name, family, history, making)
+        model, decision = try_family(library, name, family, history, making, labelled)
         return Made(model, decision.refused)
     except models.ModelsError as error:
         raise ModelError(f"families.{name}: {error}") from error
@@ -141,11 +150,13 @@ def _train_on_kept(settings: Settings, name: str, run: str, store: Store, seen: 
     first = store.registry.champion(name) is None
     chosen = list(fit.first(whole, family) if first else fit.kept(whole, family, {}))
     streams = sorted({block.id for _, block in chosen})
+    labelled = None
     if not first:
+        labelled = Labelled.of(store.labels(run, name), chosen)
         chosen = _usual(chosen, family, store.unusual_times(run, name), challenging=asked.challenging)
     history = list(_noted(chosen, seen))
     try:
-        return _train(settings, name, history, store, asked)
+        return _train(settings, name, history, store, asked, labelled)
     finally:
         _pack(store, streams, family, first=first)
 

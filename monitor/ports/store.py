@@ -13,6 +13,7 @@ from monitor.ports.trainings import Trainings
 from monitor.records.alerts import Alert, Decision, Evidence, Fact, TimerRules, Transition
 from monitor.records.counters import NONE, Counts
 from monitor.records.incidents import BY_FAMILY, Grouping
+from monitor.records.labels import Label
 from monitor.records.late import LateBlock
 from monitor.records.maintenance import Muting
 from monitor.records.recorded_lives import RecordedLife, RecordedLives
@@ -251,6 +252,10 @@ class Store(Protocol):
 
         Those of its alerts about what its readings are, and what people judged. Called before a training.
         """
+        ...
+
+    def labels(self, run: str, family: str) -> list[Label]:
+        """Stretches of the past of which people said whether an alert was right. Called before a training."""
         ...
 
     def drop_history(self, stream_ids: Sequence[int]) -> None:

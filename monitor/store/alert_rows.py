@@ -34,6 +34,7 @@ from monitor.records.alerts import (
     Verdict,
 )
 from monitor.records.incidents import BY_FAMILY, Grouping
+from monitor.records.labels import Label
 from monitor.store import evidence_facts, incident_rows, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.text import storable
@@ -113,13 +114,27 @@ def gateway_open(run: str, family: str) -> Select[UUID]:
 
 def unusual_times(connection: Connection, run: str, family: str) -> dict[str, list[tuple[int, int]]]:
     """See `monitor.alerts.learning`."""
+    a = schema.alerts.c
+    ours = (a.run == run, a.family == family)
+    about = select(schema.alerts).where(*ours, a.kind.in_(sorted(learning.KINDS)) | a.verdict.is_not(None))
+    rows = [alert(row) for row in connection.execute(about)]
+    return learning.unusual_times(rows, judged(connection, run, family))
+
+
+def judged(connection: Connection, run: str, family: str) -> dict[UUID, learning.Judged]:
+    """The newest verdict about each alert."""
     a, c = schema.alerts.c, schema.commands.c
     ours = (a.run == run, a.family == family)
     said = select(c.alert, c.verdict, c.start, c.end).join(schema.alerts, a.id == c.alert)
     said = said.where(*ours, c.verdict.is_not(None), c.refused.is_(None)).order_by(c.position)
-    judged = {row.alert: learning.Judged(Verdict(row.verdict), row.start, row.end) for row in connection.execute(said)}
-    about = select(schema.alerts).where(*ours, a.kind.in_(sorted(learning.KINDS)) | a.verdict.is_not(None))
-    return learning.unusual_times((alert(row) for row in connection.execute(about)), judged)
+    return {row.alert: learning.Judged(Verdict(row.verdict), row.start, row.end) for row in connection.execute(said)}
+
+
+def labels(connection: Connection, run: str, family: str) -> list[Label]:
+    """What people judged, in order of the opening of its alert."""
+    a = schema.alerts.c
+    about = select(schema.alerts).where(a.run == run, a.family == family, a.verdict.is_not(None)).order_by(a.opened_at)
+    return learning.labels([alert(row) for row in connection.execute(about)], judged(connection, run, family))
 
 
 def followed(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:

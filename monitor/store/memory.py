@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from monitor.alerts.learning import Judged, unusual_times
+from monitor.alerts.learning import labels, unusual_times
 from monitor.alerts.lifecycle import Merged, ends, say_ends
 from monitor.alerts.notifications import announced
 from monitor.alerts.suppression import Suppression
@@ -21,6 +21,7 @@ from monitor.ports.store import Announce, Commit, HistoryBlock, OpenedStream, Po
 from monitor.records.alerts import Alert, Command, Decision, Delivery, Evidence, Severity, Transition
 from monitor.records.batches import LIVE, DeadLetter, Gap, Scores, TopicPartition
 from monitor.records.incidents import BY_FAMILY, Grouping, Incident, Member
+from monitor.records.labels import Label
 from monitor.records.late import LATE_KEPT, LateReading
 from monitor.records.recorded_lives import RecordedLife
 from monitor.records.score_summaries import Rollup
@@ -256,10 +257,12 @@ class MemoryStore:
     def unusual_times(self, run: str, family: str) -> dict[str, list[tuple[int, int]]]:
         """Stretches that no model is to learn from; see `Store`."""
         with self.lock:
-            ours = [alert for alert in self.alerts.values() if (alert.run, alert.family) == (run, family)]
-            said = [command for command, refused in self.commands.values() if not refused]
-            judged = {of.alert: Judged(of.verdict, of.start, of.end) for of in said if of.verdict is not None}
-            return unusual_times(ours, judged)
+            return unusual_times(*memory_facts.judged(self, run, family))
+
+    def labels(self, run: str, family: str) -> list[Label]:
+        """Stretches of the past that people judged; see `Store`."""
+        with self.lock:
+            return labels(*memory_facts.judged(self, run, family))
 
     def drop_history(self, stream_ids: Sequence[int]) -> None:
         """Forget the training blocks of these streams; see `Store`."""

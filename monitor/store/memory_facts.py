@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from monitor.alerts import recorded_lives, suppression
+from monitor.alerts.learning import Judged
 from monitor.alerts.lifecycle import Terms, ends, merge_facts, say_ends
 from monitor.alerts.notifications import TOO_OLD, stale, withhold
 from monitor.alerts.withholding import Withholding
 from monitor.ports.store import Commit
+from monitor.records.alerts import Alert
 from monitor.records.recorded_lives import RecordedLife
 
 if TYPE_CHECKING:
@@ -54,6 +56,14 @@ def lives(store: MemoryStore, run: str, family: str) -> list[RecordedLife]:
         for alert in sorted(store.alerts.values(), key=lambda alert: alert.opened_at)
         if (alert.run, alert.family) == (run, family)
     ]
+
+
+def judged(store: MemoryStore, run: str, family: str) -> tuple[list[Alert], dict[UUID, Judged]]:
+    """The alerts of a run and family in order of their opening, and the newest verdicts. The caller holds `lock`."""
+    alerts = sorted(store.alerts.values(), key=lambda alert: alert.opened_at)
+    said = [command for command, refused in store.commands.values() if not refused]
+    verdicts = {of.alert: Judged(of.verdict, of.start, of.end) for of in said if of.verdict is not None}
+    return [alert for alert in alerts if (alert.run, alert.family) == (run, family)], verdicts
 
 
 def _terms(store: MemoryStore, commit: Commit) -> dict[UUID, Terms]:

@@ -11,6 +11,7 @@ from monitor.errors import StoreError
 from monitor.ports.store import Commit, HistoryBlock, OpenedStream, Position
 from monitor.records.alerts import Decision
 from monitor.records.batches import LIVE, TopicPartition
+from monitor.records.labels import Label
 from monitor.records.recorded_lives import RecordedLife
 from monitor.store import (
     alert_commands,
@@ -206,6 +207,11 @@ class SqlStore:
         """Stretches that no model is to learn from; see `Store`."""
         with self._database.reading() as connection:
             return alert_rows.unusual_times(connection, run, family)
+
+    def labels(self, run: str, family: str) -> list[Label]:
+        """Stretches of the past that people judged; see `Store`."""
+        with self._database.reading() as connection:
+            return alert_rows.labels(connection, run, family)
 
     def drop_history(self, stream_ids: Sequence[int]) -> None:
         """Forget the training blocks of these streams; see `Store`."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.training.labels import Judged
 from monitor.training.trial import Found, Model, Trial
 
 FEWEST = 64  # readings of a trial; with fewer there is nothing to judge by
@@ -33,6 +34,7 @@ class Decision(NamedTuple):
     refused: str
     champion: Found | None = None
     challenger: Found | None = None
+    judged: Judged = Judged()  # on what people judged
 
 
 def decide(champion: Model, challenger: Model, trial: Trial) -> Decision:

@@ -11,6 +11,7 @@ from monitor.pipeline.scoring.recipe import Recipe
 from monitor.ports.models import ModelRow
 from monitor.training import fit
 from monitor.training.challenger import Decision, decide
+from monitor.training.labels import Labelled
 from monitor.training.model_library import ModelLibrary
 from monitor.training.trial import Model, Trial
 
@@ -38,10 +39,16 @@ def train_family(
 
 
 def challenge(
-    library: ModelLibrary, name: str, family: Family, history: Sequence[fit.Named], making: Making
+    library: ModelLibrary,
+    name: str,
+    family: Family,
+    history: Sequence[fit.Named],
+    making: Making,
+    labelled: Labelled | None = None,
 ) -> tuple[ModelRow, Decision]:
     """Fit a detector to the history, and make it the champion unless it does worse than the present one.
 
+    `labelled` is what people judged of the past: it is tried on that, too.
     A champion that cannot be used any more is replaced without a trial. One that is refused stays a candidate, and the
     reason is a line of its life. Raises ModelError where nothing can be trained.
     """
@@ -50,7 +57,11 @@ def challenge(
     decision, champion = Decision(""), _champion(library, name, family)
     if champion is not None and champion.id != row.id:
         trial = Trial(family, making.fresh, history, champion.profiles)
-        decision = decide(champion, Model(row.id, detector, profiles), trial)
+        challenger = Model(row.id, detector, profiles)
+        decision = decide(champion, challenger, trial)
+        if labelled is not None and not decision.refused:
+            refused, judged = labelled.refusal(family, making.fresh, champion, challenger)
+            decision = decision._replace(refused=refused, judged=judged)
     if decision.refused:
         library.registry.note(name, row.id, f"refused: {decision.refused}")
     else:

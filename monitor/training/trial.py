@@ -22,6 +22,7 @@ from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
 from monitor.ports.store import HistoryBlock
 from monitor.records.batches import Bool, Float32, Int32, Int64, Scores
+from monitor.records.labels import Label
 from monitor.records.streams import StreamIndex
 
 SPIKES, STEPS = (1.5, 3.0, 6.0, 12.0), (1.0, 2.0, 4.0, 8.0)  # in scales of the champion's profile
@@ -107,6 +108,20 @@ class Trial:
         known = self._warm(scores) & ~np.isnan(scores.ratio)
         alarms = float(np.mean(scores.ratio[known] > 1)) if known.any() else 0.0
         return Found(alarms, self._faults(model))
+
+    def alarmed(self, model: Model, labels: Sequence[Label]) -> Bool:
+        """At which of these stretches the model alarms: a window that ends in one is beyond the limit."""
+        scores = self._judged(model, self.values)
+        beyond = scores.ratio > 1
+        stream, end = scores.stream[beyond], scores.end[beyond]
+        codes = self._index.codes
+        found = [
+            (stream == codes[label.stream]) & (end >= label.start) & (end <= label.end)
+            if label.stream in codes
+            else np.zeros(0, bool)
+            for label in labels
+        ]
+        return np.array([bool(each.any()) for each in found], bool)
 
     def _faults(self, model: Model) -> float:
         """The share of the faults that it finds; 0 where none can be made."""

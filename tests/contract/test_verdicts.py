@@ -10,6 +10,7 @@ import pytest
 
 from monitor.ports.store import Commit
 from monitor.records.alerts import CommandKind, Verdict
+from monitor.records.labels import Label
 from tests.alert_keepers import AlertKeeper, MemoryKeeper, SqlKeeper, render
 from tests.store_rows import alert, cleared, command, fact
 
@@ -44,15 +45,19 @@ def test_the_newest_verdict_says_what_is_learned_from(keeper: AlertKeeper) -> No
     assert store.unusual_times("live", "machines") == {}
     assert judge(2, Verdict.FALSE, start=120) == ""
     assert store.unusual_times("live", "machines") == {"m-1": [(90, 119)]}
+    assert store.labels("live", "machines") == [Label("m-1", 120, 150, alarm=False)]
     assert judge(3, Verdict.TRUE, start=50, end=200) == ""
     assert store.unusual_times("live", "machines") == {"m-1": [(90, 150), (50, 200)]}
+    assert store.labels("live", "machines") == [Label("m-1", 50, 200, alarm=True)]
     assert judge(4, Verdict.UNSURE) == ""
+    assert store.labels("live", "machines") == []
     assert judge(5, Verdict.FALSE, start=120, end=110) == "the range ends before it begins"
     assert judge(6, None) == "the verdict is missing"
     assert store.unusual_times("live", "machines") == whole
     assert judge(7, Verdict.EXPECTED) == ""
     assert judge(11, Verdict.TRUE) == ""
     assert store.unusual_times("live", "machines") == {"m-2": [(90, 150)]}
+    assert store.labels("live", "machines") == [Label("m-1", 90, 150, alarm=False)]  # no window opens a silent one
 
     kept = keeper.kept()
     assert [kept.alerts[of.id].verdict for of in (OPENED, SILENT)] == [Verdict.EXPECTED, Verdict.TRUE]
