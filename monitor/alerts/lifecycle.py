@@ -256,20 +256,28 @@ def _over(alert: Alert | None, fact: Fact) -> bool:
     return alert is not None and alert.state is AlertState.RESOLVED and fact.kind is FactKind.CLEARED
 
 
+def _is_higher(alert: Alert, before: Alert | None) -> bool:
+    """Whether the severity of an alert has risen."""
+    return before is not None and _SEVERITIES.index(alert.severity) > _SEVERITIES.index(before.severity)
+
+
 def _transition(cause: Fact | Command | Timer, before: Alert | None, alert: Alert, number: int) -> Transition:
     """The change from `before` to `alert`."""
-    ratio, actor, withheld = math.nan, MONITOR, suppressed(alert)
+    ratio, actor, withheld, acted_at = math.nan, MONITOR, suppressed(alert), None
     if isinstance(cause, Fact):
         at, ratio, note = cause.at, cause.ratio, cause.reason
         if cause.kind is FactKind.OPENED and cause.reason and withheld == FLAPPING:
             withheld = ""  # the one that says so
+        if withheld == FLAPPING and _is_higher(alert, before):
+            withheld = ""
     elif isinstance(cause, Timer):
         at, note = cause.at, cause.note
     else:
         at, actor, note = people.effective(cause, alert), cause.by, cause.note
+        acted_at = cause.at
         if cause.kind in _HIDES and before is not None:
             withheld = suppressed(before)
     return Transition(
         id=cause.id, alert=alert.id, number=number, cause=cause.kind, at=at, state=alert.state,
-        severity=alert.severity, ratio=ratio, actor=actor, note=note, withheld=withheld,
+        severity=alert.severity, ratio=ratio, actor=actor, note=note, withheld=withheld, acted_at=acted_at,
     )  # fmt: skip

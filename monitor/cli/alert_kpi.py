@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Until = Annotated[
     int | None,
-    typer.Option(parser=bounds.moment, help="Event time at which it ends [default: now; of a replay its last alert]."),
+    typer.Option(
+        parser=bounds.moment, help="Event time at which it ends [default: now; of a replay its newest reading]."
+    ),
 ]
 _MONTH = 30 * 86_400 * 10**9  # ns
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -47,15 +49,16 @@ def kpi(  # noqa: PLR0913, PLR0917 (an argument is an option)
     shown = moments(local, timezone)
     database = open_database(store_url(config, url))
     try:
-        period = _period(database, run, since, until, shown.now)
-        if period is not None:
+        chosen = _period(database, run, since, until, shown.now)
+        if chosen is not None:
+            period, whole = chosen
             found = alert_times.read(database, run, period)
     finally:
         database.close()
-    if period is None:
+    if chosen is None:
         echo(f"No alerts in run {run}.") if not as_json else echo_json(None)
         return
-    report = alert_kpi.Report(run, period, measure(found.alerts, period), found.sources)
+    report = alert_kpi.Report(run, period, measure(found.alerts, period), found.sources, whole=whole)
     if as_json:
         echo_json(alert_kpi.as_json(report), indent=2)
     else:
@@ -63,10 +66,12 @@ def kpi(  # noqa: PLR0913, PLR0917 (an argument is an option)
             terminal().print(part)
 
 
-def _period(database: Database, run: str, since: int, until: int | None, now: int) -> Period | None:
-    """The time to measure: not before the run began, so that a new plant is not taken for a quiet one.
+def _period(database: Database, run: str, since: int, until: int | None, now: int) -> tuple[Period, bool] | None:
+    """The time to measure, and whether that is all of the record.
 
-    None where the run has no alert. Raises SettingsError where the run began after `until`.
+    It does not begin before the record did, so that a new plant is not taken for a quiet one, nor with the first alert,
+    which would make a quiet one busy. None where the run has no alert. Raises SettingsError where the run began after
+    `until`.
     """
     from monitor.alerts.kpi import Period
     from monitor.store import alert_times
@@ -75,10 +80,12 @@ def _period(database: Database, run: str, since: int, until: int | None, now: in
     if known is None:
         return None
     first, newest = known
+    judged = alert_times.recorded(database, run)
+    newest = max(newest, newest if judged is None else judged[1])
     end = until if until is not None else max(now, newest + 1) if run == LIVE else newest + 1
-    watched = alert_times.watched_since(database, run)
-    began = first if watched is None else min(first, watched)
+    begins = (first, None if judged is None else judged[0], alert_times.watched_since(database, run))
+    began = min(at for at in begins if at is not None)
     start = max(end - since, began)
     if start >= end:
         raise SettingsError(f"--until {utc(end)}: run {run} began later, at {utc(began)}")
-    return Period(start, end)
+    return Period(start, end), start == began

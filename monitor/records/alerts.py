@@ -209,7 +209,9 @@ class Transition:
     """One change in an alert's life; rows of it are never changed. `number` counts from 0 within the alert.
 
     `id` is that of the fact or command that caused it; with the store's identity it makes the webhook's id. `ratio` is
-    NaN for a command. `withheld` says why no notification was made although there are channels, "" = that is not so.
+    NaN for a command. `acted_at` is the wall clock, ns, when a person gave the command; None of other changes and of
+    those of earlier versions. `withheld` says why no notification was made although there are channels, "" = that is
+    not so.
     """
 
     id: UUID
@@ -223,6 +225,7 @@ class Transition:
     actor: str = "monitor"
     note: str = ""
     withheld: str = ""
+    acted_at: int | None = None
 
 
 def message_id(store: UUID, transition: UUID) -> UUID:

@@ -226,7 +226,7 @@ def transition(row: Any) -> Transition:
     return Transition(
         id=row.id, alert=row.alert, number=row.number, cause=_CAUSES[row.cause], at=row.at, state=AlertState(row.state),
         severity=Severity(row.severity), ratio=_float(row.ratio), actor=row.actor, note=row.note,
-        withheld=row.withheld or "",
+        withheld=row.withheld or "", acted_at=row.acted_at,
     )  # fmt: skip
 
 
@@ -256,6 +256,7 @@ def _transition_row(of: Transition) -> Row:
         "id": of.id, "alert": of.alert, "number": of.number, "cause": of.cause.value, "at": of.at,
         "state": of.state.value, "severity": of.severity.value, "ratio": _number(of.ratio),
         "actor": of.actor, "note": of.note, "withheld": of.withheld or None,
+        "acted_at": of.acted_at,
     }  # fmt: skip
 
 

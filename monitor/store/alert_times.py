@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, case, func, literal, or_, select
 
 from monitor.alerts.kpi import YET_TO_COME, Alerts, Period
 from monitor.records.alerts import Severity
+from monitor.records.scalars import NEVER
 from monitor.store import schema
 from monitor.store.engine import Database
 
@@ -49,6 +50,21 @@ def watched_since(database: Database, run: str) -> int | None:
     c = schema.changes.c
     with database.reading() as connection:
         return connection.execute(select(func.min(c.at)).where(c.run == run)).scalar()
+
+
+def recorded(database: Database, run: str) -> tuple[int, int] | None:
+    """Event times of the first window that a run has judged and of its newest reading; None before these.
+
+    One look into an index for each stream.
+    """
+    s, scores, rollups = schema.streams.c, schema.scores.c, schema.rollups.c
+    window = select(func.min(scores.end_ns)).where(scores.stream_id == s.id).scalar_subquery()
+    sums = select(func.min(rollups.start_ns)).where(rollups.stream_id == s.id).scalar_subquery()
+    query = select(func.min(window), func.min(sums), func.max(s.last_time)).where(s.run == run, s.last_time > NEVER)
+    with database.reading() as connection:
+        *firsts, last = connection.execute(query).one()
+    known = [int(at) for at in firsts if at is not None]
+    return (min(known), int(last)) if known and last is not None else None
 
 
 def read(database: Database, run: str, period: Period) -> AlertTimes:

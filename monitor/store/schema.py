@@ -235,6 +235,7 @@ transitions = Table(
     Column("actor", StorableText, nullable=False),
     Column("note", StorableText, nullable=False),
     Column("withheld", StorableText),  # why no notification was made although there are channels; NULL: that is not so
+    Column("acted_at", BigInteger),  # wall clock, when a person acted; NULL of other changes, and of earlier versions
     UniqueConstraint("alert", "number"),
 )
 

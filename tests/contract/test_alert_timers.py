@@ -167,13 +167,25 @@ def test_several_that_ask_at_once_carry_out_each_timer_once(keeper: AlertKeeper)
         assert [row[0] for row in life(keeper, each)] == ["opened", "reminded", "escalated"]
 
 
+def test_an_alert_that_becomes_critical_is_announced_although_its_stream_flaps(keeper: AlertKeeper) -> None:
+    """Its opening was not; what follows at the same severity is not, but the end."""
+    worse = replace(OPENED, severity=Severity.CRITICAL, last_at=T + MINUTE)
+    report(keeper, replace(fact(OPENED), flapping_until=T + 15 * MINUTE))
+    report(keeper, fact(worse, FactKind.WORSENED, T + MINUTE))
+    report(keeper, fact(worse, FactKind.WORSENED, T + 2 * MINUTE))
+    report(keeper, cleared(worse))
+    assert [row[0::3] for row in life(keeper)] == [
+        ("opened", "flapping"), ("worsened", ""), ("worsened", "flapping"), ("cleared", ""),
+    ]  # fmt: skip
+
+
 def test_a_stream_that_flaps_is_said_once_until_it_is_calm(keeper: AlertKeeper) -> None:
     first, second = alert(opened_at=T), alert(opened_at=T + 5 * MINUTE)
     began = replace(fact(first), flapping_until=T + 10 * MINUTE, reason="it flaps")
     on = replace(fact(second), flapping_until=T + 15 * MINUTE)
     worse = replace(first, severity=Severity.CRITICAL, last_at=T + 10)
     report(keeper, began, fact(worse, FactKind.WORSENED, T + 10), cleared(worse), on, rules=RULES)
-    assert [row[0::3] for row in life(keeper, first)] == [("opened", ""), ("worsened", "flapping"), ("cleared", "")]
+    assert [row[0::3] for row in life(keeper, first)] == [("opened", ""), ("worsened", ""), ("cleared", "")]
     assert keeper.kept().transitions[first.id][0].note == "it flaps"
     assert keeper.timers().elapse(T + 14 * MINUTE) == 0
     assert keeper.timers().elapse(T + 15 * MINUTE) == 1

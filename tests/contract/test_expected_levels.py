@@ -55,6 +55,15 @@ def test_the_alert_is_over_and_the_verdict_takes_effect_behind_the_newest_readin
     assert (found.command.kind, found.command.effective, found.stream) == (EXPECT, NEWEST, "m-1")
 
 
+def test_a_change_keeps_when_a_person_acted_beside_its_event_time(keeper: AlertKeeper) -> None:
+    write(keeper, fact(OPENED))
+    given = command(OPENED, EXPECT)
+    keeper.commands().give(given)
+    assert [(change.at, change.acted_at) for change in keeper.kept().transitions[OPENED.id]] == [
+        (100, None), (NEWEST, given.at),
+    ]  # fmt: skip
+
+
 def test_who_acknowledged_it_before_stays(keeper: AlertKeeper) -> None:
     write(keeper, fact(OPENED))
     keeper.commands().give(command(OPENED, ACK, 1))

@@ -133,7 +133,7 @@ def said(change: Transition) -> tuple[object, ...]:
     """What is equal in both runs."""
     return (
         change.number, str(change.cause), change.at, str(change.state), str(change.severity), repr(change.ratio),
-        change.actor, change.note, change.withheld,
+        change.actor, change.note, change.withheld, change.acted_at,
     )  # fmt: skip
 
 

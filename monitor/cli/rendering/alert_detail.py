@@ -69,10 +69,14 @@ def _life(detail: AlertDetail, moments: Moments) -> FittedTable:
         "severity": [change.severity.value for change in detail.transitions],
         "ratio": [f"{change.ratio:.2f}" if math.isfinite(change.ratio) else "" for change in detail.transitions],
         "who": [change.actor for change in detail.transitions],
+        f"acted ({moments.label})": [
+            "" if change.acted_at is None else moments.text(change.acted_at) for change in detail.transitions
+        ],
         "note": [change.note for change in detail.transitions],
         "not sent": [_not_sent(change, detail) for change in detail.transitions],
     }
-    shown = {name: cells for name, cells in columns.items() if name not in ("note", "not sent") or any(cells)}
+    always = ("at", "change", "severity", "ratio", "who")
+    shown = {name: cells for name, cells in columns.items() if name.split(" ")[0] in always or any(cells)}
     return FittedTable(shown, ("ratio", "severity"), title="Life", folded=("note", "not sent", "who"))
 
 

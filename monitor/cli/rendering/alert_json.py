@@ -34,7 +34,8 @@ def detail_json(detail: AlertDetail) -> dict[str, Any]:
             {
                 "id": str(change.id), "number": change.number, "cause": change.cause, "at": iso(change.at),
                 "state": change.state, "severity": change.severity, "ratio": _finite(change.ratio),
-                "actor": change.actor, "note": change.note, "withheld": change.withheld or None,
+                "actor": change.actor, "acted_at": _iso(change.acted_at), "note": change.note,
+                "withheld": change.withheld or None,
                 "filtered": detail.filtered.get(change.id, []),
             }
             for change in detail.transitions

@@ -32,6 +32,12 @@ class Report:
     period: Period
     figures: Figures
     sources: Sequence[Source]
+    whole: bool = False  # the period begins where the record does
+
+    @property
+    def begins(self) -> str:
+        """What the period begins with."""
+        return "the beginning of the record" if self.whole else "--since"
 
     @property
     def days(self) -> float:
@@ -47,7 +53,8 @@ def tables(report: Report, moments: Moments) -> Iterator[Any]:
     """What to print, one after the other."""
     of, (start, end) = report.figures, report.period
     length = in_words((end - start) / 1e9)
-    yield Text(f"Run {visible(report.run)}, {moments.text(start)} to {moments.text(end)} ({moments.label}): {length}.")
+    times = f"{moments.text(start)} to {moments.text(end)} ({moments.label})"
+    yield Text(f"Run {visible(report.run)}, {times}: {length}, from {report.begins} on.")
     yield Text(f"{of.alerts:,} alerts opened; open at the end: {of.standing:,}; floods: {of.floods:,}.")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("measure", "value", "acceptable", "manageable", "verdict"):
@@ -96,6 +103,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "run": report.run,
         "start": iso(report.period.start),
         "end": iso(report.period.end),
+        "begins": "record" if report.whole else "since",
         "days": report.days,
         "basis": BASIS,
         "alerts": of.alerts,

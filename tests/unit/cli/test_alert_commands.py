@@ -55,6 +55,8 @@ def test_an_alert_is_acknowledged_and_opened_again(store: SqlStore) -> None:
     assert (shown["state"], shown["acknowledged_by"], shown["note"]) == ("acknowledged", "ann", "on my way")
     last = shown["transitions"][-1]
     assert (last["cause"], last["actor"], last["ratio"]) == ("acknowledge", "ann", None)
+    assert last["acted_at"] == shown["acknowledged_at"]
+    assert shown["transitions"][0]["acted_at"] is None
     assert [(row["channel"], row["transition"]) for row in shown["deliveries"]] == [("ops", last["id"])]
     assert "acknowledged by ann" in run("show", prefix)
 

@@ -18,7 +18,7 @@ from monitor.ports.store import Commit
 from monitor.records.alerts import AlertState, FactKind, Severity
 from monitor.store.migrations import upgrade
 from monitor.store.sql import SqlStore, open_store
-from tests.store_rows import alert, fact
+from tests.store_rows import TOPIC, alert, block, fact, scores, state
 
 SECOND, HOUR = 10**9, 3600 * 10**9
 START = 1_000_000 * HOUR
@@ -77,7 +77,7 @@ def test_figures_stand_beside_what_the_standards_recommend(store: SqlStore) -> N
 def test_figures_as_tables(store: SqlStore) -> None:
     fill(store)
     shown = run(store, "--until", "2084-02-01T16:00:00")
-    assert "2084-01-29 16:00:00 to 2084-02-01 16:00:00 (UTC): 3 d." in shown
+    assert "2084-01-29 16:00:00 to 2084-02-01 16:00:00 (UTC): 3 d, from the beginning of the record on." in shown
     assert "14 alerts opened; open at the end: 2; floods: 1." in shown
     lines = {line.split("  ")[0]: line.split() for line in shown.splitlines()}
     assert lines["alerts an hour, average"][-6:] == ["0.1944", "≤", "6", "≤", "12", "green"]
@@ -91,6 +91,29 @@ def test_a_replay_is_measured_to_its_last_alert(store: SqlStore) -> None:
     found = json.loads(run(store, "--run", "again", "--json"))
     assert (found["start"], found["end"]) == ("2084-01-29T16:00:00Z", "2084-01-31T16:00:00.000000001Z")
     assert found["alerts"] == 14
+
+
+@pytest.mark.parametrize("name", ["again", "live"])
+def test_a_period_begins_with_the_record_and_not_with_the_first_alert(store: SqlStore, name: str) -> None:
+    """A quiet plant: one alert, ten days after the first window; a replay ends with its newest reading."""
+    (held,) = store.open_streams(name, "machines", ["m-1"])
+    epoch = store.take(name, [TOPIC])[TOPIC].epoch
+    found = alert(name, opened_at=START + 240 * HOUR)
+    ends = [START + hour * HOUR for hour in range(0, 480, 24)]
+    store.commit(
+        Commit(
+            name, facts=[fact(found)], scores=[block(held.id, scores(ends))],
+            streams=[state(held.id, b"s", START + 480 * HOUR)], positions={TOPIC: (epoch, 1)},
+        )
+    )  # fmt: skip
+    options = ["--run", name] + ["--until", "2084-02-18T16:00:00"] * (name == "live")
+    measured = json.loads(run(store, *options, "--json"))
+    assert (measured["start"], measured["begins"]) == ("2084-01-29T16:00:00Z", "record")
+    assert measured["days"] == pytest.approx(20)
+    assert measured["measures"]["hour_average"]["value"] == pytest.approx(1 / 480)
+    later = json.loads(run(store, *options, "--since", "12d", "--json"))
+    assert (later["days"], later["begins"]) == (12, "since")
+    assert "12 d, from --since on." in run(store, *options, "--since", "12d")
 
 
 def test_a_plant_that_is_new_is_no_quiet_one(store: SqlStore) -> None:
