@@ -41,7 +41,7 @@ def withhold(merged: Sequence[Merged], oldest: int, followed: Collection[UUID]) 
             each.changes = [(_withheld(change, oldest), after) for change, after in each.changes]
 
 
-def announced(
+def notifications_of(
     changes: Sequence[tuple[Transition, Alert]], announce: Announce, evidence: Sequence[Evidence], store: UUID
 ) -> Iterator[Notification]:
     """Notifications of the changes that are not withheld; `store` is the identity of the store.

@@ -17,7 +17,7 @@ from monitor.alerts.states import suppressed
 from monitor.records.alerts import Alert, AlertState, CommandKind, Transition
 from monitor.records.maintenance import Muted, Muting
 
-Announced = tuple[Transition, Alert]
+Change = tuple[Transition, Alert]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Withholding:
     merged: Sequence[Merged]
     muted: Mapping[UUID, Muted]  # by transition
     kept: dict[UUID, Withheld | None] = field(default_factory=dict)  # by alert; what has not changed is left out
-    _first: dict[UUID, Announced] = field(default_factory=dict)  # by the transition that it comes before
-    _last: list[Announced] = field(default_factory=list)
+    _first: dict[UUID, Change] = field(default_factory=dict)  # by the transition that it comes before
+    _last: list[Change] = field(default_factory=list)
 
     @classmethod
     def of(cls, merged: Sequence[Merged], muting: Muting | None) -> Withholding:
@@ -84,7 +84,7 @@ class Withholding:
         """Alerts that are no longer withheld, and of which there is something to say."""
         return {alert.id for _, alert in (*self._first.values(), *self._last)}
 
-    def announcements(self, rows: Iterable[Announced], grouped: Collection[UUID]) -> Iterator[Announced]:
+    def announcements(self, rows: Iterable[Change], grouped: Collection[UUID]) -> Iterator[Change]:
         """The changes that were written, with those before them that are no longer withheld.
 
         Alerts in `grouped` are announced by their incident.

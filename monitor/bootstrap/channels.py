@@ -64,11 +64,11 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
     from monitor.notify.incident_payload import incident_announcement
     from monitor.notify.keep_alive import keepers
     from monitor.ports.notifier import Illustrated
-    from monitor.store.announced import open_announced
+    from monitor.store.delivered_messages import open_delivered_messages
     from monitor.store.incident_messages import open_incident_messages
     from monitor.store.outbox import open_outbox
 
-    made, announced = notifiers(settings), open_announced(settings.store.url)
+    made, announced = notifiers(settings), open_delivered_messages(settings.store.url)
     for notifier in made.values():
         if isinstance(notifier, Illustrated):
             notifier.illustrate(announced.evidence)

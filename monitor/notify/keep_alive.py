@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from monitor.errors import NotifyError
-from monitor.ports.notifier import Announced, Notifier
+from monitor.ports.notifier import DeliveredMessages, Notifier
 from monitor.records.alerts import Delivery
 
 _AT_ONCE = 200  # alerts in one post
@@ -39,7 +39,7 @@ class KeepsAlive(Notifier, Protocol):
 class KeepAlive:
     """The turns of one channel, `every` so many seconds."""
 
-    def __init__(self, name: str, notifier: KeepsAlive, announced: Announced) -> None:
+    def __init__(self, name: str, notifier: KeepsAlive, announced: DeliveredMessages) -> None:
         self.name, self.every = name, notifier.keep_alive_every
         self._notifier, self._announced = notifier, announced
         self._turns: dict[UUID, int] = {}  # in which alerts were not open any more, one after the other
@@ -64,6 +64,6 @@ class KeepAlive:
         return 0
 
 
-def keepers(notifiers: Mapping[str, Notifier], announced: Announced) -> list[KeepAlive]:
+def keepers(notifiers: Mapping[str, Notifier], announced: DeliveredMessages) -> list[KeepAlive]:
     """One for each channel whose receiver forgets."""
     return [KeepAlive(name, each, announced) for name, each in notifiers.items() if isinstance(each, KeepsAlive)]

@@ -139,7 +139,7 @@ class Outbox(Protocol):
         ...
 
 
-class Announced(Protocol):
+class DeliveredMessages(Protocol):
     """What receivers know of alerts, and what a channel may add to a message. Reads only; raises StoreError."""
 
     def open_alerts(self) -> list[UUID]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select
 
 from monitor.alerts.lifecycle import Answered, merge
-from monitor.alerts.notifications import announced
+from monitor.alerts.notifications import notifications_of
 from monitor.alerts.withholding import Withholding
 from monitor.errors import SettingsError
 from monitor.ports.alert_commands import Answer
@@ -72,7 +72,7 @@ def carry_out(connection: Connection, command: Command, announce: Announce, stor
         changes = alert_rows.written(connection, [merged])
         if withholding is not None:
             withheld.save(connection, stored.run, withholding.kept)
-        alert_rows.notify(connection, announced(changes, announce, (), store), time.time_ns())
+        alert_rows.notify(connection, notifications_of(changes, announce, (), store), time.time_ns())
     (answered,) = merged.commands
     keep(connection, merged.commands)
     suppressions.follow(connection, merged.alert, answered)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Select, select
 
 from monitor.alerts import learning
 from monitor.alerts.lifecycle import Merged, ends, merge_facts, say_ends
-from monitor.alerts.notifications import TOO_OLD, Notification, announced, stale, withhold
+from monitor.alerts.notifications import TOO_OLD, Notification, notifications_of, stale, withhold
 from monitor.alerts.timers import due_at
 from monitor.ports.store import Commit
 from monitor.records.alerts import (
@@ -77,7 +77,7 @@ def write_facts(connection: Connection, commit: Commit, store: UUID, now: int) -
     evidence: Sequence[Evidence] = commit.evidence
     if withholding is not None:
         rows, evidence = withheld.settle(connection, commit.run, withholding, rows, evidence)
-    notify(connection, announced(rows, commit.announce, evidence, store), now)
+    notify(connection, notifications_of(rows, commit.announce, evidence, store), now)
 
 
 def _with_news(facts: Iterable[Fact], stored: Mapping[UUID, Alert], steps: Container[UUID]) -> Iterator[UUID]:

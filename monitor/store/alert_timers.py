@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, or_, select
 
 from monitor.alerts.lifecycle import Merged, merge
-from monitor.alerts.notifications import announced
+from monitor.alerts.notifications import notifications_of
 from monitor.alerts.timers import Clock
 from monitor.alerts.withholding import Withholding
 from monitor.ports.maintenance import ByEntered, nothing_muted
@@ -64,7 +64,7 @@ class SqlAlertTimers:
             holding = self._withhold(connection, changed)
             changes = alert_rows.written(connection, changed)
             said, evidence = withheld.settle(connection, LIVE, holding, changes)
-            alert_rows.notify(connection, announced(said, self._announce, evidence, self._store), now)
+            alert_rows.notify(connection, notifications_of(said, self._announce, evidence, self._store), now)
         return len(changed)
 
     def _withhold(self, connection: Connection, changed: Sequence[Merged]) -> Withholding:

@@ -12,9 +12,9 @@ import numpy as np
 
 from monitor.alerts.learning import labels, unusual_times
 from monitor.alerts.lifecycle import Merged, ends, say_ends
-from monitor.alerts.notifications import announced
+from monitor.alerts.notifications import notifications_of
 from monitor.alerts.suppression import Suppression
-from monitor.alerts.withholding import Announced, Withholding
+from monitor.alerts.withholding import Change, Withholding
 from monitor.config.changes import differences
 from monitor.errors import StoreError
 from monitor.ports.store import Announce, Commit, HistoryBlock, OpenedStream, Position, StreamState
@@ -202,9 +202,9 @@ class MemoryStore:
             self.maintenance.keep(withholding.kept)
         self.announce(changes, announce, evidence)
 
-    def announce(self, rows: Sequence[Announced], announce: Announce, evidence: Sequence[Evidence]) -> None:
+    def announce(self, rows: Sequence[Change], announce: Announce, evidence: Sequence[Evidence]) -> None:
         """Put notifications of these changes into the outbox. The caller holds `lock`."""
-        made = list(announced(rows, announce, evidence, self.identity))
+        made = list(notifications_of(rows, announce, evidence, self.identity))
         known = {(row.delivery.transition, row.delivery.channel) for row in self.outbox.values()} if made else set()
         for of in made:
             if of.payload is None:

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, delete, or_, select
 
 from monitor.alerts.lifecycle import Merged
-from monitor.alerts.notifications import announced
-from monitor.alerts.withholding import Announced, Withheld, Withholding, still_muted, to_say
+from monitor.alerts.notifications import notifications_of
+from monitor.alerts.withholding import Change, Withheld, Withholding, still_muted, to_say
 from monitor.ports.store import Announce, Commit
 from monitor.records.alerts import Evidence, FactKind, Transition
 from monitor.records.maintenance import Muting
@@ -42,9 +42,9 @@ def settle(
     connection: Connection,
     run: str,
     withholding: Withholding,
-    rows: Sequence[Announced],
+    rows: Sequence[Change],
     evidence: Sequence[Evidence] = (),
-) -> tuple[list[Announced], list[Evidence]]:
+) -> tuple[list[Change], list[Evidence]]:
     """After they were written: keep what is withheld; returns what is to be announced, and the evidence for it."""
     save(connection, run, withholding.kept)
     grouped = by_incident(connection, withholding.released)
@@ -104,7 +104,7 @@ def release(connection: Connection, run: str, now: int, muting: Muting, announce
     rows = sorted(((change, alerts[id_]) for id_, change in said.items() if id_ not in grouped), key=_at)
     evidence = evidence_of(connection, [change for change, _ in rows])
     render, identity = announce
-    alert_rows.notify(connection, announced(rows, render, evidence, identity), time.time_ns())
+    alert_rows.notify(connection, notifications_of(rows, render, evidence, identity), time.time_ns())
     save(connection, run, changes)
     return len(said)
 
@@ -142,7 +142,7 @@ def evidence_of(connection: Connection, changes: Iterable[Transition]) -> list[E
     return found
 
 
-def _at(row: Announced) -> int:
+def _at(row: Change) -> int:
     return row[0].at
 
 

@@ -16,7 +16,7 @@ from monitor.records.batches import Float32
 from monitor.sources.memory import ListSource
 from monitor.store.memory import MemoryStore
 from monitor.store.memory_alerts import MemoryAlertCommands
-from monitor.store.memory_announced import MemoryAnnounced
+from monitor.store.memory_delivered_messages import MemoryDeliveredMessages
 from monitor.store.memory_outbox import MemoryOutbox
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "ListNotifier",
     "ListSource",
     "MemoryAlertCommands",
-    "MemoryAnnounced",
+    "MemoryDeliveredMessages",
     "MemoryOutbox",
     "MemoryStore",
     "NoModels",

@@ -20,7 +20,7 @@ from monitor.notify.dispatcher import Dispatcher
 from monitor.notify.keep_alive import KeepAlive, keepers
 from monitor.ports.store import Commit, Store
 from monitor.records.alerts import FactKind, Severity
-from monitor.store.announced import SqlAnnounced, open_announced
+from monitor.store.delivered_messages import SqlDeliveredMessages, open_delivered_messages
 from monitor.store.outbox import SqlOutbox, open_outbox
 from monitor.store.sql import SqlStore, open_store
 from monitor.testing.json_receiver import JsonReceiver
@@ -54,11 +54,11 @@ def settings(url: str, seconds: int) -> AlertmanagerNotifier:
 
 
 @contextmanager
-def parts(database: str) -> Iterator[tuple[SqlStore, SqlOutbox, SqlAnnounced]]:
+def parts(database: str) -> Iterator[tuple[SqlStore, SqlOutbox, SqlDeliveredMessages]]:
     with (
         closing(open_store(database)) as store,
         closing(open_outbox(database)) as outbox,
-        closing(open_announced(database)) as announced,
+        closing(open_delivered_messages(database)) as announced,
     ):
         yield store, outbox, announced
 

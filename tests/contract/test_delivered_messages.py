@@ -12,12 +12,12 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from monitor.ports.notifier import Announced, Outbox, Outcome
+from monitor.ports.notifier import DeliveredMessages, Outbox, Outcome
 from monitor.ports.store import Commit, Store
 from monitor.records.alerts import Alert, Evidence, FactKind, Transition
-from monitor.store.announced import SqlAnnounced, open_announced
+from monitor.store.delivered_messages import SqlDeliveredMessages, open_delivered_messages
 from monitor.store.memory import MemoryStore
-from monitor.store.memory_announced import MemoryAnnounced
+from monitor.store.memory_delivered_messages import MemoryDeliveredMessages
 from monitor.store.memory_outbox import MemoryOutbox
 from monitor.store.migrations import upgrade
 from monitor.store.outbox import open_outbox
@@ -28,7 +28,7 @@ from tests.store_rows import SECOND, alert, cleared, evidence, fact
 LEASE = 60 * SECOND
 
 
-class Closes(Announced, Protocol):
+class Closes(DeliveredMessages, Protocol):
     def close(self) -> None: ...
 
 
@@ -43,11 +43,15 @@ class Kept:
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
     if request.param == "memory":
         shared = MemoryStore()
-        yield Kept(shared, MemoryOutbox(shared), MemoryAnnounced(shared))
+        yield Kept(shared, MemoryOutbox(shared), MemoryDeliveredMessages(shared))
         return
     url = f"sqlite:///{tmp_path}/w.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     upgrade(url)
-    with closing(open_store(url)) as store, closing(open_outbox(url)) as outbox, closing(open_announced(url)) as found:
+    with (
+        closing(open_store(url)) as store,
+        closing(open_outbox(url)) as outbox,
+        closing(open_delivered_messages(url)) as found,
+    ):
         yield Kept(store, outbox, found)
 
 
@@ -72,7 +76,7 @@ def test_open_alerts_are_found_by_index_however_many_are_over(kept: Kept) -> Non
     over = [alert(stream=f"over-{number}") for number in range(2000)]
     kept.store.commit(Commit(run="live", facts=[*map(fact, over), *map(cleared, over), fact(alert(stream="a"))]))
     assert kept.announced.open_alerts() == [alert(stream="a").id]
-    if isinstance(kept.announced, SqlAnnounced):
+    if isinstance(kept.announced, SqlDeliveredMessages):
         database = kept.announced._database
         for _ in range(2):
             (plan,) = plans(database, kept.announced.open_alerts)

@@ -1,4 +1,4 @@
-"""`Announced` over a `MemoryStore`. Shipped with `monitor.testing`."""
+"""`DeliveredMessages` over a `MemoryStore`. Shipped with `monitor.testing`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from monitor.store.memory import MemoryStore
 
 
-class MemoryAnnounced:
-    """The twin; see `Announced`."""
+class MemoryDeliveredMessages:
+    """The twin; see `DeliveredMessages`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

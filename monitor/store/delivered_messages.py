@@ -18,26 +18,26 @@ from monitor.store.open import open_database
 from monitor.store.queries import evidence_of
 
 
-def open_announced(url: str) -> SqlAnnounced:
+def open_delivered_messages(url: str) -> SqlDeliveredMessages:
     """Open the store at `url`, with separate connections. Raises StoreError."""
-    return SqlAnnounced(open_database(url))
+    return SqlDeliveredMessages(open_database(url))
 
 
-class SqlAnnounced:
-    """`Announced` over a `Database`. Any thread may use it."""
+class SqlDeliveredMessages:
+    """`DeliveredMessages` over a `Database`. Any thread may use it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def open_alerts(self) -> list[UUID]:
-        """The alerts of the live run that are not resolved; see `Announced`."""
+        """The alerts of the live run that are not resolved; see `DeliveredMessages`."""
         a = schema.alerts.c
         with self._database.reading() as connection:
             found = select(a.id).where(a.run == LIVE, a.state != literal_column(f"'{AlertState.RESOLVED}'"))  # by index
             return list(connection.execute(found.order_by(a.opened_at)).scalars())
 
     def newest(self, channel: str, alerts: Sequence[UUID]) -> list[Delivery]:
-        """The newest delivered message of each; see `Announced`."""
+        """The newest delivered message of each; see `DeliveredMessages`."""
         o, t = schema.outbox.c, schema.transitions.c
         last = select(func.max(o.id)).join(schema.transitions, t.id == o.transition).where(t.alert.in_(alerts))
         last = last.where(o.channel == channel, o.delivered_at.is_not(None)).group_by(t.alert)
@@ -52,7 +52,7 @@ class SqlAnnounced:
         ]  # fmt: skip
 
     def evidence(self, alert: UUID) -> Evidence | None:
-        """Why an alert opened; see `Announced`."""
+        """Why an alert opened; see `DeliveredMessages`."""
         with self._database.reading() as connection:
             return evidence_of(connection, alert)
 
