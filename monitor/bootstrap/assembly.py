@@ -67,8 +67,7 @@ def worker(
     from monitor.worker.options import WorkerOptions
     from monitor.worker.runner import Runner
 
-    if replay is not None and not replay.notify:
-        settings = settings.model_copy(update={"notify": {}})
+    settings = _as_notified(settings, replay)
     check(settings, replay=replay is not None)
     run = LIVE if replay is None else replay.name
     with ExitStack() as stack:
@@ -84,16 +83,21 @@ def worker(
         pinned = champions if replay is None else begin(replay, results, running, Pinned(champions))
         models = upkeep(settings, results, pinned, live=replay is None)
         notifying = _delivering(settings, stack) if dispatch else None
-        live, render = partial(kafka_source_now if until_end else kafka_source, settings), announce(settings)
-        connect = live if replay is None else replay.connect
-        options = WorkerOptions.of(settings, run, render, until_end=until_end, drifts=looking, upkeep=models)
-        if replay is not None:
-            options = replace(options, recorded=recorded(results, running))
+        live = partial(kafka_source_now if until_end else kafka_source, settings)
+        connect, render = live if replay is None else replay.connect, announce(settings)
+        of_run = WorkerOptions.of(settings, run, render, until_end=until_end, drifts=looking, upkeep=models)
+        options = replace(of_run, recorded=recorded(results, running, replay))
         runner = Runner(partial(connect, running), results, running, models, options)
         beats = _beating(settings, runner, champions, dispatch=dispatch)
         beating = None if replay is not None else stack.enter_context(beats)
         stack.enter_context(tuned())
         yield Worker(runner, champions, notifying, beating)
+
+
+def _as_notified(settings: Settings, replay: Replay | None) -> Settings:
+    """A replay has no channels, unless it is asked for them."""
+    silent = replay is not None and not replay.notify
+    return settings.model_copy(update={"notify": {}}) if silent else settings
 
 
 @contextmanager

@@ -66,8 +66,10 @@ def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], model
     return models
 
 
-def recorded(store: Store, families: Iterable[str]) -> RecordedLives:
-    """The lives of the live run's alerts: what people did to them is repeated."""
+def recorded(store: Store, families: Iterable[str], replay: Replay | None) -> RecordedLives | None:
+    """The lives of the live run's alerts, of which a replay repeats what people did; None for the live run."""
+    if replay is None:
+        return None
     return by_key(life for family in families for life in store.lives(LIVE, family))
 
 
