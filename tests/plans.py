@@ -10,14 +10,15 @@ from sqlalchemy import Connection, event
 from monitor.store.engine import Database
 
 
-def plans(database: Database, action: Callable[[], object]) -> list[str]:
-    """The plan of each SELECT of an action, as it is made within its transaction."""
+def plans(database: Database, action: Callable[[], object], word: str = "SELECT") -> list[str]:
+    """The plan of each SELECT of an action, or statement that begins with another `word`, within its transaction."""
     found: list[str] = []
-    word = "EXPLAIN QUERY PLAN " if database.backend.engine.dialect.name == "sqlite" else "EXPLAIN "
+    explaining = "EXPLAIN QUERY PLAN " if database.backend.engine.dialect.name == "sqlite" else "EXPLAIN "
 
     def explain(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if statement.startswith("SELECT"):
-            rows = connection.exec_driver_sql(word + statement, parameters).all()
+        if statement.startswith(word):
+            one = parameters[0] if isinstance(parameters, list) else parameters  # of many rows the first
+            rows = connection.exec_driver_sql(explaining + statement, one).all()
             found.append("\n".join(str(row[-1]) for row in rows))
 
     event.listen(database.backend.engine, "before_cursor_execute", explain)

@@ -83,7 +83,9 @@ class MemoryOutbox:
         """Make rows due again; see `Outbox`."""
         with self._store.lock:
             for delivery in deliveries:
-                self._store.outbox[delivery.id].next_at = 0
+                row = self._store.outbox[delivery.id]
+                if row.pending and row.digest is None:
+                    row.next_at = 0
 
     def wake(self, channel: str, after: int) -> None:
         """Make due what waits for long; see `Outbox`."""

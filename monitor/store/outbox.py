@@ -21,7 +21,7 @@ from monitor.store import digests, fallbacks, schema
 from monitor.store.channel_states import SqlChannelStates
 from monitor.store.engine import Database
 from monitor.store.open import open_database
-from monitor.store.outbox_queues import by_index, delivery, due, due_at_once, heads, pending, put_off
+from monitor.store.outbox_queues import by_index, delivery, due, due_at_once, heads, pending, put_off, unended
 from monitor.store.text import storable
 
 _SEEN = 100  # rows looked at in a pass, at least
@@ -198,8 +198,6 @@ def _tried(connection: Connection, tries: Sequence[tuple[Outcome, int]], **value
     """
     if tries:
         o = schema.outbox.c
-        which = (o.id == bindparam("of")) & (
-            o.delivered_at.is_(None) if "delivered_at" in values else pending(schema.outbox)
-        )
+        which = (o.id == bindparam("of")) & (o.delivered_at.is_(None) if "delivered_at" in values else unended())
         update = schema.outbox.update().where(which).values(attempts=o.attempts + 1, **values)
         connection.execute(update, [{"of": each.delivery.id, "time": at} for each, at in tries])

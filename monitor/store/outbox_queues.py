@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, text
+from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 from sqlalchemy.sql.expression import FromClause
 
 from monitor.records.alerts import Delivery, Severity
 from monitor.store import schema
 
 FAR: Final = 2**62  # when a message is due that waits for its digest
+_AT_ONCE: Final = 5000  # parameters of a statement
 
 
 def pending(outbox: FromClause) -> ColumnElement[bool]:
     """Neither delivered nor given up; true of what waits for its digest too."""
     return outbox.c.delivered_at.is_(None) & outbox.c.gave_up_at.is_(None)
+
+
+def unended() -> ColumnElement[bool]:
+    """As `pending`, of rows that are found by their id.
+
+    It is written so that no index of the pending rows fits: PostgreSQL would read all of one to find an id where it has
+    no statistics of the table yet, as in a flood.
+    """
+    return func.coalesce(schema.outbox.c.delivered_at, schema.outbox.c.gave_up_at).is_(None)
 
 
 def by_index(connection: Connection) -> None:
@@ -48,11 +58,16 @@ def heads(connection: Connection, channel: str, alerts: set[Any]) -> dict[Any, t
     return found
 
 
-def put_off(connection: Connection, rows: Sequence[tuple[int, int]]) -> None:
-    """Make these rows, by id, due at a time."""
-    if rows:
-        waiting = schema.outbox.update().where(schema.outbox.c.id == bindparam("of"), pending(schema.outbox))
-        connection.execute(waiting.values(next_at=bindparam("at")), [{"of": id_, "at": at} for id_, at in rows])
+def put_off(connection: Connection, rows: Iterable[tuple[int, int]]) -> None:
+    """Make these rows, by id, due at a time, but those that ended or were joined into a digest meanwhile."""
+    by_time: defaultdict[int, list[int]] = defaultdict(list)
+    for id_, at in rows:
+        by_time[at].append(id_)
+    o = schema.outbox.c
+    for at, ids in by_time.items():
+        for i in range(0, len(ids), _AT_ONCE):
+            some = o.id.in_(ids[i : i + _AT_ONCE])
+            connection.execute(schema.outbox.update().where(some, unended(), o.digest.is_(None)).values(next_at=at))
 
 
 def due_at_once(connection: Connection, gone: Iterable[Any]) -> None:
@@ -62,9 +77,10 @@ def due_at_once(connection: Connection, gone: Iterable[Any]) -> None:
         alerts[each.channel].add(each.alert)
     o = schema.outbox.c
     for channel, some in sorted(alerts.items()):
-        behind = (o.channel == channel) & o.alert.in_(some)  # those due already too: a claim may be putting them off
-        waiting = schema.outbox.update().where(behind, pending(schema.outbox), o.digest.is_(None))
-        connection.execute(waiting.values(next_at=0))
+        # Those due already too, as a claim may be putting them off. In an order that only one index has.
+        behind = select(o.id).where(pending(schema.outbox), o.channel == channel, o.alert.in_(some), o.digest.is_(None))
+        ids = connection.execute(behind.order_by(o.alert, o.channel, o.id)).scalars()
+        put_off(connection, [(id_, 0) for id_ in ids])
 
 
 def delivery(row: Any) -> Delivery:
