@@ -6,7 +6,6 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 from rich.table import Table
@@ -14,13 +13,14 @@ from rich.text import Text
 
 from monitor import bootstrap
 from monitor.cli.parameters.common import ConfigFile
+from monitor.cli.rendering.channel_rules import channel_rules
 from monitor.cli.rendering.maintenance import concerned, next_text, switched_off, when
 from monitor.cli.rendering.output import echo_json, terminal
+from monitor.config.channel_problems import channel_warnings
 from monitor.config.durations import format_duration
 from monitor.config.families import Alerts, Family
 from monitor.config.incidents import Incidents
 from monitor.config.maintenance import planned
-from monitor.config.notifiers import Posting
 from monitor.config.overrides import Override
 from monitor.config.settings import Settings, load
 from monitor.errors import SettingsError
@@ -53,13 +53,15 @@ def check(
             raise
         echo_json({"valid": False, "problems": error.problems}, indent=2)
         raise typer.Exit(error.exit_code) from None
-    summary = summarise(settings)
+    summary, warnings = summarise(settings), list(channel_warnings(settings.notify))
     findings = _try(settings, show=not as_json) if connect else []
     if as_json:
         tried = {"connections": [{**asdict(finding), "ok": finding.ok} for finding in findings]} if connect else {}
-        echo_json({"valid": True, **summary, **tried}, indent=2)
+        echo_json({"valid": True, "warnings": warnings, **summary, **tried}, indent=2)
     elif not connect:
         _show(config, summary)
+    for warning in () if as_json else warnings:
+        terminal(soft_wrap=True).print(Text.assemble(("warning ", "yellow"), visible(warning)))
     if failed := [finding for finding in findings if finding.exit_code]:
         raise typer.Exit(failed[0].exit_code)
 
@@ -83,10 +85,7 @@ def summarise(settings: Settings) -> dict[str, Any]:
         "store": {"url": settings.store.shown_url, "commit": _every(settings.store.commit_interval)},
         "families": {name: _family(family) for name, family in settings.families.items()},
         "maintenance": {each.name: _maintenance(each) for each in planned(settings.maintenance)},
-        "notify": {
-            name: f"{to.kind} to {urlsplit(to.url).hostname}" if isinstance(to, Posting) else to.kind
-            for name, to in settings.notify.items()
-        },
+        "notify": {name: channel_rules(to) for name, to in settings.notify.items()},
         **({} if settings.incidents is None else {"incidents": _incidents(settings.incidents)}),
     }
 

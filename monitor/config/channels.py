@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import ClassVar
@@ -12,13 +11,9 @@ from pydantic import Field, field_validator
 
 from monitor.config.durations import Duration, format_duration
 from monitor.config.quiet_hours import QuietHours, parse_hours
-from monitor.config.sections import Section, nearest
+from monitor.config.sections import Section
 from monitor.records.alerts import Alert, Severity
 
-_KINDS = (
-    "anomaly", "change", "drift", "frozen", "gateway", "missing", "no-beat", "out-of-range", "silent", "unreadable",
-    "unscored",
-)  # fmt: skip
 _SECOND = 10**9
 _MINUTE = 60 * _SECOND
 
@@ -83,33 +78,3 @@ class Channel(Section):
             and (not self.families or alert.family in self.families)
             and (not self.streams or any(fnmatchcase(alert.stream, pattern) for pattern in self.streams))
         )
-
-
-def channel_problems(channels: Mapping[str, Channel], families: Collection[str]) -> Iterator[str]:
-    """What is wrong with the names that channels mention, a sentence each that begins with the key."""
-    for name, channel in channels.items():
-        for family in channel.families:
-            if family not in families:
-                hint = nearest(family, [*families]) or f"; there are: {', '.join(families)}"
-                yield f"notify.{name}.families: no family is called {family!r}{hint}"
-        for kind in channel.kinds:
-            if kind not in _KINDS and (hint := nearest(kind, _KINDS)):
-                yield f"notify.{name}.kinds: no alert is of kind {kind!r}{hint}"
-        for key in ("per_minute", "quiet", "heartbeat"):
-            if not channel.JOINS and getattr(channel, key):
-                yield f"notify.{name}.{key}: this kind keeps the state of each alert; no message can stand for several"
-        yield from (f"notify.{name}.fallback: {problem}" for problem in _fallback_problems(name, channel, channels))
-
-
-def _fallback_problems(name: str, channel: Channel, channels: Mapping[str, Channel]) -> Iterator[str]:
-    to = channel.fallback
-    if to is None:
-        return
-    digests = [key for key in ("per_minute", "quiet") if getattr(channel, key)]
-    if to == name:
-        yield "a channel cannot stand in for itself; name another one"
-    elif to not in channels:
-        yield f"no channel is called {to!r}; add [notify.{to}]"
-    elif digests and not channels[to].JOINS:
-        keys = " and ".join(digests)
-        yield f"{to!r} keeps the state of each alert, which no digest says; name another channel, or leave out {keys}"

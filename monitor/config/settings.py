@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AliasPath, BeforeValidator, Field, PrivateAttr, ValidationError
 
 from monitor.config.addresses import scheme_problem
-from monitor.config.channels import channel_problems
+from monitor.config.channel_problems import channel_problems
 from monitor.config.durations import WRITTEN, DurationLimit
 from monitor.config.families import Family
 from monitor.config.family_problems import family_problems
@@ -89,7 +89,7 @@ def _cross_check(settings: Settings) -> Iterator[str]:
             yield f"families.{name}.format.kind: {family.format.kind} needs schema_registry.url"
     if problem := scheme_problem(settings.kafka.bootstrap_servers, settings.kafka.protocol):
         yield f"kafka.bootstrap_servers: {problem}"
-    yield from channel_problems(settings.notify, settings.families)
+    yield from channel_problems(settings.notify, settings.families, settings.store.commit_interval)
     yield from unknown_families(settings.maintenance, settings.families)
     if settings.incidents is not None:
         for name, channel in settings.notify.items():
