@@ -62,20 +62,29 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
         return None
     from monitor.notify.dispatcher import Dispatcher
     from monitor.notify.incident_payload import incident_announcement
-    from monitor.notify.keep_alive import keepers
+    from monitor.notify.keep_alive import KeepsAlive, keepers
+    from monitor.notify.ranking import Ranking
     from monitor.ports.notifier import Illustrated
     from monitor.store.delivered_messages import open_delivered_messages
     from monitor.store.incident_messages import open_incident_messages
     from monitor.store.outbox import open_outbox
+    from monitor.store.score_ranks import open_score_ranks
 
-    made, announced = notifiers(settings), open_delivered_messages(settings.store.url)
-    for notifier in made.values():
-        if isinstance(notifier, Illustrated):
-            notifier.illustrate(announced.evidence)
-    keep = keepers(made, announced)
-    outbox = open_outbox(settings.store.url)
+    made, outbox = notifiers(settings), open_outbox(settings.store.url)
+    needing = {name: each for name, each in made.items() if isinstance(each, Illustrated | KeepsAlive)}
+    announced = open_delivered_messages(settings.store.url) if needing else None  # connections that others do without
+    keep = [] if announced is None else keepers(needing, announced)
     delivering = Dispatcher(outbox, made, channels=settings.notify, keepers=keep)
-    delivering.closing += [outbox.close, announced.close]
+    delivering.closing.append(outbox.close)
+    if announced is not None:
+        delivering.closing.append(announced.close)
+        for notifier in needing.values():
+            if isinstance(notifier, Illustrated):
+                notifier.illustrate(announced.evidence)
+    if settings.store.scores == "all":
+        ranks = open_score_ranks(settings.store.url)
+        delivering.closing.append(ranks.close)
+        delivering.complete_with(Ranking(ranks, outbox).complete)
     if settings.incidents is not None:
         incidents = open_incident_messages(settings.store.url, incident_announcement(settings.notify))
         delivering.closing.append(incidents.close)

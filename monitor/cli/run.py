@@ -81,6 +81,7 @@ def _print(
         refused = {family: model.error for family, model in champions.refused.items()}
         more = {"failed_trainings": champions.failed, "refused_models": refused}
         more |= {"judged_by_statistic": by_statistic, "notifications_waiting": backlog.waiting}
+        more |= {"notifications_held": dict(backlog.held)}
         echo_json({**asdict(totals), **more})
         return
     failed = ", ".join(f"{family} (exit code {code})" for family, code in champions.failed.items())
@@ -89,6 +90,9 @@ def _print(
         "refused models": ", ".join(champions.refused),
         "judged by a simple statistic until a model came": ", ".join(by_statistic),
         "notifications that wait": str(backlog.waiting or ""),
+        "of these": "; ".join(
+            f"{backlog.queues[name].waiting:,} for {name}, {held}" for name, held in backlog.held.items()
+        ),
     }
     print_totals("Watched", totals, {name: text for name, text in notes.items() if text})
 

@@ -63,12 +63,14 @@ def drain(dispatcher: Dispatcher | None, stop: Event) -> Backlog:
 
 
 def refuse_undelivered(backlog: Backlog, by: str = "watchkeeper run") -> None:
-    """Raise NotifyError where notifications wait, and say which command delivers them."""
-    if not backlog.waiting:
+    """Raise NotifyError where notifications wait that no rule holds, and say which command delivers them."""
+    for name, held in backlog.held.items():
+        log.info("notifications_held", channel=name, waiting=backlog.queues[name].waiting, reason=held)
+    if not backlog.failing:
         return
     why = f"; the newest failure: {backlog.error}" if backlog.error else ""
     raise NotifyError(
-        f"{backlog.waiting:,} notification{'s'[: backlog.waiting != 1]} could not be delivered within {DRAIN_S:g} s"
+        f"{backlog.failing:,} notification{'s'[: backlog.failing != 1]} could not be delivered within {DRAIN_S:g} s"
         f"{why}. They are kept, and the next `{by}` with this database delivers them"
     )
 

@@ -23,7 +23,7 @@ FIELDS = (
     "cause", "accept", "state", "severity", "ratio", "peak_ratio", "peak_at", "windows", "opened_at", "started_at",
     "last_at", "resolved_at", "acknowledged_at", "acknowledged_by", "shelved_until", "flapping", "verdict",
     "actor", "note", "summary", "contributions",
-    "score", "limit", "value", "expected", "link",
+    "score", "limit", "percentile_7d", "value", "expected", "link",
 )  # fmt: skip
 PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _LONGEST, _LINK = 4000, 400  # characters

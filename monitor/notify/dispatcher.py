@@ -11,7 +11,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 import structlog
 
@@ -19,7 +21,7 @@ from monitor.config.channels import Channel
 from monitor.errors import StoreError
 from monitor.notify.dead_man import DeadMan
 from monitor.notify.keep_alive import KeepAlive
-from monitor.notify.lane import Lane
+from monitor.notify.lane import Completing, Lane
 from monitor.notify.retry_schedule import LONGEST
 from monitor.ports.notifier import Backlog, Notifier, Outbox
 
@@ -30,6 +32,14 @@ _FIRST = 3600 * 10**9  # ns of service before anything is given up by age: what 
 _EXPIRED = 1000  # rows given up at once
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class Tally(NamedTuple):
+    """What became of tries: messages that arrived, tries that did not, messages that are not tried again."""
+
+    delivered: int
+    failed: int
+    given_up: int
 
 
 class Dispatcher:
@@ -111,7 +121,25 @@ class Dispatcher:
             ours = [(queues[lane.name], lane) for lane in self._lanes if lane.name in queues]
             if all(max(queue.next_at, lane.paused_until) > until for queue, lane in ours):
                 break
-        return self._outbox.backlog()
+        return self.backlog()
+
+    def backlog(self) -> Backlog:
+        """What waits, with what the rules of the channels here hold. Raises StoreError."""
+        found = self._outbox.backlog()
+        held = {lane.name: lane.held() for lane in self._lanes if lane.name in found.queues}
+        return replace(found, held={name: why for name, why in held.items() if why})
+
+    def complete_with(self, complete: Completing) -> None:
+        """Have every message that is claimed completed before it is sent. Called before `start`."""
+        for lane in self._lanes:
+            lane.complete = complete
+
+    @property
+    def tally(self) -> Tally:
+        """Of all tries so far."""
+        lanes = self._lanes
+        delivered, failed = sum(lane.delivered for lane in lanes), sum(lane.failed for lane in lanes)
+        return Tally(delivered, failed, sum(lane.given_up for lane in lanes))
 
     def run_once(self, now: int) -> int:
         """One turn of every lane at `now` (ns), one after the other; returns how many messages were tried.

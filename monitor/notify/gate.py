@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from monitor.config.channels import Channel
 from monitor.notify.digest import digest
 from monitor.ports.notifier import Outbox
@@ -26,6 +28,16 @@ class Gate:
     def shut_until(self, now: int) -> int:
         """Until when nothing, or nothing that is not critical, is let through; wall clock, ns."""
         return max(self._full_until, self._channel.quiet_hours.until(now) or 0)
+
+    def held(self, now: int) -> str:
+        """Until when, and by which rule, what waits is held; "" where all is let through."""
+        quiet, zone = self._channel.quiet_hours.until(now), self._channel.quiet_hours.zone
+        if quiet is not None:
+            return f"held until {datetime.fromtimestamp(quiet // 10**9, zone):%H:%M} ({zone.key}) by quiet hours"
+        if self._full_until > now:
+            at = datetime.fromtimestamp(self._full_until // 10**9, zone)
+            return f"held until {at:%H:%M:%S} ({zone.key}) by per_minute"
+        return ""
 
     def claim(self, now: int, limit: int, lease: int) -> list[Delivery]:
         """As `Outbox.claim`, of what is let through at `now`. Raises StoreError."""

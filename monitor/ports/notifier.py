@@ -33,11 +33,18 @@ class Backlog:
     """What has not been delivered, by channel.
 
     `dead` counts what will not be tried again, by channel; `error` is the newest failure of what waits, "" = none.
+    `held` says of channels until when a rule of theirs keeps what waits back; only a dispatcher knows it.
     """
 
     queues: Mapping[str, Queue] = field(default_factory=dict)
     dead: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
+    held: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def failing(self) -> int:
+        """Messages of channels of which no rule keeps them back."""
+        return sum(queue.waiting for name, queue in self.queues.items() if name not in self.held)
 
     @property
     def given_up(self) -> int:
@@ -93,6 +100,10 @@ class Outbox(Protocol):
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Keep what came of tries; what is not due again is never offered again. Called after every few tries."""
+        ...
+
+    def reword(self, texts: Mapping[int, str]) -> None:
+        """Keep other payloads of messages that were claimed and not tried, by `Delivery.id`: repeats are the same."""
         ...
 
     def release(self, deliveries: Sequence[Delivery]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -133,6 +134,32 @@ def test_a_restart_sends_nothing_by_itself(
         process.kill()
     assert command(capsys, "dispatch", str(plant.config), "--until-empty")[0] == 0
     assert len(receiver.received) == 6
+
+
+def test_what_quiet_hours_hold_is_no_failure(
+    tmp_path: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant = Plant(tmp_path, receiver.url, 'quiet = ["00:00-12:00", "12:00-00:00"]\nzone = "Europe/Prague"')
+    plant.open("a")
+    code, _, err = command(capsys, "dispatch", str(plant.config), "--until-empty", "--json")
+    lines = {line["event"]: line for line in map(json.loads, err.splitlines())}
+    assert (code, receiver.received) == (0, [])
+    held = lines["notifications_held"]
+    assert (held["channel"], held["waiting"]) == ("ops", 2)
+    assert re.fullmatch(r"held until (00|12):00 \(Europe/Prague\) by quiet hours", held["reason"])
+    ended = lines["dispatch_ended"]
+    assert [ended[name] for name in ("delivered", "failed", "given_up", "waiting", "held")] == [0, 0, 0, 2, 2]
+
+
+def test_a_dispatcher_says_at_its_end_what_it_did(
+    tmp_path: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant = Plant(tmp_path, receiver.url)
+    plant.open("a", "b")
+    code, _, err = command(capsys, "dispatch", str(plant.config), "--until-empty", "--json")
+    (ended,) = (line for line in map(json.loads, err.splitlines()) if line["event"] == "dispatch_ended")
+    assert [ended[name] for name in ("delivered", "failed", "given_up", "waiting", "held")] == [4, 0, 0, 0, 0]
+    assert (code, ended["took_s"] >= 0) == (0, True)
 
 
 def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

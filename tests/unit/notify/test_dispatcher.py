@@ -75,6 +75,9 @@ class Queue:
             else:
                 self.due_at[delivery.id] = retry_at
 
+    def reword(self, texts: Mapping[int, str]) -> None:
+        self.rows |= {number: replace(self.rows[number], payload=text) for number, text in texts.items()}
+
     def release(self, deliveries: Sequence[Delivery]) -> None:
         self.due_at |= {each.id: 0 for each in deliveries}
 

@@ -218,3 +218,35 @@ def test_a_channel_that_fails_for_long_has_a_stand_in_and_gets_its_messages_too_
         ("alert.opened", "a"), ("alert.opened", "b"), ("alert.resolved", "a"),
     ]  # fmt: skip
     assert bench.store.channels["ops"].failing_since is None
+
+
+def test_what_a_rule_holds_back_is_said_with_its_end() -> None:
+    bench = Bench(quiet=("22:00-07:00",), zone="Europe/Prague")
+    bench.now = night(23)
+    bench.open("a", "b")
+    assert bench.turn() == []
+    left = bench.dispatcher.backlog()
+    assert left.held == {"ops": "held until 07:00 (Europe/Prague) by quiet hours"}
+    assert (left.waiting, left.failing) == (2, 0)
+    assert bench.turn(9 * 60 * MINUTE)
+    assert bench.dispatcher.backlog().held == {}
+
+
+def test_what_the_rate_holds_back_is_said_too() -> None:
+    bench = Bench(per_minute=1)
+    bench.now = night(12)
+    bench.open("a")
+    bench.turn()
+    bench.open("b")
+    bench.turn(SECOND)
+    assert bench.dispatcher.backlog().held == {"ops": "held until 12:01:00 (UTC) by per_minute"}
+
+
+def test_what_was_tried_in_vain_is_not_held() -> None:
+    bench = Bench(quiet=("22:00-07:00",))
+    bench.now = night(23)
+    bench.ops.failures.append(NotifyError("no", refused=True))
+    bench.open("a", severity=Severity.CRITICAL)
+    bench.turn()
+    assert bench.dispatcher.backlog().held == {}
+    assert bench.dispatcher.tally == (0, 1, 0)
