@@ -88,7 +88,7 @@ def _span(value: object) -> object:
     if isinstance(value, str):
         return Span(time=parse_duration(value))
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= sys.maxsize:
-        raise ValueError(f'{value!r} is neither a count such as 360 nor a duration such as "1h"')
+        raise ValueError(f'{value!r} is neither a count such as 360 nor a duration such as "1h"; write one of them')
     return Span(count=value)
 
 

@@ -127,7 +127,8 @@ class Alerts(Section):
     @model_validator(mode="after")
     def _fits(self) -> Alerts:
         if self.open_count > self.open_of:
-            raise ValueError(f"open_count = {self.open_count} of open_of = {self.open_of} can never happen")
+            given = f"open_count = {self.open_count} of open_of = {self.open_of}"
+            raise ValueError(f"{given} can never happen; make open_of at least as large")
         if self.budget is not None and {"rise", "memory"} & self.model_fields_set:
             raise ValueError("budget takes the place of rise and memory; give one or the others")
         if not (self.memory.time or self.memory.count):

@@ -11,6 +11,7 @@ from monitor.config.addresses import broker_problem, host_problem
 from monitor.config.channels import Channel
 from monitor.config.durations import Duration, format_duration
 from monitor.config.message_templates import Template
+from monitor.config.names import Topic
 from monitor.config.services import Kafka
 
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"  # of Europe: https://events.eu.pagerduty.com/v2/enqueue
@@ -100,7 +101,7 @@ class KafkaNotifier(Channel):
     """Publishes to `topic` as CloudEvents, at the broker of `[kafka]` where no other one is named."""
 
     kind: Literal["kafka"]
-    topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    topic: Topic
     bootstrap_servers: str = ""
     options: dict[str, str | int | float | bool] = Field(default_factory=dict, repr=False)
     timeout: Duration = 30 * 10**9

@@ -8,6 +8,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from monitor.config.wrong_values import said
+
 KeyPath = tuple[str, ...]
 _KEY = "[key]"  # pydantic's mark behind the name of a table that is refused itself
 
@@ -46,24 +48,28 @@ def _sentence(path: KeyPath, names: Sequence[str], item: Any, variable: str | No
     where = variable or ".".join(path)
     match item["type"]:
         case "extra_forbidden":
-            reason = f"unknown key{nearest(path[-1], names)}"
+            reason = f"unknown key{nearest(path[-1], names) or _known(names)}"
         case "missing":
-            reason = "missing" + (f"; {_MISSING[path[-1]]}" if path[-1] in _MISSING else "")
+            reason = f"missing; {_MISSING.get(path[-1], f'add {path[-1]}, see docs/configuration.md')}"
         case "union_tag_not_found":
             reason = f"kind is missing; write {_either(names)}"
         case "union_tag_invalid":
             reason = f"kind {item['ctx']['tag']!r} is not known; write {_either(names)}"
-        case "literal_error":
+        case "literal_error" | "enum":
             reason = f"{item['input']!r} is not known; write {item['ctx']['expected']}"
         case "model_type" | "model_attributes_type" | "dict_type":
-            reason = "should be a table"
+            reason = f"should be a table; write [{'.'.join(path)}]"
         case "tuple_type" if path[-1] == "overrides":
             reason = f"should be a list of tables; write [[{where}]]"
         case "tuple_type":
             reason = 'should be a list such as ["a", "b"]'
         case _:
-            reason = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+            reason = said(item)
     return f"{where}: {reason}"
+
+
+def _known(names: Sequence[str]) -> str:
+    return f"; there are: {', '.join(names)}" if names else ""
 
 
 def _either(names: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ class Ranking:
         asked = {each.id: scored for each in claimed if (scored := _asked(each)) is not None}
         if not asked:
             return list(claimed)
-        looked_up = dict(zip(asked, self._found(list(asked.values())[:AT_ONCE])))
+        looked_up = dict(zip(asked, self._found(list(asked.values())[:AT_ONCE]), strict=False))
         texts = {
             each.id: f"{each.payload[:-2]},{msgspec.json.encode({FIELD: looked_up.get(each.id)})[1:-1].decode()}}}}}"
             for each in claimed

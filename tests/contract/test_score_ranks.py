@@ -44,7 +44,7 @@ def ranks_of(keeper: AlertKeeper) -> ScoreRanks:
 def score(keeper: AlertKeeper, *rows: tuple[int, float], stream: str = "m-1") -> None:
     """Scores of a stream by the end of their windows; NaN where it was not judged."""
     store = keeper.store()
-    ends, values = zip(*rows)
+    ends, values = zip(*rows, strict=True)
     kept = replace(scores(ends), score=np.array(values, np.float32))
     id_ = store.open_streams("live", "machines", [stream])[0].id
     store.commit(Commit("live", scores=[block(id_, kept)]))

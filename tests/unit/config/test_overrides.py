@@ -35,7 +35,7 @@ def family(*overrides: Any, **more: Any) -> Family:
         ({"streams": " ", "off": True}, f"overrides.2.streams: the pattern is empty; {WRITE}"),
         ({"off": True}, f"overrides.2.streams: missing; {WRITE}"),
         ({"streams": "a", "limt": 2}, "overrides.2.limt: unknown key; did you mean limit?"),
-        ({"streams": "a", "limit": 0}, "overrides.2.limit: should be greater than 0"),
+        ({"streams": "a", "limit": 0}, "overrides.2.limit: should be greater than 0; write a larger value"),
         ({"streams": "a", "silent_after": 5}, f"overrides.2.silent_after: 5 has no unit; {UNIT}"),
     ],
 )  # fmt: skip

@@ -128,7 +128,10 @@ def test_code_gives_nanoseconds_where_a_file_needs_a_unit() -> None:
         (config() | {"notify": {"ops": {"kind": "slak"}}}, "notify.ops: kind 'slak' is not known; write 'webhook' or"),
         (config() | {"notify": {"ops": {}}}, "notify.ops: kind is missing; write 'webhook' or 'pagerduty'"),
         (config() | {"notify": {"ops": {"kind": "webhook"}}}, "notify.ops.url: missing"),
-        (config() | {"kafka": {"options": {"acks": ["all"]}}}, "kafka.options.acks: should be a valid string"),
+        (
+            config() | {"kafka": {"options": {"acks": ["all"]}}},
+            "kafka.options.acks: should be text; write it in quotes",
+        ),
     ],
 )
 def test_each_problem_says_where_and_what_to_do(raw: dict[str, Any], problem: str) -> None:
@@ -147,7 +150,7 @@ def test_each_problem_says_where_and_what_to_do(raw: dict[str, Any], problem: st
             config() | {"notify": {"ops": {"kind": "webhook", "url": "https://a", "secrets_env": []}}},
             "notify.ops.secrets_env: unknown key; did you mean secret_env?",
         ),
-        (config(quartz=1), "families.motors.quartz: unknown key"),
+        (config() | {"schema_registry": {"quartz": 1}}, "schema_registry.quartz: unknown key; there are: url, options"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_name(raw: dict[str, Any], problem: str) -> None:
