@@ -29,6 +29,12 @@ _SAID = {
 def said(item: Any) -> str:
     """The sentence about an entry of `ValidationError.errors`; that of a validator of these settings as it is."""
     if item["type"] in _SAID:
-        return _SAID[item["type"]].format(**item.get("ctx", {}))
+        bounds = {name: _plain(value) for name, value in item.get("ctx", {}).items()}
+        return _SAID[item["type"]].format(**bounds)
     found: str = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
     return found
+
+
+def _plain(value: Any) -> Any:
+    """0 instead of 0.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

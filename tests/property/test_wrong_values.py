@@ -1,4 +1,4 @@
-"""Each setting with a value of a kind that it does not take: the error says in plain words what is wrong, and what to write."""
+"""Each setting with a value that it does not take: the error says in plain words what is wrong, and what to write."""
 
 from __future__ import annotations
 
