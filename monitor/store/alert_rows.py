@@ -72,7 +72,8 @@ def write_facts(connection: Connection, commit: Commit, store: UUID, now: int) -
         )
     follow_to_the_end(connection, changed, replay=commit.recorded is not None)
     withholding = withheld.marked(connection, commit, changed, stored.keys())
-    rows = written(connection, changed, commit.evidence, commit.grouping)
+    released = () if withholding is None else withholding.released
+    rows = written(connection, changed, commit.evidence, commit.grouping, released)
     recorded_lives.keep(connection, merged)
     evidence: Sequence[Evidence] = commit.evidence
     if withholding is not None:
@@ -171,14 +172,16 @@ def written(
     merged: Sequence[Merged],
     evidence: Sequence[Evidence] = (),
     grouping: Grouping = BY_FAMILY,
+    released: Collection[UUID] = (),
 ) -> list[tuple[Transition, Alert]]:
     """Write merged rows of locked alerts and their new transitions, which it returns in order of event time.
 
-    Their incidents are brought up to date; `grouping` says to which ones new alerts belong.
+    Their incidents are brought up to date; `grouping` says to which ones new alerts belong. Those of `released` alerts,
+    about which messages are due afterwards, are locked in the same step.
     """
     if not merged:
         return []
-    incidents = incident_rows.grouped(connection, merged, grouping)
+    incidents = incident_rows.grouped(connection, merged, grouping, released)
     statement = insert_into(connection, schema.alerts)
     newest = {name: statement.excluded[name] for name in _MUTABLE}
     upsert = statement.on_conflict_do_update(index_elements=["id"], set_=newest)

@@ -62,7 +62,7 @@ class SqlAlertTimers:
             ]
             changed = [each for each in merged if each.alert != stored[each.alert.id]]
             holding = self._withhold(connection, changed)
-            changes = alert_rows.written(connection, changed)
+            changes = alert_rows.written(connection, changed, released=holding.released)
             said, evidence = withheld.settle(connection, LIVE, holding, changes)
             alert_rows.notify(connection, notifications_of(said, self._announce, evidence, self._store), now)
         return len(changed)

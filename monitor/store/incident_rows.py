@@ -1,13 +1,14 @@
 """Rows of incidents: read under a lock, brought up to date with the alerts that change, written in their transaction.
 
 A transaction in which alerts open or change takes at most two queries, two inserts and, on PostgreSQL, a lock of its
-groups: two workers whose first alerts open at the same moment make one incident.
+groups: two workers whose first alerts open at the same moment make one incident. All transactions lock in one order,
+so that no two wait for each other: alerts by id, then groups by name, then incidents by id, each kind at once.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select, text
 from monitor.alerts.incidents import LONGEST, Grouped, is_new, regroup
 from monitor.alerts.lifecycle import Merged
 from monitor.records.alerts import Alert, AlertState, Severity
-from monitor.records.incidents import Grouping, Incident, IncidentState, Member, Said
+from monitor.records.incidents import BY_FAMILY, Grouping, Incident, IncidentState, Member, Said
 from monitor.store import schema
 from monitor.store.conflicts import insert_into
 from monitor.store.text import storable
@@ -28,21 +29,27 @@ _FIXED = {"id", "run", "group_name"}
 Row = dict[str, Any]
 
 
-def grouped(connection: Connection, merged: Sequence[Merged], rule: Grouping) -> Grouped:
+def grouped(connection: Connection, merged: Sequence[Merged], rule: Grouping, others: Collection[UUID] = ()) -> Grouped:
     """The incidents of alerts that are about to be written, up to date; their rows are locked until the end.
 
-    Marks the changes of members that are announced by their incident as withheld.
+    Marks the changes of members that are announced by their incident as withheld. The incidents of `others`, stored
+    alerts, are locked with them.
     """
     changed = [each for each in merged if each.changes]
     known = Grouped()
-    if changed:
-        keys = _members(connection, [each.alert.id for each in changed if not is_new(each)], known)
+    if changed or others:
+        keys = _members(connection, sorted({*(each.alert.id for each in changed if not is_new(each)), *others}), known)
         new = [each.alert for each in changed if is_new(each)]
         keys |= {(alert.run, rule.group(alert.family, alert.stream)) for alert in new}
         _lock(connection, keys)
         _incidents(connection, keys, new, known)
         regroup(changed, known, rule, time.time_ns())
     return known
+
+
+def lock(connection: Connection, alerts: Collection[UUID]) -> None:
+    """Lock the incidents of alerts of which several are about to change one after the other; they are locked."""
+    grouped(connection, (), BY_FAMILY, alerts)
 
 
 def write(connection: Connection, known: Grouped) -> None:

@@ -23,7 +23,16 @@ from monitor.errors import SettingsError
 from monitor.ports.store import Announce
 from monitor.records.alerts import Command, CommandKind
 from monitor.records.scalars import LIVE
-from monitor.store import alert_commands, alert_rows, schema, service, stream_reports, suppressions, workers
+from monitor.store import (
+    alert_commands,
+    alert_rows,
+    incident_rows,
+    schema,
+    service,
+    stream_reports,
+    suppressions,
+    workers,
+)
 from monitor.store.engine import Database
 from monitor.store.open import open_database
 from monitor.store.text import storable
@@ -145,6 +154,7 @@ class StreamCommands:
         ids = connection.execute(alert_rows.open_ids(LIVE, row.family, row.name)).scalars().all()
         gateway = connection.execute(alert_rows.gateway_open(LIVE, row.family)).scalars().all()
         alert_rows.locked(connection, {*ids, *gateway})  # alerts before their incidents, as a commit does
+        incident_rows.lock(connection, {*ids, *gateway})
         return self._give_all(connection, ids, kind, person)
 
     def _close_gateway(self, connection: Connection, row: Any, person: Person) -> int:

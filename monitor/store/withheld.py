@@ -15,7 +15,7 @@ from monitor.alerts.withholding import Change, Withheld, Withholding, still_mute
 from monitor.ports.store import Announce, Commit
 from monitor.records.alerts import Evidence, FactKind, Transition
 from monitor.records.maintenance import Muting
-from monitor.store import alert_rows, schema
+from monitor.store import alert_rows, incident_rows, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.evidence_facts import evidence as stored_evidence
 
@@ -100,6 +100,7 @@ def release(connection: Connection, run: str, now: int, muting: Muting, announce
         changes[id_] = again
         if again is None and (change := to_say(of, alerts[id_])) is not None:
             said[id_] = change
+    incident_rows.lock(connection, said)
     grouped = by_incident(connection, said)
     rows = sorted(((change, alerts[id_]) for id_, change in said.items() if id_ not in grouped), key=_at)
     evidence = evidence_of(connection, [change for change, _ in rows])
@@ -110,7 +111,7 @@ def release(connection: Connection, run: str, now: int, muting: Muting, announce
 
 
 def by_incident(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:
-    """Those of these alerts that their incident announces; a message about it is due at once."""
+    """Those of these alerts that their incident announces; a message about it, which is locked, is due at once."""
     m, i = schema.incident_members.c, schema.incidents.c
     found: dict[UUID, UUID] = {}
     for some in alert_rows.pieces(sorted(alerts)):
@@ -118,7 +119,6 @@ def by_incident(connection: Connection, alerts: Collection[UUID]) -> set[UUID]:
         found.update((row.alert, row.incident) for row in rows)
     now = time.time_ns()
     for some in alert_rows.pieces(sorted(set(found.values()))):
-        connection.execute(select(i.id).where(i.id.in_(some)).order_by(i.id).with_for_update())
         waiting = schema.incidents.update().where(i.id.in_(some), or_(i.due_at.is_(None), i.due_at > now))
         connection.execute(waiting.values(due_at=now))
     return set(found)
