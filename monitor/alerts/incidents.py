@@ -88,7 +88,7 @@ def regroup(merged: Sequence[Merged], known: Grouped, rule: Grouping, now: int) 
             withhold(each, member.incident)
     for id_, recent in news.items():
         incident = known.incidents[id_]
-        known.incidents[id_] = replace(incident, due_at=_due(incident, recent, rule.wait or WAIT, now))
+        known.incidents[id_] = replace(incident, due_at=_due(incident, recent, incident.wait or WAIT, now))
 
 
 def withhold(each: Merged, incident: UUID) -> None:
@@ -108,7 +108,10 @@ def _join(alert: Alert, known: Grouped, rule: Grouping, group: str, near: set[UU
     home = max(fitting, key=lambda each: (each.opened_at, each.id), default=known.incidents.get(id_, new))
     first, newest = min(home.opened_at, opened_at), max(home.newest_at, opened_at)
     near.add(home.id)
-    known.incidents[home.id] = replace(home, members=home.members + 1, opened_at=first, newest_at=newest)
+    known.incidents[home.id] = replace(
+        home, members=home.members + 1, opened_at=first, newest_at=newest,
+        wait=home.wait if rule.wait is None else rule.wait,
+    )  # fmt: skip
     member = Member(alert.id, home.id, rule.wait is not None)
     known.members[alert.id] = member
     known.joined.append(member)
@@ -190,6 +193,14 @@ def announced(incident: Incident, now: int) -> Incident:
         incident, messages=incident.messages + 1, due_at=now if over else None,
         said=Said(now, state, incident.severity, incident.members),
     )  # fmt: skip
+
+
+def without(incident: Incident, gone: int) -> Incident:
+    """The incident when so many of its resolved members are deleted, which is no reason for a message."""
+    said = incident.said
+    if said is not None and said.members != CALLED:
+        said = said._replace(members=said.members - gone)
+    return replace(incident, members=incident.members - gone, said=said)
 
 
 def message_name(incident: Incident) -> UUID:

@@ -85,10 +85,9 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
         ranks = open_score_ranks(settings.store.url)
         delivering.closing.append(ranks.close)
         delivering.complete_with(Ranking(ranks, outbox).complete)
-    if settings.incidents is not None:
-        incidents = open_incident_messages(settings.store.url, incident_announcement(settings.notify))
-        delivering.closing.append(incidents.close)
-        delivering.beside["dispatcher-incidents"] = (lambda: incidents.write_due(time.time_ns()), INCIDENTS_S)
+    incidents = open_incident_messages(settings.store.url, incident_announcement(settings.notify))
+    delivering.closing.append(incidents.close)
+    delivering.beside["dispatcher-incidents"] = (lambda: incidents.write_due(time.time_ns()), INCIDENTS_S)
     return delivering
 
 

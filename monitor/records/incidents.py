@@ -62,7 +62,8 @@ class Incident:
     """Alerts of one group that overlap in time. Times are event times in ns, except `due_at` and those of `said`.
 
     `open` members are not resolved, of which `acknowledged` ones have been seen. `due_at` is when a message about it is
-    due, None = there is nothing to say; `messages` counts those that were made.
+    due, None = there is nothing to say; `messages` counts those that were made. `wait` is that of the settings of its
+    newest member that it announces, None = it announces none.
     """
 
     id: UUID
@@ -77,6 +78,7 @@ class Incident:
     severity: Severity = Severity.WARNING  # the worst
     due_at: int | None = None
     messages: int = 0
+    wait: int | None = None  # ns
     said: Said | None = None
 
     @property

@@ -8,14 +8,16 @@ so that no two wait for each other: alerts by id, then groups by name, then inci
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, or_, select, text
 
-from monitor.alerts.incidents import LONGEST, Grouped, is_new, regroup
+from monitor.alerts.incidents import LONGEST, Grouped, is_new, regroup, without
 from monitor.alerts.lifecycle import Merged
+from monitor.errors import SettingsError
 from monitor.records.alerts import Alert, AlertState, Severity
 from monitor.records.incidents import BY_FAMILY, Grouping, Incident, IncidentState, Member, Said
 from monitor.store import schema
@@ -24,6 +26,10 @@ from monitor.store.text import storable
 
 _IDS_AT_ONCE = 5_000  # parameters of a query: SQLite takes 32,766, PostgreSQL 65,535
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 22))")
+_UNDELIVERED = (
+    "a message about incident {0}, to which its alerts belong, is not delivered yet; forget it when that is done: "
+    "`watchkeeper incidents show {0}`"
+)
 _FIXED = {"id", "run", "group_name"}
 
 Row = dict[str, Any]
@@ -64,6 +70,36 @@ def write(connection: Connection, known: Grouped) -> None:
         connection.execute(schema.incident_members.insert(), [each._asdict() for each in known.joined])
 
 
+def forget(connection: Connection, alerts: Collection[UUID]) -> None:
+    """Take resolved alerts that are about to be deleted out of their incidents; one without alerts is deleted.
+
+    Raises SettingsError where a message about an incident is not delivered yet that goes with one of these alerts.
+    """
+    known = grouped(connection, (), BY_FAMILY, alerts)
+    gone = Counter(known.members[alert].incident for alert in alerts if alert in known.members)
+    left = {id_: without(known.incidents[id_], count) for id_, count in gone.items()}
+    _refuse_undelivered(connection, known, left)
+    for some in _pieces([id_ for id_, each in left.items() if not each.members]):
+        connection.execute(schema.incidents.delete().where(schema.incidents.c.id.in_(some)))
+    known.incidents |= left
+    known.changed |= {id_ for id_, each in left.items() if each.members}
+    write(connection, known)
+
+
+def _refuse_undelivered(connection: Connection, known: Grouped, left: Mapping[UUID, Incident]) -> None:
+    """Raise where a receiver would not learn how an incident ends."""
+    o, t = schema.outbox.c, schema.transitions.c
+    for of in left.values():
+        if not of.members and of.due_at is not None and of.said and of.said.state is not IncidentState.RESOLVED:
+            raise SettingsError(_UNDELIVERED.format(of.id.hex[:8]))
+    for some in _pieces(sorted(known.members)):
+        waiting = select(o.alert).join(schema.transitions, t.id == o.transition)
+        waiting = waiting.where(t.alert.in_(some), o.alert != t.alert, o.digest.is_(None))
+        waiting = waiting.where(o.delivered_at.is_(None), o.gave_up_at.is_(None))
+        if (found := connection.execute(waiting.limit(1)).scalar()) is not None:
+            raise SettingsError(_UNDELIVERED.format(found.hex[:8]))
+
+
 def incident(of: Any) -> Incident:
     """A row of `incidents`."""
     said = None
@@ -72,7 +108,7 @@ def incident(of: Any) -> Incident:
     return Incident(
         id=of.id, run=of.run, group=of.group_name, opened_at=of.opened_at, newest_at=of.newest_at,
         ended_at=of.ended_at, members=of.members, open=of.open, acknowledged=of.acknowledged,
-        severity=Severity(of.severity), due_at=of.due_at, messages=of.messages, said=said,
+        severity=Severity(of.severity), due_at=of.due_at, messages=of.messages, wait=of.wait, said=said,
     )  # fmt: skip
 
 
@@ -83,8 +119,8 @@ def row(of: Incident) -> Row:
         "id": of.id, "run": of.run, "group_name": storable(of.group), "opened_at": of.opened_at,
         "newest_at": of.newest_at, "ended_at": of.ended_at, "members": of.members, "open": of.open,
         "acknowledged": of.acknowledged, "severity": of.severity.value, "due_at": of.due_at, "messages": of.messages,
-        "said_at": at, "said_state": state and state.value, "said_severity": severity and severity.value,
-        "said_members": members,
+        "wait": of.wait, "said_at": at, "said_members": members,
+        "said_state": state and state.value, "said_severity": severity and severity.value,
     }  # fmt: skip
 
 

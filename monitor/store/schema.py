@@ -436,6 +436,7 @@ incidents = Table(
     Column("severity", StorableText, nullable=False),  # the worst
     Column("due_at", BigInteger),  # wall clock, when a message about it is made; NULL: there is nothing to say
     Column("messages", Integer, nullable=False),  # how many were made
+    Column("wait", BigInteger),  # ns, of the settings: how long a message waits for further alerts
     Column("said_at", BigInteger),  # wall clock of the newest one, and what it said; NULL before the first
     Column("said_state", StorableText),
     Column("said_severity", StorableText),

@@ -99,6 +99,10 @@ class StreamCommands:
                     f"all streams of family {row.family} are silent together; forget {name} when the gateway alert is "
                     "over, or retire the others too"
                 )
+            gateway = connection.execute(alert_rows.gateway_open(LIVE, row.family)).scalars().all()
+            ours = {*_alerts(connection, row), *gateway}
+            alert_rows.locked(connection, ours)
+            incident_rows.lock(connection, ours)
             self._close_gateway(connection, row, person)
             _delete(connection, row)
         return Done(row.family, name)
@@ -198,12 +202,20 @@ def _change(connection: Connection, row: Any, values: dict[str, Any]) -> None:
 
 def _delete(connection: Connection, row: Any) -> None:
     """Transitions, evidence, commands and outbox go with their alerts, training readings with the stream."""
+    incident_rows.forget(connection, _alerts(connection, row))
     for table in (schema.scores, schema.rollups):
         connection.execute(delete(table).where(table.c.stream_id == row.id))
     for named in (schema.alerts, schema.late_readings, schema.suppressions):
         ours = (named.c.run == LIVE, named.c.family == row.family, named.c.stream == row.name)
         connection.execute(delete(named).where(*ours))
     connection.execute(delete(schema.streams).where(schema.streams.c.id == row.id))
+
+
+def _alerts(connection: Connection, row: Any) -> Sequence[UUID]:
+    """Every alert of a stream."""
+    a = schema.alerts.c
+    query = select(a.id).where(a.run == LIVE, a.family == row.family, a.stream == row.name)
+    return connection.execute(query).scalars().all()
 
 
 def _others(connection: Connection, row: Any) -> int:

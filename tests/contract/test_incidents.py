@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -230,6 +231,19 @@ def test_a_member_that_comes_back_from_its_shelf_is_said_again(keeper: AlertKeep
 
     assert [kind for kind, _ in said(sent(keeper))] == ["incident.opened", "incident.updated"]
     assert messages(keeper).write_due(LATER) == 0
+
+
+def test_a_first_message_that_a_command_makes_due_waits_as_the_settings_say(keeper: AlertKeeper) -> None:
+    """Its alert is of the past: no commit makes a message due."""
+    hour = 3600 * SECOND
+    report(keeper, fact(alert()), rule=replace(RULE, wait=hour), max_age=1)
+    assert incidents(keeper)[0].due_at is None
+    before = time.time_ns()
+    for number, kind in enumerate((CommandKind.SHELVE, CommandKind.UNSHELVE)):
+        given = Command(id=UUID(int=number), alert=alert().id, kind=kind, by="ann", at=200, span=hour)
+        assert keeper.commands().give(given).refused == ""
+
+    assert before + hour <= (incidents(keeper)[0].due_at or 0) <= time.time_ns() + hour
 
 
 def test_one_that_opens_again_soon_is_said_to_open(keeper: AlertKeeper) -> None:

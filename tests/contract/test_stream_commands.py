@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid5
@@ -18,8 +19,10 @@ from monitor.errors import FencedError, SettingsError
 from monitor.ports.store import Commit, HistoryBlock, OpenedStream
 from monitor.records.alerts import Alert, AlertState
 from monitor.records.batches import NEVER
+from monitor.records.incidents import Grouping
 from monitor.store import schema
 from monitor.store.engine import connect
+from monitor.store.incident_messages import SqlIncidentMessages
 from monitor.store.migrations import upgrade
 from monitor.store.queries import open_reader
 from monitor.store.sql import open_store
@@ -67,6 +70,10 @@ class Plant:
 
     def alerts(self) -> dict[str, Alert]:
         return {found.kind: found for found in self.reader.list_alerts("live")}
+
+    def delivered(self) -> None:
+        with self.database.writing() as connection:
+            connection.execute(update(schema.outbox).values(delivered_at=1))
 
     def close(self) -> None:
         for part in (self.store, self.reader, self.commands, self.database):
@@ -155,6 +162,37 @@ def test_forgetting_leaves_nothing_and_a_worker_that_holds_it_brings_nothing_bac
     new = plant.load()
     assert (new.state, sum(new.counts), new.retired, new.closed) == (None, 0, False, False)
     plant.write(new)
+
+
+def incidents(plant: Plant) -> list[tuple[int, int, int | None]]:
+    """Members of each, as they are and as its newest message said; and those that have a row."""
+    i, m = schema.incidents.c, schema.incident_members.c
+    rows = select(func.count()).select_from(schema.incident_members).where(m.incident == i.id).scalar_subquery()
+    with plant.database.reading() as connection:
+        found = connection.execute(select(i.members, rows, i.said_members).order_by(i.members))
+        return [(row[0], row[1], row[2]) for row in found]
+
+
+def test_incidents_count_only_what_is_not_forgotten(plant: Plant) -> None:
+    rule = Grouping(within=10**9, wait=1)
+    messages = SqlIncidentMessages(plant.database, lambda _: [("hook", "{}")])
+    later = count(2**61, 10**14)  # behind every pause between messages
+    for name in ("m-1", "m-2"):
+        plant.write(plant.load(name), **opened("anomaly", stream=name), grouping=rule)
+        assert messages.write_due(next(later)) == 1
+    for name, left in (("m-1", [(1, 1, 1)]), ("m-2", [])):
+        plant.commands.retire(name, None, ANN)
+        plant.age(name)
+        messages.write_due(next(later))
+        if plant.rows("outbox"):
+            with pytest.raises(
+                SettingsError, match=r"a message about incident .* is not delivered yet; forget it when"
+            ):
+                plant.commands.forget(name, None, ANN)
+        plant.delivered()
+        plant.commands.forget(name, None, ANN)
+        assert incidents(plant) == left
+        assert messages.write_due(next(later)) == 0
 
 
 def test_what_sends_is_served_or_has_open_alerts_is_not_forgotten(plant: Plant) -> None:

@@ -163,6 +163,24 @@ def test_without_the_table_every_alert_sends_its_message(url: str) -> None:
     assert only(url).incident.members == 5
 
 
+def test_one_that_was_announced_ends_at_its_receivers_when_the_table_is_taken_out(url: str) -> None:
+    """And alerts from then on are announced by themselves."""
+    with Receiver(SECRET) as receiver:
+        given = settings(url, receiver, wait="100ms")
+        member, later = alert(opened_at=time.time_ns()), alert(stream="m-2", opened_at=time.time_ns())
+        commit(given, fact(member))
+        with dispatching(given):
+            assert eventually(lambda: len(receiver.received) == 1)
+        without = given.model_copy(update={"incidents": None})
+        commit(without, fact(later), over(member, time.time_ns()))
+        commit(without, over(later, time.time_ns()))
+        with dispatching(without):
+            assert eventually(lambda: len(receiver.received) == 4)
+    assert sorted(types(receiver.received)) == [
+        "alert.opened", "alert.resolved", "incident.opened", "incident.resolved"
+    ]  # fmt: skip
+
+
 DYING = """
 import os, signal, sys, time
 from monitor.config.channels import Channel
