@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli import stream_commands
 from monitor.cli.alert_giving import Id, Json, Note, Place, give, report
 from monitor.cli.parameters import bounds
-from monitor.cli.parameters.common import By, person
+from monitor.cli.parameters.common import By
 from monitor.cli.parameters.database import Config, Url
 from monitor.cli.rendering.output import echo, echo_json
 from monitor.records.alerts import CommandKind
@@ -62,7 +63,8 @@ def out_of_service(
     as_json: Printed = False,
 ) -> None:
     """Announce no alert of a stream until it is in service again; its alerts are recorded as ever."""
-    done = _done(stream, family, (by, note), Place(config, url), out=True)
+    said = stream_commands.who(by, note)
+    done = stream_commands.give(Place(config, url), lambda given: given.take_out_of_service(stream, family, said))
     _report(done, f"Stream {stream} of family {done.family} is out of service", as_json=as_json)
 
 
@@ -76,25 +78,14 @@ def in_service(
     as_json: Printed = False,
 ) -> None:
     """A stream is in service again: its open alerts are announced."""
-    done = _done(stream, family, (by, note), Place(config, url), out=False)
+    said = stream_commands.who(by, note)
+    done = stream_commands.give(Place(config, url), lambda given: given.put_in_service(stream, family, said))
     _report(done, f"Stream {stream} of family {done.family} is in service again", as_json=as_json)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "shelve": shelve, "unshelve": unshelve, "out-of-service": out_of_service, "in-service": in_service,
 }  # fmt: skip
-
-
-def _done(stream: str, family: str | None, said: tuple[str, str], place: Place, *, out: bool) -> Done:
-    from monitor.cli.stream_commands import open_commands
-    from monitor.store.stream_commands import Person
-
-    who = Person(person(said[0]), said[1])
-    commands = open_commands(*place)
-    try:
-        return (commands.take_out_of_service if out else commands.put_in_service)(stream, family, who)
-    finally:
-        commands.close()
 
 
 def _report(done: Done, text: str, *, as_json: bool) -> None:

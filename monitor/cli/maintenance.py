@@ -43,6 +43,7 @@ from monitor.cli.rendering.maintenance import (
     when,
 )
 from monitor.cli.rendering.output import echo, echo_json, terminal
+from monitor.cli.unknown import unknown
 from monitor.errors import SettingsError
 from monitor.maintenance.occurrences import zone as zone_of
 from monitor.records.maintenance import EVERY, Maintenance
@@ -150,17 +151,16 @@ def list_(
 @app.command()
 def show(name: Name, config: Config = None, url: Url = None, as_json: Json = False) -> None:
     """Show one maintenance and its next occurrences."""
-    found = [each for each in _listed(config, url, removed=True) if each.of.name == name]
+    known = _listed(config, url, removed=True)
+    found = [each for each in known if each.of.name == name]
     if not found:
-        raise SettingsError(f"there is no maintenance called {name!r}; `watchkeeper maintenance list` shows all")
-    chosen, now = ([each for each in found if each.state in {"configuration", "in force"}] or found)[-1], time.time_ns()
+        raise unknown("maintenance", name, [each.of.name for each in known], "watchkeeper maintenance list --all")
+    chosen, now = ([each for each in found if not each.gone] or found)[-1], time.time_ns()
     if as_json:
         echo_json(fields(chosen, now), indent=2)
         return
     _describe(chosen.of, now)
-    echo(f"  state: {chosen.state}")
-    if (row := chosen.row) is not None and row.removed_at is not None:
-        echo(f"  removed by {row.removed_by}" + (f": {row.removed_why}" if row.removed_why else ""))
+    echo(f"  state: {chosen.removal() or chosen.state(now)}, from the {chosen.source}")
 
 
 @app.command()
@@ -208,6 +208,7 @@ def _save(some: Sequence[Maintenance], config: Path | None, url: str | None, *, 
         checked(each, settings)
         if not as_json:
             _describe(each, now)
+    _doubt(some, now, config, url)
     confirm("Save it?" if len(some) == 1 else f"Save all {len(some)}?", yes=yes)
     with _opened(config, url) as commands:
         saved = commands.add(some)
@@ -215,6 +216,19 @@ def _save(some: Sequence[Maintenance], config: Path | None, url: str | None, *, 
         echo_json([fields(Listed(each.maintenance, each), now) for each in saved], indent=2)
     else:
         echo(f"Saved. Workers go by it within seconds; `watchkeeper maintenance remove {quote(some[0].name)}` ends it.")
+
+
+def _doubt(some: Sequence[Maintenance], now: int, config: Path | None, url: str | None) -> None:
+    """Say on standard error what is odd about them."""
+    from monitor.maintenance.doubts import doubts
+
+    with _opened(config, url) as commands:
+        for each in some:
+            found = doubts(each, now)
+            if not commands.concerns(each):
+                found.append(f"no stream that is known is one of {concerned(each)}; a new one may be")
+            for text in found:
+                echo(f"Note: {each.name}: {text}.", err=True)
 
 
 def _describe(of: Maintenance, now: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.alert_giving import Place
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import By, person
 from monitor.cli.parameters.database import CONFIG_FILE, Config, Url
@@ -36,7 +37,7 @@ def retire(
     as_json: Json = False,
 ) -> None:
     """The stream is gone for good: close its alerts and do not miss it. It comes back when it sends again."""
-    done = _with(config, url, lambda commands: commands.retire(name, family, _person(by, note)))
+    done = give(Place(config, url), lambda commands: commands.retire(name, family, who(by, note)))
     _report(done, f"Stream {name} of family {done.family} is retired until it sends again", as_json=as_json)
 
 
@@ -50,7 +51,7 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Delete a stream that sends no more, with its scores, training readings and alerts."""
-    done = _with(config, url, lambda commands: commands.forget(name, family, _person(by)))
+    done = give(Place(config, url), lambda commands: commands.forget(name, family, who(by)))
     _report(done, f"Stream {name} of family {done.family} is forgotten", as_json=as_json)
 
 
@@ -66,25 +67,27 @@ def rename(  # noqa: PLR0913, PLR0917 (an argument is an option)
     as_json: Json = False,
 ) -> None:
     """Let a stream's rows go on under a new name, while no worker reads it."""
-    done = _with(config, url, lambda commands: commands.rename(old, new, family, _person(by, note)))
+    done = give(Place(config, url), lambda commands: commands.rename(old, new, family, who(by, note)))
     _report(done, f"Stream {old} of family {done.family} is called {new} from now on", as_json=as_json)
 
 
-def _person(by: str, why: str = "") -> Person:
+def who(by: str, why: str = "") -> Person:
+    """Who gives a command about a stream, and why."""
     from monitor.store.stream_commands import Person
 
     return Person(person(by), why)
 
 
-def _with(config: Path | None, url: str | None, give: Callable[[StreamCommands], Done]) -> Done:
-    commands = open_commands(config, url)
+def give(place: Place, command: Callable[[StreamCommands], Done]) -> Done:
+    """Carry out a command about a stream."""
+    commands = _open_commands(*place)
     try:
-        return give(commands)
+        return command(commands)
     finally:
         commands.close()
 
 
-def open_commands(config: Path | None, url: str | None) -> StreamCommands:
+def _open_commands(config: Path | None, url: str | None) -> StreamCommands:
     """With the channels of the configuration; a database alone does not say who is to be notified."""
     from monitor import bootstrap
     from monitor.config.settings import load

@@ -191,8 +191,9 @@ def _state(report: StreamReport) -> str:
     if report.retired is not None:
         return "retired"
     off = ("off",) if report.off else ()
+    hidden = ("out of service",) if report.out_of_service else tuple(f"{kind} shelved" for kind in report.shelved)
     waits = () if report.has_model or report.covered or report.off else ("not scored yet",)
-    return ", ".join((*off, *waits, *report.alerts, *unread)) or "ok"
+    return ", ".join((*off, *hidden, *waits, *report.alerts, *unread)) or "ok"
 
 
 def _lateness(report: StreamReport) -> float | None:

@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from monitor.config.sections import nearest
 from monitor.errors import SettingsError
 from monitor.ports.maintenance import Entered
 from monitor.ports.store import Announce
 from monitor.records.maintenance import Maintenance, Muting
+from monitor.records.scalars import LIVE
 from monitor.store import schema, withheld, workers
 from monitor.store.engine import Database
 from monitor.store.open import open_database
@@ -50,6 +53,14 @@ class SqlMaintenances:
             insert = schema.maintenance.insert().returning(schema.maintenance.c.id)
             ids = [connection.execute(insert, _row(each, created)).scalar_one() for each in some]
         return [Entered(id_, each, created) for id_, each in zip(ids, some, strict=True)]
+
+    def concerns(self, of: Maintenance) -> bool:
+        """Whether some stream of the live run that is known is one of its streams."""
+        s = schema.streams.c
+        known = select(s.name).where(s.run == LIVE, s.retired.is_(None)).distinct()
+        known = known.where(s.family.in_(of.families)) if of.families else known
+        with self._database.reading() as connection:
+            return any(fnmatchcase(name, of.streams) for name in connection.execute(known).scalars())
 
     def remove(self, name: str, by: str, why: str, *, void: bool = False) -> Entered:
         """End one that is in force; see `Maintenances`."""
@@ -101,18 +112,19 @@ def refuse_taken(names: Sequence[str], some: Sequence[Maintenance]) -> None:
     for each in some:
         if each.name in taken:
             raise SettingsError(
-                f"a maintenance called {each.name!r} is in force already; choose another name, or remove it"
+                f"there is a maintenance called {each.name!r} already; choose another name, or remove it"
             )
         taken.append(each.name)
 
 
 def in_force(rows: Sequence[Entered], name: str) -> Entered:
-    """The one of that name. Raises SettingsError where there is none."""
-    for each in rows:
-        if each.maintenance.name == name:
-            return each
+    """The one of that name, which was not removed. Raises SettingsError where there is none."""
+    names = [each.maintenance.name for each in rows]
+    if name in names:
+        return rows[names.index(name)]
     raise SettingsError(
-        f"no maintenance called {name!r} is in force in the database; `watchkeeper maintenance list` shows all"
+        f"there is no maintenance called {name!r} in the database{nearest(name, names)}; "
+        "`watchkeeper maintenance list` shows all"
     )
 
 

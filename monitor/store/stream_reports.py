@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 
+from monitor.alerts.suppression import EVERY_KIND
 from monitor.records.counters import COUNTERS
 from monitor.records.scalars import COLD_START_READINGS, NEVER
 from monitor.records.workers import State
-from monitor.store import schema, service
+from monitor.store import schema, service, suppressions
 from monitor.store.service import Service
 
 COMPANIONS = frozenset({"default"})  # recipes that score a stream without a model by what they know of it
@@ -52,6 +53,8 @@ class StreamReport:
     off: bool = False  # switched off in the settings
     covered: bool = True  # it would be scored without a model
     retired: int | None = None  # since when, wall clock
+    out_of_service: bool = False  # a person has said so
+    shelved: tuple[str, ...] = ()  # kinds of which nothing is announced for a while
 
 
 def read(
@@ -65,6 +68,7 @@ def read(
     query = query if retired else query.where(t.retired.is_(None))
     rows = connection.execute(query).mappings().all()
     served = service.read(connection, run)
+    hidden = suppressions.hidden(connection, run, served.now)
     alerts, models = _open_alerts(connection, run), _champions(connection)
     settings = {each: _settings(connection, run, each) or {} for each in {row["family"] for row in rows}}
     plans = {each: _plan(kept) for each, kept in settings.items()}
@@ -74,6 +78,8 @@ def read(
             report, owner=_owner(served, settings[report.family].get("topic", ""), report.partition),
             off=_off(report.name, settings[report.family]), covered=_covered(settings[report.family]),
             age=None if report.updated is None else max(0, served.now - report.updated),
+            out_of_service=EVERY_KIND in hidden[report.family, report.name],
+            shelved=tuple(sorted(hidden[report.family, report.name] - {EVERY_KIND})),
         )
         for report in reports
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Container
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from monitor.alerts import suppression
 from monitor.alerts.lifecycle import Answered, Terms
 from monitor.alerts.suppression import EVERY_KIND, Suppression
 from monitor.ports.store import Commit
-from monitor.records.alerts import Alert
+from monitor.records.alerts import Alert, AlertState
 from monitor.store import schema
 
 
@@ -45,6 +46,20 @@ def out_of_service(connection: Connection, run: str, family: str, stream: str) -
     """Whether a stream is out of service."""
     holding = _holding(connection, run, [family])
     return any((each.stream, each.kind) == (stream, EVERY_KIND) for each in holding)
+
+
+def hidden(connection: Connection, run: str, now: int) -> defaultdict[tuple[str, str], set[str]]:
+    """By family and stream: kinds of alerts that are shelved at `now` (ns), `EVERY_KIND` where it is out of service.
+
+    Also those of open alerts that are shelved until they are over.
+    """
+    s, a, found = schema.suppressions.c, schema.alerts.c, defaultdict[tuple[str, str], set[str]](set)
+    holding = select(s.family, s.stream, s.kind).where(s.run == run, s.ended.is_(None))
+    holding = holding.where(s.until.is_(None) | (s.until > now))
+    shelved = select(a.family, a.stream, a.kind).where(a.run == run, a.state == AlertState.SHELVED.value)
+    for family, stream, kind in (*connection.execute(holding), *connection.execute(shelved)):
+        found[family, stream].add(kind)
+    return found
 
 
 def end(connection: Connection, run: str, key: tuple[str, str, str, str]) -> None:

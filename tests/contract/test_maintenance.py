@@ -100,7 +100,7 @@ def test_a_name_is_in_force_once(keeper: AlertKeeper) -> None:
     kept = keeper.store().maintenance
     kept.add([WEEKLY])
 
-    with pytest.raises(SettingsError, match="in force already"):
+    with pytest.raises(SettingsError, match="there is a maintenance called"):
         kept.add([replace(WEEKLY, name="other"), WEEKLY])
     assert [each.maintenance.name for each in kept.entered()] == ["weekly"]
     kept.remove("weekly", "bob", "")

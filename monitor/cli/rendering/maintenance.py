@@ -21,13 +21,29 @@ class Listed(NamedTuple):
     row: Entered | None = None
 
     @property
-    def state(self) -> str:
-        """Where it comes from, or what has become of it."""
-        if self.row is None:
-            return "configuration"
-        if self.row.removed_at is None:
-            return "in force"
-        return "void" if self.row.void else "removed"
+    def source(self) -> str:
+        """Where it was written."""
+        return "configuration" if self.row is None else "database"
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was removed."""
+        return self.row is not None and self.row.removed_at is not None
+
+    def state(self, now: int) -> str:
+        """What it is at `now` (ns): "planned", "in force" (on), "over", "removed", or "void"."""
+        if self.row is not None and self.row.removed_at is not None:
+            return "void" if self.row.void else "removed"
+        coming = upcoming(self.of, now, 1)
+        return "over" if not coming else "in force" if coming[0][0] <= now else "planned"
+
+    def removal(self) -> str:
+        """When it was removed, by whom and why; "" where it was not."""
+        if self.row is None or self.row.removed_at is None:
+            return ""
+        what = "voided" if self.row.void else "removed"
+        text = f"{what} {_moment(self.row.removed_at, UTC)} by {self.row.removed_by}"
+        return f"{text}: {self.row.removed_why}" if self.row.removed_why else text
 
 
 def switched_off(of: Maintenance) -> str:
@@ -68,10 +84,16 @@ def fields(listed: Listed, now: int) -> dict[str, Any]:
     """A maintenance for JSON: wall-clock times as they were entered, all others in UTC."""
     of, row = listed
     times = {name: [time.isoformat() for time in getattr(of, name)] for name in ("exdates", "rdates")}
-    known = {"name": of.name, "state": listed.state, "families": list(of.families), "streams": of.streams}
+    known = {
+        "name": of.name,
+        "state": listed.state(now),
+        "source": listed.source,
+        "families": list(of.families),
+        "streams": of.streams,
+    }
     span = {"start": of.start.isoformat(), "end": of.end.isoformat(), "zone": of.zone, "rrule": of.rrule, **times}
     switches = {name: getattr(of, name) for name in ("notify", "score", "learn")}
-    coming = [] if listed.state in {"removed", "void"} else upcoming(of, now, SHOWN)
+    coming = [] if listed.gone else upcoming(of, now, SHOWN)
     entered = None if row is None else iso(row.created)
     removed = {} if row is None or row.removed_at is None else {
         "removed_at": iso(row.removed_at), "removed_by": row.removed_by, "removed_why": row.removed_why,
@@ -82,14 +104,13 @@ def fields(listed: Listed, now: int) -> dict[str, Any]:
 
 def columns(listed: list[Listed], now: int) -> dict[str, list[str]]:
     """A table of them, column by column."""
-    gone = {"removed", "void"}
     return {
         "name": [each.of.name for each in listed],
         "streams": [concerned(each.of) for each in listed],
         "off": [switched_off(each.of) for each in listed],
-        "next": [each.state if each.state in gone else next_text(each.of, now) for each in listed],
+        "next": [each.removal() or next_text(each.of, now) for each in listed],
         "when": [when(each.of) for each in listed],
-        "by": [each.of.by or each.state for each in listed],
+        "by": [each.of.by or each.source for each in listed],
         "why": [each.of.why for each in listed],
     }
 

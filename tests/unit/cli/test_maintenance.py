@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -111,17 +112,43 @@ def test_one_that_begins_now_and_lasts_for_a_while(store: SqlStore) -> None:
 
 def test_the_list_has_both_and_what_was_removed_on_request() -> None:
     run(*WEEKLY, "--yes")
-    assert {name: row["state"] for name, row in listed().items()} == {
-        "cleaning": "configuration", "weekly": "in force",
+    assert {name: row["source"] for name, row in listed().items()} == {
+        "cleaning": "configuration", "weekly": "database",
     }  # fmt: skip
+    assert listed()["weekly"]["state"] == "planned"
     run("remove", "weekly", "--why", "done", "--by", "bob")
 
     assert list(listed()) == ["cleaning"]
     gone = listed("--all")["weekly"]
     assert (gone["state"], gone["removed_by"], gone["removed_why"], gone["next"]) == ("removed", "bob", "done", [])
-    assert "removed by bob: done" in run("show", "weekly")
+    assert re.search(r"state: removed \w{3} 20[\d-]+ [\d:]+ UTC by bob: done, from the database", run("show", "weekly"))
     assert "FREQ=WEEKLY" in run("show", "cleaning")
     assert json.loads(run("show", "cleaning", "--json"))["score"] is False
+
+
+@pytest.mark.parametrize(
+    ("more", "state", "notes"),
+    [
+        (["--start", "2099-01-01", "--for", "1h"], "planned", []),
+        (["--for", "1h"], "in force", []),
+        (["--start", "2020-01-01", "--for", "1h"], "over", ["it is over"]),
+        (["--start", "2099-01-01", "--for", "1h", "--except", "2099-01-01"], "over", ["it never occurs"]),
+        (["--for", "24h", "--rrule", "FREQ=DAILY"], "in force", ["does not end within a year"]),
+        (["--for", "23h", "--rrule", "FREQ=DAILY"], "in force", []),
+        (["--for", "1h", "--streams", "q-*"], "in force", ["no stream that is known is one of q-*"]),
+        (["--for", "1h", "--family", "pumps", "--streams", "n*"], "in force", ["one of n* of pumps"]),
+    ],
+)
+def test_what_is_odd_is_said_and_saved(more: list[str], state: str, notes: list[str], store: SqlStore) -> None:
+    store.open_streams("live", "pumps", ["m-1"])
+    store.open_streams("live", "fans", ["n-1"])
+    result = CliRunner().invoke(command.app, ["add", "x", *more, "--yes"])
+
+    assert [line for line in result.stderr.splitlines() if line.startswith("Note: x: ")] == [
+        line for line in result.stderr.splitlines() if any(note in line for note in notes)
+    ]
+    assert len(result.stderr.splitlines()) == len(notes)
+    assert listed()["x"]["state"] == state
 
 
 def test_a_calendar_is_imported(store: SqlStore) -> None:
@@ -148,7 +175,8 @@ def test_a_calendar_is_imported(store: SqlStore) -> None:
         (["add", "x", "--for", "1h", "--notify", "--learn"], "nothing is switched off"),
         (["remove", "cleaning"], "is in the configuration file"),
         (["remove", "none"], "no maintenance called 'none'"),
-        (["show", "none"], "no maintenance called 'none'"),
+        (["show", "none"], "no maintenance called 'none'; `watchkeeper maintenance list --all` shows all"),
+        (["show", "cleanin"], "no maintenance called 'cleanin'; did you mean cleaning"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_saved(arguments: list[str], says: str, store: SqlStore) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid5
+from uuid import uuid4, uuid5
 
 import pytest
 from typer.testing import CliRunner
@@ -16,10 +18,12 @@ from monitor.cli.rendering.spans import in_words
 from monitor.config.families import Family
 from monitor.errors import SettingsError
 from monitor.ports.models import ModelRow
-from monitor.ports.store import Commit
-from monitor.records.alerts import Fact, FactKind
+from monitor.ports.store import Commit, silent
+from monitor.records.alerts import Command, CommandKind, Fact, FactKind
 from monitor.records.batches import DeadLetter
+from monitor.store.alert_commands import open_alert_commands
 from monitor.store.sql import SqlStore, open_store
+from monitor.store.stream_commands import Person, open_stream_commands
 from tests.champions import make_champion
 from tests.store_rows import alert, counts, fact, state
 from tests.workers import NOW, serve
@@ -265,3 +269,22 @@ def test_a_stream_that_nothing_can_score_yet_is_not_ok(store: SqlStore, url: str
     fill(store, "m-2", training_readings=-1)
     found = {row["name"]: row["state"] for row in json.loads(run(url, "list", "--json"))}
     assert found == {"m-1": "not scored yet", "m-2": "ok"}
+
+
+def test_what_is_out_of_service_or_shelved_says_so(store: SqlStore, url: str) -> None:
+    for name in ("m-1", "m-2", "m-3"):
+        fill(store, name)
+    store.commit(Commit("live", facts=[of_kind("frozen", "m-2")]))
+    with closing(open_stream_commands(url, silent)) as commands:
+        commands.take_out_of_service("m-1", None, Person("ann"))
+    with closing(open_alert_commands(url, silent)) as given:
+        shelved = of_kind("frozen", "m-2").alert
+        at = time.time_ns()
+        given.give(Command(id=uuid4(), alert=shelved, kind=CommandKind.SHELVE, by="ann", at=at, span=3600 * 10**9))
+
+    rows = {row["name"]: row for row in json.loads(run(url, "list", "--json"))}
+
+    assert {name: (row["out_of_service"], row["shelved"]) for name, row in rows.items()} == {
+        "m-1": (True, []), "m-2": (False, ["frozen"]), "m-3": (False, []),
+    }  # fmt: skip
+    assert [rows[name]["state"].split(",")[0] for name in ("m-1", "m-2")] == ["out of service", "frozen shelved"]
