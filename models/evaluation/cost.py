@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 import models
+from models.evaluation import memory
+from models.evaluation.memory import Memory
 from models.registry import option_classes
 
 LEARNED, FEW, MANY = 256, 32, 1000  # windows to learn from, to time a slow kind with, and a quick one
@@ -18,13 +20,14 @@ QUICKEST: Final = {"epochs": 1}  # what a window costs does not depend on how we
 
 @dataclass(frozen=True)
 class Cost:
-    """`parameters` are learned numbers, `milliseconds` of scoring 1,000 windows on one thread.
+    """`parameters` are learned numbers, `milliseconds` of scoring 1,000 windows on one thread, `memory` for the same.
 
-    A kind that keeps windows keeps more of them, and is slower, after a longer history than the 256 windows here.
+    A kind that keeps windows keeps more of them, is slower and larger after a longer history than the 256 windows here.
     """
 
     parameters: int
     milliseconds: float
+    memory: Memory
 
 
 def measure(kind: str, length: int, channels: int) -> Cost:
@@ -35,7 +38,8 @@ def measure(kind: str, length: int, channels: int) -> Cost:
     detector = models.create(kind, length=length, channels=channels, **options).fit(noise, progress=False)
     few, many = (np.resize(noise, (count, length, channels)) for count in (FEW, MANY))
     windows = many if _seconds(detector, few) < QUICK_S else few
-    return Cost(detector.parameters, 1000 * _seconds(detector, windows) * MANY / len(windows))
+    milliseconds = 1000 * _seconds(detector, windows) * MANY / len(windows)
+    return Cost(detector.parameters, milliseconds, memory.measure(detector, len(windows)))
 
 
 def _seconds(detector: Any, windows: np.ndarray) -> float:

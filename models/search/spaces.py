@@ -52,7 +52,20 @@ def _lstm(inputs: int) -> Space:
     return {"hidden": Whole(16, 96), "latent": Whole(4, 8)}
 
 
-SPACES: Final[dict[str, Callable[[int], Space]]] = {"dense": _dense, "lstm": _lstm}
+def _fixed(name: str, where: Whole | Number) -> Callable[[int], Space]:
+    """One option, whatever the window."""
+    return lambda inputs: {name: where}
+
+
+FILTERS: Final = _fixed("filters", Whole(8, 32))  # the latent vector between them stays
+NEIGHBOURS: Final = _fixed("neighbours", Whole(5, 20))  # with fewer a fault that recurs hides itself
+SPACES: Final[dict[str, Callable[[int], Space]]] = {
+    "dense": _dense, "sparse": _dense, "denoising": _dense, "lstm": _lstm, "conv": FILTERS, "unet": FILTERS,
+    "vae": _fixed("beta", Number(0.25, 4)), "pca": _fixed("variance", Number(0.7, 0.95)),
+    "sub_pca": _fixed("variance", Number(0.7, 0.95)), "kmeans": _fixed("clusters", Whole(4, 64)),
+    "gmm": _fixed("components", Whole(2, 16)), "ocsvm": _fixed("nu", Number(0.02, 0.3)), "knn": NEIGHBOURS,
+    "matrix_profile": NEIGHBOURS,
+}  # fmt: skip
 BATCHES: Final = Choice([32, 64, 128])
 REACH: Final = 4  # times the default of the learning rate, either way
 

@@ -22,13 +22,16 @@ from numpy.typing import NDArray
 
 from models.artefacts.clean import clean_mode
 from models.contract import HELD_OUT
-from models.errors import ConfigError
+from models.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32
 
 FEWEST = 2  # windows that have a covariance
 ROUNDS = 2  # the first knows the most usual windows, the second rarer ones too
+WIDE = 2048  # cells, beyond which a covariance of cells is not made to find the clean windows
+MOST_CELLS = 8192  # that a covariance may have: it is 0.5 GB, and its directions as much again
+ROUNDING = 1e-12  # of the largest variance: a smaller one is none
 NOISE = 0.05  # standard deviation, in scaled units: a twentieth of a channel's usual spread
 
 Float64 = NDArray[np.float64]
@@ -78,7 +81,16 @@ class Spectrum:
 
     @classmethod
     def of(cls, rows: Float64) -> Spectrum:
-        """That of windows as rows, (n, cells), by their shrunk covariance with noise added."""
+        """That of windows as rows, (n, cells), by their shrunk covariance with noise added.
+
+        Raises DataError for more than `MOST_CELLS` cells.
+        """
+        if rows.shape[1] > MOST_CELLS:
+            raise DataError(
+                f"windows of {rows.shape[1]:,} readings over all channels have a covariance of "
+                f"{rows.shape[1] ** 2 * rows.itemsize / 1e9:.1f} GB; at most {MOST_CELLS:,} are allowed: choose "
+                "shorter windows, fewer channels, or a detector without a covariance, such as dense or knn"
+            )
         from sklearn.covariance import ledoit_wolf  # a second to import, for those who train
 
         covariance, _ = ledoit_wolf(rows)
@@ -111,10 +123,42 @@ def clean_rows(windows: Float32, keep: float) -> Float64:
     far = np.square(rows - np.median(rows, axis=0)).mean(axis=1)
     clean = np.sort(np.argsort(far, kind="stable")[: max(FEWEST, math.ceil(keep * len(rows)))])
     for _ in range(ROUNDS):
-        known = Spectrum.of(rows[clean])
-        distances = whitened_distances(rows, known.mean, known.whitening)
+        distances = _distances(rows, rows[clean])
         clean = np.flatnonzero(distances <= clean_mode(distances)[-1])
     return np.asarray(rows[clean])
+
+
+def _distances(rows: Float64, learned: Float64) -> Float64:
+    """Distance of each row from the `learned` ones as one cloud, (n,)."""
+    cells = rows.shape[1]
+    if cells > WIDE and cells > len(learned):
+        return wide_distances(rows, learned)
+    known = Spectrum.of(learned)
+    return whitened_distances(rows, known.mean, known.whitening)
+
+
+def wide_distances(rows: Float64, learned: Float64) -> Float64:
+    """As `whitened_distances` by the covariance of `Spectrum`, from products of windows instead of cells.
+
+    With fewer windows than cells the covariance has one variance, that of shrinkage and noise, across all directions
+    but those between the windows. So the memory follows the windows, and not the square of the cells.
+    """
+    mean = learned.mean(axis=0)
+    centred, (count, cells) = learned - mean, learned.shape
+    products = centred @ centred.T / count  # (m, m): its eigenvalues above 0 are those of the covariance
+    variances, across = np.linalg.eigh(products)
+    usual, squared = np.trace(products) / cells, np.square(products).sum()
+    apart = squared / cells - usual**2  # of the covariance from equal variances, by Ledoit and Wolf's norm
+    noise = (np.square(np.diag(products)).sum() - squared / count) / cells  # of the covariance by chance, times count
+    shrinkage = min(noise, apart) / apart if apart > 0 and noise > 0 else 0.0
+    held = variances > ROUNDING * variances[-1]
+    variances, across = variances[held], across[:, held]
+    others = rows - mean
+    along = np.square(others @ centred.T @ across / np.sqrt(count * variances))  # (n, held)
+    rest = shrinkage * usual + NOISE**2
+    inside = (along / ((1 - shrinkage) * variances + rest)).sum(axis=1)
+    outside = np.maximum(np.square(others).sum(axis=1) - along.sum(axis=1), 0) / rest
+    return np.asarray(np.sqrt((inside + outside) / cells))
 
 
 def whitened_distances(rows: NDArray[np.floating], mean: Float64, whitening: Float64) -> Float64:

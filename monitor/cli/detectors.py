@@ -13,6 +13,7 @@ from monitor.cli.rendering.output import echo_json, terminal
 from monitor.errors import SettingsError
 
 LONGEST, MOST_CHANNELS = 10_000, 1000
+FIGURES = ("parameters", "ms_per_1000_windows", "model_bytes", "working_bytes")
 
 
 def detectors(
@@ -30,9 +31,9 @@ def detectors(
 ) -> None:
     """List the kinds of detectors: what each is, can do and is for, and when to take another.
 
-    With --length each kind is fitted to noise on this machine: how many numbers it keeps, and how long 1,000 windows
-    take. `families.NAME.detector.kind` in the configuration chooses one; docs/detectors.md has what each found on
-    public data.
+    With --length each kind is fitted to noise on this machine: how many numbers it keeps, how long 1,000 windows
+    take, and how many MB its model and scoring them need. `families.NAME.detector.kind` in the configuration chooses
+    one; docs/detectors.md has what each found on public data.
     """
     from models import DETECTORS
 
@@ -64,8 +65,9 @@ def _measured(kind: str, length: int, channels: int) -> dict[str, Any]:
     try:
         cost = costs.measure(kind, length, channels)
     except models.ModelsError as error:
-        return {"parameters": None, "ms_per_1000_windows": None, "problem": str(error)}
-    return {"parameters": cost.parameters, "ms_per_1000_windows": round(cost.milliseconds, 2), "problem": None}
+        return dict.fromkeys(FIGURES) | {"problem": str(error)}
+    figures = cost.parameters, round(cost.milliseconds, 2), cost.memory.model, cost.memory.working
+    return dict(zip(FIGURES, figures, strict=True)) | {"problem": None}
 
 
 def _show(found: list[dict[str, Any]], *, measured: bool) -> None:
@@ -78,14 +80,17 @@ def _show(found: list[dict[str, Any]], *, measured: bool) -> None:
         "trained by": [each["trains_with"] for each in found],
     }
     if measured:
-        columns["numbers kept"] = [_number(each["parameters"], ",d") for each in found]
-        columns["ms for 1,000"] = [_number(each["ms_per_1000_windows"], ",.1f") for each in found]
+        columns["numbers"] = [_number(each["parameters"], ",d") for each in found]
+        columns["ms/1,000"] = [_number(each["ms_per_1000_windows"], ",.1f") for each in found]
+        columns["MB"] = [_number(_megabytes(each), ",.1f") for each in found]
     else:
         columns["a window costs"] = [each["cost"] for each in found]
     columns |= {"use it for": [each["use"] for each in found], "not for": [each["avoid"] for each in found]}
-    dear = () if measured else ("a window costs",)
+    dear = ("gives",) if measured else ("a window costs",)
     table = FittedTable(columns, ("trained by", *dear, "family"), folded=("gives", *dear, "use it for", "not for"))
     terminal().print(table)
+    if not measured:
+        terminal().print("--length N measures the numbers that each keeps, the time and the memory of 1,000 windows.")
     for each in found:
         if each.get("problem"):
             terminal().print(f"{each['kind']}: {each['problem']}")
@@ -95,6 +100,12 @@ def _gives(kind: dict[str, Any]) -> list[str]:
     """What evidence of its alerts holds beside the score."""
     able = {"expected values": kind["reconstructs"], "shares of readings": kind["explains"]}
     return [name for name, does in able.items() if does] or ["score"]
+
+
+def _megabytes(kind: dict[str, Any]) -> float | None:
+    """Of the model and of scoring beyond it."""
+    parts = kind["model_bytes"], kind["working_bytes"]
+    return None if None in parts else sum(parts) / 1e6
 
 
 def _number(value: float | None, form: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,8 @@ from monitor.replay.labelled_windows import LabelledWindows, read_labelled
 if TYPE_CHECKING:
     from models.evaluation.report import Evaluation
 
+WINDOWS_ONLY = ("normal", "detector", "train_share", "n_std", "classic", "report")
+CORPORA_ONLY = ("recipe", "seeds", "jobs", "results", "label")
 CLASSIC_N_STD = 1.0
 CLASSIC_OPTIONS: dict[str, Any] = {"keep": 1.0}  # learn from every window alike
 
@@ -38,6 +41,7 @@ class Split:
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
+    context: typer.Context,
     what: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -105,11 +109,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
     precision the share of anomalous ones among those above the limit. Which normal windows are trained on is a seeded
     shuffle; nothing else is looked at, and training stops by windows held out from its share, not by the test windows.
     """
+    _refuse_unused(context, WINDOWS_ONLY if what else CORPORA_ONLY, corpora=bool(what))
     if what:
-        if detector != "dense":
-            raise SettingsError(
-                "--detector goes with labelled windows (--data FILE --normal LABEL); tables are judged by the defaults"
-            )
         asked = Asked(data, recipe, seed, seeds, jobs, quiet=as_json)
         _corpora(what, asked, label, results, as_json=as_json)
         return
@@ -142,6 +143,23 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one argument per option)
         echo_json({**result, "files": [str(file) for file in files]}, indent=2)
     else:
         _show(result, files)
+
+
+def _refuse_unused(context: typer.Context, names: Collection[str], *, corpora: bool) -> None:
+    """Raise SettingsError for an option on the command line that would change nothing."""
+    given = [name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    if not given:
+        return
+    option = "--" + given[0].replace("_", "-")
+    if corpora:
+        raise SettingsError(
+            f"{option} goes with labelled windows (--data FILE --normal LABEL); series and tables are judged by the "
+            "default detectors: leave it out"
+        )
+    raise SettingsError(
+        f"{option} goes with corpora and tables (nab, skab, ecg5000, mitbih, drift, FILE), not with labelled windows: "
+        "leave it out"
+    )
 
 
 def _corpora(what: list[Path], asked: Asked, label: str, kept: Path | None, *, as_json: bool) -> None:

@@ -49,6 +49,7 @@ SERIES: Final[dict[str, tuple[str, Number]]] = {
 }  # fmt: skip
 COSTS: Final[dict[str, tuple[str, Number]]] = {
     "training, s": ("train_s", _count), "windows/s": ("windows_per_s", _count), "numbers kept": ("parameters", _count),
+    "memory, MB": ("megabytes", _count),
 }  # fmt: skip
 
 
@@ -80,16 +81,19 @@ def _corpus(corpus: str, rows: Sequence[Row], kinds: Sequence[str]) -> str:
     lines = [f"### {TITLES[corpus]}", "", "| detector | " + " | ".join(columns) + " |"]
     lines.append("|---" + "|---:" * len(columns) + "|")
     for kind in order:
-        cells = [_cell([row[name] for row in whole[kind]], shown) for name, shown in columns.values()]
+        cells = [
+            _cell([row[name] for row in whole[kind] if row.get(name) is not None], shown, failed=not whole[kind])
+            for name, shown in columns.values()
+        ]
         lines.append(f"| {_name(kind)} | " + " | ".join(cells) + " |")
     failed = [row for row in here if "failed" in row]
     lines += ["", *(f"{_name(row['kind'])}, seed {row['seed']}, failed: {row['failed']}" for row in failed)]
     return "\n".join([*lines, *_losses(whole)]).strip()
 
 
-def _cell(values: Sequence[float], shown: Number) -> str:
+def _cell(values: Sequence[float], shown: Number, *, failed: bool) -> str:
     if not values:
-        return "failed"
+        return "failed" if failed else "-"
     spread = f" ± {shown(stdev(values))}" if len(values) > 1 and shown is _share and stdev(values) else ""
     return f"{shown(mean(values))}{spread}"
 

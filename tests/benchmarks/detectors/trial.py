@@ -16,7 +16,7 @@ import numpy as np
 import models
 from models.artefacts.data import Float32
 from models.artefacts.scores import ScoreSummary
-from models.evaluation import figures, ranges
+from models.evaluation import figures, memory, ranges
 from models.evaluation.events import Events
 from tests.benchmarks.detectors.baselines import BASELINES
 from tests.benchmarks.detectors.data import CORPORA, LENGTH, Part
@@ -39,6 +39,7 @@ class Found(NamedTuple):
     train_s: float
     windows_per_s: float
     parameters: int
+    megabytes: float | None
 
 
 def measure(kind: str, corpus: str, seed: int, folder: Path, **options: Any) -> Row:
@@ -46,7 +47,8 @@ def measure(kind: str, corpus: str, seed: int, folder: Path, **options: Any) -> 
 
     Areas and volumes are means over the parts; accuracy, F1 and events are counted over all windows at once.
     """
-    found = [_part(kind, part, seed, options) for part in CORPORA[corpus](folder, seed)]
+    parts = CORPORA[corpus](folder, seed)
+    found = [_part(kind, part, seed, options, weighed=part is parts[0]) for part in parts]
     ratio, anomalous = (np.concatenate([getattr(each, name) for each in found]) for name in ("ratio", "anomalous"))
     pooled, _ = figures.of_windows(ratio, anomalous, 1.0)
     row: Row = {
@@ -58,6 +60,7 @@ def measure(kind: str, corpus: str, seed: int, folder: Path, **options: Any) -> 
         "train_s": _mean(found, lambda each: each.train_s),
         "windows_per_s": _mean(found, lambda each: each.windows_per_s),
         "parameters": max(each.parameters for each in found),
+        "megabytes": found[0].megabytes,
         "machine": machine(),
     }  # fmt: skip
     if found[0].at_limit.events is None:
@@ -83,7 +86,7 @@ def machine() -> str:
     return f"{processor}{vectors}{card}"
 
 
-def _part(kind: str, part: Part, seed: int, options: dict[str, Any]) -> Found:
+def _part(kind: str, part: Part, seed: int, options: dict[str, Any], *, weighed: bool) -> Found:
     _, length, channels = part.train.shape
     detector: Any
     if kind in BASELINES:
@@ -102,7 +105,8 @@ def _part(kind: str, part: Part, seed: int, options: dict[str, Any]) -> Found:
     else:
         judged = figures.of_windows(scores, part.anomalous, limit)
     ratio = scores / np.float32(limit)
-    return Found(ratio, part.anomalous, *judged, train_s, len(scores) / score_s, detector.parameters)
+    megabytes = memory.measure(detector).megabytes if weighed and kind not in BASELINES else None
+    return Found(ratio, part.anomalous, *judged, train_s, len(scores) / score_s, detector.parameters, megabytes)
 
 
 def _timed(detector: Any, windows: Float32) -> tuple[Float32, float]:

@@ -86,6 +86,7 @@ def test_the_limit_is_that_of_evaluate() -> None:
 def test_a_row_has_every_figure_of_its_table(folder: Path, kind: str, corpus: str) -> None:
     row = trial.measure(kind, corpus, 0, folder)
 
+    assert (row["megabytes"] is None) == (kind == "median window")
     columns = (page.WINDOWS if corpus == "ecg5000" else page.SERIES) | page.COSTS
     assert {name for name, _ in columns.values()} <= set(row)
     assert row["auc"] > 0.99
@@ -159,6 +160,13 @@ class TestPage:
 
         assert "Below median window (.9500 AUC): `lstm` .9000." in written
         assert "Below `dense` (.9900 AUC): `lstm` .9000, median window .9500." in written
+
+    def test_what_was_not_measured_is_no_failure(self) -> None:
+        written = page.render(MARKS, [figures("dense", 0, 0.99) | {"megabytes": None}], ["dense"])
+
+        assert "memory, MB |" in written
+        assert "| - |" in written
+        assert "failed" not in written
 
     def test_a_failure_is_shown(self) -> None:
         row = {"kind": "lstm", "corpus": "ecg5000", "seed": 2, "failed": "no memory (exit code -9)"}

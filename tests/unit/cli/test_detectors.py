@@ -9,6 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 import models
+from models.evaluation.cost import Cost
+from models.evaluation.memory import Memory
 from monitor.cli.detectors import detectors
 from monitor.cli.parameters.detectors import detector_kind
 from monitor.errors import SettingsError
@@ -17,8 +19,8 @@ app = typer.Typer()
 app.command()(detectors)
 
 
-def run(*arguments: str) -> str:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments))
+def run(*arguments: str, columns: int = 200) -> str:
+    result = CliRunner(env={"COLUMNS": str(columns)}).invoke(app, list(arguments))
     if result.exception is not None:
         raise result.exception
     return result.stdout
@@ -51,7 +53,19 @@ def test_costs_are_measured_for_a_size() -> None:
     assert found["parameters"] == 156
     assert found["ms_per_1000_windows"] > 0
     assert found["problem"] is None
+    assert found["model_bytes"] > 156 * 4
+    assert found["working_bytes"] > 0
     assert "156" in run("mahalanobis", "--length", "6", "--channels", "2")
+
+
+def test_names_stay_whole_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    cost = Cost(144_000, 12_345.6, Memory(1_000_000, 123_400_000))
+    monkeypatch.setattr("models.evaluation.cost.measure", lambda *_: cost)
+
+    lines = run("--length", "6", columns=80).splitlines()
+    named = [line.split()[:4] for line in lines if line.split()[:1] and line.split()[0] in models.DETECTORS]
+    assert named == [[kind, "144,000", "12,345.6", "124.4"] for kind in models.DETECTORS]
+    assert max(map(len, lines)) <= 80
 
 
 def test_what_cannot_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +75,7 @@ def test_what_cannot_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("models.evaluation.cost.measure", missing)
 
     (found,) = json.loads(run("dense", "--length", "6", "--json"))
-    assert (found["parameters"], found["problem"]) == (None, "training needs torch")
+    assert (found["parameters"], found["working_bytes"], found["problem"]) == (None, None, "training needs torch")
     assert "dense: training needs torch" in run("dense", "--length", "6")
 
 

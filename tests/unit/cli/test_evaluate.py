@@ -145,6 +145,9 @@ def test_bad_input_ends_with_exit_code_2(tmp_path: Path, capsys: pytest.CaptureF
         ([*data, "9"], "the labels are 1, 2"),
         ([*data, "1"], "data.npz:"),
         (["--data", f"{tmp_path}/none.csv", "--normal", "1"], "no such file"),
+        (["table.csv", "--detector", "dense"], "--detector goes with labelled windows"),  # the default, typed
+        (["nab", "--train-share", "0.5"], "--train-share goes with labelled windows"),
+        ([*data, "1", "--recipe", "plain"], "--recipe goes with corpora and tables"),
     ]:
         with pytest.raises(SystemExit) as ended:
             main(["evaluate", *arguments])

@@ -116,13 +116,25 @@ def test_the_bar_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixture[st
 
 
 class TestSpaces:
-    @pytest.mark.parametrize("kind", [k for k, v in models.DETECTORS.items() if v.capabilities.epochs])
+    @pytest.mark.parametrize(
+        "kind", [k for k, v in models.DETECTORS.items() if v.capabilities.epochs or k in spaces.SPACES]
+    )
     def test_every_end_of_every_range_is_an_option_of_the_kind(self, kind: str) -> None:
         for inputs in (1, 24, 140, 5000):
             for name, where in spaces.space(kind, inputs, ()).items():
                 values = where.values if isinstance(where, spaces.Choice) else [where.least, where.most]
                 for value in values:
                     models.check(kind, {name: value})
+
+    @pytest.mark.parametrize("kind", ["kmeans", "knn", "gmm", "pca"])
+    def test_a_kind_without_epochs_is_searched_too(self, kind: str) -> None:
+        made, search = detector(kind, (16, 1), HOURS)
+        made.fit(waves(200), progress=False)
+
+        assert search.result is not None
+        assert search.result.trials == 3
+        assert search.result.best >= search.result.default > 0.5
+        assert set(search.result.options) <= set(spaces.SPACES[kind](16))
 
     def test_options_that_are_given_are_not_searched(self) -> None:
         assert set(spaces.space("dense", 24, ["hidden"])) == {"learning_rate", "batch_size"}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from models.errors import ConfigError
+from models.errors import ConfigError, DataError
+from models.statistical import past
 from models.statistical.components import ComponentsConfig
-from models.statistical.past import NOISE, PastConfig, Spectrum, clean_rows
+from models.statistical.past import NOISE, PastConfig, Spectrum, clean_rows, whitened_distances, wide_distances
 from tests.unit.models.statistical.windows import correlated
 
 
@@ -67,3 +70,40 @@ def test_shares_are_shares(options: dict[str, float]) -> None:
 def test_so_is_the_share_of_variance(variance: float) -> None:
     with pytest.raises(ConfigError, match="variance must be between 0 and 1"):
         ComponentsConfig(variance=variance)
+
+
+@pytest.mark.parametrize("learned", [2, 25, 90])
+def test_distances_of_wide_windows_are_those_of_the_covariance(learned: int) -> None:
+    rows = correlated(120, 100, seed=3)[:, :, 0].astype(np.float64)
+    known = Spectrum.of(rows[:learned])
+
+    found = wide_distances(rows, rows[:learned])
+
+    np.testing.assert_allclose(found, whitened_distances(rows, known.mean, known.whitening), rtol=1e-6)
+
+
+def test_windows_that_are_all_alike_have_distances_too() -> None:
+    rows = np.ones((30, 50))
+
+    assert (wide_distances(rows, rows[:20]) == 0).all()
+    np.testing.assert_allclose(wide_distances(rows + 1, rows), 1 / NOISE)
+
+
+def test_the_clean_ones_of_wide_windows_take_memory_by_the_windows() -> None:
+    windows = correlated(60, past.WIDE + 1000, seed=4)
+    windows[::10, 30:50] += 6000
+    tracemalloc.start()
+    try:
+        found = clean_rows(windows, keep=0.6)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 12 * windows.size * 8 < windows.shape[1] ** 2 * 8 / 2
+    assert len(found) >= 36
+    assert not set(found[:, 40]) & set(windows[::10, 40, 0].astype(np.float64))
+
+
+def test_a_covariance_that_is_too_large_is_refused_before_it_is_made() -> None:
+    with pytest.raises(DataError, match=r"19,456 readings over all channels have a covariance of 3\.0 GB"):
+        Spectrum.of(np.zeros((20, 512 * 38)))
