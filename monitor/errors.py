@@ -7,6 +7,7 @@ MonitorError
 ├── SourceError     readings cannot be fetched
 ├── StoreError      SQL cannot be read or written
 │   ├── FencedError another worker owns the partition now
+│   │   └── StreamsChangedError  a command has changed streams that this worker holds
 │   └── SchemaChangedError  another version has changed the tables meanwhile
 ├── NotifyError     a notification could not be delivered
 ├── NotJudgedError  the work is done, but too much of the input was not judged
@@ -93,6 +94,10 @@ class StoreError(MonitorError):
 
 class FencedError(StoreError):
     """A newer owner holds the partition. Nothing was written; the worker must step down."""
+
+
+class StreamsChangedError(FencedError):
+    """A command has changed streams since this worker loaded them; its partitions are its own. Nothing was written."""
 
 
 class SchemaChangedError(StoreError):

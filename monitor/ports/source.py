@@ -6,7 +6,7 @@ One thread, the worker's, makes every call to a source; the source calls its `As
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from monitor.records.batches import Poll, TopicPartition
 
@@ -67,4 +67,13 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Leave the group and free everything; `Assignments` is not called. May block for seconds, and be repeated."""
+        ...
+
+
+@runtime_checkable
+class Rewindable(Protocol):
+    """A source that can begin again without leaving its group."""
+
+    def rewind(self) -> None:
+        """Read every partition again from where `Assignments.assigned` says now; what was fetched before is dropped."""
         ...

@@ -212,8 +212,9 @@ class Store(Protocol):
         """Write everything in one transaction; done when it is durable, so that a crash loses nothing of it.
 
         Called on the committer's thread, while no other call is made. Raises FencedError when another worker has taken
-        a partition or written a stream, and StoreError on any other failure. Nothing is written then, and the same
-        object may be tried again: one whose success could not be confirmed is not written twice.
+        a partition or written a stream, StreamsChangedError when a command has changed one, and StoreError on any other
+        failure. Nothing is written then, and the same object may be tried again: one whose success could not be
+        confirmed is not written twice.
         """
         ...
 

@@ -83,8 +83,7 @@ class KafkaSource:
         Returns the gaps.
         """
         waiting = self._waiting.partitions
-        for partition in waiting:
-            self._ends.pop(partition, None)  # unknown while nothing is fetched, as in `hold`
+        self._ends = {p: end for p, end in self._ends.items() if p not in waiting}  # nothing is fetched, as in `hold`
         for partition, end in ends.items():  # behind transaction markers that hold no record; or 0, of an empty one
             if partition not in waiting and end > max(positions.get(partition, -1), self._position.get(partition, -1)):
                 positions[partition] = end
@@ -113,6 +112,11 @@ class KafkaSource:
             self._held += messages  # fetched before the pause
         self._holding = False
         self._consumer.resume(_partitions(self._assigned - self._waiting.partitions))
+
+    def rewind(self) -> None:
+        """See `monitor.ports.source.Rewindable`."""
+        self._drop(here := _partitions(self._assigned), None)
+        self._on_assign(None, here)
 
     def close(self) -> None:
         """Leave the group. The listener is not called: what should be kept has been committed before."""

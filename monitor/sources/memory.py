@@ -85,6 +85,10 @@ class ListSource:
         fresh = {partition: starts.get(partition, self._low.get(partition, 0)) for partition in partitions}
         self._position = (self._position or {}) | fresh
 
+    def rewind(self) -> None:
+        """See `monitor.ports.source.Rewindable`."""
+        self.give(list(self._position or {}))
+
     def take(self, partitions: Sequence[TopicPartition]) -> None:
         """Revoke partitions, as a rebalance does."""
         if self._listener is not None:

@@ -16,6 +16,7 @@ from monitor.records.batches import DeadLetter, Gap, Scores, TopicPartition
 from monitor.store import alert_rows, history_rows, late, rollups, schema
 from monitor.store.conflicts import insert_into
 from monitor.store.engine import Backend
+from monitor.store.refused_streams import refuse_streams
 from monitor.store.text import storable
 
 NAME_LIMIT = 512  # characters of a stream's name; PostgreSQL indexes no more than 2,700 bytes of a row
@@ -31,19 +32,14 @@ def write(
 
     `store` is the store's identity.
 
-    Raises FencedError when a partition has a newer owner.
+    Raises FencedError when a partition has a newer owner, or a row of a stream is not as this worker left it.
     """
     _pass_fence(connection, commit, now)
     for block in _in_key_order(commit.scores):
         backend.insert_scores(connection, block, _model_ref(connection, block, refs))
     rollups.write(connection, commit.rollup)
     if commit.streams and backend.update_streams(connection, commit.streams, now) != len(commit.streams):
-        raise FencedError(
-            f"streams of run {commit.run} were changed by a command (retire, forget, rename, expect), or written by "
-            "another worker: nothing was written, this worker has to step down; if this goes on, their readings come "
-            "through several partitions: make producers partition by stream; or two configurations on this database "
-            "name a family alike: rename it in one of them"
-        )
+        refuse_streams(connection, commit)
     history_rows.insert(connection, [block for block in commit.history if len(block.time)])
     alert_rows.write_facts(connection, commit, store, now)
     late.write(connection, commit.run, commit.late, now)

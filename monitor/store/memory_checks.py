@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.errors import FencedError, StoreError
+from monitor.errors import FencedError, StoreError, StreamsChangedError
 from monitor.ports.store import Commit
 from monitor.records.counters import readings
 
@@ -21,7 +21,7 @@ def check(store: MemoryStore, commit: Commit) -> None:
             raise FencedError(f"{topic} [{partition}] of run {commit.run} has a newer owner than epoch {epoch}")
     for stream in commit.streams:
         if stream.version != store.versions[stream.id]:
-            raise FencedError(f"stream {stream.id} of run {commit.run} was changed by a command")
+            raise StreamsChangedError(f"stream {stream.id} of run {commit.run} was changed by a command")
         if stream.before not in (None, readings(store.opened(stream.id).counts)):
             raise FencedError(f"stream {stream.id} of run {commit.run} was written by another worker")
     for block in commit.scores:

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import structlog
 
-from monitor.errors import FencedError, StoreError
+from monitor.errors import FencedError, StoreError, StreamsChangedError
 from monitor.ports.store import Commit, Store
 from monitor.records.batches import TopicPartition
 from monitor.records.totals import Totals
@@ -39,8 +39,8 @@ JITTER = 0.2  # so that workers that lost SQL at the same time do not retry at t
 class Committer:
     """All calls of the runner to its store go through here.
 
-    `fenced` turns true when a newer owner has taken a partition, or a wait has run out of time: then nothing is written
-    until `abandon`. `stop` says whether to give up instead of retrying. `totals` counts what is committed or in flight.
+    `fenced` turns true when a newer owner has taken a partition, a command has changed a stream, which is `outdated`
+    then, or a wait has run out of time: nothing is written until `abandon`. `stop` says whether to give up instead of retrying. `totals` counts what is committed or in flight.
     """
 
     def __init__(self, store: Store, stop: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
@@ -50,7 +50,7 @@ class Committer:
         self._durable: dict[TopicPartition, int] | None = None
         self._committed, self._started = Totals(), Totals()  # in all commits, and in the one in flight
         self._withheld = WithheldLog(clock)
-        self.fenced = False
+        self.fenced = self.outdated = False
         self.took = 0.0  # seconds, of the last commit
 
     @property
@@ -101,7 +101,7 @@ class Committer:
         if commit is not None and future is not None and future.done() and future.exception() is None:
             self._succeeded(commit)
         given_up, self._commit, self._started = self._commit is not None, None, Totals()
-        self._durable, self.fenced = None, False
+        self._durable, self.fenced, self.outdated = None, False, False
         return not given_up
 
     def _send(self, commit: Commit) -> Future[float]:
@@ -164,7 +164,7 @@ class Committer:
                 return action()
             except FencedError as error:
                 log.warning("fenced", error=str(error))
-                self.fenced = True
+                self.fenced, self.outdated = True, isinstance(error, StreamsChangedError)
             except StoreError as error:
                 if not error.transient or self._stop():
                     raise

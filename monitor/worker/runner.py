@@ -3,7 +3,7 @@
 The results of one commit interval (scores, alerts, outbox rows, evidence, stream states and next offsets) are written
 in one transaction while the next interval is being read. While SQL is unavailable the same commit is retried, and the
 worker stays in its group without fetching. When a newer owner has taken a partition, the worker steps down: it drops
-everything in memory, leaves the group, and resumes from the store. There is no other recovery.
+everything in memory, leaves the group, and resumes from the store. It stays where people have changed streams.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 from monitor.errors import FencedError, ModelError, StoreError
 from monitor.pipeline import loop
 from monitor.pipeline.family import Pipeline
-from monitor.ports.source import Assignments, Source
+from monitor.ports.source import Assignments, Rewindable, Source
 from monitor.ports.store import Store
 from monitor.records.batches import Poll, TopicPartition
 from monitor.records.totals import Totals
@@ -58,12 +58,11 @@ class Runner:
         self._builder = CommitBuilder.of(options, pipelines)
         self._idle_detector = IdleDetector(self._builder, store, options.run)
         self._committer = Committer(store, lambda: self._stop(), clock)  # noqa: PLW0108 (`run` sets another one)
-        self._clock = clock
+        self._clock, self.progress = clock, Progress(clock)
         self._pacer = CommitPacer(self._builder, self._committer, options.commit_interval, clock)
         self._loading = False  # the state of a poll's streams is being loaded: none of it is processed yet
         self._rest: Poll | None = None  # of a poll that was split: processed in the next turn
         self._scoring_retries = ScoringRetries(clock)
-        self.progress = Progress(clock)
         self._stop: Callable[[], bool] = lambda: False
         self._limit = StreamLimit(self._committer, store, options, self._builder.streams)
 
@@ -87,10 +86,7 @@ class Runner:
                 over = self._try_turn(source)
                 self.progress.turned(self._builder.partitions)
                 if self._committer.fenced:
-                    source.close()
-                    self._step_down()
-                    self._await_models()
-                    source = self._connect(self)
+                    source = self._step_down(source)
                 elif over:
                     break
                 if watch is not None:
@@ -215,10 +211,7 @@ class Runner:
         return not self._committer.fenced
 
     def _process(self, poll: Poll) -> Poll:
-        """Process as much of the poll as fits, or up to the reading at which a family must train; returns that part.
-
-        The rest is kept for the next turn.
-        """
+        """Process as much of the poll as fits, or up to the reading where a family must train; the rest waits a turn."""
         caught_up, limits = poll.at_end, {}
         for family, readings in poll.readings.items():
             pipeline = self._pipelines[family]
@@ -257,13 +250,21 @@ class Runner:
             self.progress.commit_durable()
             source.commit(durable)
 
-    def _step_down(self) -> None:
-        log.warning("stepping_down", run=self._options.run)
+    def _step_down(self, source: Source) -> Source:
+        """Read on from what is stored: in the group where the partitions are ours and only streams have changed."""
+        ours = source if self._committer.outdated and isinstance(source, Rewindable) else None
+        log.warning("stepping_down", run=self._options.run, leaves_group=ours is None)
+        if ours is None:
+            source.close()
         self._committer.abandon()
         self._builder.forget()
-        self._loading = False
-        self._rest = None
+        self._loading, self._rest = False, None
         self._pacer.restart()
+        self._await_models()
+        if ours is None:
+            return self._connect(self)
+        ours.rewind()
+        return source
 
     # Models and settings
 
@@ -275,8 +276,7 @@ class Runner:
         try:
             for family, ready in self._builder.ready.items():
                 streams = self._builder.streams[family]
-                names = {streams.pipeline.index.name(code): int(streams.ids[code]) for code in ready}
-                if names:
+                if names := {streams.pipeline.index.name(code): int(streams.ids[code]) for code in ready}:
                     self._models.request(streams.pipeline, names)
                     ready.clear()
             self._models.refresh(self._pipelines)

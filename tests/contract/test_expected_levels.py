@@ -9,7 +9,7 @@ from uuid import uuid5
 
 import pytest
 
-from monitor.errors import FencedError
+from monitor.errors import StreamsChangedError
 from monitor.ports.store import Commit, StreamState
 from monitor.records.alerts import AlertState, CommandKind, Fact, FactKind
 from tests.alert_keepers import AlertKeeper, MemoryKeeper, SqlKeeper, render
@@ -86,7 +86,7 @@ def test_a_worker_that_holds_the_stream_is_refused_until_it_loads_it_again(keepe
     store = keeper.store()
     epoch = store.take("live", [TOPIC])[TOPIC].epoch
     store.commit(Commit("live", streams=[other._replace(before=10)], positions={TOPIC: (epoch, 10)}))
-    with pytest.raises(FencedError, match="command"):
+    with pytest.raises(StreamsChangedError, match="command"):
         store.commit(Commit("live", streams=[held._replace(before=10)], positions={TOPIC: (epoch, 11)}))
     (again,) = store.open_streams("live", "machines", ["m-1"])
     assert (again.version, again.closed, again.retired) == (held.version + 1, False, False)

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from monitor.config.families import Family
 from monitor.config.services import Kafka
 from monitor.errors import SourceError, StoreError
-from monitor.ports.source import Assignments, Source
+from monitor.ports.source import Assignments, Rewindable, Source
 from monitor.records.batches import DeadLetter, Poll, TopicPartition
 from monitor.records.streams import StreamIndex
 from monitor.sources.embedded import PARTITIONS, EmbeddedBroker
@@ -181,6 +181,21 @@ def test_the_listener_says_where_to_start(rig: Rig) -> None:
     assert {p for event, partitions in listener.told for p in partitions if event == "assigned"} == {
         (rig.topic, partition) for partition in range(PARTITIONS)
     }
+
+
+def test_a_rewind_reads_again_from_where_the_listener_says_in_the_same_group(rig: Rig) -> None:
+    for number in range(12):
+        rig.write(number % 2, b"m", body(number))
+    listener = Listener({(rig.topic, 0): 1})
+    source = rig.open(listener)
+    assert isinstance(source, Rewindable)
+    drain(source)
+    listener.starts = {(rig.topic, 0): 4, (rig.topic, 1): 6}
+    source.rewind()
+    rig.write(1, b"m", body(12))
+    again = drain(source, lambda polls: len(seen(polls)) >= 3)
+    assert sorted(seen(again)) == [(0, 4), (0, 5), (1, 6)]
+    assert {event for event, _ in listener.told} == {"assigned"}
 
 
 def test_an_offset_beyond_the_end_is_an_error(rig: Rig) -> None:

@@ -15,7 +15,7 @@ import structlog
 
 from monitor.config.durations import Span
 from monitor.config.families import Family
-from monitor.errors import FencedError, StoreError
+from monitor.errors import FencedError, StoreError, StreamsChangedError
 from monitor.pipeline.family import Pipeline
 from monitor.pipeline.scoring.recipes.plain import plain
 from monitor.pipeline.scoring.stream_scaling import Profile
@@ -236,6 +236,24 @@ def test_a_fenced_worker_begins_again(undisturbed: dict[str, object]) -> None:
     world.store.errors["commit"] = [None, FencedError("newer owner"), None, FencedError("newer owner")]
     world.runner().run()
     assert len(world.sources) == 3
+    assert world.facts() == undisturbed
+
+
+def test_a_worker_stays_in_its_group_where_people_have_changed_streams(undisturbed: dict[str, object]) -> None:
+    world = World()
+    world.store.errors["commit"] = [None, StreamsChangedError("expect"), None, StreamsChangedError("retire")]
+    totals = world.runner().run()
+    assert [source.closed for source in world.sources] == [True]
+    assert world.facts() == undisturbed
+    assert (totals.records, totals.windows) == (80, 2 * 37)
+
+
+def test_a_worker_whose_streams_have_changed_while_sql_goes_away_begins_again(undisturbed: dict[str, object]) -> None:
+    world = World()
+    world.store.errors["commit"] = [StreamsChangedError("expect")]
+    world.store.errors["take"] = [None, away()]
+    world.runner(patience=0.0).run()
+    assert len(world.sources) == 2
     assert world.facts() == undisturbed
 
 

@@ -118,7 +118,7 @@ def test_a_stream_that_is_retired_beside_a_worker_comes_back_with_new_alerts(sto
     live.send(0, 30, "m-0", "m-1")
     live.send(30, 34, "m-0", value=30.0)
     live.run()
-    assert len(live.sources) == 2  # it stepped down once
+    assert len(live.sources) == 1  # it stayed in its group
     (first, second) = alerts(url, "m-0")
     assert (first, second[0]) == (("resolved", 31), "open")
     assert second[1] > 40
@@ -141,7 +141,7 @@ def test_a_stream_that_is_forgotten_beside_a_worker_begins_anew_when_it_sends(st
     live = Live(store, [forgotten, lambda: live.send(100, 110, "m-0")])
     live.send(0, 30, "m-0", "m-1")
     live.run()
-    assert len(live.sources) == 2
+    assert len(live.sources) == 1
     assert counted(url) == {"m-0": (10, 7), "m-1": (40, 37)}
 
 
@@ -184,7 +184,7 @@ def expect(url: str) -> None:
 
 
 def test_a_level_that_is_expected_beside_a_worker_is_learned_and_met_by_a_replay(store: SqlStore, url: str) -> None:
-    """The worker steps down once; the step goes on, and neither it nor a replay opens another alert."""
+    """The worker reads on in its group; the step goes on, and neither it nor a replay opens another alert."""
 
     def goes_on() -> None:
         expect(url)
@@ -195,7 +195,7 @@ def test_a_level_that_is_expected_beside_a_worker_is_learned_and_met_by_a_replay
     live.send(30, 60, "m-0", value=5.0)
     live.send(30, 60, "m-1")
     live.run()
-    assert len(live.sources) == 2
+    assert len(live.sources) == 1
     assert alerts(url, "m-0") == [("resolved", 31)]
     assert [state for state, _ in alerts(url, "m-1")] == ["open"]  # of this stream no level is expected
     with closing(open_reader(url)) as reader:
