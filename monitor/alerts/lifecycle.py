@@ -149,9 +149,8 @@ def merge(
 
     They take effect in order of event time, facts of a moment before commands; a command without an effective time
     comes last, and timers that are due by `clock` behind it; a step of the live run comes behind its fact. `recorded`
-    has the number of every transition of the alert
-    that is stored, by id; `terms` hold for an alert that opens here. Raises ValueError for a command about an alert
-    that no row and no earlier fact knows.
+    has the number of every transition of the alert that is stored, by id; `terms` hold for an alert that opens here.
+    Raises ValueError for a command about an alert that no row and no earlier fact knows.
     """
     life = _Life(None if stored is None else read(stored), dict(recorded or {}))
     causes: list[Fact | Command | Step] = [*facts, *commands]
