@@ -84,7 +84,7 @@ def dispatcher(settings: Settings) -> Dispatcher | None:
     if settings.store.scores == "all":
         ranks = open_score_ranks(settings.store.url)
         delivering.closing.append(ranks.close)
-        delivering.complete_with(Ranking(ranks, outbox).complete)
+        delivering.complete_with(Ranking(ranks).complete)
     incidents = open_incident_messages(settings.store.url, incident_announcement(settings.notify))
     delivering.closing.append(incidents.close)
     delivering.beside["dispatcher-incidents"] = (lambda: incidents.write_due(time.time_ns()), INCIDENTS_S)

@@ -14,7 +14,6 @@ import structlog
 
 from monitor.config.durations import parse_time
 from monitor.errors import StoreError
-from monitor.ports.notifier import Outbox
 from monitor.ports.score_ranks import Scored, ScoreRanks
 from monitor.records.alerts import Delivery
 
@@ -40,8 +39,8 @@ class _Message(msgspec.Struct):
 class Ranking:
     """Completes messages about alerts that open."""
 
-    def __init__(self, ranks: ScoreRanks, outbox: Outbox) -> None:
-        self._ranks, self._outbox = ranks, outbox
+    def __init__(self, ranks: ScoreRanks) -> None:
+        self._ranks = ranks
         self._failed = False
 
     def complete(self, claimed: Sequence[Delivery]) -> list[Delivery]:
@@ -55,7 +54,7 @@ class Ranking:
             for each in claimed
             if each.id in asked
         }
-        self._outbox.reword(texts)
+        self._ranks.reword(texts)
         return [replace(each, payload=texts.get(each.id, each.payload)) for each in claimed]
 
     def _found(self, asked: Sequence[Scored]) -> Sequence[float | None]:

@@ -102,10 +102,6 @@ class Outbox(Protocol):
         """Keep what came of tries; what is not due again is never offered again. Called after every few tries."""
         ...
 
-    def reword(self, texts: Mapping[int, str]) -> None:
-        """Keep other payloads of messages that were claimed and not tried, by `Delivery.id`: repeats are the same."""
-        ...
-
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Make rows due again that were taken and not tried."""
         ...

@@ -79,14 +79,6 @@ class MemoryOutbox:
                     if fallback is not None:
                         self._divert([row], fallback, at)
 
-    def reword(self, texts: Mapping[int, str]) -> None:
-        """Keep other payloads; see `Outbox`."""
-        with self._store.lock:
-            for id_, text in texts.items():
-                row = self._store.outbox[id_]
-                if row.pending and not row.delivery.attempts:
-                    row.delivery = replace(row.delivery, payload=text)
-
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Make rows due again; see `Outbox`."""
         with self._store.lock:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.ports.score_ranks import Scored
@@ -23,6 +24,14 @@ class MemoryScoreRanks:
         """Of each, how many of 100 scores are lower."""
         with self._store.lock:
             return [self._percentile(each) for each in asked]
+
+    def reword(self, texts: Mapping[int, str]) -> None:
+        """Keep other payloads."""
+        with self._store.lock:
+            for id_, text in texts.items():
+                row = self._store.outbox[id_]
+                if row.pending and not row.delivery.attempts:
+                    row.delivery = replace(row.delivery, payload=text)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -86,13 +86,6 @@ class SqlOutbox:
                 some = [each for each in accepted if each.fallback == to]
                 fallbacks.follow(connection, [each.delivery.id for each in some], to, some[-1].at)
 
-    def reword(self, texts: Mapping[int, str]) -> None:
-        """Keep other payloads; see `Outbox`."""
-        which = (schema.outbox.c.id == bindparam("of")) & unended() & (schema.outbox.c.attempts == 0)
-        with self._database.writing() as connection:
-            rows = [{"of": id_, "text": text} for id_, text in texts.items()]
-            connection.execute(schema.outbox.update().where(which).values(payload=bindparam("text")), rows)
-
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Make rows due again; see `Outbox`."""
         with self._database.writing() as connection:

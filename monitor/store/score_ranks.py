@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from monitor.ports.score_ranks import Scored
 from monitor.store import schema
 from monitor.store.engine import Database
 from monitor.store.open import open_database
+from monitor.store.outbox_queues import unended
 
 HOUR: Final = 3600 * 10**9  # ns
 WEEK: Final = 7 * 24 * HOUR
@@ -33,6 +34,13 @@ class SqlScoreRanks:
         """Of each, how many of 100 scores are lower; see `ScoreRanks`."""
         with self._database.reading() as connection:
             return [_percentile(connection, each) for each in asked]
+
+    def reword(self, texts: Mapping[int, str]) -> None:
+        """Keep other payloads; see `ScoreRanks`."""
+        which = (schema.outbox.c.id == bindparam("of")) & unended() & (schema.outbox.c.attempts == 0)
+        rows = [{"of": id_, "text": text} for id_, text in texts.items()]
+        with self._database.writing() as connection:
+            connection.execute(schema.outbox.update().where(which).values(payload=bindparam("text")), rows)
 
     def close(self) -> None:
         """Give connections back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -90,7 +91,7 @@ def announced(keeper: AlertKeeper, *streams: str, kind: FactKind = FactKind.OPEN
 
 def completed(keeper: AlertKeeper, ranks: ScoreRanks, now: int) -> list[Delivery]:
     outbox = keeper.outbox()
-    return Ranking(ranks, outbox).complete(outbox.claim("hook", now, 100, LEASE))
+    return Ranking(ranks).complete(outbox.claim("hook", now, 100, LEASE))
 
 
 def data(delivery: Delivery) -> dict[str, object]:
@@ -112,14 +113,19 @@ def test_a_message_says_it_and_says_the_same_in_every_repeat(keeper: AlertKeeper
 
 
 class Failing:
-    def percentiles(self, asked: object) -> list[float | None]:
+    """The look-up fails, and the message can be kept."""
+
+    def __init__(self, keeper: AlertKeeper) -> None:
+        self.reword = ranks_of(keeper).reword
+
+    def percentiles(self, asked: Sequence[Scored]) -> list[float | None]:
         raise StoreError("away", transient=True)
 
 
 def test_where_the_look_up_fails_the_message_is_sent_without_and_stays_so(keeper: AlertKeeper) -> None:
     score(keeper, (BEGIN, 1))
     announced(keeper, "m-1")
-    (first,) = completed(keeper, Failing(), 1)
+    (first,) = completed(keeper, Failing(keeper), 1)
     assert data(first)["percentile_7d"] is None
     (again,) = completed(keeper, ranks_of(keeper), LEASE + 2)
     assert again.payload == first.payload
@@ -150,6 +156,6 @@ def test_a_dispatcher_sends_it(keeper: AlertKeeper) -> None:
     announced(keeper, "m-1")
     outbox, hook = keeper.outbox(), ListNotifier()
     dispatcher = Dispatcher(outbox, {"hook": hook}, clock=lambda: 1)
-    dispatcher.complete_with(Ranking(ranks_of(keeper), outbox).complete)
+    dispatcher.complete_with(Ranking(ranks_of(keeper)).complete)
     assert dispatcher.run_once(1) == 1
     assert data(hook.received[0])["percentile_7d"] == 100.0

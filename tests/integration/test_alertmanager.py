@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from monitor.store.sql import SqlStore, open_store
 from monitor.testing.json_receiver import JsonReceiver
 from tests.integration.alertmanager import Running, alertmanager
 from tests.store_rows import SECOND, alert, cleared, fact
+from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -38,13 +39,6 @@ def _quiet() -> Iterator[None]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with alertmanager(tmp_path_factory.mktemp("alertmanager")) as found:
         yield found
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 60
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return condition()
 
 
 def settings(url: str, seconds: int) -> AlertmanagerNotifier:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +16,13 @@ from monitor.sources.embedded import EmbeddedBroker
 from monitor.testing.json_receiver import JsonReceiver
 from tests.store_rows import SECOND, alert, cleared, evidence, fact
 from tests.topics import read_topic
+from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     with structlog.testing.capture_logs():
         yield
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 60
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 def settings(folder: Path, broker: str, urls: dict[str, str]) -> Settings:

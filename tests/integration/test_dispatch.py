@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from monitor.store.sql import open_store
 from monitor.testing.webhook_receiver import Receiver
 from tests import flood
 from tests.store_rows import alert, fact
+from tests.waiting import eventually
 
 CONFIG = """\
 store.url = "sqlite:///{folder}/w.db"
@@ -77,13 +78,6 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def receiver() -> Iterator[Receiver]:
     with Receiver(flood.SECRET) as found:
         yield found
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 def command(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

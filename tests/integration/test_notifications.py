@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from monitor.store.queries import open_reader
 from monitor.store.sql import open_store
 from monitor.testing.webhook_receiver import Answer, Receiver
 from tests.store_rows import alert, fact
+from tests.waiting import eventually
 
 SECRET = "whsec_" + "QUJD" * 12
 
@@ -49,13 +50,6 @@ def fill(url: str, streams: int) -> None:
     store = open_store(url)
     store.commit(commit)
     store.close()
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 def make_webhook(receiver: Receiver) -> Webhook:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from monitor.ports.notifier import Queue as Waiting
 from monitor.records.alerts import Delivery
 from monitor.store.memory_channels import MemoryChannelStates
 from monitor.testing.in_memory import ListNotifier, MemoryStore
+from tests.waiting import eventually
 
 SECOND = 10**9
 
@@ -74,9 +75,6 @@ class Queue:
                 self.given_up[delivery.id] = error
             else:
                 self.due_at[delivery.id] = retry_at
-
-    def reword(self, texts: Mapping[int, str]) -> None:
-        self.rows |= {number: replace(self.rows[number], payload=text) for number, text in texts.items()}
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         self.due_at |= {each.id: 0 for each in deliveries}
@@ -373,13 +371,6 @@ def test_a_notifier_with_a_bug_is_a_failure_like_any_other() -> None:
 
     assert [error for *_, error in queue.attempts] == ["ZeroDivisionError: oops"]
     assert queue.done == [1]
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
 
 
 def test_the_thread_survives_an_outbox_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
