@@ -1,8 +1,12 @@
 """Entry point of the `watchkeeper` command and of `python -m monitor`."""
 
 import gc
+import sys
+from pathlib import Path
 
 gc.set_threshold(300_000, 20, 20)  # imports make more objects than that, and no garbage
+if __name__ == "__main__" and Path(sys.path[0]).resolve() != Path(__file__).resolve().parents[1]:
+    del sys.path[0]  # `-m` puts the current folder first, and one with a folder `models` would hide the package
 
 from monitor.cli.app import main  # noqa: E402
 

@@ -163,6 +163,20 @@ def test_without_the_table_every_alert_sends_its_message(url: str) -> None:
     assert only(url).incident.members == 5
 
 
+def test_each_site_of_a_plant_has_its_incident_whatever_the_families(url: str) -> None:
+    groups = {"Brno": ["brno/*"], "Linz": ["linz/*", "lnz-*"]}
+    names = ("brno/pump-1", "brno/pump-2", "linz/pump-1", "lnz-7", "other")
+    with Receiver(SECRET) as receiver:
+        given = settings(url, receiver, wait="1s", groups=groups)
+        of = [alert(stream=name, family=family, opened_at=time.time_ns()) for name in names for family in ("a", "b")]
+        commit(given, *map(fact, of))
+        with dispatching(given):
+            assert eventually(lambda: len(receiver.received) == 4)
+    found = {post.message["data"]["group"]: post.message["data"]["alerts"] for post in receiver.received}
+    assert found == {"Brno": 4, "Linz": 4, "a": 1, "b": 1}
+    assert types(receiver.received) == ["incident.opened"] * 4
+
+
 def test_one_that_was_announced_ends_at_its_receivers_when_the_table_is_taken_out(url: str) -> None:
     """And alerts from then on are announced by themselves."""
     with Receiver(SECRET) as receiver:

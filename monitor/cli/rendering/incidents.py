@@ -16,6 +16,7 @@ def table(incidents: Sequence[Incident], moments: Moments) -> FittedTable:
     columns = {
         "id": [each.id.hex[:8] for each in incidents],
         f"since ({moments.label})": [moments.text(each.opened_at) for each in incidents],
+        "newest": [moments.ago(changed_at(each)) for each in incidents],
         "group": [each.group for each in incidents],
         "state": [life_of(each, moments) for each in incidents],
         "worst": [each.severity.value for each in incidents],
@@ -23,7 +24,12 @@ def table(incidents: Sequence[Incident], moments: Moments) -> FittedTable:
         "open": [f"{each.open:,}" for each in incidents],
         "messages": [f"{each.messages:,}" for each in incidents],
     }
-    return FittedTable(columns, ("messages",), folded=("group",))
+    return FittedTable(columns, ("messages", "newest"), folded=("group",))
+
+
+def changed_at(incident: Incident) -> int:
+    """Event time of the newest opening or end of one of its alerts."""
+    return max(incident.newest_at, incident.ended_at or incident.newest_at)
 
 
 def life_of(incident: Incident, moments: Moments) -> str:

@@ -47,6 +47,8 @@ def upgrade(url: str) -> str:
 
 def refuse_newer(label: str, revision: str | None) -> None:
     """Raise StoreError for a schema that a later version has made."""
+    if revision is not None and not (len(revision) == len(head()) and revision.isdecimal()):
+        raise _damaged(label, f"holds {revision[:40]!r}")
     if revision is not None and revision not in known():
         raise StoreError(
             f"{label}: its schema {revision} is newer than this version of Watchkeeper, which works with {head()}; "
@@ -57,10 +59,20 @@ def refuse_newer(label: str, revision: str | None) -> None:
 def revision_of(database: Database) -> str | None:
     """As `current`, of an open database."""
     with database.reading() as connection:
-        if not inspect(connection).has_table("alembic_version"):
+        tables = inspect(connection)
+        if not tables.has_table("alembic_version"):
             return None
-        revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        return revision
+        rows = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+        if len(rows) > 1 or (not rows and tables.has_table("streams")):
+            raise _damaged(database.label, f"has {len(rows)} rows instead of one")
+        return str(rows[0]) if rows else None
+
+
+def _damaged(label: str, what: str) -> StoreError:
+    return StoreError(
+        f"{label}: table alembic_version, which says of which version the schema is, {what}; nothing was changed: "
+        "restore it from a backup, or let it hold one row with the number that the tables have"
+    )
 
 
 def upgrade_open(database: Database) -> None:

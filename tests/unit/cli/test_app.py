@@ -411,3 +411,13 @@ def test_the_closing_table_of_run_shows_more_rows(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert "1,234" in shown
     assert "motors (exit code 70)" in shown
+
+
+def test_a_folder_called_models_does_not_hide_the_package(tmp_path: Path) -> None:
+    hiding = tmp_path / "models"
+    hiding.mkdir()
+    (hiding / "__init__.py").write_text("raise SystemExit('the wrong one')", encoding="utf-8")
+    said = subprocess.run(
+        [sys.executable, "-m", "monitor", "detectors"], cwd=tmp_path, capture_output=True, check=False, text=True
+    )
+    assert (said.returncode, said.stderr) == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -57,8 +58,20 @@ def test_open_ones_come_first(store: SqlStore) -> None:
     ]  # fmt: skip
     assert [each["opened_at"][:13] for each in found[1:]] == ["1970-01-01T01", "1970-01-01T00"]
     lines = run("list").splitlines()
-    assert lines[0].split() == ["id", "since", "(UTC)", "group", "state", "worst", "alerts", "open", "messages"]
-    assert lines[2].startswith(f"{OPEN.hex[:8]}  1970-01-01 00:00:00  machines  open for")
+    assert lines[0].split() == [
+        "id",
+        "since",
+        "(UTC)",
+        "newest",
+        "group",
+        "state",
+        "worst",
+        "alerts",
+        "open",
+        "messages",
+    ]
+    assert lines[2].startswith(f"{OPEN.hex[:8]}  1970-01-01 00:00:00  ")
+    assert re.search(r"  [\d,]+ y ago  machines  open for", lines[2])
     assert lines[2].split()[-4:] == ["critical", "3", "2", "0"]
     assert [each["id"] for each in json.loads(run("list", "--group", "pumps", "--json"))][1] == str(OVER)
     assert json.loads(run("list", "--limit", "1", "--json")) == found[:1]

@@ -68,6 +68,22 @@ def test_migrations_and_tables_agree(url: str) -> None:
     database.close()
 
 
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("UPDATE alembic_version SET version_num = 'x y'", "holds 'x y'"),
+        ("DELETE FROM alembic_version", "has 0 rows instead of one"),
+        ("INSERT INTO alembic_version VALUES ('0001')", "has 2 rows instead of one"),
+    ],
+)
+def test_a_damaged_version_is_said_and_nothing_is_changed(url: str, damage: str, says: str) -> None:
+    migrations.upgrade(url)
+    with closing(connect(url)) as database, database.writing() as connection:
+        connection.exec_driver_sql(damage)
+    with pytest.raises(StoreError, match=rf"alembic_version, .*{says}; nothing was changed: restore it from a backup"):
+        migrations.upgrade(url)
+
+
 def test_downgrade_leaves_nothing(url: str) -> None:
     migrations.upgrade(url)
     database = connect(url)
