@@ -9,5 +9,5 @@ from monitor.errors import SettingsError
 
 
 def unknown(what: str, name: str, known: Sequence[str], command: str) -> SettingsError:
-    """The error to raise; `what` is the noun with which the sentence begins, `command` lists what there is."""
+    """The error to raise; `what` is the noun with which the sentence begins, `command` lists those that exist."""
     return SettingsError(f"there is no {what} called {name!r}{nearest(name, known)}; `{command}` shows all")
