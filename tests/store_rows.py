@@ -12,6 +12,7 @@ from monitor.ports.store import Commit, OpenedStream, ScoreBlock, StreamState
 from monitor.records.alerts import (
     Alert,
     AlertState,
+    Band,
     Command,
     CommandKind,
     Evidence,
@@ -89,6 +90,7 @@ def evidence(of: Alert) -> Evidence:
         alert=of.id, start=of.started_at, end=of.opened_at, channels=("température", "load"),
         values=values, reconstruction=values + 1, contribution=share, facts={"rr_s": 0.8},
         components={"detector": 0.75, "shift": 0.25},
+        band=Band(values - np.float32(1 / 3), values + np.float32(1e-7)),
     )  # fmt: skip
 
 

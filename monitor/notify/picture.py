@@ -54,8 +54,11 @@ def picture(evidence: Evidence, title: str) -> bytes:
 
 
 def _draw(axis: Axes, evidence: Evidence, channel: int, steps: Int64, seconds: Float64) -> None:
-    """The readings and what was expected of one channel."""
+    """The readings of one channel, where they usually lie, and what was expected."""
     axis.plot(seconds, _drawable(evidence.values[steps, channel]), color="#1f4e79", linewidth=1.2, label="readings")
+    if evidence.band is not None:
+        low, high = (_drawable(side[steps, channel]) for side in evidence.band)
+        axis.fill_between(seconds, low, high, color="#888888", alpha=0.25, linewidth=0, label="usual")
     if evidence.reconstruction is not None:
         expected = _drawable(evidence.reconstruction[steps, channel])
         axis.plot(seconds, expected, color="#777777", linewidth=1, linestyle="--", label="expected")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from monitor.alerts.accepting import ANOMALY
-from monitor.notify.causes import Cause
+from monitor.notify.causes import Cause, compared
 from monitor.records.alerts import Alert, AlertState, CommandKind, FactKind, Transition
 
 _NAME, _CAUSE = 60, 160  # characters
@@ -52,8 +52,7 @@ def _said(alert: Alert, transition: Transition, found: Sequence[Cause]) -> str:
 
 def _cell(cause: Cause) -> str:
     at = datetime.fromtimestamp(cause.time // 10**9, UTC).strftime("%H:%M:%S UTC")
-    expected = f", expected {_number(cause.expected)}" if cause.expected is not None else ""
-    return f"{_short(cause.channel)} {_number(cause.value)} at {at}{expected}"
+    return f"{_short(cause.channel)} {_number(cause.value)} at {at}{compared(cause)}"
 
 
 def _number(value: float) -> str:

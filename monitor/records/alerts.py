@@ -233,6 +233,13 @@ def message_id(store: UUID, transition: UUID) -> UUID:
     return uuid5(store, transition.hex)
 
 
+class Band(NamedTuple):
+    """Where each reading of a window usually lies, (length, channels) each, in their units; NaN = not known."""
+
+    low: Float32
+    high: Float32
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Why an alert opened: the window, its reconstruction and each cell's share of the score, all (length, channels).
@@ -242,6 +249,7 @@ class Evidence:
     known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), next_rr_s (of an early
     one), rate_bpm, latency_s, noise (in the unit of the signal).
     `components` are the shares of the detector and of each companion in the score; empty where there are no companions.
+    `band` is None where nothing is known of what is usual.
     """
 
     alert: UUID
@@ -253,6 +261,7 @@ class Evidence:
     contribution: Float32
     facts: Mapping[str, float] = field(default_factory=dict)
     components: Mapping[str, float] = field(default_factory=dict)
+    band: Band | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,17 @@
-"""Rows of `evidence`; their column `facts` is a JSON object of numbers, with the shares of the components inside."""
+"""Rows of `evidence`; their column `facts` is a JSON object of numbers, with the components and the band inside."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
-from monitor.records.alerts import Evidence
+from monitor.records.alerts import Band, Evidence
 
 if TYPE_CHECKING:
     from monitor.records.batches import Float32
 
-_COMPONENTS = "components"
+_COMPONENTS, _BAND = "components", "band"
 
 
 def to_text(evidence: Evidence) -> str | None:
@@ -18,14 +19,16 @@ def to_text(evidence: Evidence) -> str | None:
     known: dict[str, Any] = dict(evidence.facts)
     if evidence.components:
         known[_COMPONENTS] = dict(evidence.components)
+    if evidence.band is not None:
+        known[_BAND] = {name: _numbers(side) for name, side in evidence.band._asdict().items()}
     return json.dumps(known) if known else None
 
 
-def from_text(text: str | None) -> dict[str, dict[str, float]]:
-    """The fields `facts` and `components` of the evidence."""
+def from_text(text: str | None) -> dict[str, Any]:
+    """The fields `facts`, `components` and `band` of the evidence."""
     known = json.loads(text or "{}")
-    components = known.pop(_COMPONENTS, {})
-    return {"facts": known, "components": components}
+    components, band = known.pop(_COMPONENTS, {}), known.pop(_BAND, None)
+    return {"facts": known, "components": components, "band": None if band is None else _band(band)}
 
 
 def evidence(row: Any) -> Evidence:
@@ -43,3 +46,14 @@ def _cells(body: bytes, length: int) -> Float32:
     import numpy as np
 
     return np.frombuffer(body, "<f4").astype(np.float32).reshape(length, -1)
+
+
+def _numbers(side: Float32) -> list[list[float | None]]:
+    """Nine digits are every float32; JSON has no NaN."""
+    return [[float(f"{cell:.9g}") if math.isfinite(cell) else None for cell in row] for row in side.tolist()]
+
+
+def _band(sides: dict[str, list[list[float | None]]]) -> Band:
+    import numpy as np
+
+    return Band(*(np.array(sides[name], np.float64).astype(np.float32) for name in Band._fields))

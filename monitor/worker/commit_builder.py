@@ -218,7 +218,7 @@ class CommitBuilder:
     def _count(self, outcome: Outcome, readings: int) -> None:
         self._size += len(outcome.scores) + sum(len(block.time) for _, block in outcome.history)
         self._bytes += sum(block.values.nbytes for _, block in outcome.history)
-        self._bytes += sum(3 * evidence.values.nbytes for evidence in outcome.evidence)
+        self._bytes += sum((3 if of.band is None else 8) * of.values.nbytes for of in outcome.evidence)
         totals = self.totals
         totals.readings += readings
         totals.windows += len(outcome.scores)

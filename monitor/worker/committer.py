@@ -40,7 +40,8 @@ class Committer:
     """All calls of the runner to its store go through here.
 
     `fenced` turns true when a newer owner has taken a partition, a command has changed a stream, which is `outdated`
-    then, or a wait has run out of time: nothing is written until `abandon`. `stop` says whether to give up instead of retrying. `totals` counts what is committed or in flight.
+    then, or a wait has run out of time: nothing is written until `abandon`. `stop` says whether to give up instead of
+    retrying. `totals` counts what is committed or in flight.
     """
 
     def __init__(self, store: Store, stop: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:

@@ -211,7 +211,7 @@ class Runner:
         return not self._committer.fenced
 
     def _process(self, poll: Poll) -> Poll:
-        """Process as much of the poll as fits, or up to the reading where a family must train; the rest waits a turn."""
+        """Process as much of the poll as fits, or up to the reading where a family must train; the rest waits."""
         caught_up, limits = poll.at_end, {}
         for family, readings in poll.readings.items():
             pipeline = self._pipelines[family]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,6 +108,10 @@ def test_evidence_has_the_readings_what_was_expected_and_the_share_of_each_part(
         assert np.abs(found.values[-1, 0]) > 1.5
         assert found.reconstruction is not None
         assert 0 < found.facts["usual_deviation"] < 5
+        assert found.band is not None
+        low, high = found.band.low[:, 0], found.band.high[:, 0]
+        np.testing.assert_allclose(high - low, 6 * found.facts["usual_deviation"], rtol=1e-4)
+        assert not low[-1] <= found.values[-1, 0] <= high[-1] or found.components["time of day"] < 0.5
 
 
 def test_evidence_after_a_gap_has_the_readings_since() -> None:
@@ -122,3 +127,27 @@ def test_evidence_after_a_gap_has_the_readings_since() -> None:
     assert found.contribution[-1, 0] > 0.9
     assert found.reconstruction is not None
     assert abs(found.reconstruction[-1, 0]) < 0.5
+    assert found.band is not None
+    assert found.band.low.shape == found.values.shape
+    assert -3 < found.band.low[-1, 0] < 0 < found.band.high[-1, 0] < 3
+
+
+@pytest.mark.parametrize("modelled", [True, False])
+@pytest.mark.parametrize(("step", "why"), [(60, "seems to send every 60 s"), (30, "too many values missing")])
+def test_a_stream_that_sends_at_another_interval_is_said_to_be_unscored(modelled: bool, step: int, why: str) -> None:
+    """Companions go on judging it alone, with a model and without one; a single gap is no fault."""
+    family = Family.model_validate({"topic": "t", "interval": "10s", "recipe": "default"})
+    index = StreamIndex()
+    index.intern(["m"])
+    made = bootstrap.pipeline("f", family, index=index)
+    if modelled:
+        one = np.ones(1, np.float32)
+        made.adopt("0123456789abcdef", DistanceScorer(), {"m": Profile(0 * one, one, 0.8, 0.1, 50)})
+    time = np.concatenate([np.arange(0, 2000, 10), np.arange(2200, 8000, 10), np.arange(8000, 40_000, step)])
+    values = np.random.default_rng(0).normal(0, 1, (len(time), 1)).astype(np.float32)
+    outcome = made.process(readings([0] * len(time), time.tolist(), values))
+    late = outcome.scores.end >= 8300 * 10**9
+    assert np.isfinite(outcome.scores.ratio[late]).any()
+    (opened, *_) = [fact for fact in outcome.facts if fact.alert_kind == "unscored"]
+    assert opened.at > 8000 * 10**9
+    assert why in opened.cause

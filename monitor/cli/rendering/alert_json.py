@@ -57,6 +57,7 @@ def delivery_json(row: DeliveryRecord) -> dict[str, Any]:
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
     cells = {name: getattr(evidence, name) for name in ("values", "reconstruction", "contribution")}
+    cells |= {f"usual_{side}": getattr(evidence.band, side, None) for side in ("low", "high")}
     rows = {
         name: None if array is None else [[_finite(cell) for cell in row] for row in array.tolist()]
         for name, array in cells.items()

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from monitor.cli.rendering.moments import Moments
 from monitor.cli.rendering.sparkline import Scale
-from monitor.notify.causes import causes
+from monitor.notify.causes import HOURLY, causes, compared
 from monitor.records.alerts import Evidence
 from monitor.records.component_words import in_words
 from monitor.records.escapes import visible
@@ -59,6 +59,8 @@ class EvidenceView:
         yield _row("values", scale.draw(values, low, high), _number(values[-1]))
         if expected:
             yield _row("reconstruction", scale.draw(expected, low, high), _number(expected[-1]))
+        if (usual := _usual(e, channel)) is not None:
+            yield Text(f"  {'usually':<{_LABEL - 2}}{usual}", no_wrap=True)
         yield _row("contribution", scale.draw(share, 0.0, top), _percent(share[-1]))
 
     def _parts(self) -> Iterator[Any]:
@@ -73,11 +75,18 @@ class EvidenceView:
         if found:
             yield Text("Causes, largest share of the score first", style="bold")
         for cause in found:
-            expected = "" if cause.expected is None else f", expected {_number(cause.expected)}"
             yield _indented(
                 f"{cause.share:.0%}: {visible(cause.channel)} at {self.moments.text(cause.time)} is "
-                f"{_number(cause.value)}{expected}"
+                f"{_number(cause.value)}{compared(cause)}"
             )
+
+
+def _usual(evidence: Evidence, channel: int) -> str | None:
+    """The band of the newest reading, in words; None where it is not known."""
+    if evidence.band is None or math.isnan(evidence.band.low[-1, channel]):
+        return None
+    low, high = (_number(float(side[-1, channel])) for side in evidence.band)
+    return f"{low} to {high}" + (" at the hour of the newest reading" if HOURLY in evidence.components else "")
 
 
 def _row(label: str, drawn: str, newest: str) -> Text:

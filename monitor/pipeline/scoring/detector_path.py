@@ -14,6 +14,7 @@ from monitor.pipeline.scoring.conditions import Conditioned, Conditions
 from monitor.pipeline.scoring.explanation import explain, without_channels
 from monitor.pipeline.scoring.partial_windows import Units
 from monitor.pipeline.scoring.stream_scaling import Profile, Profiles
+from monitor.pipeline.scoring.usual_band import Usual
 from monitor.pipeline.state.codec import Codes, Section, signature
 from monitor.ports.scorer import Scorer
 from monitor.records.alerts import Evidence
@@ -28,6 +29,7 @@ class DetectorPath:
 
     def __init__(self, family: Family) -> None:
         self._channels, self._scale = family.channels, family.scale
+        self._alike = not (family.window.rules.whole or family.window.rules.found)  # all places of a window are alike
         self._conditions = Conditions(family)
         self.profiles = Profiles(len(family.channels))
         self.section = Section(
@@ -85,6 +87,12 @@ class DetectorPath:
             scorer = Conditioned(scorer, self._conditions, window.end)
         found = explain(alert, seen, self._channels, scorer, profiles, facts)
         return without_channels(found, window.values[0], lacks) if lacks.any() else found
+
+    def usual(self, code: int) -> Usual | None:
+        """Where the readings of the stream lay while it was learned; None without a model, of messages and beats."""
+        if not self._alike or not self.enrolled(np.array([code], np.int32)).all():
+            return None
+        return Usual(self.profiles.columns["center"][code], self.profiles.columns["scale"][code])
 
     def _by_model(self, scorer: Scorer, windows: Windows) -> Float32:
         """Score of each window (m,)."""

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.pipeline.scoring.usual_band import Usual
 from monitor.pipeline.state.codec import StreamPart
 from monitor.records.batches import Bool, Float32, Float64, Int32, Windows
 from monitor.records.shifts import Shifts
@@ -84,6 +85,15 @@ class Locating(Protocol):
 
     def blame(self, row: int) -> Float32:
         """What each channel added to the score at `row` of the newest windows by the companions, (channels,)."""
+        ...
+
+
+@runtime_checkable
+class Banded(Protocol):
+    """A mixture whose companions know where the readings of a stream usually lie. Asked after `components`."""
+
+    def usual(self, code: int, row: int) -> Usual:
+        """Of this stream, as it was known at `row` of the newest windows."""
         ...
 
 

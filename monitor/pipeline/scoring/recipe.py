@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import numpy as np
 
 from monitor.config.families import Family
-from monitor.pipeline.scoring import cold_start
+from monitor.pipeline.scoring import cold_start, opening_evidence
 from monitor.pipeline.scoring.detector_path import ColdStart, DetectorPath
-from monitor.pipeline.scoring.explanation import blamed, by_companions
 from monitor.pipeline.scoring.fault_scores import FaultScores, leads
 from monitor.pipeline.scoring.mixture import (
     DETECTOR,
@@ -24,6 +22,7 @@ from monitor.pipeline.scoring.mixture import (
     Trained,
     total,
 )
+from monitor.pipeline.scoring.opening_evidence import Opened
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.state.codec import Codes, Section, signature
 from monitor.pipeline.state.segments import segments
@@ -212,20 +211,7 @@ class Recipe:
 
     def evidence(self, alert: UUID, windows: Windows, row: int, facts: Mapping[str, float], judged: Judged) -> Evidence:
         """Why the window at `row` opened the alert."""
-        if self._mixture is None:
-            found = self.detector.explain(alert, windows.take(np.array([row])), facts)
-            return replace(found, components=judged.shares(row))
-        one, shown = (some.take(np.array([row])) for some in (windows, judged.shown))
-        found = self.detector.explain(alert, shown, facts)
-        if judged.shown is not windows:  # it sees residuals
-            usual = one.values[0] - shown.values[0]
-            expected = None if found.reconstruction is None else found.reconstruction + usual
-            found = replace(found, values=one.values[0], reconstruction=expected)
-            if np.isnan(judged.components[DETECTOR][row]):
-                found = by_companions(found, one, usual)
-        known = self._mixture.facts(row)
-        whole = replace(found, facts={**found.facts, **known}, components=judged.shares(row))
-        return whole if self._locating is None else blamed(whole, self._locating.blame(row), judged.scores.score[row])
+        return opening_evidence.evidence(self.detector, self._mixture, Opened(alert, windows, row, facts), judged)
 
     def _score(
         self, windows: Windows, enrolled: Bool, cold: ColdStart, facts: Facts

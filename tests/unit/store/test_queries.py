@@ -69,6 +69,9 @@ def test_an_alert_comes_back_whole(store: SqlStore, reader: Reader, url: str) ->
     assert kept is not None
     assert (kept.channels, kept.start, kept.end) == (wanted.channels, wanted.start, wanted.end)
     assert (kept.facts, kept.components) == (wanted.facts, wanted.components)
+    assert kept.band is not None
+    assert wanted.band is not None
+    assert [side.tobytes() for side in kept.band] == [side.tobytes() for side in wanted.band]
     for name in ("values", "reconstruction", "contribution"):
         assert getattr(kept, name).tobytes() == getattr(wanted, name).tobytes()
     (waiting,) = detail.deliveries

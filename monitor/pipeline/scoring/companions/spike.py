@@ -2,7 +2,9 @@
 
 The distance of a reading from the mean of the `BEFORE` readings before it is compared, channel by channel, with `TIMES`
 the distance that all but `SICK` % of the readings of the learned part kept: neither a drift nor spikes in the past
-that are rarer than that make it blind. Channels that mostly rest have no such distance and are not judged.
+that are rarer than that make it blind. Channels that mostly rest have no such distance and are not judged; one that
+never moved in the learned part is compared with `RESTS` of its level, and its ratio is `MOST_AT_REST` at most: a switch
+that is used more often than it was then raises the bar of its stream instead of alarming each time.
 
 Streams that nothing was learned of yet are compared with `EARLY` root mean squares of all their distances before.
 """
@@ -25,12 +27,14 @@ EARLY = 6.0
 FEWEST = 150  # distances of a channel before the next one is compared with them
 ABSURD = 100.0  # root mean squares: what lies further out is learned from as no more than that
 FLOOR = 1e-4  # of the level: the last digit is no spike
+RESTS, TINY = 0.01, 1e-6  # of the level, and at least: further goes no last digit of a channel that never moved
+MOST_AT_REST = 2.0  # ratio
 
 
 def limits(values: Float32) -> Float32:
     """How far a reading of each channel may be from those before it, (channels,), learned from readings (n, channels).
 
-    NaN for a channel that is not judged.
+    NaN for a channel that is not judged, below 0 for one that never moved.
     """
     one = np.zeros(len(values), np.int32)
     spikes = Spike(values.shape[1])
@@ -41,7 +45,10 @@ def limits(values: Float32) -> Float32:
     found[there] = np.nanpercentile(away[:, there], 100 - SICK, axis=0)
     level = np.zeros(values.shape[1])
     level[there] = np.abs(np.nanmedian(values[:, there].astype(np.float64), axis=0))
-    return np.where(found > 0, TIMES * np.maximum(found, FLOOR * level), np.nan).astype(np.float32)
+    still = there.copy()
+    still[there] = np.nanmin(values[:, there], axis=0) == np.nanmax(values[:, there], axis=0)
+    at_rest = np.where(still, -np.maximum(RESTS * level, TINY), np.nan)
+    return np.where(found > 0, TIMES * np.maximum(found, FLOOR * level), at_rest).astype(np.float32)
 
 
 class _Known(NamedTuple):
@@ -120,6 +127,11 @@ def _compare(stream: Int32, away: Float64, known: _Known, score: Float32, decide
                 value = min(value, ABSURD * usual)
                 known.squares[of, channel] += value * value
                 known.distances[of, channel] += 1
-            if most > 0 and not score[row] >= value / most:
-                score[row] = value / most
+            ratio = np.nan
+            if most > 0:
+                ratio = value / most
+            elif most < 0:
+                ratio = min(value / -most, MOST_AT_REST)
+            if not np.isnan(ratio) and not score[row] >= ratio:
+                score[row] = ratio
                 decided[row] = channel

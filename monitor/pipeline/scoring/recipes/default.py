@@ -21,6 +21,7 @@ from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts, total
 from monitor.pipeline.scoring.recipe import Recipe
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.scoring.surprise import Deviations, Surprise
+from monitor.pipeline.scoring.usual_band import Usual
 from monitor.pipeline.state.codec import StreamPart
 from monitor.pipeline.thresholds.base import Threshold
 from monitor.pipeline.thresholds.fixed import FixedThreshold
@@ -92,6 +93,11 @@ class Sum:
         if len(usual) == 1:
             return {"usual_deviation": float(usual[0])}
         return {f"usual_deviation_{name}": float(size) for name, size in zip(self._channels, usual, strict=True)}
+
+    def usual(self, code: int, row: int) -> Usual:
+        """See `Banded`: around what is usual of the hour."""
+        del code
+        return Usual(np.zeros(len(self._channels)), self._usual[row])
 
     def accept(self, code: int, usual: Float32) -> None:
         """What is usual by hour of the day is at the new level."""

@@ -26,6 +26,7 @@ from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts
 from monitor.pipeline.scoring.recipe import MOST_RATIO, Recipe
 from monitor.pipeline.scoring.smoothed import Smoothed
 from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.pipeline.scoring.usual_band import Usual
 from monitor.pipeline.state.codec import StreamPart
 from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.thresholds.base import Threshold
@@ -102,6 +103,11 @@ class Largest:
         """None: what decided is in the components."""
         return {}
 
+    def usual(self, code: int, row: int) -> Usual:
+        """See `Banded`: as in the training readings; a channel that rested then has no band."""
+        del row
+        return Usual(self._learned["center"][code], self._learned["scale"][code])
+
     def accept(self, code: int, usual: Float32) -> None:
         """No-op: its limits were learned, and are learned again by training."""
 
@@ -176,6 +182,6 @@ def _summary(scores: Float64) -> Float32:
 
 
 def multivariate(family: Family, threshold: Threshold) -> Recipe:
-    """Version 1, without streams or model."""
+    """Version 2, without streams or model."""
     del threshold  # its limits come from the training
-    return Recipe("multivariate", 1, family, FixedThreshold(1.0), Largest(family))
+    return Recipe("multivariate", 2, family, FixedThreshold(1.0), Largest(family))

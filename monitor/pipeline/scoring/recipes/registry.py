@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 RECIPES: Final = {  # by name and version
     ("plain", 1): "monitor.pipeline.scoring.recipes.plain:plain",
     ("default", 2): "monitor.pipeline.scoring.recipes.default:default",
-    ("multivariate", 1): "monitor.pipeline.scoring.recipes.multivariate:multivariate",
+    ("multivariate", 2): "monitor.pipeline.scoring.recipes.multivariate:multivariate",
     ("vectors", 1): "monitor.pipeline.scoring.recipes.vectors:vectors",
 }
-NEWEST: Final = {"plain": 1, "default": 2, "multivariate": 1, "vectors": 1}
+NEWEST: Final = {"plain": 1, "default": 2, "multivariate": 2, "vectors": 1}
 LEVELS: Final = {  # recipes whose score follows a new level while an alert is open, and what knows the one before
     "default": "monitor.pipeline.scoring.companions.levels:Levels",
 }

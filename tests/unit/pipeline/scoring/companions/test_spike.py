@@ -56,8 +56,28 @@ def test_spikes_are_found_though_one_in_seventy_readings_of_the_past_was_one() -
     assert np.count_nonzero(found[2100:] > 1) == len(later)
 
 
-def test_a_channel_at_rest_is_not_judged() -> None:
-    assert np.isnan(limits(np.full((500, 1), 7.0, np.float32))).all()
+def test_a_channel_that_mostly_rests_is_not_judged() -> None:
+    mostly = np.full((500, 1), 7.0, np.float32)
+    mostly[-1] = 8
+    assert np.isnan(limits(mostly)).all()
+
+
+@pytest.mark.parametrize(("level", "apart"), [(7.0, 7.5), (0.0, 1.0), (-200.0, -190.0)])
+def test_a_channel_that_never_moved_is_judged_by_its_level(level: float, apart: float) -> None:
+    limit = float(limits(np.full((500, 1), level, np.float32))[0])
+    found = ratio(column(*[level] * BEFORE, level * 1.004, level, apart, *[level] * BEFORE), limit)
+    assert (found[BEFORE // 2 : BEFORE + 2] < 1).all()
+    assert 1 < found[BEFORE + 2] <= 2
+    assert found[-1] < 1 or level == 0
+
+
+def test_a_channel_at_rest_does_not_hide_how_far_another_one_is() -> None:
+    past = np.random.default_rng(0).normal(0, 1, (500, 2)).astype(np.float32)
+    past[:, 1] = 0
+    last = np.concatenate([past[-BEFORE:], [[100, 1]]]).astype(np.float32)
+    found, channel = spike(2).score(np.zeros(len(last), np.int32), last, limits(past)[None], np.array([True]))
+    assert found[-1] > 5
+    assert channel[-1] == 0
 
 
 def test_streams_that_were_not_learned_are_compared_with_all_their_readings_before() -> None:

@@ -163,3 +163,18 @@ def test_windows_that_are_no_run_of_readings_are_refused() -> None:
 
     with pytest.raises(SettingsError, match='recipe: "multivariate" judges readings that follow one another'):
         parse({"families": {"beats": family}})
+
+
+def test_a_spike_of_a_channel_that_rested_while_it_was_learned_is_an_anomaly() -> None:
+    """The detector and the levels see nothing of it; `usual` knows no band of that channel."""
+    past = np.random.default_rng(0).normal(0, 1, (500, 2)).astype(np.float32)
+    past[:, 1] = 7
+    made = recipe(Profile(0 * ONE, ONE, 1.0, 0.25, 50, constants=learn(past)))
+    values = past[-60:].copy()
+    values[50, 1] = 9
+    found = judge(made, values)
+    assert (score(found)[:50] < 1).all()
+    assert score(found)[50] == pytest.approx(2)
+    assert made.blame(50)[1] > 0.9 * made.blame(50).sum()
+    assert np.isnan(made.usual(0, 50).deviation[1])
+    assert made.usual(0, 50).deviation[0] == pytest.approx(1, abs=0.1)
