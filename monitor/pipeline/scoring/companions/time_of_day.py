@@ -201,5 +201,5 @@ def _follow(seen: tuple[Int32, Int64, Float32], rate: float, past: _Past, found:
                 worst = away
         found.score[row] = worst
         if row + 1 == windows or stream[row + 1] != of:
-            for cell in range(cells):  # a slice would take seconds to compile
+            for cell in range(cells):  # a slice is slow to compile
                 past.residuals[of, cell] = found.residuals[row, cell]

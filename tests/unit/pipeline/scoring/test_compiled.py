@@ -27,7 +27,7 @@ for _, of in recorder.buffer:
 
 
 def test_no_text_formatting_is_compiled() -> None:
-    """It comes with errors of slices that do not fit, and takes half of the time in which all else is compiled."""
+    """It comes with the errors of slices that do not fit, and takes longer to compile than a companion."""
     command = [sys.executable, "-c", FIRST_WINDOWS]
     modules = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert "monitor.pipeline.scoring.companions.time_of_day" in modules
