@@ -16,7 +16,8 @@ _AT_ONCE = 500  # ids in a statement
 def refuse_streams(connection: Connection, commit: Commit) -> NoReturn:
     """Raise StreamsChangedError where a command has changed a stream or deleted it, else FencedError."""
     loaded = {stream.id: stream.version for stream in commit.streams}
-    ids, s, stored = list(loaded), schema.streams.c, {}
+    ids, s = list(loaded), schema.streams.c
+    stored: dict[int, int] = {}
     for begin in range(0, len(ids), _AT_ONCE):
         query = select(s.id, s.version).where(s.id.in_(ids[begin : begin + _AT_ONCE]))
         stored |= {row.id: row.version for row in connection.execute(query)}

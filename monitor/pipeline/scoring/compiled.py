@@ -25,8 +25,8 @@ def compiled(function: F) -> F:
 
 def part(function: F) -> F:
     """The same for a function that only compiled ones call: without the code by which Python calls it."""
-    made = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    return cast("F", made(function))
+    unwrapped = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # options that numba's types do not name
+    return cast("F", njit(nogil=True, error_model="numpy", **cast("Any", unwrapped))(function))
 
 
 def inlined(function: F) -> F:

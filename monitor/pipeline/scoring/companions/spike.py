@@ -45,7 +45,7 @@ def limits(values: Float32) -> Float32:
     found[there] = np.nanpercentile(away[:, there], 100 - SICK, axis=0)
     level = np.zeros(values.shape[1])
     level[there] = np.abs(np.nanmedian(values[:, there].astype(np.float64), axis=0))
-    still = there.copy()
+    still = np.zeros(values.shape[1], np.bool_)
     still[there] = np.nanmin(values[:, there], axis=0) == np.nanmax(values[:, there], axis=0)
     at_rest = np.where(still, -np.maximum(RESTS * level, TINY), np.nan)
     return np.where(found > 0, TIMES * np.maximum(found, FLOOR * level), at_rest).astype(np.float32)
