@@ -103,6 +103,9 @@ class Between:
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         self._source.commit(positions)
 
+    def hold(self, seconds: float) -> None:
+        self._source.hold(seconds)
+
     def close(self) -> None:
         self._source.close()
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import models
+from models.detector import Detector
 from models.evaluation import memory
 from models.evaluation.memory import Memory
 
 
-def fitted(length: int) -> models.Detector:
+def fitted(length: int) -> Detector:
     noise = np.random.default_rng(0).normal(size=(64, length, 1)).astype(np.float32)
     return models.create("pca", length=length, channels=1).fit(noise)
 
