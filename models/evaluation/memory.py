@@ -48,7 +48,7 @@ def measure(detector: Detector, windows: int = WINDOWS) -> Memory:
         path = Path(folder) / "detector"
         detector.save(path)
         model = (path / MODELS[detector.capabilities.engine]).stat().st_size
-        command = [sys.executable, "-m", "models.evaluation.memory", str(path), str(windows)]
+        command = [sys.executable, "-P", "-m", "models.evaluation.memory", str(path), str(windows)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 (this interpreter)
     if done.returncode != 0:
         said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()

@@ -199,7 +199,7 @@ def without(incident: Incident, gone: int) -> Incident:
     """The incident when so many of its resolved members are deleted, which is no reason for a message."""
     said = incident.said
     if said is not None and said.members != CALLED:
-        said = said._replace(members=said.members - gone)
+        said = said._replace(members=min(said.members, incident.members - gone))
     return replace(incident, members=incident.members - gone, said=said)
 
 

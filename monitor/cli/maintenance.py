@@ -226,7 +226,7 @@ def _doubt(some: Sequence[Maintenance], now: int, config: Path | None, url: str 
         for each in some:
             found = doubts(each, now)
             if not commands.concerns(each):
-                found.append(f"no stream that is known is one of {concerned(each)}; a new one may be")
+                found.append(f"no stream is known yet that it is about ({concerned(each)}); a new one may be")
             for text in found:
                 echo(f"Note: {each.name}: {text}.", err=True)
 

@@ -126,7 +126,7 @@ class Dispatcher:
     def backlog(self) -> Backlog:
         """What waits, with what the rules of the channels here hold. Raises StoreError."""
         found = self._outbox.backlog()
-        held = {lane.name: lane.held() for lane in self._lanes if lane.name in found.queues}
+        held = {lane.name: lane.held(found.queues[lane.name]) for lane in self._lanes if lane.name in found.queues}
         return replace(found, held={name: why for name, why in held.items() if why})
 
     def complete_with(self, complete: Completing) -> None:

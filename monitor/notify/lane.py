@@ -15,7 +15,7 @@ from monitor.errors import NotifyError
 from monitor.notify.gate import Gate
 from monitor.notify.retry_schedule import wait
 from monitor.notify.senders import Senders
-from monitor.ports.notifier import Notifier, Outbox, Outcome
+from monitor.ports.notifier import Notifier, Outbox, Outcome, Queue
 from monitor.records.alerts import Delivery
 
 AT_ONCE = 8  # messages of different alerts in flight to one receiver
@@ -63,7 +63,6 @@ class Lane:
         self._lease = 2 * self._timeout + 2 * MARGIN
         self._at_once = 1
         self._idle = False  # nothing was due at the last look
-        self._retried: set[int] = set()  # messages that were tried here and wait for another try
         self.delivered = self.failed = self.given_up = 0  # tries, by how they ended
         self.complete: Completing = list  # what a claim gives before it is sent
         self._senders = Senders(f"notify-{name}", AT_ONCE, self._try)
@@ -73,9 +72,9 @@ class Lane:
         """Until when it sends nothing, or nothing that is not critical; wall clock, ns."""
         return max(self._paused_until, self._gate.shut_until(self._clock()))
 
-    def held(self) -> str:
+    def held(self, waiting: Queue) -> str:
         """Until when, and by which rule, what waits is held; "" where some of it waits for another reason."""
-        return self._gate.held(self._clock()) if self._idle and not (self._failures or self._retried) else ""
+        return self._gate.held(self._clock()) if self._idle and not waiting.tried else ""
 
     def turn(self, now: int, stopping: Event) -> int:
         """Try some of what is due at `now` (ns); returns how many messages were tried. Raises StoreError."""
@@ -149,13 +148,12 @@ class Lane:
             self._failures, self._at_once = self._failures + 1, 1
         if error is None:
             self.delivered += 1
-            self._retried.discard(delivery.id)
             return Outcome(delivery, now, fallback=self._channel.fallback)
         asked = round((error.retry_after or 0) * 1e9)
         self._paused_until = now + max(asked, PROBE if self._failures >= TRIP else 0)
         delay = None if error.permanent else wait(delivery.attempts + 1, self._chance(), refused=error.refused)
         retry_at = None if delay is None else now + max(delay, asked)
-        self._count(delivery, given_up=retry_at is None)
+        self.failed, self.given_up = self.failed + 1, self.given_up + (retry_at is None)
         log.warning(
             "notification_not_delivered",
             channel=self.name,
@@ -165,11 +163,6 @@ class Lane:
             retry_in_s=None if retry_at is None else round((retry_at - now) / 1e9, 1),
         )
         return Outcome(delivery, now, str(error), retry_at, self._channel.fallback)
-
-    def _count(self, delivery: Delivery, *, given_up: bool) -> None:
-        self.failed += 1
-        self.given_up += given_up
-        (self._retried.discard if given_up else self._retried.add)(delivery.id)
 
     def _share(self, now: int, *, fails: bool) -> None:
         """Let all dispatchers know since when the channel fails; one that has failed for long has a stand-in."""

@@ -6,6 +6,7 @@ before it is sent, so that every repeat of a message is the same.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,7 +18,8 @@ from monitor.errors import StoreError
 from monitor.ports.score_ranks import Scored, ScoreRanks
 from monitor.records.alerts import Delivery
 
-AT_ONCE = 20  # look-ups for the messages of a claim; in a flood the others go without
+AT_ONCE = 20  # look-ups for the messages of a claim, and
+LONGEST = 0.1  # seconds for them: in a flood the others go without
 FIELD = "percentile_7d"
 _OPENED = '"type":"alert.opened"'
 
@@ -58,14 +60,18 @@ class Ranking:
         return [replace(each, payload=texts.get(each.id, each.payload)) for each in claimed]
 
     def _found(self, asked: Sequence[Scored]) -> Sequence[float | None]:
-        """One for each, None where it cannot be said; alerts do not wait for a look-up that fails."""
+        """One for each of the first ones, None where it cannot be said; alerts do not wait for a look-up that fails."""
+        found: list[float | None] = []
+        until = time.monotonic() + LONGEST
         try:
-            found = self._ranks.percentiles(asked)
+            for each in asked:
+                if time.monotonic() < until:
+                    found += self._ranks.percentiles([each])
         except StoreError as error:
             if not self._failed:
                 log.warning("percentile_not_found", error=str(error))
             self._failed = True
-            return [None] * len(asked)
+            return found
         self._failed = False
         return found
 

@@ -20,12 +20,14 @@ Render = Callable[[Sequence[Delivery], UUID], str]
 class Queue(NamedTuple):
     """What waits for one channel: how many messages, since when the oldest does, and when the next one is due.
 
-    Times are wall clock, ns. A message that a dispatcher holds is due when its lease ends.
+    Times are wall clock, ns. A message that a dispatcher holds is due when its lease ends. `tried` counts those that
+    did not arrive before.
     """
 
     waiting: int
     oldest: int
     next_at: int
+    tried: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def _refuse_undelivered(connection: Connection, known: Grouped, left: Mapping[UU
     """Raise where a receiver would not learn how an incident ends."""
     o, t = schema.outbox.c, schema.transitions.c
     for of in left.values():
-        if not of.members and of.due_at is not None and of.said and of.said.state is not IncidentState.RESOLVED:
+        if not of.open and of.due_at is not None and of.said and of.said.state is not IncidentState.RESOLVED:
             raise SettingsError(_UNDELIVERED.format(of.id.hex[:8]))
     for some in _pieces(sorted(known.members)):
         waiting = select(o.alert).join(schema.transitions, t.id == o.transition)
@@ -148,15 +148,15 @@ def _lock(connection: Connection, keys: set[tuple[str, str]]) -> None:
 def _incidents(connection: Connection, keys: set[tuple[str, str]], new: Sequence[Alert], known: Grouped) -> None:
     """Note the incidents of known members, and those that new alerts could join."""
     i = schema.incidents.c
-    wanted: list[ColumnElement[bool]] = []
-    if known.members:
-        wanted.append(i.id.in_({member.incident for member in known.members.values()}))
+    ids = sorted({member.incident for member in known.members.values()})
+    wanted: list[ColumnElement[bool]] = [i.id.in_(some) for some in _pieces(ids)]
     if new:
         first, last = (edge(alert.opened_at for alert in new) for edge in (min, max))
         near = i.opened_at.between(first - LONGEST, last + LONGEST)
-        wanted.append(i.run.in_({run for run, _ in keys}) & i.group_name.in_({group for _, group in keys}) & near)
-    if wanted:
-        query = select(schema.incidents).where(or_(*wanted)).order_by(i.id).with_for_update()
+        near &= i.run.in_({run for run, _ in keys}) & i.group_name.in_({group for _, group in keys})
+        wanted[-1:] = [or_(*wanted[-1:], near)]
+    for some_of_them in wanted:  # in the order of ids, but for those of a commit, which are few
+        query = select(schema.incidents).where(some_of_them).order_by(i.id).with_for_update()
         known.incidents.update((found.id, incident(found)) for found in connection.execute(query))
 
 

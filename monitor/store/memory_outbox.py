@@ -162,7 +162,7 @@ class MemoryOutbox:
             for row in waiting.values():
                 name, found = row.delivery.channel, queues.get(row.delivery.channel, Queue(0, row.created, row.next_at))
                 oldest, next_at = min(found.oldest, row.created), min(found.next_at, row.next_at)
-                queues[name] = Queue(found.waiting + 1, oldest, next_at)
+                queues[name] = Queue(found.waiting + 1, oldest, next_at, found.tried + (row.delivery.attempts > 0))
             errors = [error for number, _, error in self.attempts if number in waiting and error is not None]
             dead = [row for row in rows.values() if row.gave_up_at is not None and row.digest is None]
             return Backlog(queues, Counter(row.delivery.channel for row in dead), errors[-1] if errors else "")

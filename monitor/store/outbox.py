@@ -175,8 +175,9 @@ def backlog(connection: Connection) -> Backlog:
     """What waits and what was given up; see `Outbox`."""
     by_index(connection)
     o, t = schema.outbox.c, schema.attempts.c
-    waiting = select(o.channel, func.count(), func.min(o.created), func.min(o.next_at)).where(pending(schema.outbox))
-    waiting = waiting.where(o.digest.is_(None)).group_by(o.channel)
+    tried = func.count().filter(o.attempts > 0)
+    waiting = select(o.channel, func.count(), func.min(o.created), func.min(o.next_at), tried)
+    waiting = waiting.where(pending(schema.outbox), o.digest.is_(None)).group_by(o.channel)
     queues = {channel: Queue(*rest) for channel, *rest in connection.execute(waiting)}
     given_up = select(o.channel, func.count()).where(o.gave_up_at.is_not(None), o.digest.is_(None)).group_by(o.channel)
     dead = {row[0]: row[1] for row in connection.execute(given_up)}

@@ -57,22 +57,24 @@ class Labelled:
         if not self.labels:
             return "", Judged()
         trial = Trial(family, fresh, self.history, champion.profiles)
-        alarm = np.array([label.alarm for label in self.labels])
-        before, after = (trial.alarmed(model, self.labels) for model in (champion, challenger))
+        labels = [label for label in self.labels if trial.covers(label)]
+        alarm = np.array([label.alarm for label in labels], bool)
+        before, after = (trial.alarmed(model, labels) for model in (champion, challenger))
         true, false = alarm & before, ~alarm
         lost, back = true & ~after, false & after & ~before
         found = Judged(*(int(np.count_nonzero(some)) for some in (true, lost, false, back)))
         if found.lost > WRONG * found.true:
-            where = self._first(lost)
+            where = _first(labels, lost)
             return f"it does not find {found.lost} of {found.true} alerts that people judged true, {where}", found
         if found.back > WRONG * found.false:
-            where = self._first(back)
+            where = _first(labels, back)
             return f"it alarms at {found.back} of {found.false} stretches that people judged false, {where}", found
         return "", found
 
-    def _first(self, which: Bool) -> str:
-        label = self.labels[int(np.flatnonzero(which)[0])]
-        return f"the first in stream {label.stream} at {iso(label.start)}"
+
+def _first(labels: Sequence[Label], which: Bool) -> str:
+    label = labels[int(np.flatnonzero(which)[0])]
+    return f"the first in stream {label.stream} at {iso(label.start)}"
 
 
 def _has(label: Label, name: str, block: HistoryBlock) -> bool:

@@ -109,6 +109,13 @@ class Trial:
         alarms = float(np.mean(scores.ratio[known] > 1)) if known.any() else 0.0
         return Found(alarms, self._faults(model))
 
+    def covers(self, label: Label) -> bool:
+        """Whether readings of this stretch are among those that are tried."""
+        code = self._index.codes.get(label.stream)
+        return code is not None and bool(
+            ((self.stream == code) & (self.time >= label.start) & (self.time <= label.end)).any()
+        )
+
     def alarmed(self, model: Model, labels: Sequence[Label]) -> Bool:
         """At which of these stretches the model alarms: a window that ends in one is beyond the limit."""
         scores = self._judged(model, self.values)

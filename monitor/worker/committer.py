@@ -178,3 +178,10 @@ class Committer:
 def _over(future: Future[float], seconds: float) -> bool:
     """Whether it ends within that time."""
     return bool(futures.wait([future], seconds).done)
+
+
+def given_up(*, outdated: bool) -> str:
+    """Why the last commit of a worker that ends is not stored; `outdated` as of its `Committer`."""
+    others = "another worker has taken over its partitions and"
+    who = "a person has changed its streams, and the next start" if outdated else others
+    return f"the last commit was given up: {who} does that part again; everything before it is committed"

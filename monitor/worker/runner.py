@@ -22,7 +22,7 @@ from monitor.ports.store import Store
 from monitor.records.batches import Poll, TopicPartition
 from monitor.records.totals import Totals
 from monitor.worker.commit_builder import CommitBuilder
-from monitor.worker.committer import Committer
+from monitor.worker.committer import Committer, given_up
 from monitor.worker.idle_detection import IdleDetector
 from monitor.worker.model_provider import Models
 from monitor.worker.options import WorkerOptions
@@ -95,13 +95,11 @@ class Runner:
             self.progress.publish(self._builder.partitions)
         finally:
             source.close()
+            outdated = self._committer.outdated
             whole = self._committer.abandon() and not self._builder.dirty
         if not whole:
             self._builder.forget()
-            raise FencedError(
-                "the last commit was given up: another worker has taken over its partitions and does that part again; "
-                "everything before it is committed"
-            )
+            raise FencedError(given_up(outdated=outdated))
         return self.totals
 
     # Assignments: called by the source, inside poll

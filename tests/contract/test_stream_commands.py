@@ -193,6 +193,27 @@ def test_incidents_count_only_what_is_not_forgotten(plant: Plant) -> None:
         assert messages.write_due(next(later)) == 0
 
 
+def test_a_receiver_learns_that_an_incident_is_over_though_its_newest_member_is_forgotten_at_once(plant: Plant) -> None:
+    rule = Grouping(within=10**9, wait=1)
+    messages = SqlIncidentMessages(plant.database, lambda _: [("hook", "{}")])
+    later = count(2**61, 10**14)
+    plant.write(plant.load("m-1"), **opened("anomaly", stream="m-1"), grouping=rule)
+    assert messages.write_due(next(later)) == 1
+    plant.write(plant.load("m-2"), **opened("anomaly", stream="m-2"), grouping=rule)
+    assert messages.write_due(next(later)) == 1
+    plant.commands.retire("m-1", None, ANN)
+    messages.write_due(next(later))
+    plant.delivered()
+    plant.commands.retire("m-2", None, ANN)
+    plant.age("m-2")
+
+    with pytest.raises(SettingsError, match=r"a message about incident .* is not delivered yet; forget"):
+        plant.commands.forget("m-2", None, ANN)
+    assert messages.write_due(next(later)) == 1
+    plant.delivered()
+    plant.commands.forget("m-2", None, ANN)
+
+
 def test_what_sends_is_served_or_has_open_alerts_is_not_forgotten(plant: Plant) -> None:
     plant.write(plant.load(), **opened("anomaly"))
     with pytest.raises(SettingsError, match=r"m-1 was written .* ago; forget it 10m after it has sent last"):

@@ -118,6 +118,8 @@ def test_two_commits_that_announce_alerts_of_each_others_groups(url: str) -> Non
             commit, url, fact(of("fans", 2100, "m-2")), goes_on(pumps), grouping=waiting.rule("second")
         )
         assert [done.result(120) for done in (first, second)] == [None, None]
+    assert waiting.reached("first")
+    assert waiting.reached("second")
 
 
 def test_a_commit_beside_a_stream_that_is_retired_with_the_gateway_alert_of_its_family(

@@ -53,6 +53,7 @@ HELPERS = {
         "cut",
         "incident_payload",
         "payload",
+        "ranking",
         "hosts",
         "webhook_target",
         "ssrf_guard",
@@ -238,7 +239,7 @@ def test_every_worker_obeys_the_same_settings(
     assert options == replace(
         WorkerOptions(), run="live" if replay is None else "r", live=replay is None, until_end=replay is None,
         scores=scores, commit_interval=7.0, rebalance_timeout=12.0, announce=options.announce, upkeep=options.upkeep,
-        max_age=3 * 10**9 if replay is None else None,
+        max_age=3 * 10**9 if replay is None else None, recorded=None if replay is None else {},
     )  # fmt: skip
     notifies = replay is None or replay.notify
     assert options.announce(OPENED, ALERT, None, UUID(int=1)) == ([("console", "{}")] if notifies else [])
