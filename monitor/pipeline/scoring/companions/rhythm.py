@@ -5,7 +5,8 @@ pause after it are together as long as two others, so that even a heart with an 
 its usual rhythm there. How early a beat came, as a share of the interval that was expected, becomes surprise: 0 in
 time, 2 after four fifths of it, 3.5 after half of it.
 
-After a beat whose moment is not known nothing is said of the next one. Two early intervals that are together one
+A beat that is too noisy to judge may be none: the interval goes on from the beat before, so that the next one counts as
+early only if it is so even then. Two early intervals that are together one
 expected one hold a beat that was none, and the beat after it is in time: it counts as early by `AFTER` only.
 
 In noise more is asked of a beat. An ectopic one is followed by a pause, or by the next one as early; where the interval
@@ -32,12 +33,16 @@ WITHIN = 0.15  # share of one expected interval by which the two around noise ma
 
 
 class Intervals(NamedTuple):
-    """Before and after beats (m,), s, sorted by stream and time; NaN = not known. `noisy`: noise is about them."""
+    """Before and after beats (m,), s, sorted by stream and time; NaN = not known.
+
+    `noisy`: noise is about them; `lost`: so much that they are not judged.
+    """
 
     stream: Int32
     before: Float64
     after: Float64
     noisy: Bool
+    lost: Bool
 
 
 class Rhythm:
@@ -49,7 +54,7 @@ class Rhythm:
                 "usual": (np.float32, (MEMORY,), 0.0),  # means of two intervals, s
                 "count": (np.int64, (), 0),
                 "before": (np.float32, (), np.nan),  # the last interval, s
-                "passed": (np.float32, (), 0.0),  # s from the last beat to noise that was taken for one
+                "passed": (np.float32, (), 0.0),  # s from the last beat to what may be none
             }
         )
         self.dtype = self._columns.dtype
@@ -59,8 +64,7 @@ class Rhythm:
     def score(self, beats: Intervals) -> Float32:
         """Surprise (m,) of beats; NaN = not known.
 
-        The interval before a beat is NaN at the beginning, and of a beat in noise that may be none; the one after it
-        counts where the beat is early.
+        The interval before a beat is NaN at the beginning; the one after it counts where the beat is early.
         """
         surprise, column = np.full(len(beats.stream), np.nan, np.float32), self._columns
         past = _Past(column["usual"], column["count"], column["before"], column["passed"])
@@ -81,6 +85,9 @@ def _follow(beats: Intervals, past: _Past, surprise: Float32) -> None:
     for row in range(len(beats.stream)):
         of, now = beats.stream[row], beats.before[row] + past.passed[beats.stream[row]]
         last, past.passed[of] = past.before[of], 0.0
+        if beats.lost[row] and not np.isnan(now):
+            past.passed[of] = now
+            continue
         past.before[of] = now
         if np.isnan(now):
             continue

@@ -3,11 +3,12 @@
 The error of the detector becomes surprise against the clean windows of the stream (see `shape_errors`), and stands
 against a limit with a stated false-alarm rate, whatever the shape of the errors' distribution. Heartbeats have their
 rhythm beside it, weight 1, and a higher limit: an ectopic beat is strange in shape and comes early, a beat that noise
-has touched is one of the two. Half of their shape's surprise is that of the QRS complex, which noise moves least. For
-the detector they are smoothed over about 12 ms, against the tremor of muscles, the rhythm that their windows draw is
-left out, and so is most of what lies before the QRS complex: P wave and the end of the beat before, which move with the
-rhythm. Where the windower has left a beat without values, the signal was too noisy to judge it. `docs/detection.md`
-shows what each part does.
+has touched is one of the two. Half of their shape's surprise is that of the QRS complex, which noise moves least; in
+loud noise it is all of it where the complex is the more surprising. For the detector they are smoothed over about
+12 ms, against the tremor of muscles, the rhythm that their windows draw is left out, and so is most of what lies before
+the QRS complex: P wave and the end of the beat before, which move with the rhythm. Where the windower has left a beat
+without values, it does not stand out of the noise, and the next one is early only where it is so without that beat.
+`docs/detection.md` shows what each part does.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ BEFORE, QRS, LESS = (
 FEWEST_POINTS = 20  # of a beat's window
 BEAT_BEFORE, BEAT = 0.25, 0.7  # s of a beat's window before its R-peak, and in all
 EARLY = 0.15  # share of the expected interval: such a beat is not learned
+HALF = np.float32(0.5)
 RHYTHM_NAME, QRS_NAME, NEWEST = "rhythm", "QRS complex", "newest reading"
 
 
@@ -86,14 +88,15 @@ class Shapes:
         lost = np.isnan(windows.values[:, 0, 0]) | (windows.imputed > self._family.align.max_imputed)
         noise = self._noise.ratio(stream, _known(facts, "noise", len(windows)))
         before, after = (_known(facts, name, len(windows)) for name in ("rr_s", "next_rr_s"))
-        early = self._rhythm.score(Intervals(stream, np.where(lost, np.nan, before), after, noise > LOUD))
+        loud = noise > LOUD
+        early = self._rhythm.score(Intervals(stream, before, after, loud, lost))
         signal = np.where(lost[:, None], np.float32(np.nan), windows.values[:, : _signal(windows.values.shape[1]), 0])
         residual = self._qrs.residual(stream, signal, early <= IN_TIME)
         error = np.where(lost, np.float32(np.nan), detector)
         shape = self._errors.surprise(Errors(stream, error, early, noise), BEAT_LIMIT)
         unlike = self._complexes.surprise(Errors(stream, residual, early, noise), BEAT_LIMIT)
-        half = np.float32(0.5)
-        return {DETECTOR: half * shape, QRS_NAME: half * unlike, RHYTHM_NAME: early}
+        complex_ = np.where(loud & (unlike > shape), np.float32(1), HALF)  # its share of the two
+        return {DETECTOR: (1 - complex_) * shape, QRS_NAME: complex_ * unlike, RHYTHM_NAME: early}
 
     def enrol(self, code: int, profile: Profile) -> None:
         """The errors begin with those of the training."""
@@ -145,10 +148,10 @@ def learned(family: Family, windows: Float32) -> Float32:
 
 
 def vectors(family: Family, threshold: Threshold) -> Recipe:
-    """Version 1, without streams or model."""
+    """Version 2, without streams or model."""
     del threshold  # the recipe has its limit
     shapes = Shapes(family)
-    return Recipe("vectors", 1, family, FixedThreshold(shapes.judged_by), shapes)
+    return Recipe("vectors", 2, family, FixedThreshold(shapes.judged_by), shapes)
 
 
 def _signal(length: int) -> int:

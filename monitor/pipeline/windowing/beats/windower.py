@@ -27,6 +27,7 @@ from monitor.pipeline.windowing.base import History
 from monitor.pipeline.windowing.beats.chunks import Chunk, Part, Samples, split
 from monitor.pipeline.windowing.beats.found import Beats, Found
 from monitor.pipeline.windowing.beats.peaks import Finder
+from monitor.pipeline.windowing.beats.prominence import buried
 from monitor.pipeline.windowing.beats.quality import Quality, learnable, too_noisy
 from monitor.pipeline.windowing.beats.rhythm import ROW, Beat, Hump, Rhythm
 from monitor.pipeline.windowing.beats.waiting import wait
@@ -51,7 +52,8 @@ class BeatWindower:
         self._grid = Grid(interval)
         self._block, self._keep = max(1, round(BLOCK * rate)), round(RING * rate)
         self._drawn = -(-length // RHYTHM)  # points of the rhythm
-        at = np.linspace(-BEFORE, AFTER, length - self._drawn) * rate
+        self._at = np.linspace(-BEFORE, AFTER, length - self._drawn)
+        at = self._at * rate
         self._left = np.floor(at).astype(np.int64)
         self._share = at - self._left  # of the sample to the right
         self._span = np.arange(self._left[0], self._left[-1] + 2)
@@ -241,7 +243,8 @@ class BeatWindower:
         noise = self._quality.noise(chunk, envelope, found, needed)
         beats = Beats(found.interval, next_, (known - 1 - found.peak) / self._rate, *noise)
         windows = self._cut(chunk, found)
-        windows.values[too_noisy(noise.share)] = np.nan
+        lost = too_noisy(noise.share) | buried(windows.values[:, : len(self._at), 0], self._at, beats)
+        windows.values[lost] = np.nan
         return windows, beats
 
     def _find(self, chunk: Chunk) -> tuple[Found, Float32]:

@@ -12,13 +12,14 @@ from monitor.records.batches import Float32
 NONE = float("nan")
 
 
-def surprise(*intervals: float, noisy: bool = False) -> Float32:
-    """Of beats with these intervals before them; the one after each is known."""
+def surprise(*intervals: float, noisy: bool = False, lost: tuple[int, ...] = ()) -> Float32:
+    """Of beats with these intervals before them; the one after each is known. `lost`: beats too noisy to judge."""
     rhythm = Rhythm()
     rhythm.grow(1)
     after = np.array([*(after for _, after in pairwise(intervals)), NONE])
     stream = np.zeros(len(intervals), np.int32)
-    return rhythm.score(Intervals(stream, np.array(intervals), after, np.full(len(intervals), noisy)))
+    loud = np.full(len(intervals), noisy)
+    return rhythm.score(Intervals(stream, np.array(intervals), after, loud, np.isin(np.arange(len(intervals)), lost)))
 
 
 def test_a_premature_beat_is_surprising_and_the_pause_after_it_is_not() -> None:
@@ -83,3 +84,19 @@ def test_a_pair_of_ectopic_beats_in_noise_stays_surprising() -> None:
     found = surprise(NONE, *[0.8] * 8, 0.5, 0.5, 1.2, 0.8, noisy=True)
 
     assert (found[9:11] > 2.5).all()
+
+
+def test_the_interval_goes_on_over_a_beat_that_is_too_noisy_to_judge() -> None:
+    """It may be noise between two beats, of which the second is in time, or early."""
+    found = surprise(NONE, *[0.8] * 8, 0.3, 0.5, 0.8, 0.2, 0.3, 0.8, lost=(9, 12))
+
+    assert np.isnan(found[[9, 12]]).all()
+    assert found[10] < 0.1
+    assert found[13] > 2.5
+
+
+def test_a_stream_that_begins_again_forgets_a_beat_too_noisy_to_judge() -> None:
+    found = surprise(NONE, *[0.8] * 8, 0.3, NONE, 0.8, 0.5, lost=(9,))
+
+    assert np.isnan(found[9:12]).all()
+    assert found[12] > 2.5
