@@ -1,4 +1,4 @@
-"""What the detector of `vectors` sees and learns of heartbeats."""
+"""What the detector of `vectors` sees and learns of heartbeats, and which part decides about their shape."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from monitor.config.families import Family
-from monitor.pipeline.scoring.recipes.vectors import learned, shown
+from monitor.pipeline.scoring.mixture import DETECTOR
+from monitor.pipeline.scoring.recipes.vectors import QRS_NAME, Shapes, learned, shown
+from monitor.pipeline.scoring.stream_scaling import Profile
 from tests.ecg import LENGTH, find, lead
 
 RATE = 250.0
@@ -58,3 +60,24 @@ def test_where_most_beats_are_premature_all_are_learned() -> None:
     windows[:30, -DRAWN:] = 2
 
     assert np.isfinite(learned(family("beat"), windows)).all()
+
+
+def test_in_loud_noise_the_complex_decides_where_it_is_the_more_surprising() -> None:
+    rng = np.random.default_rng(4)
+    signal, _ = lead(240, RATE, 70, rng, premature=0.1)
+    windows, beats = (found := find(signal, RATE)).windows, found.beats
+    noise = np.where(windows.end > 120e9, 4.0, 1.0)
+    facts = {"rr_s": beats.interval, "next_rr_s": beats.next, "noise": noise}
+    shapes = Shapes(family("beat"))
+    for part in (*shapes.companions.values(), *shapes.calibration.values()):
+        part.grow(1)
+    one = np.ones(1, np.float32)
+    shapes.enrol(0, Profile(one, one, 1.0, 0.3, 300))
+
+    score = shapes.components(windows, rng.lognormal(0, 0.3, len(windows)).astype(np.float32), facts)
+    error, unlike = score[DETECTOR], score[QRS_NAME]
+    alone = (error == 0) & (unlike > 0)
+
+    assert alone[noise > 1].sum() >= 20
+    assert (unlike <= error)[(noise > 1) & ~alone].all()
+    assert not alone[(noise == 1) & (unlike > 1.5)].any()

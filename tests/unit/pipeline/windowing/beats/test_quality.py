@@ -10,7 +10,8 @@ from monitor.pipeline.windowing.beats.quality import MOST
 from monitor.pipeline.windowing.beats.windower import BeatWindower
 from monitor.records.batches import Bool, Float64
 from monitor.simulator.signals import ecg
-from tests.ecg import LENGTH, Found, find, gridded, lead, times
+from tests.benchmarks.quality.noisy_ecg import muscle
+from tests.ecg import LENGTH, Found, find, gridded, lead, matched, times
 
 RATE = 250.0
 
@@ -56,6 +57,22 @@ def test_beats_in_a_burst_of_noise_are_not_judged_and_those_around_it_are() -> N
     assert known[(second < 39) | (second > 63)].all()
     assert known[(second > 42) & (second < 60)].mean() < 0.2
     assert (found.beats.share[~known] > MOST).mean() > 0.9  # the others do not stand out
+
+
+def test_half_of_the_beats_that_tremor_makes_are_not_judged_and_hardly_any_other() -> None:
+    rate, false, true, judged_false, judged_true = 250.0, 0, 0, 0, 0
+    for seed in (1, 3):
+        signal, peaks = lead(180, rate, 70, np.random.default_rng(seed), premature=0.1)
+        found = find(signal + 0.25 * muscle(len(signal), rate, np.random.default_rng(seed + 50)), rate)
+        quiet, known = ~(found.beats.share > MOST), judged(found)
+        partner = matched(peaks, found.windows.end / 1e9)
+        real = np.isin(np.arange(len(known)), partner)
+        false, judged_false = false + (~real & quiet).sum(), judged_false + (~real & known).sum()
+        true, judged_true = true + (real & quiet).sum(), judged_true + (real & known).sum()
+
+    assert false >= 20
+    assert judged_false <= 0.6 * false
+    assert judged_true >= 0.97 * true
 
 
 def test_the_level_is_in_the_unit_of_the_signal() -> None:
