@@ -62,6 +62,7 @@ def pipeline(how: str, center: float, scale: float, *, model: bool) -> Pipeline:
 @example(values=[LARGEST] * 22 + [-LARGEST] + [LARGEST] * 10 + [math.nan, LARGEST, math.nan], center=0.0, scale=1.0)
 @example(values=[LARGEST] * 8 + [-LARGEST] * 5 + [LARGEST] * 2 + [-LARGEST] + [LARGEST] * 4, center=0.0, scale=1e-30)
 @example(values=[1.0] * 20 + [LARGEST] * 20 + [-LARGEST] * 20, center=1e-45, scale=1e-30)
+@example(values=[LARGEST] * 2 + [1e-45] * 5 + [LARGEST] * 13, center=0.0, scale=1.0)
 @given(
     values=st.lists(numbers, min_size=20, max_size=80),
     center=st.sampled_from([0.0, 1.0, LARGEST, -LARGEST, 1e-38]),

@@ -65,7 +65,7 @@ class Judged(NamedTuple):
 
     def shares(self, row: int) -> dict[str, float]:
         """Each component's share of the score at `row`; they sum to 1."""
-        parts = {name: float(added[row]) for name, added in self.components.items()}
+        parts = {name: min(float(added[row]), float(MOST_SCORE)) for name, added in self.components.items()}
         total = sum(part for part in parts.values() if not np.isnan(part))
         return {name: part / total if total else 0.0 for name, part in parts.items() if not np.isnan(part)}
 
