@@ -56,7 +56,7 @@ from monitor.records.escapes import safe_json
 from monitor.records.times import iso
 
 MAX_BYTES = 24_000
-_NAME = 200  # characters; a character takes at most 6 bytes in JSON
+_SUMMARY = 380  # characters; a character takes at most 6 bytes in JSON
 _NOTE = 800
 _TYPES = {
     FactKind.OPENED: "opened", FactKind.CLEARED: "resolved",
@@ -124,7 +124,7 @@ def _words(alert: Alert, transition: Transition, evidence: Evidence | None, foun
     """The message for people: a sentence, what explains the score, and the numbers that they ask for first."""
     known = {} if evidence is None else evidence.facts
     return {
-        "summary": _cut(summary(alert, transition, found), 2 * _NAME),
+        "summary": _cut(summary(alert, transition, found), _SUMMARY),
         "contributions": [_cut(text) for text in contributions(found)],
         "score": known.get("score"),
         "limit": known.get("limit"),
