@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,24 +129,3 @@ def test_evidence_after_a_gap_has_the_readings_since() -> None:
     assert found.band is not None
     assert found.band.low.shape == found.values.shape
     assert -3 < found.band.low[-1, 0] < 0 < found.band.high[-1, 0] < 3
-
-
-@pytest.mark.parametrize("modelled", [True, False])
-@pytest.mark.parametrize(("step", "why"), [(60, "seems to send every 60 s"), (30, "too many values missing")])
-def test_a_stream_that_sends_at_another_interval_is_said_to_be_unscored(modelled: bool, step: int, why: str) -> None:
-    """Companions go on judging it alone, with a model and without one; a single gap is no fault."""
-    family = Family.model_validate({"topic": "t", "interval": "10s", "recipe": "default"})
-    index = StreamIndex()
-    index.intern(["m"])
-    made = bootstrap.pipeline("f", family, index=index)
-    if modelled:
-        one = np.ones(1, np.float32)
-        made.adopt("0123456789abcdef", DistanceScorer(), {"m": Profile(0 * one, one, 0.8, 0.1, 50)})
-    time = np.concatenate([np.arange(0, 2000, 10), np.arange(2200, 8000, 10), np.arange(8000, 40_000, step)])
-    values = np.random.default_rng(0).normal(0, 1, (len(time), 1)).astype(np.float32)
-    outcome = made.process(readings([0] * len(time), time.tolist(), values))
-    late = outcome.scores.end >= 8300 * 10**9
-    assert np.isfinite(outcome.scores.ratio[late]).any()
-    (opened, *_) = [fact for fact in outcome.facts if fact.alert_kind == "unscored"]
-    assert opened.at > 8000 * 10**9
-    assert why in opened.cause

@@ -7,7 +7,7 @@ It opens at once where a stretch has as many readings set aside as it has places
 future with no other between them.
 
 A window that is judged counts for as many readings as lie between windows. So does one that nothing can score before
-the stream has a model: it waits for its training. `counted_windows` says which ones count where companions judge alone.
+the stream has a model: that stream waits for its training, which is no fault.
 """
 
 from __future__ import annotations
