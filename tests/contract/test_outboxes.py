@@ -106,7 +106,7 @@ def test_the_backlog_is_what_waits_and_what_was_given_up(keeper: AlertKeeper) ->
     outbox.record([Outcome(a, 2), Outcome(b, 2, "503", 500), Outcome(c, 3, "410")])
 
     found = outbox.backlog()
-    assert found.queues["hook"] == Queue(1, found.queues["hook"].oldest, 500)
+    assert found.queues["hook"] == Queue(1, found.queues["hook"].oldest, 500, tried=1)
     assert (found.waiting, found.given_up, found.error) == (2, 1, "503")
 
 

@@ -51,7 +51,7 @@ class Queue:
         queues = dict[str, Waiting]()
         for number, row in self.rows.items():
             if number not in self.done and number not in self.given_up:
-                count, _, soonest = queues.get(row.channel, Waiting(0, 0, self.due_at[number]))
+                count, _, soonest, _ = queues.get(row.channel, Waiting(0, 0, self.due_at[number]))
                 queues[row.channel] = Waiting(count + 1, 0, min(soonest, self.due_at[number]))
         return Backlog(queues, Counter(self.rows[number].channel for number in self.given_up))
 
