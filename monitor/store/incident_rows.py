@@ -153,8 +153,8 @@ def _incidents(connection: Connection, keys: set[tuple[str, str]], new: Sequence
     if new:
         first, last = (edge(alert.opened_at for alert in new) for edge in (min, max))
         near = i.opened_at.between(first - LONGEST, last + LONGEST)
-        near &= i.run.in_({run for run, _ in keys}) & i.group_name.in_({group for _, group in keys})
-        wanted[-1:] = [or_(*wanted[-1:], near)]
+        ours = i.run.in_({run for run, _ in keys}) & i.group_name.in_({group for _, group in keys})
+        wanted[-1:] = [or_(*wanted[-1:], near & ours)]
     for some_of_them in wanted:  # in the order of ids, but for those of a commit, which are few
         query = select(schema.incidents).where(some_of_them).order_by(i.id).with_for_update()
         known.incidents.update((found.id, incident(found)) for found in connection.execute(query))
