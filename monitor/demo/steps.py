@@ -20,7 +20,7 @@ from monitor.training import fit
 from monitor.training.train_family import train_family
 
 MAX_LAG = 5000  # messages of a partition; the embedded broker keeps far more
-STALLED_S = 600.0  # without progress, before the demo gives up; a machine that does much else is slow
+STALLED_S = 60.0  # without progress, before the demo gives up
 
 
 class Publishing(Thread):

@@ -57,13 +57,14 @@ def compared(cause: Cause) -> str:
 
     What the detector expected is said where no band is known, or the reading lies in it: then its shape is unusual.
     """
-    expected = "" if cause.expected is None else f", expected {_number(cause.expected)}"
+    expected = "" if cause.expected is None else f", expected {number(cause.expected)}"
     if cause.usual is None:
         return expected
     low, high = cause.usual
-    said = f", usually {_number(low)} to {_number(high)}" + (" at this hour" if cause.hourly else "")
+    said = f", usually {number(low)} to {number(high)}" + (" at this hour" if cause.hourly else "")
     return expected + said if low <= cause.value <= high else said
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Four digits of a reading."""
     return f"{value:.4g}" if math.isfinite(value) else "missing"

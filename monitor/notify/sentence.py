@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from monitor.alerts.accepting import ANOMALY
-from monitor.notify.causes import Cause, compared
+from monitor.notify.causes import Cause, compared, number
 from monitor.records.alerts import Alert, AlertState, CommandKind, FactKind, Transition
 
 _NAME, _CAUSE = 60, 160  # characters
@@ -30,11 +29,11 @@ def contributions(found: Sequence[Cause]) -> list[str]:
 
 
 def _said(alert: Alert, transition: Transition, found: Sequence[Cause]) -> str:
-    ratio = f"score {_number(transition.ratio)} times its limit"
+    ratio = f"score {number(transition.ratio)} times its limit"
     kind = "anomaly" if alert.kind == ANOMALY else _short(alert.kind)
     if alert.state is AlertState.RESOLVED:
         lasted = _span((alert.resolved_at or transition.at) - alert.started_at)
-        peak = f", score at most {_number(alert.peak_ratio)} times its limit" if alert.kind == ANOMALY else ""
+        peak = f", score at most {number(alert.peak_ratio)} times its limit" if alert.kind == ANOMALY else ""
         return f"{kind} over after {lasted}{peak}"
     match transition.cause:
         case CommandKind.ACKNOWLEDGE:
@@ -52,11 +51,7 @@ def _said(alert: Alert, transition: Transition, found: Sequence[Cause]) -> str:
 
 def _cell(cause: Cause) -> str:
     at = datetime.fromtimestamp(cause.time // 10**9, UTC).strftime("%H:%M:%S UTC")
-    return f"{_short(cause.channel)} {_number(cause.value)} at {at}{compared(cause)}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "missing"
+    return f"{_short(cause.channel)} {number(cause.value)} at {at}{compared(cause)}"
 
 
 def _span(time: int) -> str:

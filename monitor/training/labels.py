@@ -26,12 +26,16 @@ Named = tuple[str, HistoryBlock]
 
 
 class Judged(NamedTuple):
-    """How many stretches that people judged were tried: true ones that the champion finds, and false ones."""
+    """How many stretches that people judged were tried: true ones that the champion finds, and false ones.
+
+    `untried` are those of which no reading is tried.
+    """
 
     true: int = 0
     lost: int = 0
     false: int = 0
     back: int = 0
+    untried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +44,23 @@ class Labelled:
 
     labels: Sequence[Label]
     history: Sequence[Named]
+    given: int  # labels in all
 
     @classmethod
     def of(cls, labels: Iterable[Label], history: Iterable[Named]) -> Labelled:
         """The labels of which readings are kept, with the history of their streams."""
-        kept = list(history)
-        tried = [label for label in labels if any(_has(label, name, block) for name, block in kept)]
+        kept, given = list(history), list(labels)
+        tried = [label for label in given if any(_has(label, name, block) for name, block in kept)]
         streams = sorted({label.stream for label in tried})[:STREAMS]
         tried = [label for label in tried if label.stream in streams]
-        return cls(tried, [(name, block) for name, block in kept if name in streams])
+        return cls(tried, [(name, block) for name, block in kept if name in streams], len(given))
 
     def refusal(
         self, family: Family, fresh: Callable[[], Recipe], champion: Model, challenger: Model
     ) -> tuple[str, Judged]:
         """Why the challenger may not take over, "" = it may. Raises ModelError where one of them fails to score."""
         if not self.labels:
-            return "", Judged()
+            return "", Judged(untried=self.given)
         trial = Trial(family, fresh, self.history, champion.profiles)
         labels = [label for label in self.labels if trial.covers(label)]
         alarm = np.array([label.alarm for label in labels], bool)
@@ -63,6 +68,7 @@ class Labelled:
         true, false = alarm & before, ~alarm
         lost, back = true & ~after, false & after & ~before
         found = Judged(*(int(np.count_nonzero(some)) for some in (true, lost, false, back)))
+        found = found._replace(untried=self.given - len(labels))
         if found.lost > WRONG * found.true:
             where = _first(labels, lost)
             return f"it does not find {found.lost} of {found.true} alerts that people judged true, {where}", found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import structlog
+
 from monitor.config.families import Family
 from monitor.errors import ModelError
 from monitor.pipeline.scoring.recipe import Recipe
@@ -14,6 +16,8 @@ from monitor.training.challenger import Decision, decide
 from monitor.training.labels import Labelled
 from monitor.training.model_library import ModelLibrary
 from monitor.training.trial import Model, Trial
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Making(NamedTuple):
@@ -62,6 +66,8 @@ def challenge(
         if labelled is not None and not decision.refused:
             refused, judged = labelled.refusal(family, making.fresh, champion, challenger)
             decision = decision._replace(refused=refused, judged=judged)
+            if labelled.given:
+                log.info("verdicts_tried", family=name, model=row.id, **judged._asdict())
     if decision.refused:
         library.registry.note(name, row.id, f"refused: {decision.refused}")
     else:

@@ -250,7 +250,8 @@ class Runner:
 
     def _step_down(self, source: Source) -> Source:
         """Read on from what is stored: in the group where the partitions are ours and only streams have changed."""
-        ours = source if self._committer.outdated and isinstance(source, Rewindable) else None
+        stays = self._committer.outdated and not self._scoring_retries.pending  # the latter waits out of the group
+        ours = source if stays and isinstance(source, Rewindable) else None
         log.warning("stepping_down", run=self._options.run, leaves_group=ours is None)
         if ours is None:
             source.close()

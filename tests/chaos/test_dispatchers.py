@@ -29,6 +29,10 @@ KILLS = 100 if LONG else 5
 FEW = 40  # alerts before each kill, each with two messages to each of three channels
 ALERTS = FEW * KILLS
 CHANNELS = ("quick", "limited", "dead")
+RULES = {  # of each channel, in the settings
+    "quick": "", "limited": "per_minute = {per_minute}", "dead": 'fallback = "second"\nfallback_after = "1s"',
+    "second": "",
+}  # fmt: skip
 PER_MINUTE = 30  # of five seconds
 CONFIG = """\
 store.url = "{url}"
@@ -36,34 +40,18 @@ store.url = "{url}"
 topic = "t"
 interval = "10s"
 window.length = 8
-[notify.quick]
+""" + "".join(
+    f"""\
+[notify.{name}]
 kind = "webhook"
-url = "{quick}"
+url = "{{{name}}}"
 secret_env = ["S"]
 allow_hosts = ["127.0.0.1"]
 timeout = "2s"
-[notify.limited]
-kind = "webhook"
-url = "{limited}"
-secret_env = ["S"]
-allow_hosts = ["127.0.0.1"]
-timeout = "2s"
-per_minute = {per_minute}
-[notify.dead]
-kind = "webhook"
-url = "{dead}"
-secret_env = ["S"]
-allow_hosts = ["127.0.0.1"]
-timeout = "2s"
-fallback = "second"
-fallback_after = "1s"
-[notify.second]
-kind = "webhook"
-url = "{second}"
-secret_env = ["S"]
-allow_hosts = ["127.0.0.1"]
-timeout = "2s"
+{rules}
 """
+    for name, rules in RULES.items()
+)
 
 
 def rows_of(url: str, channel: str) -> list[Row[tuple[object, ...]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from monitor import bootstrap
 from monitor.records.labels import Label
@@ -73,9 +74,13 @@ def test_a_challenger_that_learned_the_faults_is_refused_and_the_reason_is_a_lin
 
 def test_a_challenger_that_left_them_out_takes_over(library: ModelLibrary) -> None:
     labels = [label(begin, alarm=True) for begin in AT]
-    row, decision = challenge(library, "pumps", FAMILY, without(labels), MAKING, Labelled.of(labels, KEPT))
+    given = Labelled.of([*labels, Label("z", 0, SECOND, alarm=True)], KEPT)
+    with capture_logs() as logged:
+        row, decision = challenge(library, "pumps", FAMILY, without(labels), MAKING, given)
     assert (decision.refused, decision.judged.true, decision.judged.lost) == ("", len(AT), 0)
     assert champion(library) == row.id
+    (said,) = [line for line in logged if line["event"] == "verdicts_tried"]
+    assert (said["true"], said["untried"]) == (len(AT), 1)
 
 
 def test_a_challenger_that_alarms_again_at_what_people_judged_false_is_refused() -> None:
