@@ -56,6 +56,13 @@ class Backend(Protocol):
         """Whether that transaction took effect; None while it is not decided."""
         ...
 
+    def end_frozen(self, error: BaseException) -> list[int]:
+        """End transactions of stopped processes, where `error` is a wait for a lock; returns the sessions it ended.
+
+        Called outside every transaction.
+        """
+        ...
+
     def tidy(self) -> None:
         """Start maintenance in the background after a commit. Never blocks, never raises."""
         ...
@@ -64,12 +71,8 @@ class Backend(Protocol):
         """Give every connection back."""
         ...
 
-    def explain(self, error: BaseException) -> str:
-        """What the driver's error means and what to do, in one sentence."""
-        ...
-
-    def transient(self, error: BaseException) -> bool:
-        """Whether the same call may succeed later without a change here."""
+    def explain(self, error: BaseException) -> tuple[str, bool]:
+        """What the driver's error means and what to do, and whether the same call may succeed without a change here."""
         ...
 
 
@@ -113,12 +116,13 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, self._driver_error) as error:
-            transient = self.backend.transient(error)
+            said, transient = self.backend.explain(error)
             if not transient:
                 with suppress(SQLAlchemyError, self._driver_error), self._reader.begin() as connection:
                     self._require_revision(connection)
-            said = hidden(self.backend.explain(error), self._secrets)
-            raise StoreError(f"{self.label}: {said}", transient=transient) from error
+            with suppress(SQLAlchemyError, self._driver_error):
+                self._end_frozen(error)
+            raise StoreError(f"{self.label}: {hidden(said, self._secrets)}", transient=transient) from error
         except (UnicodeEncodeError, OverflowError) as error:  # of the driver, before it asks the database
             raise StoreError(f"{self.label}: a value does not fit its column: {error}; {VALUES}") from error
 
@@ -126,6 +130,12 @@ class Database:
         """Whether a row that was to be added is there already, or one that it refers to is not."""
         kind: type[Exception] = self._reader.dialect.loaded_dbapi.IntegrityError
         return error.__cause__ is not None and isinstance(root_cause(error.__cause__), kind)
+
+    def _end_frozen(self, error: BaseException) -> None:
+        if ended := self.backend.end_frozen(error):
+            import structlog  # slow to import, and lists write nothing
+
+            structlog.get_logger(__name__).warning("frozen_transactions_ended", database=self.label, sessions=ended)
 
     def _require_revision(self, connection: Connection) -> None:
         if self.revision is None:

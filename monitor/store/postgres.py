@@ -40,8 +40,15 @@ _FIND_STREAMS = (
 )
 _ADD_STREAMS = insert("%s", "%s", "unnest(%s::text[])")
 
-# A worker that is stopped in the middle of a transaction must not hold the next owner up for ever.
-_TIMEOUTS = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=20s"
+# A worker that is stopped in the middle of a transaction must not hold the next owner up for ever. The server ends one
+# that stands between statements; it waits without end for the rest of a COPY: see `end_frozen`.
+_TIMEOUTS = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=20s -c lock_timeout=25s"
+_END_FROZEN = (  # the list is made first: which condition of one list is tried first is up to the planner
+    "WITH frozen AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE datname = current_database()"  # noqa: S608 (our text)
+    " AND usename = current_user AND state = 'active' AND wait_event = 'ClientRead'"
+    f" AND query = '{_COPY_SCORES}' AND query_start < now() - interval '20 seconds')"
+    " SELECT pid FROM frozen WHERE pg_terminate_backend(pid)"
+)
 _CONNECT = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -64,6 +71,7 @@ _MEANINGS = (  # beginnings of SQLSTATE
     ("28", "the server refused the login; check user, password and pg_hba.conf"),
     ("3D000", "the database does not exist; create it with: createdb NAME"),
     ("57014", "a statement took longer than 60 s; look for locks and load on the server"),
+    ("55P03", "another transaction has held a lock for 25 s; try again, and look for what stands still on the server"),
     ("40", "the server undid the transaction in favour of another; try again"),
     ("08", "the connection was lost; make sure that the server is up"),
     ("57P", "the server is going down or starting up; try again when it is up"),
@@ -78,6 +86,7 @@ _MEANINGS = (  # beginnings of SQLSTATE
 )
 # Undone in favour of another, cancelled, out of connections or memory, locked, lost, shutting down or starting up.
 _TRANSIENT = ("40", "57014", "53200", "53300", "55P03", "08", "57P", "25P03")
+_WAITED = ("55P03", "57014")  # for a lock, or for a statement that waited for one
 
 
 class Postgres:
@@ -93,9 +102,10 @@ class Postgres:
     def insert_scores(self, connection: Connection, block: ScoreBlock, model: int | None) -> None:
         """Add a block of scores; NaN becomes NULL."""
         driver: Any = connection.connection.driver_connection
+        rows = copy_rows(block, model)
         try:
             with driver.cursor() as cursor, cursor.copy(_COPY_SCORES) as copy:
-                copy.write(copy_rows(block, model))
+                copy.write(rows)
         except psycopg.Error as error:
             if driver.closed:  # SQLAlchemy does not see this call: otherwise it would try to roll back
                 connection.invalidate(error)
@@ -127,29 +137,27 @@ class Postgres:
     def tidy(self) -> None:
         """The server does that by itself."""
 
+    def end_frozen(self, error: BaseException) -> list[int]:
+        """See `Backend`: sessions of ours that have begun a COPY and have sent no more of it for 20 s."""
+        if getattr(root_cause(error), "sqlstate", None) not in _WAITED:
+            return []
+        with self.engine.connect() as connection:
+            return [int(row.pid) for row in connection.exec_driver_sql(_END_FROZEN)]
+
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()
 
-    def explain(self, error: BaseException) -> str:
-        """What the driver's error means and what to do."""
+    def explain(self, error: BaseException) -> tuple[str, bool]:
+        """See `Backend`: a server that is away, busy, or undid the transaction, may take it later."""
         cause = root_cause(error)
         text = (str(cause).splitlines() or [type(cause).__name__])[0]
-        code = getattr(cause, "sqlstate", None) or ""
-        for sign, meaning in _MEANINGS:
-            if code.startswith(sign):
-                return f"{meaning} ({text})"
-        if isinstance(cause, psycopg.OperationalError) and not code:
-            return f"the server cannot be reached; make sure that it is up and store.url is right ({text})"
-        return text
-
-    def transient(self, error: BaseException) -> bool:
-        """A server that is away, busy, or undid the transaction."""
-        cause = root_cause(error)
-        code = getattr(cause, "sqlstate", None) or ""
-        if not code:
-            return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
-        return code.startswith(_TRANSIENT)
+        if not (code := getattr(cause, "sqlstate", None) or ""):
+            if isinstance(cause, psycopg.OperationalError):
+                text = f"the server cannot be reached; make sure that it is up and store.url is right ({text})"
+            return text, isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        said = next((f"{meaning} ({text})" for sign, meaning in _MEANINGS if code.startswith(sign)), text)
+        return said, code.startswith(_TRANSIENT)
 
 
 def _require_utf8(connection: psycopg.Connection, _record: object) -> None:

@@ -106,6 +106,10 @@ class Sqlite:
         """Never asked, as there are no transaction ids."""
         raise NotImplementedError
 
+    def end_frozen(self, error: BaseException) -> list[int]:
+        """There is one writer, and the lock of one that stands still cannot be taken away."""
+        return []
+
     def tidy(self) -> None:
         """Let the write-ahead log be copied into the file."""
         self._checkpoints.begin()
@@ -115,15 +119,12 @@ class Sqlite:
         self._checkpoints.close()
         self.engine.dispose()
 
-    def explain(self, error: BaseException) -> str:
-        """What the driver's error means and what to do."""
+    def explain(self, error: BaseException) -> tuple[str, bool]:
+        """See `Backend`: a lock goes away by itself; a full or broken disk does not."""
         text = str(root_cause(error)).splitlines()[0]
         signs = f"readonly {text}" if "unable to open" in text and _is_read_only(self.engine.url) else text.lower()
-        return next((f"{meaning} ({text})" for sign, meaning in _MEANINGS if sign in signs), text)
-
-    def transient(self, error: BaseException) -> bool:
-        """A lock goes away by itself; a full or broken disk does not."""
-        return "locked" in str(root_cause(error)).lower()
+        said = next((f"{meaning} ({text})" for sign, meaning in _MEANINGS if sign in signs), text)
+        return said, "locked" in str(root_cause(error)).lower()
 
 
 def _is_read_only(url: URL) -> bool:

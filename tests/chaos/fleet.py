@@ -71,6 +71,11 @@ class Worker:
         """Whether it has become a member of the group."""
         return "partitions_assigned" in self.text()
 
+    @property
+    def has_partitions(self) -> bool:
+        """Whether it has been given some; a member may wait for its first ones."""
+        return '"partitions": ["' in self.text()
+
     def signal(self, number: signal.Signals) -> None:
         """SIGKILL, SIGSTOP, SIGCONT, SIGTERM."""
         self.process.send_signal(number)
@@ -145,8 +150,12 @@ class Site:
         while not reached():
             for worker in self.workers.values():
                 assert worker.running, f"worker {worker.number} ended by itself:\n{worker.text()[-3000:]}"
-            assert time.monotonic() < deadline, f"{what} did not come about within {PATIENCE_S:g} s"
+            assert time.monotonic() < deadline, f"{what} did not come about within {PATIENCE_S:g} s\n{self._said()}"
             time.sleep(0.1)
+
+    def _said(self) -> str:
+        """What each worker said last."""
+        return "\n".join(f"worker {n}:\n{worker.text()[-3000:]}" for n, worker in sorted(self.workers.items()))
 
     def wait_for_workers(self, count: int) -> None:
         """Until that many are at work."""

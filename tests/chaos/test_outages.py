@@ -46,7 +46,7 @@ def test_a_zombie_is_fenced(build: Build, postgres_url: str) -> None:
         site.plant.start()
         for number in range(2):
             site.start(number)
-        site.wait_for_workers(2)
+        site.wait_until(lambda: all(worker.has_partitions for worker in site.workers.values()), "partitions for both")
         for round_ in range(5 if LONG else 1):
             zombie = site.workers[round_ % 2]
             site.wait_for_progress(200)

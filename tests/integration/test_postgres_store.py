@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -173,6 +174,36 @@ def test_taking_waits_for_the_commit_in_flight(store: SqlStore, url: str) -> Non
     with pytest.raises(FencedError):
         store.commit(Commit(run="live", positions={TOPIC: (1, 80)}))
     taker.close()
+
+
+def test_a_worker_that_stands_still_within_a_copy_does_not_hold_its_successor_up(
+    store: SqlStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's own timeouts do not end a COPY whose client sends nothing more."""
+    commit = commit_for(store)
+    stands, goes_on = threading.Event(), threading.Event()
+
+    def stand_still(_copy: psycopg.Copy, _rows: bytes) -> None:
+        stands.set()
+        goes_on.wait(120)
+
+    def freeze() -> None:
+        with pytest.raises(StoreError):
+            frozen.commit(commit)
+
+    monkeypatch.setattr(psycopg.Copy, "write", stand_still)
+    frozen = open_store(url)
+    zombie = threading.Thread(target=freeze)
+    zombie.start()
+    assert stands.wait(20)
+    with pytest.raises(StoreError, match="another transaction has held a lock") as caught:
+        store.take("live", [TOPIC])
+    assert caught.value.transient
+    assert store.take("live", [TOPIC])[TOPIC].epoch > commit.positions[TOPIC][0]
+    goes_on.set()
+    zombie.join(20)
+    assert not zombie.is_alive()
+    frozen.close()
 
 
 def test_many_streams_and_their_states(store: SqlStore) -> None:
