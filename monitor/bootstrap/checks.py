@@ -40,7 +40,7 @@ def check_store(settings: Settings) -> None:
 def check_kafka_options(settings: Settings) -> None:
     """Raise SettingsError for options that the Kafka client refuses. Connects to no broker."""
     if settings.kafka.options:
-        resolve("monitor.sources.kafka_client:check_options")(settings.kafka)
+        resolve("monitor.sources.kafka_reader:check_options")(settings.kafka)
 
 
 def check_detectors(settings: Settings) -> None:

@@ -161,7 +161,7 @@ def kafka_source_now(settings: Settings, running: Mapping[str, Pipeline], listen
 
 def kafka_range(settings: Settings, running: Mapping[str, Pipeline], written: int | None = None, **edge: int) -> Source:
     """The records that all families' topics hold now; `KafkaRange` says which of them the options leave out."""
-    from monitor.sources.kafka import KafkaRange
+    from monitor.sources.kafka_range import KafkaRange
 
     return KafkaRange(settings.kafka, decoders(settings, {n: p.index for n, p in running.items()}), written, **edge)
 

@@ -22,7 +22,7 @@ from monitor import bootstrap
 from monitor.ports.store import Commit, Position, Store
 from monitor.records.batches import LIVE, Poll, TopicPartition
 from monitor.sources.decode import Decoder, Records
-from monitor.sources.kafka_client import BATCH
+from monitor.sources.kafka_reader import BATCH
 from monitor.store.memory import MemoryStore
 from monitor.store.migrations import upgrade
 from monitor.store.sql import open_store

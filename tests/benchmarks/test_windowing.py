@@ -17,7 +17,7 @@ from monitor.pipeline.alignment.channel_joiner import aligner_of
 from monitor.pipeline.windowing.base import Windower
 from monitor.pipeline.windowing.registry import windower
 from monitor.records.batches import Int32, Int64, Readings
-from monitor.sources.kafka_client import BATCH
+from monitor.sources.kafka_reader import BATCH
 from tests.benchmarks import plant
 from tests.benchmarks.report import Figure, Report
 from tests.benchmarks.scale import scaled

@@ -17,8 +17,9 @@ from monitor.records.batches import Poll
 from monitor.records.streams import StreamIndex
 from monitor.sources.embedded import PARTITIONS, EmbeddedBroker
 from monitor.sources.formats.json_messages import JsonDecoder
-from monitor.sources.kafka import KafkaRange, KafkaSource
+from monitor.sources.kafka import KafkaSource
 from monitor.sources.kafka_client import ensure_topic, wait_for_broker
+from monitor.sources.kafka_range import KafkaRange
 from monitor.sources.kafka_records import Decoders
 from monitor.sources.memory import ListSource
 from tests.contract.test_sources import FAMILY, Listener, body, drain, kafka_settings, seen

@@ -13,7 +13,7 @@ from monitor.config.settings import parse
 from monitor.errors import SettingsError
 from monitor.pipeline import loop
 from monitor.replay.time_range import TimeRange
-from monitor.sources.kafka import KafkaRange
+from monitor.sources.kafka_range import KafkaRange
 from tests.integration.broker import KafkaBroker, load_script
 from tests.integration.test_kafka_source import decoders, produce, seen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import pytest
@@ -20,10 +20,12 @@ from monitor.errors import SourceError
 from monitor.records import batches
 from monitor.records.batches import Poll
 from monitor.records.streams import StreamIndex
+from monitor.sources import kafka_reader
 from monitor.sources.formats.json_batch import JsonBatchDecoder
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
-from monitor.sources.kafka_client import BATCH, ensure_topic
+from monitor.sources.kafka_client import ensure_topic
+from monitor.sources.kafka_reader import BATCH
 from monitor.sources.kafka_records import Decoders, Message
 from tests.integration.broker import KafkaBroker
 
@@ -136,6 +138,41 @@ def test_messages_of_many_readings_come_in_smaller_polls(kafka: KafkaBroker) -> 
     assert max(counts) <= BATCH // each
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_a_partition_is_taken_away_between_two_pieces(
+    kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    """What the same poll has decoded of it is dropped; given back, it is read again from what is stored."""
+    monkeypatch.setattr(kafka_reader, "PIECE", 100)
+    topic = kafka.topic(2)
+    produce(kafka, topic, 4000, 2)
+    ledger = Ledger({})
+    source = KafkaSource(kafka.settings(), decoders(topic), ledger)
+    read, taken = source._reader.read, list[TopicPartition]()
+    pieces: list[list[Message]] = []
+
+    def rebalance(timeout: float, most: int, size: int) -> tuple[list[Message], kafka_reader.Reached]:
+        full = len(pieces)
+        if full == 4 and not taken:
+            taken.append(TopicPartition(topic, pieces[0][0].partition()))
+            source._on_revoke(None, taken)
+        elif full == 6 and ledger.events == ["assigned", "revoked"] and back:
+            source._on_assign(None, taken)
+        found = read(timeout, most, size)
+        pieces.extend([found[0]] * (len(found[0]) == most))
+        return found
+
+    monkeypatch.setattr(source._reader, "read", rebalance)
+    while len(set(ledger.read)) < (4000 if back else 2000):
+        ledger.take(source.poll(0.2))
+    source.close()
+
+    read_of = {number: [offset for at, offset in ledger.read if at == number] for number in (0, 1)}
+    assert ledger.events == ["assigned", "revoked", "assigned"][: 2 + back]
+    assert read_of[1 - taken[0].partition] == list(range(2000))
+    assert read_of[taken[0].partition] == list(range(2000 if back else 0))
+
+
 def test_a_restart_goes_on_where_the_listener_says(kafka: KafkaBroker) -> None:
     topic, group = kafka.topic(), kafka.settings()
     produce(kafka, topic, 1000)
@@ -225,12 +262,11 @@ class Overtaken(KafkaSource):
 
     overtake: Callable[[], None] | None = None
 
-    def _read(self, timeout: float) -> tuple[list[Message], dict[batches.TopicPartition, int]]:
-        found = super()._read(min(timeout, 2))  # until fetches that were under way are over
+    def _arrivals(self, timeout: float) -> Iterator[list[Message]]:
+        yield from super()._arrivals(min(timeout, 2))  # until fetches that were under way are over
         if self._holding and self.overtake is not None:
             self.overtake()
             self.overtake = None
-        return found
 
 
 def test_records_deleted_under_a_reader_that_holds(kafka: KafkaBroker) -> None:

@@ -22,7 +22,8 @@ from monitor.ports.source import Assignments
 from monitor.records.batches import TopicPartition as Place
 from monitor.records.counters import readings
 from monitor.sources.embedded import EmbeddedBroker
-from monitor.sources.kafka import KafkaRange, KafkaSource
+from monitor.sources.kafka import KafkaSource
+from monitor.sources.kafka_range import KafkaRange
 from monitor.store.memory import MemoryStore
 from monitor.testing.in_memory import NoModels
 from monitor.worker.options import WorkerOptions

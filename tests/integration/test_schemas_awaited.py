@@ -23,7 +23,8 @@ from monitor.records.batches import Poll
 from monitor.records.streams import StreamIndex
 from monitor.sources.embedded import EmbeddedBroker
 from monitor.sources.formats import lookups
-from monitor.sources.kafka import KafkaRange, KafkaSource
+from monitor.sources.kafka import KafkaSource
+from monitor.sources.kafka_range import KafkaRange
 from tests.formats import AVRO, Reading, encode
 from tests.http_registry import HttpRegistry, frame, http_registry
 
@@ -164,7 +165,7 @@ def worker(config: Path, given: Settings, *options: str) -> subprocess.Popen[str
     config.write_text(
         f'models = "{config.parent}/models"\n[store]\nurl = "sqlite:///{config.parent}/w.db"\n'
         f'[kafka]\nbootstrap_servers = "{given.kafka.bootstrap_servers}"\ngroup = "g"\n'
-        '[kafka.options]\n"max.poll.interval.ms" = 8000\n"session.timeout.ms" = 6000\n'
+        '[kafka.options]\n"max.poll.interval.ms" = 20000\n"session.timeout.ms" = 6000\n'
         f'[schema_registry]\nurl = "{registry.url}"\noptions = {{ "timeout" = 60 }}\n'
         f'[families.f]\ntopic = "{given.families["f"].topic}"\ninterval = "1s"\nchannels = ["a", "b"]\n'
         'window = { length = 4 }\nformat = { kind = "avro" }\n'
@@ -209,7 +210,7 @@ def test_sigterm_ends_a_worker_whose_registry_hangs(broker: str, registry: HttpR
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.2)
-    time.sleep(9)  # longer than max.poll.interval.ms
+    time.sleep(21)  # longer than max.poll.interval.ms
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
