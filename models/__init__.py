@@ -110,20 +110,29 @@ def load(path: str | Path) -> Scorer:
     It needs no torch, except for kinds whose engine is torch. Raises ArtefactError when it is missing, damaged, changed
     since it was saved, of another version, or a pickle, and DependencyError where torch is needed and not installed.
     """
+    from safetensors import SafetensorError
+    from safetensors import numpy as safetensors
+
     from models.artefacts import artefact
     from models.artefacts.data import Scaler
     from models.artefacts.scorer import Scorer
     from models.artefacts.scores import ScoreSummary
+    from models.compiled.engine import quickened
+    from models.compiled.programs import KINDS, PROGRAM, Trained
 
-    manifest, body = artefact.load(Path(path))
+    manifest, body, weights = artefact.load(Path(path))
     try:
         check(manifest["kind"], manifest["config"])
         capabilities = Capabilities(**manifest["capabilities"])
         engine = _engine(manifest["kind"], capabilities.engine, body, int(manifest["chunk"]))
         shape, scaler = (manifest["length"], manifest["channels"]), Scaler.from_dict(manifest["scaler"])
+        if manifest["kind"] in KINDS and manifest.get("program") == PROGRAM:
+            named = safetensors.load(weights)
+            net = Trained(manifest["kind"], manifest["config"], shape, scaler.centre, scaler.scale, named)
+            engine = quickened(engine, net)
         summary = ScoreSummary.from_dict(manifest["training_scores"])
         return Scorer(manifest["kind"], capabilities, shape, engine, scaler, summary)
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ConfigError, SafetensorError) as error:
         raise ArtefactError(f"{path}: the manifest does not describe a detector of this version: {error}") from error
 
 

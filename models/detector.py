@@ -19,6 +19,8 @@ from models.artefacts.described import describe
 from models.artefacts.runtime import Runtime
 from models.artefacts.scorer import Scorer
 from models.artefacts.scores import ScoreSummary
+from models.compiled.engine import quickened
+from models.compiled.programs import PROGRAM, Trained
 from models.contract import (
     CODE,
     CONTRIBUTION,
@@ -96,11 +98,16 @@ class Detector:
         learn, held_out = split(whole, self._estimator.validation)
         scaler = Scaler.robust(learn) if self._scale else Scaler.none(self.channels)
         fitted = self._estimator.fit(scaler.forward(learn), scaler.forward(held_out), progress=progress)
-        body, engine, chunk = self._engine(fitted, scaler, held_out)
+        body, first, chunk = self._engine(fitted, scaler, held_out)
+        shape = self.length, self.channels
+        net = Trained(self.kind, fitted.options, shape, scaler.centre, scaler.scale, fitted.weights())
+        engine = quickened(first, net)
         newest = held_out[-COMPARED:]
-        _compare(self.kind, fitted.score(scaler.forward(newest)), engine.run(SCORE, newest))
+        expected = fitted.score(scaler.forward(newest))
+        for each in dict.fromkeys((first, engine)):
+            _compare(self.kind, expected, each.run(SCORE, newest))
         summary = ScoreSummary.of(engine.run(SCORE, held_out))
-        scorer = Scorer(self.kind, self.capabilities, (self.length, self.channels), engine, scaler, summary)
+        scorer = Scorer(self.kind, self.capabilities, shape, engine, scaler, summary)
         data = {"windows": len(whole), "incomplete": len(given) - len(whole), "sha256": _digest(whole)}
         self._trained = _Trained(fitted, scorer, body, chunk, scaler, data)
         return self
@@ -142,6 +149,7 @@ class Detector:
             "length": self.length,
             "channels": self.channels,
             "chunk": trained.chunk,
+            "program": PROGRAM,
             "channel_names": list(channel_names),
             "seed": self.seed,
             "config": dict(trained.fitted.options),

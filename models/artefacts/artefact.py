@@ -58,20 +58,24 @@ def save(path: Path, model: bytes, weights: bytes, manifest: Manifest) -> None:
         raise ArtefactError(f"{path} cannot be written: {error}") from error
 
 
-def load(path: Path) -> tuple[Manifest, bytes]:
-    """Manifest and model of the artefact at `path`. Raises ArtefactError for anything that is not one."""
+def load(path: Path) -> tuple[Manifest, bytes, bytes]:
+    """Manifest, model and weights of the artefact at `path`. Raises ArtefactError for anything that is not one."""
     if path.suffix and path.is_file():
         raise ArtefactError(
             f"{path} is a {path.suffix} file; an artefact is a folder with {GRAPH} and {MANIFEST}. "
             "Pickled models can run code when they are read, so they are refused"
         )
     manifest = _manifest(path)
-    hashes = {WEIGHTS: HASH, _model(path, manifest): MODEL_HASH}
-    for name, key in hashes.items():
-        body = _read(path / name, MOST)
-        if hashlib.sha256(body).hexdigest() != manifest.get(key):
-            raise ArtefactError(f"{path / name} is not what {MANIFEST} describes (sha256 differs); restore it")
-    return manifest, body
+    files = ((_model(path, manifest), MODEL_HASH), (WEIGHTS, HASH))
+    model, weights = (_checked(path / name, manifest.get(key)) for name, key in files)
+    return manifest, model, weights
+
+
+def _checked(path: Path, digest: object) -> bytes:
+    body = _read(path, MOST)
+    if hashlib.sha256(body).hexdigest() != digest:
+        raise ArtefactError(f"{path} is not what {MANIFEST} describes (sha256 differs); restore it")
+    return body
 
 
 def _is_other(path: Path) -> bool:

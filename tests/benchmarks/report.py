@@ -83,8 +83,9 @@ def machine() -> dict[str, str | int]:
     """What it ran on."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
+    vectors = ", 512-bit vectors" if " avx512f " in info else ""  # which decide what matrix products can be
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count() or 1,
+    return {"cpu": f"{names[0] if names else platform.processor()}{vectors}", "cores": os.cpu_count() or 1,
             "memory_gib": round(pages * size / 2**30), "python": platform.python_version(),
             "system": platform.system()}  # fmt: skip
 

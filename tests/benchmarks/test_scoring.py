@@ -1,7 +1,8 @@
 """Scoring alone, on one thread: against the core's fp32 matrix multiplication, and the whole product against it.
 
 The ceiling is the best of numpy and torch on two large matrices. Operations are two for each weight that a window
-meets, as many as the architecture has; the rest of scoring (scaling, error, checks) is work that earns nothing.
+meets, as many as the architecture has; the rest of scoring (scaling, error, checks) is work that earns nothing. An LSTM
+may pass the ceiling: its decoder is fed the same vector at every step, which counts at each and is multiplied once.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ DEFAULT_LSTM = {"kind": "lstm", "options": {"epochs": 1}}
 @pytest.mark.parametrize(
     ("name", "detector", "flop", "windows", "goals"),
     [
-        ("dense", {"options": plant.EPOCHS}, DENSE_FLOP, DENSE_WINDOWS, (0.4, 0.5, 0.65)),
+        ("dense", {"options": plant.EPOCHS}, DENSE_FLOP, DENSE_WINDOWS, (0.5, 0.6, 0.65)),
         (f"LSTM of {UNITS} units", LSTM, lstm_flop(UNITS, UNITS), LSTM_WINDOWS, (0.6, 0.7, 1.0)),
         (
             f"LSTM as it comes ({UNITS_BY_DEFAULT} units)",
             DEFAULT_LSTM,
             DEFAULT_FLOP,
             LSTM_WINDOWS,
-            (),
+            (0.6, 0.7, 1.0),
         ),
     ],
 )
