@@ -142,6 +142,14 @@ def total(e: Emitter, vector: Value) -> Value:
     return b.extract_element(vector, ir.Constant(SHORT, 0))
 
 
+def prefetch(e: Emitter, place: Value) -> None:
+    """Ask for the line of an address, which need not be one, while others are computed with."""
+    kinds = [POINTER, SHORT, SHORT, SHORT]
+    name, module = "llvm.prefetch.p0", e.builder.module
+    function = module.globals.get(name) or ir.Function(module, ir.FunctionType(VOID, kinds), name)
+    e.builder.call(function, [place, *(ir.Constant(SHORT, number) for number in (0, 2, 1))])  # to read, near, data
+
+
 def least(e: Emitter, one: Value, other: Value) -> Value:
     """The smaller of two whole numbers."""
     return e.builder.select(e.builder.icmp_signed("<", one, other), one, other)

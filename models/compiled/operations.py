@@ -12,7 +12,19 @@ from typing import Any
 
 from llvmlite import ir
 
-from models.compiled.emitter import FLOAT, INT, POINTER, VOID, Emitter, Value, integer, least, tanh_parts, total
+from models.compiled.emitter import (
+    FLOAT,
+    INT,
+    POINTER,
+    VOID,
+    Emitter,
+    Value,
+    integer,
+    least,
+    prefetch,
+    tanh_parts,
+    total,
+)
 from models.compiled.instructions import BLOCK, INSTRUCTION, PIECE, Cut, Operation
 
 
@@ -81,6 +93,7 @@ def _load(w: _Writing) -> None:
     """Windows, scaled: (pieces, how many, centre, inverse of the scale, cells of a window)."""
     b, lanes = w.builder, integer(w.lanes)
     pieces, count, centre, inverse, cells = w.arguments(5)
+    ahead = b.mul(cells, integer(BLOCK))  # to the next block
 
     def scale(source: Value, row: Value, to: Value, kind: Any = None) -> None:
         apart = b.fsub(w.load(source, kind), w.load(w.place(w.constants, centre, to), kind))
@@ -98,6 +111,7 @@ def _load(w: _Writing) -> None:
         def vector(index: Value) -> None:
             at = least(w, b.mul(index, lanes), last)  # the last one begins earlier, and repeats some
             scale(w.place(source, at), row, b.add(to, at))
+            prefetch(w, w.place(source, at, ahead))
 
         w.each(b.select(short, integer(0), vectors), vector)
         w.each(b.select(short, length, integer(0)), number)
