@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore
@@ -59,9 +59,13 @@ class AttemptStream(httpcore.NetworkStream):
         self._address = address
         self._attempt = attempt
         self._is_good = is_good
+        self._unsent = bytearray()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """At most so many bytes, b"" at the end."""
+        """At most so many bytes, b"" at the end, once all that was written is sent."""
+        if self._unsent:
+            with suppress(httpcore.WriteError):  # a receiver may answer, and close, before it has read everything
+                self._flush()
         with _translated(httpcore.ReadTimeout, httpcore.ReadError):
             self._connection.settimeout(self._attempt.left())
             found = self._connection.recv(max_bytes)
@@ -69,9 +73,13 @@ class AttemptStream(httpcore.NetworkStream):
         return found
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """All of it, however few bytes the receiver takes at once."""
+        """Keep it for the next `read`: so the head and the body of a request go in one piece, and wake others once."""
         self._attempt.address = self._address
-        rest = memoryview(buffer)
+        self._unsent += buffer
+
+    def _flush(self) -> None:
+        """Send all that is kept, however few bytes the receiver takes at once."""
+        rest, self._unsent = memoryview(self._unsent), bytearray()
         with _translated(httpcore.WriteTimeout, httpcore.WriteError):
             while rest:
                 self._connection.settimeout(self._attempt.left())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future
-from concurrent.futures import wait as wait_for
 from threading import Event
 
 import structlog
@@ -105,20 +103,16 @@ class Lane:
         Ends where the channel fails, at a stop, and at `until` (ns), after which the lease would be too short; what was
         not tried stays in `left`.
         """
-        flying: dict[Future[NotifyError | None], Delivery] = {}
-        outcomes: list[Outcome] = []
+        senders, outcomes = self._senders, list[Outcome]()
         failures, recorded = self._failures, time.monotonic()
+        senders.renew()
         while True:
-            while left and len(flying) < self._at_once and self._goes_on(failures, until, stopping):
-                delivery = left.pop()
-                flying[self._senders.submit(delivery)] = delivery
-            if not flying:
+            while left and senders.flying < self._at_once and self._goes_on(failures, until, stopping):
+                senders.submit(left.pop())
+            if not senders.flying:
                 break
-            done, _ = wait_for(flying, timeout=RECORDED, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._senders.done()
-                outcomes.append(self._judged(flying.pop(future), future.result()))
-            if outcomes and (not flying or time.monotonic() - recorded > RECORDED):
+            outcomes += [self._judged(delivery, error) for delivery, error in senders.taken(RECORDED)]
+            if outcomes and (not senders.flying or time.monotonic() - recorded > RECORDED):
                 yield outcomes
                 outcomes, recorded = [], time.monotonic()
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cache, cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from monitor.config.secrets import hidden
@@ -23,7 +24,7 @@ from monitor.notify.hosts import Resolver, resolve
 from monitor.notify.webhook_target import Endpoint, Target
 
 if TYPE_CHECKING:  # what only sending needs is imported at the first message: it is slow, and `check` sends none
-    import httpx
+    import httpcore
 
     from monitor.notify.ssrf_guard import GuardedTransport
 
@@ -64,44 +65,59 @@ class Poster:
 
         return GuardedTransport(self.timeout, self._allow_hosts, self._resolver)
 
-    def post(self, body: str, headers: Mapping[str, str] = JSON) -> str:
-        """Post once, and return the status as text. Raises NotifyError unless it is 2xx within the timeout."""
+    @cached_property
+    def _address(self) -> tuple[httpcore.URL, bytes]:
+        """The URL as it is sent, and the header `host`."""
+        import httpcore
         import httpx
 
-        request = httpx.Request("POST", self._target.url, headers=dict(headers), content=body.encode())
-        # Straight to the transport: a client would add redirects, cookies, and a log line with the whole URL.
+        url = httpx.URL(self._target.url)
+        parts = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        return parts, url.netloc
+
+    def post(self, body: str, headers: Mapping[str, str] = JSON) -> str:
+        """Post once, and return the status as text. Raises NotifyError unless it is 2xx within the timeout."""
+        import httpcore
+
+        from monitor.notify.ssrf_guard import FAILURES
+
+        (url, host), content = self._address, body.encode()
+        sent = [(b"host", host), (b"content-length", b"%d" % len(content))]
+        sent += [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         try:
-            response = self._transport.handle_request(request)
-            try:
+            with self._transport.answer(httpcore.Request(b"POST", url, headers=sent, content=content)) as response:
                 self._transport.attempt.shorten(_BODY_S)
                 return self._judged(response, _start(response))
-            finally:
-                response.close()
-        except httpx.TimeoutException:
+        except httpcore.TimeoutException:
             raise NotifyError(f"{self!r}: no answer within {self.timeout:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILURES as error:
             raise NotifyError(f"{self!r}: {self._hide(str(error)) or type(error).__name__}") from None
 
     def _hide(self, text: str) -> str:
         return self._target.hide(hidden(text, self._secrets))
 
-    def _judged(self, response: httpx.Response, body: bytes) -> str:
-        import httpx
-
-        status = response.status_code
-        shown = f"HTTP {status} {httpx.codes.get_reason_phrase(status)}".rstrip()
+    def _judged(self, response: httpcore.Response, body: bytes) -> str:
+        status, shown = response.status, _shown(response.status)
         if 200 <= status < 300:
             return shown
         parts = [f"{self!r}", shown]
         if 300 <= status < 400:
             parts.append("redirects are not followed; configure the final URL")
         parts.append(self._hide(_one_line(body)))
+        asked = [value.decode("latin-1") for name, value in response.headers if name.lower() == b"retry-after"]
         raise NotifyError(
             ": ".join(part for part in parts if part),
-            retry_after=retry_after(response.headers.get("retry-after"), self._clock() / 1e9),
-            permanent=status == httpx.codes.GONE,
+            retry_after=retry_after(", ".join(asked) if asked else None, self._clock() / 1e9),
+            permanent=status == HTTPStatus.GONE,
             refused=400 <= status < 500 and status not in _OF_THE_ENDPOINT,
         )
+
+
+@cache
+def _shown(status: int) -> str:
+    import httpx
+
+    return f"HTTP {status} {httpx.codes.get_reason_phrase(status)}".rstrip()
 
 
 def retry_after(header: str | None, now: float) -> float | None:
@@ -121,13 +137,13 @@ def retry_after(header: str | None, now: float) -> float | None:
     return min(max(0.0, math.ceil(seconds)), _MAX_RETRY_AFTER)
 
 
-def _start(response: httpx.Response) -> bytes:
+def _start(response: httpcore.Response) -> bytes:
     """The start of the body, which is read to its end where that is short and comes soon."""
-    import httpx
+    from monitor.notify.ssrf_guard import FAILURES
 
     start, count = b"", 0
-    with suppress(httpx.HTTPError):  # the status is what counts
-        for part in response.iter_raw():
+    with suppress(*FAILURES):  # the status is what counts
+        for part in response.iter_stream():
             start += part[: _REASON - len(start)]
             count += len(part)
             if count > _BODY:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import ssl
 import time
 import weakref
-from collections.abc import Collection, Iterable, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore
-import httpx
 
 from monitor.errors import NotifyError
 from monitor.notify.attempt import Attempt, AttemptStream
@@ -24,47 +25,77 @@ from monitor.notify.hosts import Lookup, Resolver, is_public, refusal, resolve, 
 
 _KEPT = 8  # connections that wait for the next request
 _KEPT_S = 4.0  # common receivers close a connection that was idle for 5 s
+FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
+_STALE = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 
 
-class GuardedTransport(httpx.HTTPTransport):
+class GuardedTransport:
     """Sends each request to a public address or a host named in `allow_hosts`. Any thread may use it.
 
     `timeout` in seconds covers all of a request: the name service, connecting, TLS, writing and reading. A refused host
-    raises NotifyError, everything else that goes wrong an httpx.HTTPError.
+    raises NotifyError, everything else that goes wrong one of `FAILURES`.
     """
 
     def __init__(self, timeout: float, allow_hosts: Collection[str], resolver: Resolver = resolve) -> None:
-        context = ssl.create_default_context()  # the machine's own certificates, so a plant's CA counts
-        super().__init__(verify=context, trust_env=False)
+        self._context = ssl.create_default_context()  # the machine's own certificates, so a plant's CA counts
         self.attempt = Attempt(timeout)
         self._addresses = _Addresses()
-        # httpx has no parameter for the network backend; a test fails if this line ever stops working.
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_connections=None,  # as many as threads send: none waits for another's
-            max_keepalive_connections=_KEPT,
-            keepalive_expiry=_KEPT_S,
-            network_backend=_GuardedBackend(
-                self.attempt, self._addresses, frozenset(map(same_host, allow_hosts)), Lookup(resolver)
-            ),
+        self._backend = _GuardedBackend(
+            self.attempt, self._addresses, frozenset(map(same_host, allow_hosts)), Lookup(resolver)
         )
-        weakref.finalize(self, self._pool.close)  # connections that are kept end with the transport
+        # Those that no request uses, the newest last. A pool of httpcore would look at all of them twice a request.
+        self._kept: deque[httpcore.HTTPConnection] = deque()
+        weakref.finalize(self, _close, self._kept)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, and once more where the receiver turns out to have closed the connection that was kept."""
-        attempt = self.attempt
-        attempt.begin()
+    @contextmanager
+    def answer(self, request: httpcore.Request) -> Iterator[httpcore.Response]:
+        """Send, and once more where the receiver turns out to have closed the connection that was kept.
+
+        The answer can be read until the end of the block, and counts to the time of the request.
+        """
+        self.attempt.begin()
+        connection, response = self._sent(request)
+        self._addresses.answered(self.attempt.address)
+        try:
+            yield response
+        finally:
+            response.close()
+            if connection.is_available() and len(self._kept) < _KEPT:
+                self._kept.append(connection)
+            else:
+                connection.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        _close(self._kept)
+
+    def _sent(self, request: httpcore.Request) -> tuple[httpcore.HTTPConnection, httpcore.Response]:
         while True:
+            connection = self._connection(request.url.origin)
             try:
-                response = super().handle_request(request)
-            except httpx.HTTPError as error:
-                stale = isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
-                if stale and not (attempt.connected or attempt.heard):
+                return connection, connection.handle_request(request)
+            except FAILURES as error:
+                attempt = self.attempt
+                if isinstance(error, _STALE) and not (attempt.connected or attempt.heard):
                     continue  # ends: each time there is one connection less that was kept
                 self._addresses.failed(attempt.address)
                 raise
-            self._addresses.answered(attempt.address)
-            return response
+
+    def _connection(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
+        """One that is kept and still good, or one that connects with its request."""
+        with suppress(IndexError):
+            while True:
+                connection = self._kept.pop()
+                if connection.can_handle_request(origin) and not connection.has_expired():
+                    return connection
+                connection.close()
+        return httpcore.HTTPConnection(origin, self._context, keepalive_expiry=_KEPT_S, network_backend=self._backend)
+
+
+def _close(connections: deque[httpcore.HTTPConnection]) -> None:
+    with suppress(IndexError):
+        while True:
+            connections.pop().close()
 
 
 class _Addresses:

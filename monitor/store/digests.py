@@ -10,7 +10,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, select
 
 from monitor.ports.notifier import Render
-from monitor.records.alerts import Severity
+from monitor.records.alerts import Delivery, Severity
 from monitor.store import schema
 from monitor.store.outbox_queues import FAR, delivery, due, due_at_once, heads, pending
 
@@ -56,6 +56,11 @@ def _joinable(connection: Connection, channel: str, now: int, before: int, *, ur
         if free and not first.attempts:
             chosen += [row for row in (first, *rest) if row.created < before]
     return sorted(chosen, key=lambda row: row.id)
+
+
+def is_digest(delivery: Delivery) -> bool:
+    """Whether others may have been joined into it: its message stands for its alert."""
+    return delivery.alert == delivery.message
 
 
 def end(connection: Connection, digests: Sequence[int], **values: int | None) -> None:

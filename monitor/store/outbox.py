@@ -76,9 +76,10 @@ class SqlOutbox:
             _tried(connection, [(each, each.at) for each in never], gave_up_at=AT)
             due_at_once(connection, [each.delivery for each in (*accepted, *never)])
             for ended, what in ((accepted, "delivered_at"), (never, "gave_up_at")):
-                if ended:
-                    values = {"gave_up_at": None, what: ended[-1].at}
-                    digests.end(connection, [each.delivery.id for each in ended], **values)
+                joined = [each for each in ended if digests.is_digest(each.delivery)]
+                if joined:
+                    values = {"gave_up_at": None, what: joined[-1].at}
+                    digests.end(connection, [each.delivery.id for each in joined], **values)
             for each in never:
                 if each.fallback is not None:
                     fallbacks.divert(connection, [each.delivery.id], each.fallback, each.at)

@@ -14,6 +14,9 @@ from monitor.store import schema
 
 FAR: Final = 2**62  # when a message is due that waits for its digest
 _AT_ONCE: Final = 5000  # parameters of a statement
+_BY_INDEX: Final = text(
+    "SELECT " + ", ".join(f"set_config('enable_{way}', 'off', true)" for way in ("seqscan", "bitmapscan", "sort"))
+)
 
 
 def pending(outbox: FromClause) -> ColumnElement[bool]:
@@ -33,8 +36,7 @@ def unended() -> ColumnElement[bool]:
 def by_index(connection: Connection) -> None:
     """For this transaction: whatever the statistics say, PostgreSQL reads the outbox in the order of an index."""
     if connection.dialect.name == "postgresql":
-        for way in ("seqscan", "bitmapscan", "sort"):
-            connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        connection.execute(_BY_INDEX)
 
 
 def due(channel: str, now: int, *, urgent: bool) -> Select[Any]:

@@ -11,12 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NoReturn
 
 import httpcore
-import httpx
 import pytest
 
 from monitor.errors import NotifyError
 from monitor.notify.hosts import is_public
-from monitor.notify.ssrf_guard import GuardedTransport
+from monitor.notify.ssrf_guard import FAILURES, GuardedTransport
 from monitor.testing.webhook_receiver import Receiver
 
 
@@ -41,13 +40,18 @@ class Names:
         return self.answers.pop(0)
 
 
+def request_to(url: str) -> httpcore.Request:
+    headers = [("host", url.split("/")[2]), ("content-length", "2")]
+    return httpcore.Request("POST", url, headers=headers, content=b"{}")
+
+
 def post(url: str, allow_hosts: Sequence[str] = (), names: Names | None = None) -> tuple[Exception, list[str]]:
     """The error of a post, and the addresses that were dialled."""
     transport = GuardedTransport(1.0, allow_hosts, names) if names else GuardedTransport(1.0, allow_hosts)
     recorder = Recorder()
-    transport._pool._network_backend._dial = recorder  # type: ignore[attr-defined] # ours: see guard.py
-    with pytest.raises((NotifyError, httpx.HTTPError)) as caught:
-        transport.handle_request(httpx.Request("POST", url, content=b"x"))
+    transport._backend._dial = recorder
+    with pytest.raises((NotifyError, *FAILURES)) as caught, transport.answer(request_to(url)):
+        pass
     return caught.value, recorder.dialled
 
 
@@ -66,7 +70,7 @@ def post(url: str, allow_hosts: Sequence[str] = (), names: Names | None = None) 
 def test_a_host_that_is_not_public_is_refused_before_anything_is_sent(host: str) -> None:
     error, dialled = post(f"http://{host}/hook")
 
-    assert isinstance(error, (NotifyError, httpx.ConnectError))  # some systems do not resolve "localhost."
+    assert isinstance(error, (NotifyError, httpcore.ConnectError))  # some systems do not resolve "localhost."
     assert "not a public address" in str(error) or "cannot be resolved" in str(error)
     assert dialled == []
 
@@ -134,8 +138,9 @@ def test_an_unknown_name_is_an_ordinary_failure() -> None:
 
     transport = GuardedTransport(1.0, (), unknown)
 
-    with pytest.raises(httpx.ConnectError, match=r"hooks\.example cannot be resolved"):
-        transport.handle_request(httpx.Request("POST", "http://hooks.example/"))
+    wanted = pytest.raises(httpcore.ConnectError, match=r"hooks\.example cannot be resolved")
+    with wanted, transport.answer(request_to("http://hooks.example/")):
+        pass
 
 
 def test_a_first_address_that_does_not_answer_leaves_time_for_the_next_one_and_is_tried_last_after_that() -> None:
@@ -148,10 +153,10 @@ def test_a_first_address_that_does_not_answer_leaves_time_for_the_next_one_and_i
             waiting.setblocking(False)
             waiting.connect_ex(("127.0.0.2", port))
         transport = GuardedTransport(6.0, ["both.example"], lambda *_: ["127.0.0.2", "127.0.0.1"])
-        request = httpx.Request("POST", f"http://both.example:{port}/hook", content=b"{}")
         for within in (5, 0.9):
             began = time.monotonic()
-            transport.handle_request(request).close()
+            with transport.answer(request_to(f"http://both.example:{port}/hook")) as answer:
+                answer.read()
             assert time.monotonic() - began < within
         transport.close()
         assert receiver.refused == 2  # they have no signature
@@ -165,8 +170,9 @@ def test_a_resolver_that_does_not_answer_costs_no_more_than_the_timeout() -> Non
         return []
 
     transport, began = GuardedTransport(0.3, (), hangs), time.monotonic()
-    with pytest.raises(httpx.ConnectError, match="cannot be resolved"):
-        transport.handle_request(httpx.Request("POST", "http://somewhere.example/"))
+    wanted = pytest.raises(httpcore.ConnectError, match="cannot be resolved")
+    with wanted, transport.answer(request_to("http://somewhere.example/")):
+        pass
     assert time.monotonic() - began < 5
     never.set()
     transport.close()
@@ -193,11 +199,8 @@ def test_connections_are_kept_and_one_that_was_closed_meanwhile_is_made_again() 
     threading.Thread(target=server.serve_forever, daemon=True).start()
     transport = GuardedTransport(5.0, ["127.0.0.1"])
     for _ in range(4):
-        response = transport.handle_request(
-            httpx.Request("POST", f"http://127.0.0.1:{server.server_port}/", content=b"{}")
-        )
-        response.read()
-        response.close()
+        with transport.answer(request_to(f"http://127.0.0.1:{server.server_port}/")) as answer:
+            answer.read()
     transport.close()
     server.shutdown()
     server.server_close()
