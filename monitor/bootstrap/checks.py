@@ -8,8 +8,8 @@ from functools import partial
 from monitor.bootstrap.channels import notifiers
 from monitor.bootstrap.parts import decoders, pipelines
 from monitor.config.references import resolve
-from monitor.config.sections import nearest
 from monitor.config.settings import Settings
+from monitor.config.unknown_names import nearest
 from monitor.errors import Problems
 from monitor.records.streams import StreamIndex
 

@@ -9,6 +9,7 @@ import typer
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import RunName
 from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.cli.parameters.known import Narrowed, refuse_unknown
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.errors import SettingsError
@@ -56,6 +57,7 @@ def kpi(  # noqa: PLR0913, PLR0917 (an argument is an option)
     finally:
         database.close()
     if chosen is None:
+        refuse_unknown(config, url, Narrowed(run))
         echo(f"No alerts in run {run}.") if not as_json else echo_json(None)
         return
     report = alert_kpi.Report(run, period, measure(found.alerts, period), found.sources, whole=whole)

@@ -10,15 +10,15 @@ from monitor.cli import alert_commands, alert_kpi, alert_shelving
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import FamilyName, Limit, RunName, StreamName
 from monitor.cli.parameters.database import Config, Url, store_url
+from monitor.cli.parameters.known import Narrowed, refuse_unknown
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.alert_json import alert_json, detail_json
 from monitor.cli.rendering.output import echo, echo_json, terminal
-from monitor.errors import SettingsError
 from monitor.records.alerts import AlertState
 from monitor.records.scalars import LIVE
 
 if TYPE_CHECKING:
-    from monitor.store.queries import Reader
+    pass
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -60,10 +60,10 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
         found = reader.list_alerts(
             run, state="unseen" if unseen else state, family=family, stream=stream, limit=limit + 1
         )
-        if not found:
-            _check_run(reader, run)
     finally:
         reader.close()
+    if not found:
+        refuse_unknown(config, url, Narrowed(run, family, stream))
     if len(found) > limit:
         found.pop()
         echo(f"There are more than these {limit} alerts; --limit N shows more.", err=True)
@@ -103,10 +103,3 @@ def show(
 
         for part in alert_detail(detail, shown):
             terminal().print(part)
-
-
-def _check_run(reader: Reader, run: str) -> None:
-    """Raise SettingsError for a run that never was; the live one may yet come."""
-    runs = [known.run for known in reader.list_runs()]
-    if run not in (LIVE, *runs):
-        raise SettingsError(f"--run: no run is called {run}; there are: {', '.join(runs) or 'none yet'}")

@@ -11,6 +11,7 @@ from monitor.cli.dead_retry import retry
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import Limit, RunName
 from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.cli.parameters.known import Narrowed, refuse_unknown
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.errors import SettingsError
 from monitor.records.batches import LIVE
@@ -56,6 +57,8 @@ def list_(  # noqa: PLR0913 (one argument per option)
         found = letters.summaries(Chosen(run=run, topic=topic, stream=stream, reason=reason), limit + 1)
     finally:
         letters.close()
+    if not found:
+        refuse_unknown(config, url, Narrowed(run))
     if len(found) > limit:
         found.pop()
         echo(f"There are more than these {limit} kinds; --limit N shows more.", err=True)

@@ -11,8 +11,9 @@ import typer
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import Limit
 from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.cli.parameters.known import Narrowed, refuse_unknown
 from monitor.cli.rendering.output import echo, echo_json, terminal
-from monitor.errors import SettingsError
+from monitor.config.unknown_names import SHOWN, unknown
 from monitor.records.times import iso
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def list_(
         rows = found.newest(limit, cast("State | None", state), channel)
     finally:
         found.close()
+    if not rows:
+        refuse_unknown(config, url, Narrowed(channel=channel))
     if as_json:
         echo_json({"channels": counts, "deliveries": [fields(row) for row in rows]}, indent=2)
     elif not counts:
@@ -86,10 +89,11 @@ def show(
     found = open_deliveries(store_url(config, url))
     try:
         detail = found.find(id_)
+        newest = [] if detail is not None else [str(row.id) for row in found.newest(SHOWN, None, None)]
     finally:
         found.close()
     if detail is None:
-        raise SettingsError(f"no notification has the number {id_}; `watchkeeper deliveries list` shows them")
+        raise unknown("notification", str(id_), newest)
     if as_json:
         tries = [{"at": iso(one.at), "error": one.error or None} for one in detail.tries]
         more = {"payload": detail.payload, "joined": detail.joined, "tries": tries}
@@ -122,6 +126,8 @@ def redrive(
         counts = outbox.redrive(now - since, now, channel, of)
     finally:
         outbox.close()
+    if not counts:
+        refuse_unknown(config, url, Narrowed(channel=channel))
     if as_json:
         echo_json({"redriven": dict(counts)}, indent=2)
     elif not counts:

@@ -9,6 +9,7 @@ import typer
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import Limit, RunName
 from monitor.cli.parameters.database import Config, Url, store_url
+from monitor.cli.parameters.known import Narrowed, refuse_unknown
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.records.scalars import LIVE
@@ -46,6 +47,8 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
         found = list_incidents(database, run, group, limit + 1)
     finally:
         database.close()
+    if not found:
+        refuse_unknown(config, url, Narrowed(run, group=group))
     if len(found) > limit:
         found.pop()
         echo(f"There are more than these {limit} incidents; --limit N shows more.", err=True)

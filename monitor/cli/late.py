@@ -13,10 +13,12 @@ import typer
 
 from monitor.cli.parameters.common import ConfigFile, FamilyName, Limit, ReplayName, RunName, StreamName
 from monitor.cli.parameters.database import Config, Url, store_url, utc
+from monitor.cli.parameters.known import Narrowed, refuse_unknown
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.config.durations import format_duration
 from monitor.config.families import Family
 from monitor.config.settings import Settings, load
+from monitor.config.unknown_names import unknown
 from monitor.errors import SettingsError
 from monitor.observability import logs
 from monitor.records.scalars import LIVE
@@ -51,12 +53,11 @@ def list_(
     reader = open_reader(store_url(config, url))
     try:
         found = reader.list_late(run, family=family, stream=stream, limit=limit)
-        runs = [] if found else [known.run for known in reader.list_runs()]
         families = [summary for summary in reader.late_summaries(run) if family in (None, summary.family)]
     finally:
         reader.close()
-    if not found and run not in (LIVE, *runs):
-        raise SettingsError(f"--run: no run is called {run}; there are: {', '.join(runs) or 'none yet'}")
+    if not found:
+        refuse_unknown(config, url, Narrowed(run, family, stream))
     if as_json:
         rows = [{"family": summary.family, "late": summary.counted, "kept": summary.kept} for summary in families]
         echo_json({"families": rows, "readings": [_fields(row) for row in found]})
@@ -114,6 +115,8 @@ def rescore(
     from monitor.replay.time_range import TimeRange
 
     settings = load(config)
+    if family is not None and family not in settings.families:
+        raise unknown("family", family, settings.families, f" in {config}")
     wanted = {key: value for key, value in settings.families.items() if family in (None, key)}
     late_rows = _late_rows(settings, wanted)
     if not late_rows:

@@ -43,7 +43,7 @@ from monitor.cli.rendering.maintenance import (
     when,
 )
 from monitor.cli.rendering.output import echo, echo_json, terminal
-from monitor.config.sections import nearest
+from monitor.config.unknown_names import unknown
 from monitor.errors import SettingsError
 from monitor.maintenance.occurrences import zone as zone_of
 from monitor.records.maintenance import EVERY, Maintenance
@@ -154,10 +154,7 @@ def show(name: Name, config: Config = None, url: Url = None, as_json: Json = Fal
     known = _listed(config, url, removed=True)
     found = [each for each in known if each.of.name == name]
     if not found:
-        hint = nearest(name, [each.of.name for each in known])
-        raise SettingsError(
-            f"there is no maintenance called {name!r}{hint}; `watchkeeper maintenance list --all` shows all"
-        )
+        raise unknown("maintenance", name, [each.of.name for each in known])
     chosen, now = ([each for each in found if not each.gone] or found)[-1], time.time_ns()
     if as_json:
         echo_json(fields(chosen, now), indent=2)

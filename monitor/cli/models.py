@@ -14,6 +14,7 @@ from monitor.cli.parameters.common import By, Limit, person
 from monitor.cli.parameters.database import CONFIG_FILE, utc
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.config.settings import Settings, load
+from monitor.config.unknown_names import unknown
 from monitor.errors import MisfitError, SettingsError
 from monitor.ports.models import Life, champions
 from monitor.ports.trainings import Progress, Request
@@ -110,7 +111,7 @@ def _opened(config: Path | None, family: str | None) -> Iterator[tuple[Settings,
 
     settings = load(config or CONFIG_FILE)
     if family is not None and family not in settings.families:
-        raise SettingsError(f"there is no family {family}; {config or CONFIG_FILE} has {', '.join(settings.families)}")
+        raise unknown("family", family, settings.families, f" in {config or CONFIG_FILE}")
     store = bootstrap.store(settings)
     try:
         yield settings, store
@@ -119,12 +120,12 @@ def _opened(config: Path | None, family: str | None) -> Iterator[tuple[Settings,
 
 
 def _chosen(store: Store, family: str, prefix: str) -> ModelRow:
-    found = [row for row in store.registry.models(family) if row.id.startswith(prefix)]
-    if len(found) != 1:
-        which = "no model" if not found else f"{len(found)} models"
-        raise SettingsError(
-            f"family {family} has {which} whose id begins with {prefix}; `watchkeeper models list` shows all"
-        )
+    models = store.registry.models(family)
+    found = [row for row in models if row.id.startswith(prefix)]
+    if not found:
+        raise unknown("model", prefix, [row.id[:16] for row in reversed(models)], f" of family {family}")
+    if len(found) > 1:
+        raise SettingsError(f"family {family}: several models begin with {prefix}; give more of the id")
     return found[0]
 
 

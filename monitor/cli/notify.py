@@ -11,9 +11,9 @@ import typer
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import ConfigFile
 from monitor.cli.rendering.output import echo, echo_json
-from monitor.config.sections import nearest
 from monitor.config.settings import Settings, load
-from monitor.errors import NotifyError, SettingsError
+from monitor.config.unknown_names import unknown
+from monitor.errors import NotifyError
 
 if TYPE_CHECKING:
     from monitor.ports.notifier import Previewed
@@ -86,9 +86,7 @@ def _notifier(settings: Settings, name: str) -> Previewed:
     from monitor import bootstrap
 
     if name not in settings.notify:
-        known = ", ".join(settings.notify) or "none"
-        hint = nearest(name, [*settings.notify])
-        raise SettingsError(f"NAME: there is no channel {name}; the settings have {known}{hint}")
+        raise unknown("channel", name, settings.notify, " in the settings")
     one = settings.model_copy(update={"notify": {name: settings.notify[name]}})
     return cast("Previewed", bootstrap.notifiers(one)[name])
 

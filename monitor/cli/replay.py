@@ -26,6 +26,7 @@ from monitor.cli.rendering.repeated_commands import repeated_line
 from monitor.cli.rendering.times_read import show_notes, time_fields, time_lines
 from monitor.cli.run_process import drain, refuse_undelivered, stopping, totals_table
 from monitor.config.settings import Settings, load
+from monitor.config.unknown_names import unknown
 from monitor.errors import NOT_ALL_JUDGED, SettingsError
 from monitor.observability import logs
 from monitor.records.dead_counts import DeadCounts
@@ -129,8 +130,10 @@ def _chosen(settings: Settings, config: Path, family: str | None, file: Path | N
         (family,) = settings.families
     if family is None and file is None:
         return settings
+    if family is None:
+        raise SettingsError(f"--family: the file belongs to one of {', '.join(settings.families)} of {config}")
     if family not in settings.families:
-        raise SettingsError(f"--family: choose one of {', '.join(settings.families)} of {config}")
+        raise unknown("family", family, settings.families, f" in {config}")
     return settings.model_copy(update={"families": {family: settings.families[family]}})
 
 
@@ -163,12 +166,8 @@ def _file(file: Path, columns: FileColumns, span: TimeRange, opened: list[FileSo
 
 
 def from_kafka(settings: Settings, span: TimeRange) -> Connect:
-    """Read the topics within a range of event times; refuses to start an embedded broker, which would be empty."""
-    if settings.kafka.bootstrap_servers == "embedded":
-        raise SettingsError(
-            'kafka.bootstrap_servers is "embedded", a broker in which a replay finds nothing; give the address that '
-            "the worker printed, that of a real Kafka, or --file"
-        )
+    """Read the topics within a range of event times; refuses an embedded broker, which would be empty, at once."""
+    event_times.refuse_embedded(settings, "or --file")
     return lambda running, _listener: event_times.from_kafka(settings, running, span)
 
 

@@ -12,9 +12,11 @@ from monitor.cli import stream_commands
 from monitor.cli.parameters import bounds
 from monitor.cli.parameters.common import FamilyName, Limit, RunName
 from monitor.cli.parameters.database import Config, Url, store_url, topics
+from monitor.cli.parameters.known import Narrowed, refuse_unknown
 from monitor.cli.parameters.zones import Local, Timezone, moments
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.cli.rendering.spans import in_words
+from monitor.config.unknown_names import unknown
 from monitor.errors import SettingsError
 from monitor.records.counters import COUNTERS
 from monitor.records.scalars import LIVE
@@ -59,6 +61,8 @@ def list_(  # noqa: PLR0913, PLR0917 (an argument is an option)
     """List streams by family and name."""
     shown = moments(local, timezone)
     found, service = _read(store_url(config, url), run, family, limit=limit + 1, retired=all_)
+    if not found:
+        refuse_unknown(config, url, Narrowed(run, family))
     if len(found) > limit:
         found.pop()
         echo(f"There are more than these {limit} streams; --limit N shows more.", err=True)
@@ -92,8 +96,8 @@ def show(  # noqa: PLR0913, PLR0917 (an argument is an option)
     shown = moments(local, timezone)
     found, service = _read(store_url(config, url), run, family, name, retired=True)
     if not found:
-        of = "" if family is None else f" in family {family!r}"
-        raise SettingsError(f"run {run} has no stream called {name!r}{of}; `watchkeeper streams list` shows all")
+        refuse_unknown(config, url, Narrowed(run, family, name))
+        raise unknown("stream", name, [])
     if len(found) > 1:
         families = ", ".join(report.family for report in found)
         raise SettingsError(f"several families have a stream called {name!r}: {families}; choose one with --family")
@@ -159,11 +163,8 @@ def _read(
             reader.stream_reports(run, family=family, name=name, limit=limit, retired=retired),
             reader.service(run),
         )
-        runs = [] if found else [known.run for known in reader.list_runs()]
     finally:
         reader.close()
-    if not found and run not in (LIVE, *runs):
-        raise SettingsError(f"--run: no run is called {run}; there are: {', '.join(runs) or 'none yet'}")
     return found, service
 
 

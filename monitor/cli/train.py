@@ -21,7 +21,8 @@ from monitor.cli.rendering.times_read import TimeSpan, time_fields, time_lines
 from monitor.config.families import Family
 from monitor.config.maintenance import planned
 from monitor.config.settings import Settings, load
-from monitor.errors import ModelError, SettingsError
+from monitor.config.unknown_names import unknown
+from monitor.errors import ModelError
 from monitor.maintenance.calendar import Calendar
 from monitor.ports.store import Store
 from monitor.records.batches import LIVE
@@ -84,7 +85,7 @@ def train(  # noqa: PLR0913 (an argument is an option)
     names = [family] if family is not None else list(written.families)
     for name in names:
         if name not in written.families:
-            raise SettingsError(f"--family {name}: {config} has only {', '.join(written.families)}")
+            raise unknown("family", name, written.families, f" in {config}")
     settings = with_detector(written, names, detector, device)
     bootstrap.check_detectors(settings)
     asked = Asked(challenge, None if search is None else search / 10**9)

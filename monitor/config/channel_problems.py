@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from monitor.config.channels import Channel
 from monitor.config.durations import format_duration
 from monitor.config.names import shown
-from monitor.config.sections import nearest
+from monitor.config.unknown_names import nearest
 
 _KINDS = (
     "anomaly", "change", "drift", "frozen", "gateway", "missing", "no-beat", "out-of-range", "silent", "unreadable",

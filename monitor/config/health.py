@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, ValidationInfo
 
 from monitor.config.durations import Span, Spanned, duration
-from monitor.config.sections import Section, nearest
+from monitor.config.sections import Section
+from monitor.config.unknown_names import nearest
 
 NEVER_SILENT = 0
 _SILENT_AFTER = 10 * 60 * 10**9  # ns, or so many intervals, whichever is longer

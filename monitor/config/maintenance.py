@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, model_validator
 
 from monitor.config.names import shown
-from monitor.config.sections import Section, nearest
+from monitor.config.sections import Section
+from monitor.config.unknown_names import nearest
 from monitor.maintenance.occurrences import check
 from monitor.records.maintenance import EVERY, Maintenance
 

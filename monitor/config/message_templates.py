@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from monitor.config.addresses import web_problem
-from monitor.config.sections import nearest
+from monitor.config.unknown_names import nearest
 
 # Fields of a message that are texts or numbers; docs/alert-message.v1.schema.json says what each means.
 FIELDS = (

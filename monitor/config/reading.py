@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from monitor.config.durations import WRITTEN
-from monitor.config.sections import KeyPath, Section, explain, nearest
+from monitor.config.sections import KeyPath, Section, explain
 from monitor.config.services import Store
 from monitor.config.toml_text import parse, read, value_problems
+from monitor.config.unknown_names import nearest
 from monitor.errors import SettingsError
 
 PREFIX = "WATCHKEEPER__"

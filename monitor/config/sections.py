@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from monitor.config.unknown_names import nearest
 from monitor.config.wrong_values import said
 
 KeyPath = tuple[str, ...]
@@ -36,12 +36,6 @@ def explain(error: ValidationError, root: type[Section], variables: Mapping[KeyP
         path, names = _locate(root, item["loc"])
         problems.setdefault(path, _sentence(path, names, item, variables.get(path)))
     return list(problems.values())
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """The likeliest of `names` as the end of a sentence, or nothing when none is like `name`."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _sentence(path: KeyPath, names: Sequence[str], item: Any, variable: str | None) -> str:

@@ -53,17 +53,24 @@ def begin(replay: Replay, store: Store, pipelines: Mapping[str, Pipeline], model
     Raises ModelError for a family whose model is missing or cannot be loaded, SourceError where the source cannot be
     opened, and StoreError where the name is taken and not to be replaced.
     """
-    for family in pipelines:
-        if store.registry.champion(family) is None:
-            raise ModelError(
-                f"family {family} has no model yet; run `watchkeeper train CONFIG --family {family}` first"
-            )
+    if lacking := [family for family in pipelines if store.registry.champion(family) is None]:
+        problems = [_without_a_model(family) for family in lacking]
+        raise ModelError("\n".join(problems), problems)
     models.refresh(pipelines)
     replay.connect(pipelines, NoAssignments()).close()
     store.start_run(replay.name, replace=replay.replace)
     for family, pipeline in pipelines.items():
         pipeline.expected.add(store.decisions(LIVE, family))
     return models
+
+
+def _without_a_model(family: str) -> str:
+    return (
+        f"family {family} has no model yet in store.url, and a replay, also that of a file, trains none: it judges "
+        "with the champions that are there. Make one first: `watchkeeper run CONFIG` trains from what it reads, "
+        f"`watchkeeper train CONFIG --family {family}` from what a run has collected, the same with --from TIME from "
+        "the topic in Kafka. Where there is only a file, `watchkeeper score FILE` learns from its first rows"
+    )
 
 
 def recorded(store: Store, families: Iterable[str], replay: Replay | None) -> RecordedLives | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from monitor.config.sections import nearest
+from monitor.config.unknown_names import nearest
 
 _SHOWN = 8  # fields
 _KNOWN = 100  # fields that are compared with the missing one

@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy import Connection, case, func, select
 
 from monitor.alerts.incidents import ranked
+from monitor.config.unknown_names import unknown
 from monitor.errors import SettingsError
 from monitor.records.alerts import Alert, Transition
 from monitor.records.incidents import Incident
-from monitor.store import alert_rows, deliveries, incident_rows, queries, schema
+from monitor.store import alert_rows, deliveries, incident_rows, known_names, queries, schema
 from monitor.store.deliveries import DeliveryRecord
 from monitor.store.engine import Database
 
@@ -61,7 +62,7 @@ def get_incident(database: Database, id_or_prefix: str, changes: int = 100) -> I
     with database.reading() as connection:
         rows = connection.execute(select(schema.incidents).where(i.id.between(first, last)).limit(2)).all()
         if not rows:
-            raise SettingsError(f"{database.label}: no incident has an id that begins with {id_or_prefix}")
+            raise unknown("incident", id_or_prefix, known_names.incidents(connection), f" in {database.label}")
         if len(rows) > 1:
             raise SettingsError(f"{database.label}: several incidents begin with {id_or_prefix}; give more of the id")
         incident = incident_rows.incident(rows[0])

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from monitor.config.sections import nearest
+from monitor.config.unknown_names import unknown
 from monitor.errors import SettingsError
 from monitor.ports.maintenance import Entered
 from monitor.ports.store import Announce
@@ -122,10 +122,7 @@ def in_force(rows: Sequence[Entered], name: str) -> Entered:
     names = [each.maintenance.name for each in rows]
     if name in names:
         return rows[names.index(name)]
-    raise SettingsError(
-        f"there is no maintenance called {name!r} in the database{nearest(name, names)}; "
-        "`watchkeeper maintenance list` shows all"
-    )
+    raise unknown("maintenance", name, names, " in the database")
 
 
 def _queue(connection: Connection) -> None:

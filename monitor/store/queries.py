@@ -8,11 +8,22 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
+from monitor.config.unknown_names import unknown
 from monitor.errors import SettingsError, StoreError
 from monitor.ports.models import ModelRow
 from monitor.records.alerts import Alert, AlertState, Evidence, Transition
 from monitor.records.scalars import NEVER
-from monitor.store import alert_rows, deliveries, evidence_facts, late, rollups, schema, service, stream_reports
+from monitor.store import (
+    alert_rows,
+    deliveries,
+    evidence_facts,
+    known_names,
+    late,
+    rollups,
+    schema,
+    service,
+    stream_reports,
+)
 from monitor.store.deliveries import DeliveryRecord
 from monitor.store.engine import Database
 from monitor.store.late import LateRecord, LateSummary
@@ -110,7 +121,7 @@ class Reader:
         with self._database.reading() as connection:
             rows = connection.execute(select(schema.alerts).where(a.id.between(first, last)).limit(2)).all()
             if not rows:
-                raise SettingsError(f"{self._database.label}: no alert has an id that begins with {id_or_prefix}")
+                raise unknown("alert", id_or_prefix, known_names.alerts(connection), f" in {self._database.label}")
             if len(rows) > 1:
                 raise SettingsError(
                     f"{self._database.label}: several alerts begin with {id_or_prefix}; give more of the id"

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from monitor.alerts.suppression import EVERY_KIND, Suppression
 from monitor.config.durations import format_duration
+from monitor.config.unknown_names import unknown
 from monitor.errors import SettingsError
 from monitor.ports.store import Announce
 from monitor.records.alerts import Command, CommandKind
@@ -27,6 +28,7 @@ from monitor.store import (
     alert_commands,
     alert_rows,
     incident_rows,
+    known_names,
     schema,
     service,
     stream_reports,
@@ -186,7 +188,7 @@ def _locked(connection: Connection, name: str, family: str | None) -> Any:
     rows = connection.execute(query.order_by(s.family).with_for_update()).all()
     if not rows:
         of = "" if family is None else f" in family {family!r}"
-        raise SettingsError(f"there is no stream called {name!r}{of}; `watchkeeper streams list` shows all")
+        raise unknown("stream", name, known_names.streams(connection, LIVE, family), of)
     if len(rows) > 1:
         families = ", ".join(row.family for row in rows)
         raise SettingsError(f"several families have a stream called {name!r}: {families}; choose one with --family")

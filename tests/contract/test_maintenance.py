@@ -104,7 +104,7 @@ def test_a_name_is_in_force_once(keeper: AlertKeeper) -> None:
         kept.add([replace(WEEKLY, name="other"), WEEKLY])
     assert [each.maintenance.name for each in kept.entered()] == ["weekly"]
     kept.remove("weekly", "bob", "")
-    with pytest.raises(SettingsError, match="no maintenance called 'weekly'"):
+    with pytest.raises(SettingsError, match="no maintenance named 'weekly'"):
         kept.remove("weekly", "bob", "")
     kept.add([WEEKLY])
     assert len(kept.entered(removed=True)) == 2

@@ -135,7 +135,7 @@ def test_a_worker_that_holds_the_stream_steps_down_once_and_the_next_reading_bri
 def test_what_cannot_be_retired_is_said(plant: Plant) -> None:
     plant.write(plant.load())
     plant.store.open_streams("live", "pumps", ["m-1"])
-    with pytest.raises(SettingsError, match="no stream called 'm-9'"):
+    with pytest.raises(SettingsError, match="no stream named 'm-9'"):
         plant.commands.retire("m-9", None, ANN)
     with pytest.raises(SettingsError, match="several families have a stream called 'm-1': machines, pumps"):
         plant.commands.retire("m-1", None, ANN)

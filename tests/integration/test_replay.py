@@ -329,16 +329,22 @@ def test_the_live_run_is_refused(plant: Path, name: str, kind: type[Exception], 
 def test_mistakes_are_explained(tmp_path: Path) -> None:
     config = configure(tmp_path)
     readings().to_csv(tmp_path / "p-1.csv", index=False)
-    with pytest.raises(ModelError, match="watchkeeper train"):
+    with pytest.raises(ModelError) as caught:
         replay(config, "--name", "r", *file_options(tmp_path))
+    said = str(caught.value)
+    assert "family pumps has no model yet in store.url, and a replay, also that of a file, trains none" in said
+    assert "`watchkeeper train CONFIG --family pumps`" in said
+    assert "`watchkeeper score FILE`" in said
     with pytest.raises(typer.BadParameter, match="'yesterday' is not a time"):
         replay(config, "--name", "r", "--from", "yesterday")
-    with pytest.raises(SettingsError, match="choose one of pumps"):
+    with pytest.raises(SettingsError, match=r"no family named 'pumpz' in .*; there are: pumps; did you mean pumps"):
         replay(config, "--name", "r", "--family", "pumpz")
     with pytest.raises(SettingsError, match="2 columns"):
         replay(config, "--name", "r", *file_options(tmp_path), "--values", "value,other")
     with pytest.raises(SettingsError, match="embedded"):
         replay(configure(tmp_path, "embedded"), "--name", "r")
+    with pytest.raises(SettingsError, match=r'bootstrap_servers is "embedded", a broker in which no past is found'):
+        command("train", configure(tmp_path, "embedded"), "--from", "2026-01-01")
     config = configure(tmp_path)
     train(load(config))
     with pytest.raises(SourceError, match="no such file"):

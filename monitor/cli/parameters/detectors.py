@@ -10,7 +10,7 @@ def detector_kind(given: str | None, option: str = "--detector") -> str:
     from models import DETECTORS
 
     if given is not None and given not in DETECTORS:
-        from monitor.config.sections import nearest
+        from monitor.config.unknown_names import nearest
 
         near = nearest(given.lower(), [*DETECTORS]) or f"; choose one of {', '.join(DETECTORS)}"
         raise SettingsError(f"{option}: {given!r} is not known{near} (`watchkeeper detectors` says what each is for)")

@@ -29,12 +29,23 @@ def time_range(start: int | None, end: int | None) -> TimeRange:
     return span
 
 
+def refuse_embedded(settings: Settings, instead: str) -> None:
+    """Raise SettingsError where the broker begins with each process, and so holds no past; `instead` is what else."""
+    if settings.kafka.bootstrap_servers == "embedded":
+        raise SettingsError(
+            'kafka.bootstrap_servers is "embedded", a broker in which no past is found; give the address that the '
+            f"worker printed, that of a real Kafka, {instead}"
+        )
+
+
 def from_kafka(settings: Settings, running: Mapping[str, Pipeline], span: TimeRange) -> Source:
     """The readings of all families' topics within a range.
 
     A reading is at most `max_future_skew` ahead of when its record was written, or set aside: older records are not
-    read. How long after its event time a record was written is not known, so that there is no end to reading.
+    read. How long after its event time a record was written is not known, so that there is no end to reading. Raises
+    SettingsError for an embedded broker.
     """
+    refuse_embedded(settings, "or, to train, neither --from nor --to: what a run has collected is used then")
     skew = max(settings.families[name].align.max_future_skew for name in running)
     written = None if span.start is None else max(span.start - skew, 0)
     return Between(bootstrap.kafka_range(settings, running, written), span)

@@ -13,6 +13,7 @@ from monitor.cli.parameters import bounds
 from monitor.cli.parameters.database import CONFIG_FILE
 from monitor.config.maintenance import planned, wall_clock
 from monitor.config.settings import Settings, load
+from monitor.config.unknown_names import unknown
 from monitor.errors import SettingsError
 from monitor.maintenance.occurrences import check
 from monitor.records.maintenance import Maintenance
@@ -57,8 +58,9 @@ def checked(of: Maintenance, settings: Settings | None) -> Maintenance:
     except ValueError as error:
         raise SettingsError(f"{of.name}: {error}") from None
     if settings is not None:
-        if unknown := sorted(set(of.families) - set(settings.families)):
-            raise SettingsError(f"--family: there is no family {unknown[0]}; choose {', '.join(settings.families)}")
+        for family in of.families:
+            if family not in settings.families:
+                raise unknown("family", family, settings.families)
         if of.name in settings.maintenance:
             raise SettingsError(f"the configuration has a maintenance called {of.name!r}; choose another name")
     return of

@@ -36,7 +36,7 @@ def _in_zone(now: int, name: str) -> Moments:
     try:
         return Moments(now, ZoneInfo(name), name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        from monitor.config.sections import nearest
+        from monitor.config.unknown_names import nearest
 
         hint = nearest(name, sorted(available_timezones())) or "; write it as Europe/Berlin"
         raise SettingsError(f"--timezone: there is no zone {name!r}{hint}") from None

@@ -147,7 +147,7 @@ def test_a_stream_is_taken_out_of_service(store: SqlStore) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("ack", "0" * 32), "no alert has an id that begins with"),
+        (("ack", "0" * 32), "no alert named"),
         (("ack", "xyz"), "is no alert id"),
         (("unack", OPENED.id.hex), "the alert is not acknowledged"),
     ],

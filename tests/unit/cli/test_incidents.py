@@ -97,7 +97,7 @@ def test_what_is_in_one(store: SqlStore) -> None:
 def test_what_is_not_there(store: SqlStore) -> None:
     assert run("list") == "No incidents in run live.\n"
     assert json.loads(run("list", "--json")) == []
-    with pytest.raises(SettingsError, match="no incident has an id that begins with abc"):
+    with pytest.raises(SettingsError, match="no incident named 'abc'"):
         run("show", "abc")
     with pytest.raises(SettingsError, match="'xyz' is no incident id"):
         run("show", "xyz")

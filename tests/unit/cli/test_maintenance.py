@@ -170,13 +170,13 @@ def test_a_calendar_is_imported(store: SqlStore) -> None:
         (["add", "x", "--start", "9999-12-31", "--for", "2d"], "--for: .* ends after the year 9999"),
         (["add", "x", "--for", "1h", "--zone", "Mars"], "--zone: there is no time zone 'Mars'"),
         (["add", "x", "--for", "1h", "--rrule", "FREQ=SECONDLY"], "FREQ is SECONDLY"),
-        (["add", "x", "--for", "1h", "--family", "pump"], "there is no family pump"),
+        (["add", "x", "--for", "1h", "--family", "pump"], "no family named 'pump'; there are: "),
         (["add", "cleaning", "--for", "1h"], "the configuration has a maintenance called 'cleaning'"),
         (["add", "x", "--for", "1h", "--notify", "--learn"], "nothing is switched off"),
         (["remove", "cleaning"], "is in the configuration file"),
-        (["remove", "none"], "no maintenance called 'none'"),
-        (["show", "none"], "no maintenance called 'none'; `watchkeeper maintenance list --all` shows all"),
-        (["show", "cleanin"], "no maintenance called 'cleanin'; did you mean cleaning"),
+        (["remove", "none"], "no maintenance named 'none'"),
+        (["show", "none"], "no maintenance named 'none'; there are: "),
+        (["show", "cleanin"], "no maintenance named 'cleanin'; there are: cleaning; did you mean cleaning"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_saved(arguments: list[str], says: str, store: SqlStore) -> None:

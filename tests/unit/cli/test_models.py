@@ -112,9 +112,9 @@ def test_a_model_that_cannot_be_loaded_is_not_promoted(store: SqlStore, two: lis
 
 def test_ids_that_are_not_one_models_are_refused(store: SqlStore, two: list[str]) -> None:
     del store, two
-    with pytest.raises(SettingsError, match="no model whose id begins with zz"):
+    with pytest.raises(SettingsError, match="no model named 'zz' of family pumps; there are: "):
         run("promote", "pumps", "zz")
-    with pytest.raises(SettingsError, match=r"there is no family ovens; watchkeeper\.toml has pumps"):
+    with pytest.raises(SettingsError, match=r"no family named 'ovens' in watchkeeper\.toml; there are: pumps"):
         run("rollback", "ovens")
 
 

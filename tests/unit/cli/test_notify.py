@@ -121,7 +121,9 @@ def test_a_preview_of_an_alert_is_the_message_about_its_newest_change(config: st
 
 
 def test_a_channel_that_is_not_there_is_named(config: str) -> None:
-    with pytest.raises(SettingsError, match="there is no channel onkall; the settings have oncall, chat, log; did you"):
+    with pytest.raises(
+        SettingsError, match="no channel named 'onkall' in the settings; there are: oncall, chat, log; did you"
+    ):
         run("test", config, "onkall")
 
 

@@ -94,5 +94,5 @@ def test_a_stream_is_renamed(store: SqlStore) -> None:
         "family": "machines", "name": "press-1", "closed_alerts": 1,
     }  # fmt: skip
     assert listed() == {"m-2": "anomaly", "press-1": "ok"}
-    with pytest.raises(SettingsError, match="no stream called 'm-1'"):
+    with pytest.raises(SettingsError, match="no stream named 'm-1'"):
         run("rename", "m-1", "other")

@@ -139,12 +139,12 @@ def test_names_that_are_none_or_too_many(store: SqlStore, url: str) -> None:
     assert run(url, "list") == "No streams in run live.\n"
     fill(store, "m-1")
     fill(store, "m-1", "pumps")
-    with pytest.raises(SettingsError, match="no stream called 'm-9'"):
+    with pytest.raises(SettingsError, match="no stream named 'm-9'"):
         run(url, "show", "m-9")
     with pytest.raises(SettingsError, match="machines, pumps; choose one with --family"):
         run(url, "show", "m-1")
     assert json.loads(run(url, "show", "m-1", "--family", "pumps", "--json"))["family"] == "pumps"
-    with pytest.raises(SettingsError, match="no run is called july; there are: live"):
+    with pytest.raises(SettingsError, match="no run named 'july'; there are: live"):
         run(url, "list", "--run", "july")
     result = CliRunner().invoke(command.app, ["list", "--url", url, "--limit", "1"])
     assert result.stderr.startswith("There are more than these 1 streams; --limit N shows more.\n")

@@ -83,4 +83,4 @@ def test_the_ledger_of_a_run_that_is_unknown(tmp_path: Path) -> None:
     result = CliRunner().invoke(command.app, ["list", "--url", url, "--run", "nope"])
 
     assert isinstance(result.exception, SettingsError)
-    assert "no run is called nope" in str(result.exception)
+    assert "no run named 'nope'" in str(result.exception)
