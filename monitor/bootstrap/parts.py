@@ -198,7 +198,7 @@ def heartbeat(
     topics = {name: family.topic for name, family in settings.families.items()}
     report = new_report(LIVE, topics, tuple(settings.notify) if dispatch else ())
     heartbeats, read_lag = open_heartbeats(settings.store.url), KafkaLag(settings.kafka)
-    return HeartbeatThread(report, progress, heartbeats, read_lag, lambda: champions.training)
+    return HeartbeatThread(report, progress, heartbeats, read_lag, lambda: champions.training, read_lag.partitions)
 
 
 def detector(family: Family) -> Trainable:

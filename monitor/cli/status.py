@@ -8,7 +8,7 @@ import typer
 
 from monitor.cli.parameters.database import Config, Url, store_url, topics, utc
 from monitor.cli.rendering.output import echo_json, terminal
-from monitor.cli.rendering.service_text import ago, as_dict, problems, undelivered, warnings
+from monitor.cli.rendering.service_text import ago, as_dict, problems, read_elsewhere, undelivered, warnings
 from monitor.records.batches import LIVE
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def _show(service: Service, not_served: list[str]) -> None:
     _say(console, _outbox(service))
     for text in warnings(service):
         _say(console, f"Growing: {text}", "yellow")
+    for text in read_elsewhere(service):
+        _say(console, f"Read elsewhere: {text}", "yellow")
     for text in undelivered(service):
         _say(console, f"Not delivered: {text}", "red")
     for text in not_served:

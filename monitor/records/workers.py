@@ -45,7 +45,8 @@ class WorkerReport:
 
     `idle` is how many ns ago its loop last came round, `committed` when its newest commit became durable. `families`
     has the topic of each; `trainings` names those for which a training runs. `broker_away` and `lag_grows`: since when.
-    `delivers` has the channels whose notifications the process delivers.
+    `delivers` has the channels whose notifications the process delivers. `elsewhere`: partitions of its topics that its
+    group has given, `elsewhere_since`, to a process which does not report to this database.
     """
 
     id: str
@@ -63,6 +64,8 @@ class WorkerReport:
     broker_away: int | None = None
     lag_grows: int | None = None
     delivers: tuple[str, ...] = ()
+    elsewhere: int = 0
+    elsewhere_since: int | None = None
 
     @property
     def lag(self) -> int:

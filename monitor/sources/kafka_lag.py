@@ -6,7 +6,7 @@ Called on the thread of the heartbeats with a separate client, so a broker that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -59,6 +59,16 @@ class KafkaLag:
         except KafkaException as error:
             raise SourceError(f"no Kafka broker answers at {self._servers}: {sentence(error)}") from None
         return {p: Lag(records, ages.get(p) if records else 0) for p, records in left.items()}
+
+    def partitions(self, topics: Collection[str]) -> dict[str, int]:
+        """How many partitions each of these topics has, as far as they exist. Raises SourceError as a call does."""
+        try:
+            found = {topic: self._admin.list_topics(topic, _ANSWER_S).topics.get(topic) for topic in topics}
+        except KafkaException as error:
+            raise SourceError(f"no Kafka broker answers at {self._servers}: {sentence(error)}") from None
+        return {
+            topic: len(about.partitions) for topic, about in found.items() if about is not None and about.partitions
+        }
 
     def _ages(self, positions: Mapping[batches.TopicPartition, int]) -> dict[batches.TopicPartition, int]:
         """ns since the record at each position was written, where the broker can say; it is asked by time.

@@ -6,11 +6,12 @@ committing, and the reports go on while these wait for something.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from uuid import uuid4
@@ -22,13 +23,15 @@ from monitor.ports.workers import Heartbeats
 from monitor.records.batches import TopicPartition
 from monitor.records.workers import BEAT_S, Lag, OwnedPartition, WorkerReport
 from monitor.worker.progress import Owned, Progress
-from monitor.worker.troubles import BrokerAway, LagGrowth, LostWorkers
+from monitor.worker.troubles import BrokerAway, LagGrowth, LostWorkers, ReadElsewhere
 
 STOP_S = 5.0  # for the last report, while the worker stops
+COUNT_S = 60.0  # between two looks at how many partitions topics have
 SOONEST_S = 1.0  # between two reports when partitions keep coming and going
 
 log = structlog.get_logger()
 
+Counts = Callable[[Collection[str]], Mapping[str, int]]  # partitions of topics; may raise SourceError
 ReadLag = Callable[[Mapping[TopicPartition, int | None]], Mapping[TopicPartition, Lag]]  # may raise SourceError
 
 
@@ -43,7 +46,7 @@ def new_report(run: str, families: Mapping[str, str], delivers: tuple[str, ...] 
 class HeartbeatThread:
     """Reports every `BEAT_S` seconds until `stop`.
 
-    `read_lag` asks the broker; `trainings` names the families for which a training runs.
+    `read_lag` and `count` ask the broker; `trainings` names the families for which a training runs.
     """
 
     def __init__(
@@ -53,9 +56,12 @@ class HeartbeatThread:
         heartbeats: Heartbeats,
         read_lag: ReadLag,
         trainings: Callable[[], Sequence[str]] = tuple,
+        count: Counts = lambda _: {},
     ) -> None:
         self._report, self._progress, self._heartbeats = report, progress, heartbeats
-        self._read_lag, self._trainings = read_lag, trainings
+        self._read_lag, self._trainings, self._count = read_lag, trainings, count
+        self._elsewhere = ReadElsewhere()
+        self._counted: tuple[float, Mapping[str, int]] = (-math.inf, {})  # when, by the monotonic clock
         self._broker, self._growth, self._lost = BrokerAway(), LagGrowth(), LostWorkers()
         self._asked: Owned = {}  # positions at the newest answer, and that answer
         self._lags: Mapping[TopicPartition, Lag] = {}
@@ -94,6 +100,7 @@ class HeartbeatThread:
             self._report, at=now, partitions=partitions, trainings=tuple(self._trainings()),
             idle=round(self._progress.idle * 1e9), committed=self._progress.committed,
             broker_away=self._broker.since, lag_grows=self._growth.since,
+            elsewhere=self._elsewhere.partitions, elsewhere_since=self._elsewhere.since,
         )  # fmt: skip
         try:
             heartbeats = self._heartbeats.beat(self._report)
@@ -105,6 +112,7 @@ class HeartbeatThread:
             return
         self._written()
         self._lost.look(heartbeats, self._report.id)
+        self._elsewhere.look(self._counts(), heartbeats, self._report.id, time.monotonic())
 
     def _ask(self, owned: Owned) -> Mapping[TopicPartition, Lag]:
         try:
@@ -116,6 +124,19 @@ class HeartbeatThread:
         self._broker.look(None, time.time_ns())
         self._growth.look(list(self._lags.values()), time.time_ns())
         return self._lags
+
+    def _counts(self) -> Mapping[str, int]:
+        """Partitions of the topics, asked now and then; {} where that is not known."""
+        at, counts = self._counted
+        if self._broker.since is not None:
+            return {}
+        if time.monotonic() - at >= COUNT_S:
+            try:
+                counts = self._count(sorted({*self._report.families.values()}))
+            except SourceError:  # the next question about lag says so
+                counts = {}
+            self._counted = time.monotonic(), counts
+        return counts
 
     def _left(self, owned: Owned) -> dict[TopicPartition, Lag]:
         """The newest answer of the broker, less what was processed since."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import structlog
@@ -12,6 +13,8 @@ from monitor.records.batches import TopicPartition
 from monitor.records.workers import Heartbeat, Lag, owners
 
 GROWING = 3  # beats in a row in which lag grew, and then did not, until that is said
+SPLIT_FROM = 600.0  # s; a member may hold a rebalance up for five minutes, and see new partitions as late
+ELSEWHERE = "two configurations with different databases in one group? Give each another kafka.group"
 BEHIND_FROM = 60 * 10**9  # ns; what is less may be a commit interval or a rebalance
 
 log = structlog.get_logger()
@@ -84,6 +87,43 @@ class LostWorkers:
             if not left and worker not in self._replaced:
                 self._replaced.add(worker)
                 log.info("worker_replaced", **_facts(each))
+
+
+class ReadElsewhere:
+    """Partitions of the worker's topics that the group gives to no worker of its database, for `SPLIT_FROM` on end.
+
+    Two configurations in one group with different databases divide a topic in silence: each database has half of the
+    streams. A rebalance, a worker that starts, and a topic that grows pass sooner; what a lost worker held is known.
+    """
+
+    def __init__(self) -> None:
+        self._missing: frozenset[TopicPartition] = frozenset()
+        self._counts: Mapping[str, int] = {}
+        self._from: float | None = None  # by the monotonic clock
+        self.since: int | None = None  # wall clock, ns: once it has lasted
+
+    @property
+    def partitions(self) -> int:
+        """How many, once it has lasted; 0 before."""
+        return 0 if self.since is None else len(self._missing)
+
+    def look(self, counts: Mapping[str, int], heartbeats: Sequence[Heartbeat], mine: str, now: float) -> None:
+        """Partitions of each topic by the broker, {} = not known; newest reports of the run; `now` in seconds."""
+        there = [each.report for each in heartbeats if each.ended is None]
+        topics = {owned.topic for report in there if report.id == mine for owned in report.partitions}
+        held = {(owned.topic, owned.partition) for report in there for owned in report.partitions}
+        every = {(topic, number) for topic in topics & counts.keys() for number in range(counts[topic])}
+        missing = frozenset(every - held)
+        if not missing or (missing, counts) != (self._missing, self._counts):
+            if self.since is not None:
+                log.info("partitions_read_elsewhere_ended", partitions=_names(self._missing - missing))
+            self._missing, self._counts, self.since = missing, counts, None
+            self._from = now if missing else None
+        elif self.since is None and self._from is not None and now - self._from >= SPLIT_FROM:
+            self.since = time.time_ns() - round((now - self._from) * 1e9)
+            log.warning(
+                "partitions_read_elsewhere", partitions=_names(missing), for_s=round(now - self._from), hint=ELSEWHERE
+            )
 
 
 def _facts(heartbeat: Heartbeat) -> dict[str, object]:

@@ -20,7 +20,7 @@ from monitor.store.workers import KEPT, open_heartbeats
 HOUR = 3600 * 10**9
 REPORT = WorkerReport(
     id="a1", run="live", host="plant", pid=7, version="0.1.0", started=1, at=9, idle=3, committed=5,
-    families={"pumps": "p", "ecg": "e"}, trainings=("ecg",), broker_away=2, lag_grows=4,
+    families={"pumps": "p", "ecg": "e"}, trainings=("ecg",), broker_away=2, lag_grows=4, elsewhere=2, elsewhere_since=6,
     partitions=(
         OwnedPartition("p", 0, 3, 17, Lag(5, HOUR)), OwnedPartition("p", 1, 1), OwnedPartition("e", 0, 2, 4, Lag(1)),
     ),

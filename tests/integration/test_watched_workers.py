@@ -246,9 +246,13 @@ def test_lag_is_counted_in_records_and_by_the_age_of_the_oldest(kafka: KafkaBrok
     assert lags[topic, 2] == Lag(0, 0)
     assert read_lag({(topic, 0): 10, (topic, 1): 12}) == {(topic, 0): Lag(0, 0), (topic, 1): Lag(0, 0)}
     assert read_lag({}) == {}
+    assert read_lag.partitions([topic, f"{topic}-not"]) == {topic: 3}
+    assert read_lag({(f"{topic}-not", 0): None}) == {}  # nor has the question made it
 
 
 def test_lag_of_a_broker_that_is_away_is_an_error() -> None:
     for positions in ({}, {("t", 0): 5}):
         with pytest.raises(SourceError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
             KafkaLag(Kafka(bootstrap_servers="127.0.0.1:1"))(positions)
+    with pytest.raises(SourceError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
+        KafkaLag(Kafka(bootstrap_servers="127.0.0.1:1")).partitions(["t"])

@@ -45,6 +45,20 @@ def warnings(service: Service) -> list[str]:
     return found
 
 
+def read_elsewhere(service: Service) -> list[str]:
+    """Which workers see partitions of their topics go to processes that do not report here, a sentence each."""
+    found = []
+    for worker in service.living:
+        if (since := worker.since(worker.report.elsewhere_since)) is not None:
+            count = worker.report.elsewhere
+            found.append(
+                f"{count:,} partition{'s'[: count != 1]} of the topics of worker {name(worker)}, for {ago(since)}, by "
+                "a process of its group that does not report to this database; two configurations with different "
+                "databases in one group? Give each another kafka.group"
+            )
+    return found
+
+
 def undelivered(service: Service) -> list[str]:
     """Which notifications wait that no living process delivers, a sentence for each channel."""
     return [
@@ -73,7 +87,7 @@ def as_dict(service: Service, run: str, not_served: Sequence[str]) -> dict[str, 
         "as_of": iso(service.now),
         "served": not not_served,
         "problems": list(not_served),
-        "warnings": warnings(service),
+        "warnings": [*warnings(service), *(f"read elsewhere: {text}" for text in read_elsewhere(service))],
         "workers": [_worker(worker) for worker in service.workers],
         "dispatchers": [_dispatcher(process) for process in service.dispatchers],
         "undelivered": undelivered(service),
@@ -133,6 +147,8 @@ def _worker(worker: Heartbeat) -> dict[str, Any]:
         "lag_s": seconds(report.behind),
         "lag_grows_s": seconds(worker.since(report.lag_grows)),
         "broker_away_s": seconds(worker.since(report.broker_away)),
+        "partitions_elsewhere": report.elsewhere,
+        "elsewhere_s": seconds(worker.since(report.elsewhere_since)),
     }
 
 

@@ -147,6 +147,19 @@ def test_lag_that_grows_is_a_warning(store: SqlStore, url: str) -> None:
     assert "Growing: worker 0beats00" in invoke("--url", url).stdout
 
 
+def test_partitions_that_a_stranger_of_the_group_reads_are_a_warning(store: SqlStore, url: str) -> None:
+    serve(url, store, "t", 0, elsewhere=3, elsewhere_since=NOW)
+
+    code, shown = found(url)
+
+    assert code == 0
+    assert shown["warnings"][0].startswith("read elsewhere: 3 partitions of the topics of worker 0beats00")
+    assert (shown["workers"][0]["partitions_elsewhere"], shown["workers"][0]["elsewhere_s"] >= 60) == (3, True)
+    text = " ".join(invoke("--url", url).stdout.split())
+    assert "Read elsewhere: 3 partitions" in text
+    assert "Give each another kafka.group" in text
+
+
 def test_notifications_that_wait_are_counted(store: SqlStore, url: str) -> None:
     serve(url, store, "t", 0)
     store.commit(Commit("live", facts=[fact(alert())], announce=lambda *_: [("hook", "{}")]))
