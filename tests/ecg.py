@@ -59,7 +59,7 @@ class Found:
     def facts(self) -> list[bytes]:
         """Everything, as bits."""
         w, b = self.windows, self.beats
-        columns = (w.start, w.end, w.values, w.imputed, b.interval, b.next, b.latency, b.noise, b.share)
+        columns = [w.start, w.end, w.values, w.imputed, *(getattr(b, name) for name in Beats.__slots__)]
         return [column.tobytes() for column in columns]
 
 

@@ -26,7 +26,7 @@ data        store alert_id transition_id number run family stream kind channel c
                           channel, time, offset_s (after the window's start), share (0 to 1), value, expected
                           (null where the detector reconstructs nothing)
             facts         what else is known of that window, by name; of a heartbeat: rr_s, next_rr_s
-                          (of an early one), rate_bpm, latency_s, noise
+                          (of an early one), rate_bpm, latency_s, noise, noise_share, beside, alike
             components    share (0 to 1) of the detector and of each companion in its score; only with companions
             summary       the change as one sentence; contributions: `causes` as sentences
             score limit   of the first window, of "alert.opened"; null where they are not known

@@ -247,7 +247,8 @@ class Evidence:
     `values` and `reconstruction` are in the units of the readings; `contribution` sums to 1. A detector that
     reconstructs nothing leaves `reconstruction` None. `facts` is what else is
     known of the window, each name with its unit; of a heartbeat: rr_s (unknown after a gap), next_rr_s (of an early
-    one), rate_bpm, latency_s, noise (in the unit of the signal).
+    one), rate_bpm, latency_s, noise (in the unit of the signal), noise_share (of a beat's height), beside (spread
+    beside the QRS complex, in the unit of the signal), alike (correlation of the complexes around an early one).
     `components` are the shares of the detector and of each companion in the score; empty where there are no companions.
     `band` is None where nothing is known of what is usual.
     """

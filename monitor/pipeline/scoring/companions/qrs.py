@@ -7,12 +7,14 @@ electrodes and breath move least is compared, and only the QRS: an error over th
 it, this one hardly does before R-peaks are lost.
 
 Departures: the residual instead of a correlation, since a complex of another size is another one; the scale is
-bounded. The mean is learned from beats that came in time and are not too unlike it.
+bounded. The mean is learned from beats that came in time and are not too unlike it. And a residual counts by the noise
+beside its complex: a normal complex in noise leaves its usual residual and the noise, whose powers add up.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +28,14 @@ SLIDE = 0.023  # s
 LEAST, MOST = 0.6, 1.6  # scale
 LEARNED, ALWAYS = 0.7, 16  # residual up to which a beat is learned, and how many beats are learned whatever it is
 MEMORY = 100.0  # beats
+CLEAN = 0.1  # the power that noise is compared with, as a share of the complex's: about what clean beats leave
+
+
+class Compared(NamedTuple):
+    """Of beats (m,): what is left of the complex, and how much larger noise makes such an error, 1 without noise."""
+
+    residual: Float32
+    noise: Float32
 
 
 class Qrs:
@@ -45,33 +55,39 @@ class Qrs:
         self.dump, self.load = self._columns.dump, self._columns.load
         self.clear, self.grow = self._columns.clear, self._columns.grow
 
-    def residual(self, stream: Int32, signal: Float32, learnable: Bool) -> Float32:
-        """(m,), of signals (m, points) sorted by stream and time.
+    def compare(self, stream: Int32, signal: Float32, beside: Float64, learnable: Bool) -> Compared:
+        """Signals (m, points) sorted by stream and time, `beside` whose complexes the band has this spread; NaN = 0.
 
-        NaN where any value is none, or where no complex is known yet. Beats that are `learnable` are learned from after
-        they are compared.
+        The residual is NaN where any value is none, or where no complex is known yet. Beats that are `learnable` are
+        learned from after they are compared.
         """
         from scipy.ndimage import gaussian_filter1d  # slow to import: not where no beats are found
 
-        out, column = np.full(len(stream), np.nan, np.float32), self._columns
+        out, column = Compared(*np.full((2, len(stream)), np.nan, np.float32)), self._columns
+        out.noise[:] = 1
         fast, slow = (
             gaussian_filter1d(signal.astype(np.float64), sigma, axis=1, mode="nearest")
             for sigma in (self._fast, self._slow)
         )
         with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is left out
-            band = fast - slow
-        _follow(stream, band, learnable, (self._first, self._slide), (column["complex"], column["learned"]), out)
+            beats = _Beats(stream, fast - slow, np.nan_to_num(beside), learnable)
+        _follow(beats, (self._first, self._slide), (column["complex"], column["learned"]), out)
         return out
 
 
+class _Beats(NamedTuple):
+    stream: Int32
+    band: Float64
+    beside: Float64
+    learnable: Bool
+
+
 @compiled
-def _follow(
-    stream: Int32, band: Float64, learnable: Bool, at: tuple[int, int], past: tuple[Float64, Int64], out: Float32
-) -> None:
-    (first, slide), (complex_, learned) = at, past
+def _follow(beats: _Beats, at: tuple[int, int], past: tuple[Float64, Int64], out: Compared) -> None:
+    (first, slide), (complex_, learned), band = at, past, beats.band
     size = complex_.shape[1]
-    for row in range(len(stream)):
-        of, usual = stream[row], complex_[stream[row]]
+    for row in range(len(beats.stream)):
+        of, usual = beats.stream[row], complex_[beats.stream[row]]
         if not np.isfinite(band[row]).all():
             continue
         best, place = np.inf, first
@@ -84,8 +100,9 @@ def _follow(
                 if residual < best:
                     best, place = residual, begin
             best = math.sqrt(best)
-            out[row] = best
-        if learnable[row] and (learned[of] < ALWAYS or best <= LEARNED):
+            out.residual[row] = best
+            out.noise[row] = math.sqrt(1 + size * beats.beside[row] * beats.beside[row] / power / CLEAN)
+        if beats.learnable[row] and (learned[of] < ALWAYS or best <= LEARNED):
             learned[of] += 1
             _learn(band[row], place, usual, min(learned[of], MEMORY))
 

@@ -17,9 +17,9 @@ RECIPES: Final = {  # by name and version
     ("plain", 1): "monitor.pipeline.scoring.recipes.plain:plain",
     ("default", 2): "monitor.pipeline.scoring.recipes.default:default",
     ("multivariate", 2): "monitor.pipeline.scoring.recipes.multivariate:multivariate",
-    ("vectors", 2): "monitor.pipeline.scoring.recipes.vectors:vectors",
+    ("vectors", 3): "monitor.pipeline.scoring.recipes.vectors:vectors",
 }
-NEWEST: Final = {"plain": 1, "default": 2, "multivariate": 2, "vectors": 2}
+NEWEST: Final = {"plain": 1, "default": 2, "multivariate": 2, "vectors": 3}
 LEVELS: Final = {  # recipes whose score follows a new level while an alert is open, and what knows the one before
     "default": "monitor.pipeline.scoring.companions.levels:Levels",
 }

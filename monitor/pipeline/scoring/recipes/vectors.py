@@ -3,11 +3,11 @@
 The error of the detector becomes surprise against the clean windows of the stream (see `shape_errors`), and stands
 against a limit with a stated false-alarm rate, whatever the shape of the errors' distribution. Heartbeats have their
 rhythm beside it, weight 1, and a higher limit: an ectopic beat is strange in shape and comes early, a beat that noise
-has touched is one of the two. Half of their shape's surprise is that of the QRS complex, which noise moves least; in
-loud noise it is all of it where the complex is the more surprising. For the detector they are smoothed over about
-12 ms, against the tremor of muscles, the rhythm that their windows draw is left out, and so is most of what lies before
-the QRS complex: P wave and the end of the beat before, which move with the rhythm. Where the windower has left a beat
-without values, it does not stand out of the noise, and the next one is early only where it is so without that beat.
+has touched is one of the two. Half of their shape's surprise is that of the QRS complex, which noise moves least, or
+all of it where the complex is the more surprising. Both errors are divided by what the noise beside the complex adds to
+them. For the detector beats are smoothed over about 12 ms, against the tremor of muscles, the rhythm that their windows
+draw is left out, and so is most of what lies before the QRS complex: P wave and the end of the beat before, which move
+with the rhythm. Where the windower has left a beat without values, it does not stand out of the noise.
 `docs/detection.md` shows what each part does.
 """
 
@@ -24,7 +24,7 @@ from monitor.config.windows import RHYTHM
 from monitor.pipeline.scoring import cold_start
 from monitor.pipeline.scoring.companions.qrs import Qrs
 from monitor.pipeline.scoring.companions.rhythm import Intervals, Rhythm
-from monitor.pipeline.scoring.companions.usual_noise import LOUD, UsualNoise
+from monitor.pipeline.scoring.companions.usual_noise import UsualNoise
 from monitor.pipeline.scoring.false_alarms import deviations
 from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts
 from monitor.pipeline.scoring.recipe import Recipe
@@ -36,7 +36,7 @@ from monitor.pipeline.thresholds.fixed import FixedThreshold
 from monitor.records.batches import Float32, Float64, Windows
 
 LIMIT = 2 * math.log2(1 + deviations() / 2)  # one clean window in 500 lies above it
-BEAT_LIMIT = 4.8  # of shape and rhythm together
+BEAT_LIMIT = 4.6  # of shape and rhythm together
 EARLY_LIMIT = 3.0  # of the rhythm alone, without a model: before 0.63 of the expected interval
 SMOOTH = 1 / 60  # of a beat's points: the standard deviation of the filter
 BEFORE, QRS, LESS = (
@@ -48,6 +48,7 @@ FEWEST_POINTS = 20  # of a beat's window
 BEAT_BEFORE, BEAT = 0.25, 0.7  # s of a beat's window before its R-peak, and in all
 EARLY = 0.15  # share of the expected interval: such a beat is not learned
 HALF = np.float32(0.5)
+FACTS = ("rr_s", "next_rr_s", "noise_share", "alike", "beside")  # of beats
 RHYTHM_NAME, QRS_NAME, NEWEST = "rhythm", "QRS complex", "newest reading"
 
 
@@ -87,15 +88,14 @@ class Shapes:
             return {DETECTOR: shape, NEWEST: self._newest(windows)}
         lost = np.isnan(windows.values[:, 0, 0]) | (windows.imputed > self._family.align.max_imputed)
         noise = self._noise.ratio(stream, _known(facts, "noise", len(windows)))
-        before, after = (_known(facts, name, len(windows)) for name in ("rr_s", "next_rr_s"))
-        loud = noise > LOUD
-        early = self._rhythm.score(Intervals(stream, before, after, loud, lost))
+        before, after, share, alike, beside = (_known(facts, name, len(windows)) for name in FACTS)
+        early = self._rhythm.score(Intervals(stream, before, after, noise, share, alike, lost))
         signal = np.where(lost[:, None], np.float32(np.nan), windows.values[:, : _signal(windows.values.shape[1]), 0])
-        residual = self._qrs.residual(stream, signal, early <= IN_TIME)
-        error = np.where(lost, np.float32(np.nan), detector)
+        residual, noisier = self._qrs.compare(stream, signal, beside, early <= IN_TIME)
+        error: Float32 = np.where(lost, np.float32(np.nan), detector / noisier)
         shape = self._errors.surprise(Errors(stream, error, early, noise), BEAT_LIMIT)
-        unlike = self._complexes.surprise(Errors(stream, residual, early, noise), BEAT_LIMIT)
-        complex_ = np.where(loud & (unlike > shape), np.float32(1), HALF)  # its share of the two
+        unlike = self._complexes.surprise(Errors(stream, residual / noisier, early, noise), BEAT_LIMIT)
+        complex_ = np.where(unlike > shape, np.float32(1), HALF)  # its share of the two
         return {DETECTOR: (1 - complex_) * shape, QRS_NAME: complex_ * unlike, RHYTHM_NAME: early}
 
     def enrol(self, code: int, profile: Profile) -> None:
@@ -148,10 +148,10 @@ def learned(family: Family, windows: Float32) -> Float32:
 
 
 def vectors(family: Family, threshold: Threshold) -> Recipe:
-    """Version 2, without streams or model."""
+    """Version 3, without streams or model."""
     del threshold  # the recipe has its limit
     shapes = Shapes(family)
-    return Recipe("vectors", 2, family, FixedThreshold(shapes.judged_by), shapes)
+    return Recipe("vectors", 3, family, FixedThreshold(shapes.judged_by), shapes)
 
 
 def _signal(length: int) -> int:

@@ -17,7 +17,9 @@ class Beats:
     `interval` is the time since the beat before, NaN at the beginning of a stream; `next` the time to the beat
     after it, where the beat was early and the next one came within about one interval, else NaN; `latency` the time
     from the R-peak to the sample with which it was found. `noise` is the level of noise around it, in the unit of
-    the signal, and `share` that as a share of a beat's height (see `quality`).
+    the signal, and `share` that as a share of a beat's height (see `quality`). `beside` is the spread of the signal
+    beside the QRS complex, in the complex's band (see `prominence`), and `alike` how alike the complexes before and
+    after an early beat are (see `neighbours`); NaN where there is nothing to compare.
     """
 
     interval: Float64
@@ -25,15 +27,27 @@ class Beats:
     latency: Float64
     noise: Float64
     share: Float64
+    beside: Float64
+    alike: Float64
 
     @classmethod
     def none(cls) -> Beats:
         """No beat."""
-        return cls(*np.zeros((5, 0)))
+        return cls(*np.zeros((len(cls.__slots__), 0)))
 
     def take(self, rows: Int64) -> Beats:
         """The beats at `rows`."""
-        return Beats(self.interval[rows], self.next[rows], self.latency[rows], self.noise[rows], self.share[rows])
+        return Beats(*(getattr(self, name)[rows] for name in self.__slots__))
+
+    @property
+    def facts(self) -> dict[str, Float64]:
+        """By name: RR interval (s), the next one of early ones, rate (beats a minute), detection latency (s), and the
+        others as they are."""
+        with np.errstate(divide="ignore"):
+            rate = 60 / self.interval
+        seconds = {"rr_s": self.interval, "next_rr_s": self.next, "latency_s": self.latency, "rate_bpm": rate}
+        noise = {"noise": self.noise, "noise_share": self.share, "beside": self.beside}
+        return {**seconds, **noise, "alike": self.alike}
 
 
 class Found(NamedTuple):

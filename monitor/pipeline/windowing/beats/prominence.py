@@ -11,9 +11,10 @@ that is not known yet, as the earliest beat could come. A heart that races leave
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from monitor.pipeline.windowing.beats.found import Beats
 from monitor.pipeline.windowing.beats.quality import LEARNED
 from monitor.records.batches import Bool, Float32, Float64
 
@@ -25,23 +26,38 @@ EARLIEST = 0.6  # share of an interval before which no next beat comes
 SHORTEST = 0.05  # s of the rest that are compared at least
 
 
-def buried(signal: Float32, at: Float64, beats: Beats) -> Bool:
-    """Which beats (m,) do not stand out, by `signal` (m, points) at evenly spaced moments `at`, s from the R-peak.
+class Spreads(NamedTuple):
+    """Of beats (m,), in the band of a QRS complex, in the unit of the signal.
 
-    Only those in a signal that is not quiet, as `quality` has it: the others are sure to be beats.
+    `complex` is the standard deviation of what lies around the R-peak, `beside` the root mean square of the rest; NaN
+    where less than `SHORTEST` of it is left.
     """
+
+    complex: Float64
+    beside: Float64
+
+
+def spreads(signal: Float32, at: Float64, interval: Float64, after: Float64) -> Spreads:
+    """By `signal` (m, points) at evenly spaced moments `at`, s from the R-peak, and the intervals (m,), s."""
     from scipy.ndimage import gaussian_filter1d  # slow to import: not where no beats are found
 
-    out = beats.share > LEARNED
-    signal, step = signal[out].astype(np.float64), at[1] - at[0]
-    fast, slow = (gaussian_filter1d(signal, sigma / step, axis=1, mode="nearest") for sigma in (FAST, SLOW))
-    rest = _rest(at, beats.interval[out], beats.next[out])
+    values, step = signal.astype(np.float64), at[1] - at[0]
+    fast, slow = (gaussian_filter1d(values, sigma / step, axis=1, mode="nearest") for sigma in (FAST, SLOW))
+    rest = _rest(at, interval, after)
     with np.errstate(all="ignore"):  # of absurd values; what is not a number stands out
         band = fast - slow
         complex_ = band[:, slice(*np.searchsorted(at, WITHIN))].std(axis=1)
-        noise = np.sqrt((band * band * rest).sum(axis=1) / rest.sum(axis=1))
-        out[out] = (complex_ < LEAST * noise) & (rest.sum(axis=1) * step >= SHORTEST)
-    return out
+        beside = np.sqrt((band * band * rest).sum(axis=1) / rest.sum(axis=1))
+    beside[rest.sum(axis=1) * step < SHORTEST] = np.nan
+    return Spreads(complex_, beside)
+
+
+def buried(spread: Spreads, share: Float64) -> Bool:
+    """Which beats (m,) do not stand out.
+
+    Only those in a signal that is not quiet, by its `share` of noise (see `quality`): the others are sure to be beats.
+    """
+    return np.asarray((share > LEARNED) & (spread.complex < LEAST * spread.beside))
 
 
 def _rest(at: Float64, before: Float64, after: Float64) -> Bool:

@@ -26,8 +26,9 @@ from monitor.pipeline.state.segments import Gridded, segment_starts
 from monitor.pipeline.windowing.base import History
 from monitor.pipeline.windowing.beats.chunks import Chunk, Part, Samples, split
 from monitor.pipeline.windowing.beats.found import Beats, Found
+from monitor.pipeline.windowing.beats.neighbours import Neighbours
 from monitor.pipeline.windowing.beats.peaks import Finder
-from monitor.pipeline.windowing.beats.prominence import buried
+from monitor.pipeline.windowing.beats.prominence import buried, spreads
 from monitor.pipeline.windowing.beats.quality import Quality, learnable, too_noisy
 from monitor.pipeline.windowing.beats.rhythm import ROW, Beat, Hump, Rhythm
 from monitor.pipeline.windowing.beats.waiting import wait
@@ -69,6 +70,7 @@ class BeatWindower:
         )
         self._rhythms: list[Rhythm] = []
         self._quality = Quality(rate, self._block, self._finder.margin)
+        self._neighbours = Neighbours(rate, self._keep - self._block)
         kept: list[tuple[str, np.dtype[np.void]]] = [("ring", self._ring.dtype), ("rhythm", ROW)]
         self.dtype = np.dtype([*kept, ("quality", self._quality.columns.dtype)])
         self.earlier = (np.dtype(kept),)
@@ -86,13 +88,8 @@ class BeatWindower:
 
     @property
     def facts(self) -> dict[str, Float64]:
-        """Of the last beats: RR interval (s), the next one of early ones, rate (beats a minute), detection latency (s)
-        and noise (mV)."""
-        beats = self.beats
-        with np.errstate(divide="ignore"):
-            rate = 60 / beats.interval
-        seconds = {"rr_s": beats.interval, "next_rr_s": beats.next, "latency_s": beats.latency}
-        return {**seconds, "rate_bpm": rate, "noise": beats.noise}
+        """What is known of the last beats, by name."""
+        return self.beats.facts
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` streams."""
@@ -241,11 +238,12 @@ class BeatWindower:
         known = -(-found.known // self._block) * self._block  # samples are read block by block
         known = np.minimum(known, chunk.ready[found.row])
         noise = self._quality.noise(chunk, envelope, found, needed)
-        beats = Beats(found.interval, next_, (known - 1 - found.peak) / self._rate, *noise)
         windows = self._cut(chunk, found)
-        lost = too_noisy(noise.share) | buried(windows.values[:, : len(self._at), 0], self._at, beats)
-        windows.values[lost] = np.nan
-        return windows, beats
+        spread = spreads(windows.values[:, : len(self._at), 0], self._at, found.interval, next_)
+        windows.values[too_noisy(noise.share) | buried(spread, noise.share)] = np.nan
+        alike = self._neighbours.alike(chunk, found, next_, needed)
+        latency = (known - 1 - found.peak) / self._rate
+        return windows, Beats(found.interval, next_, latency, *noise, spread.beside, alike)
 
     def _find(self, chunk: Chunk) -> tuple[Found, Float32]:
         """Beats that waited and new ones, and the envelope that they stand in."""

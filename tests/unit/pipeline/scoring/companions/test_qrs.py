@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from monitor.pipeline.scoring.companions.qrs import Qrs
+from monitor.pipeline.scoring.companions.qrs import CLEAN, FAST, SLOW, Qrs
 from monitor.records.batches import Bool, Float32
 from tests.ecg import find, lead
 
@@ -20,7 +20,9 @@ def residuals(signal: Float32, learnable: Bool | None = None, cuts: tuple[int, .
     qrs.grow(1)
     learn = np.ones(len(signal), bool) if learnable is None else learnable
     parts = [(0, *cuts), (*cuts, len(signal))]
-    return np.concatenate([qrs.residual(stream[a:b], signal[a:b], learn[a:b]) for a, b in zip(*parts, strict=True)])
+    none = np.full(len(signal), np.nan)
+    found = [qrs.compare(stream[a:b], signal[a:b], none[a:b], learn[a:b]) for a, b in zip(*parts, strict=True)]
+    return np.concatenate([each.residual for each in found])
 
 
 def beats(noise: float, gain: float = 1.0) -> tuple[Float32, Bool]:
@@ -78,3 +80,24 @@ def test_a_single_value_that_is_none_leaves_its_beat_out_and_is_not_learned(valu
 
     assert np.isnan(found[[0, 3]]).all()
     assert np.isfinite(np.delete(found, [0, 3])).all()
+
+
+def test_noise_beside_a_complex_makes_its_residual_so_much_larger() -> None:
+    """White noise of some sizes: the residual grows with it, and not when divided by what the noise adds."""
+    rng = np.random.default_rng(3)
+    clean, early = beats(0.0)
+    clean = clean[~early]
+    unit = rng.standard_normal(clean.shape)
+    band = gaussian_filter1d(unit, FAST / STEP, axis=1) - gaussian_filter1d(unit, SLOW / STEP, axis=1)
+    size = np.where(np.arange(len(clean)) < 60, 0.0, np.where(np.arange(len(clean)) % 2, 0.9, 0.3))
+    qrs, stream = Qrs(POINTS, 0.25 / STEP, STEP), np.zeros(len(clean), np.int32)
+    qrs.grow(1)
+
+    signal = (clean + size[:, None] * unit).astype(np.float32)
+    residual, noise = qrs.compare(stream, signal, size * float(band.std()), np.ones(len(clean), bool))
+    quiet, some, loud = (np.median((residual / noise)[20:][size[20:] == each]) for each in (0.0, 0.3, 0.9))
+
+    assert np.median(residual[size == 0.9]) > 2 * np.median(residual[size == 0.3])
+    assert loud < 1.5 * some
+    assert max(quiet, some, loud) < np.sqrt(CLEAN) * 1.3
+    assert (noise[1:60] == 1).all()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from monitor.config.families import Family
-from monitor.pipeline.scoring.mixture import DETECTOR
-from monitor.pipeline.scoring.recipes.vectors import QRS_NAME, Shapes, learned, shown
+from monitor.pipeline.scoring.mixture import DETECTOR, Components
+from monitor.pipeline.scoring.recipes.vectors import QRS_NAME, RHYTHM_NAME, Shapes, learned, shown
 from monitor.pipeline.scoring.stream_scaling import Profile
+from monitor.records.batches import Bool, Float64
 from tests.ecg import LENGTH, find, lead
 
 RATE = 250.0
@@ -62,22 +63,39 @@ def test_where_most_beats_are_premature_all_are_learned() -> None:
     assert np.isfinite(learned(family("beat"), windows)).all()
 
 
-def test_in_loud_noise_the_complex_decides_where_it_is_the_more_surprising() -> None:
-    rng = np.random.default_rng(4)
-    signal, _ = lead(240, RATE, 70, rng, premature=0.1)
+def test_the_complex_decides_where_it_is_the_more_surprising() -> None:
+    score, _ = judged(np.random.default_rng(4).lognormal(0, 0.3, 400))
+    error, unlike = score[DETECTOR], score[QRS_NAME]
+    alone = (error == 0) & (unlike > 0)
+
+    assert alone.sum() >= 20
+    assert not (unlike > error)[~alone].any()
+
+
+def test_noise_beside_the_complex_makes_an_error_less_surprising() -> None:
+    errors = np.full(400, 3.0)
+    quiet, early = judged(errors)
+    noisy, _ = judged(errors, beside=0.3)
+
+    assert np.nanmedian(quiet[DETECTOR] + quiet[QRS_NAME]) > np.nanmedian(noisy[DETECTOR] + noisy[QRS_NAME])
+    np.testing.assert_array_equal(noisy[RHYTHM_NAME], quiet[RHYTHM_NAME])
+    assert np.nanmedian(quiet[RHYTHM_NAME][early]) > 2
+
+
+def judged(errors: Float64, beside: float | None = None) -> tuple[Components, Bool]:
+    """What each part adds for the beats of a lead, every other minute of it loud, by these errors of the detector.
+
+    And which of them are premature. `beside`: the spread beside their complexes, in place of what it is.
+    """
+    signal, _ = lead(240, RATE, 70, np.random.default_rng(4), premature=0.1)
     windows, beats = (found := find(signal, RATE)).windows, found.beats
-    noise = np.where(windows.end > 120e9, 4.0, 1.0)
-    facts = {"rr_s": beats.interval, "next_rr_s": beats.next, "noise": noise}
+    facts = {**beats.facts, "noise": np.where(windows.end // 60_000_000_000 % 2, 4.0, 1.0)}
+    if beside is not None:
+        facts["beside"] = np.full(len(windows), beside)
     shapes = Shapes(family("beat"))
     for part in (*shapes.companions.values(), *shapes.calibration.values()):
         part.grow(1)
     one = np.ones(1, np.float32)
     shapes.enrol(0, Profile(one, one, 1.0, 0.3, 300))
-
-    score = shapes.components(windows, rng.lognormal(0, 0.3, len(windows)).astype(np.float32), facts)
-    error, unlike = score[DETECTOR], score[QRS_NAME]
-    alone = (error == 0) & (unlike > 0)
-
-    assert alone[noise > 1].sum() >= 20
-    assert (unlike <= error)[(noise > 1) & ~alone].all()
-    assert not alone[(noise == 1) & (unlike > 1.5)].any()
+    score = shapes.components(windows, errors[: len(windows)].astype(np.float32), facts)
+    return score, beats.interval < 0.7

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.pipeline.windowing.beats.found import Beats
-from monitor.pipeline.windowing.beats.prominence import buried
+from monitor.pipeline.windowing.beats.prominence import buried, spreads
 from monitor.pipeline.windowing.beats.quality import LEARNED
 from monitor.records.batches import Bool, Float64
 
@@ -22,9 +21,8 @@ def train(peaks: Float64, width: float) -> Float64:
 
 
 def judged(signal: Float64, before: float = NONE, after: float = NONE, share: float = 2 * LEARNED) -> Bool:
-    columns = (before, after, NONE, NONE, share)
-    beats = Beats(*(np.full(len(signal), column) for column in columns))
-    return ~buried(signal.astype(np.float32), AT, beats)
+    columns = (np.full(len(signal), column) for column in (before, after))
+    return ~buried(spreads(signal.astype(np.float32), AT, *columns), np.full(len(signal), share))
 
 
 @pytest.mark.parametrize("width", [0.012, 0.03, 0.045])
@@ -84,3 +82,22 @@ def test_no_beat_is_hidden_by_values_that_are_none_or_absurd() -> None:
     signal[2] *= 1e37
 
     assert judged(signal, 0.9).all()
+
+
+def test_the_spread_beside_a_beat_is_that_of_the_noise_and_grows_with_the_unit() -> None:
+    noise = np.random.default_rng(8).standard_normal((300, len(AT)))
+    beat, none = train(np.array([0.0]), 0.015), np.full(300, NONE)
+
+    quiet, some, loud = (
+        float(np.median(spreads((beat + size * noise).astype(np.float32), AT, none, none).beside))
+        for size in (0.0, 0.5, 5.0)
+    )
+
+    assert quiet < 0.3 * some
+    assert 9 < loud / some < 11
+
+
+def test_nothing_is_beside_a_beat_of_a_heart_that_races() -> None:
+    signal, interval = train(np.linspace(-1, 1, 11), 0.012).astype(np.float32), np.full(1, 0.2)
+
+    assert np.isnan(spreads(signal, AT, interval, interval).beside).all()
