@@ -63,12 +63,10 @@ class KafkaLag:
     def partitions(self, topics: Collection[str]) -> dict[str, int]:
         """How many partitions each of these topics has, as far as they exist. Raises SourceError as a call does."""
         try:
-            found = {topic: self._admin.list_topics(topic, _ANSWER_S).topics.get(topic) for topic in topics}
+            found = self._admin.list_topics(timeout=_ANSWER_S).topics  # of all: a question about one may create it
         except KafkaException as error:
             raise SourceError(f"no Kafka broker answers at {self._servers}: {sentence(error)}") from None
-        return {
-            topic: len(about.partitions) for topic, about in found.items() if about is not None and about.partitions
-        }
+        return {topic: len(found[topic].partitions) for topic in topics if topic in found and found[topic].partitions}
 
     def _ages(self, positions: Mapping[batches.TopicPartition, int]) -> dict[batches.TopicPartition, int]:
         """ns since the record at each position was written, where the broker can say; it is asked by time.

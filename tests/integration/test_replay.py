@@ -277,7 +277,7 @@ def test_an_earlier_replay_is_kept_where_the_next_cannot_begin(
     """Whatever keeps it from reading its first record: `--replace` has deleted nothing yet."""
     config = plant / "plant.toml"
     replay(config, "--name", "again", *file_options(plant))
-    monkeypatch.setattr("monitor.sources.kafka._WAIT", 0.5)  # seconds
+    monkeypatch.setattr("monitor.sources.kafka_range._WAIT", 0.5)  # seconds
     options: tuple[object, ...] = file_options(plant)
     error: type[MonitorError] = SourceError
     match cause:

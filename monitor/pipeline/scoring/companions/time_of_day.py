@@ -156,7 +156,8 @@ def _residual(past: _Past, cell: _Cell, hour: float, known: tuple[float, float],
         usual = max(spread, FLOOR * abs(expected), TINY)
         if readings >= FEWEST:
             first_day = past.number[of, (int(hour) + 1) % BINS, channel] == 0
-            away = abs(residual) / (max(usual, _differ(past, of, channel)) if first_day else usual)
+            differs = first_day and past.number[cell] < readings  # while one hour is known, there is no difference
+            away = abs(residual) / (max(usual, _differ(past, of, channel)) if differs else usual)
     _learn(past, cell, rate, value, residual, usual)
     return residual, away
 
