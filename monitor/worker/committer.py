@@ -66,8 +66,8 @@ class Committer:
 
     @property
     def finished(self) -> bool:
-        """The commit in flight has succeeded or failed."""
-        return self._future is not None and self._future.done()
+        """The commit in flight has succeeded or failed, or one has succeeded whose offsets are still to be taken."""
+        return self._durable is not None or (self._future is not None and self._future.done())
 
     def start(self, commit: Commit, totals: Totals) -> None:
         """Write a commit in the background; `totals` counts what is in it. None may be in flight."""
