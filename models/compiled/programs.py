@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from models.compiled.instructions import Operation
 from models.compiled.program import Float32, Program
 
-PROGRAM = (
-    1  # in the manifest of detectors, and raised where bits change: those with none or another score by their graph
-)
+# In the manifest of detectors, and raised where bits change: those with none or another one score by their graph.
+PROGRAM = 1
 STACKS = ("dense", "sparse", "denoising")
 KINDS = (*STACKS, "lstm")
 MOST_CELLS = 2048  # of a window: the weights of larger ones fill the cache, and ONNX Runtime is as fast

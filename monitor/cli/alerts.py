@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from monitor.cli.rendering.alert_json import alert_json, detail_json
 from monitor.cli.rendering.output import echo, echo_json, terminal
 from monitor.records.alerts import AlertState
 from monitor.records.scalars import LIVE
-
-if TYPE_CHECKING:
-    pass
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -29,6 +29,13 @@ def streams(connection: Connection, run: str, family: str | None = None) -> list
     return _names(connection, query if family is None else query.where(s.family == family))
 
 
+def has_stream(connection: Connection, run: str, family: str | None, name: str) -> bool:
+    """Whether a run knows this one, however many there are: `streams` names the first `MOST` only."""
+    s = schema.streams.c
+    query = select(s.id).where(s.run == run, s.name == name).limit(1)
+    return connection.execute(query if family is None else query.where(s.family == family)).scalar() is not None
+
+
 def channels(connection: Connection) -> list[str]:
     """Those to which a message was ever written."""
     o = schema.outbox.c

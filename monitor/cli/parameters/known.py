@@ -45,7 +45,7 @@ def refuse_unknown(config: Path | None, url: str | None, chosen: Narrowed) -> No
             raise unknown("run", run, runs)
         if family is not None:
             _refuse("family", family, [*families, *known_names.families(connection, run)])
-        if chosen.stream is not None:
+        if chosen.stream is not None and not known_names.has_stream(connection, run, family, chosen.stream):
             of = "" if family is None else f" in family {family!r}"
             _refuse("stream", chosen.stream, known_names.streams(connection, run, family), of)
         if chosen.channel is not None:

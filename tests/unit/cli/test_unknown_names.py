@@ -142,6 +142,16 @@ def test_a_name_of_which_there_is_nothing_yet_is_no_mistake(
     json.loads(capsys.readouterr().out)
 
 
+def test_a_stream_is_known_though_there_are_more_than_are_named(
+    store: SqlStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store)
+    monkeypatch.setattr("monitor.store.known_names.MOST", 1)
+    for family in ("", " --family machines"):
+        assert code(f"alerts list --stream m-2{family}") == 0
+        assert code(f"alerts list --stream m-3{family}") == 2
+
+
 def test_before_the_first_reading_no_name_of_a_database_is_wrong(
     store: SqlStore, capsys: pytest.CaptureFixture[str]
 ) -> None:

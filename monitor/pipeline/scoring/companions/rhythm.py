@@ -65,16 +65,10 @@ class Rhythm:
             {
                 "usual": (np.float32, (MEMORY,), 0.0),  # means of two intervals, s
                 "count": (np.int64, (), 0),
-                "before": (
-                    np.float32,
-                    (),
-                    np.nan,
-                ),  # the last interval, s; negative: of a beat whose neighbours are unlike
-                "passed": (
-                    np.float32,
-                    (),
-                    0.0,
-                ),  # s from the last beat to what may be none; negative: to one that was due
+                # the last interval, s; negative: of a beat whose neighbours are unlike
+                "before": (np.float32, (), np.nan),
+                # s from the last beat to what may be none; negative: to one that was due
+                "passed": (np.float32, (), 0.0),
             }
         )
         self.dtype = self._columns.dtype
