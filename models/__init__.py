@@ -73,7 +73,8 @@ def create(
 
     `config` may hold any option of the kind, and of training where it has epochs. The same seed trains the same
     detector. `scale` False is for windows that are scaled already: each channel spreads over about one unit around 0.
-    `device` is where nets are trained: `cpu`, `cuda`, or `auto` for a GPU where there is one; all score on the CPU.
+    `device` is where nets are trained: `cpu`, `cuda`, or `auto`, a GPU where there is one and `batch_size` is at least
+    512, as smaller batches are slower there; all score on the CPU.
     Raises ConfigError for an unknown kind, option or device, or a value that makes no sense, and DependencyError
     where the libraries that training needs are not installed.
     """

@@ -21,21 +21,22 @@ from models.networks.training import seeded, train
 from models.networks.training_options import TrainingConfig
 
 SLOWER = 10  # how much the learning rate is lowered after a training that diverged or collapsed
+GPU_BATCH = 512  # windows in a batch from which a GPU is not slower; at 64 it takes twice the time (docs/detectors.md)
 
 
 class NetworkEstimator:
     """Trains nets of one architecture. See `models.contract.Estimator`.
 
     A kind with an option `given` has the last so many channels as conditions, and its net is one of the others.
-    `device` is `auto`, for a GPU where there is one, or a device of torch: `cpu`, `cuda`, `cuda:1`. Raises ConfigError
-    for one that is not present.
+    `device` is `auto`, for a GPU where there is one and batches are large enough for it, or a device of torch: `cpu`,
+    `cuda`, `cuda:1`. Raises ConfigError for one that is not present.
     """
 
     def __init__(
         self, net_class: type[Net], config: Any, training: TrainingConfig, seed: int, device: str = "auto"
     ) -> None:
         self._net_class, self._config, self._training, self._seed = net_class, config, training, seed
-        self._device = _present(device)
+        self._device = _present(device, training.batch_size)
 
     @property
     def validation(self) -> float:
@@ -104,10 +105,10 @@ class FittedNet:
         return {name: array(tensor) for name, tensor in self.net.state_dict().items()}
 
 
-def _present(device: str) -> str:
+def _present(device: str, batch_size: int) -> str:
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     if device == "auto":
-        return gpus[0] if gpus else "cpu"
+        return gpus[0] if gpus and batch_size >= GPU_BATCH else "cpu"
     known = ["cpu", *(["cuda"] if gpus else []), *gpus]
     if device not in known:
         why = "" if gpus else "; PyTorch finds no GPU with CUDA"

@@ -66,7 +66,7 @@ def train(  # noqa: PLR0913 (an argument is an option)
     ] = None,
     device: Annotated[
         Device | None,
-        typer.Option(help="Where nets are trained; `auto` takes a GPU where there is one. Of the settings by default."),
+        typer.Option(help="Where nets are trained; `auto` takes a GPU for large batches. Of the settings by default."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new models as JSON.")] = False,

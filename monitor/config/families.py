@@ -44,7 +44,7 @@ class Align(Section):
 class Detector(Section):
     """Which autoencoder; docs/configuration.md lists the kinds and the `options` of each.
 
-    `device` is where nets are trained: `auto` takes a GPU where there is one.
+    `device` is where nets are trained: `auto` takes a GPU where there is one and batches are large.
     """
 
     kind: str = "dense"

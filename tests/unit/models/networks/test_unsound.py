@@ -63,3 +63,14 @@ def test_a_sound_training_is_not_repeated() -> None:
 def test_a_device_that_is_not_present_is_refused() -> None:
     with pytest.raises(ConfigError, match="device = 'cuda:99' is not present; here there is cpu"):
         estimator(Dense, 0.01, device="cuda:99")
+
+
+@pytest.mark.parametrize(("gpus", "batch_size", "chosen"), [(1, 64, "cpu"), (2, 512, "cuda:0"), (0, 512, "cpu")])
+def test_a_gpu_is_chosen_for_large_batches_only(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, batch_size: int, chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+
+    made = NetworkEstimator(Dense, DenseConfig(), TrainingConfig(batch_size=batch_size), seed=0)
+
+    assert made._device == chosen
