@@ -111,7 +111,8 @@ class Assembly:
         bad = np.flatnonzero(found.ns == NEVER)
         for row, place in zip(*(column.tolist() for column in first_places(rows, bad)), strict=True):
             if row not in self.faults:
-                self.faults[row] = Fault("bad-time", reader.explain(raw[place]))
+                item = int(raw[place]) if isinstance(raw, np.ndarray) else raw[place]
+                self.faults[row] = Fault("bad-time", reader.explain(item))
         return found
 
     def keep(self, reader: TimeReader, found: Times) -> Int64:

@@ -24,7 +24,7 @@ from monitor.sources.times.zones import Zone
 
 __all__ = ["LAST", "Arrivals", "Raw", "TimeReader", "Times", "to_ns"]
 
-Raw = Sequence[int | float | str]
+Raw = Sequence[int | float | str] | Int64
 _SHOWN = 60  # characters of a time in a sentence
 _INTEGERS = re.compile(r"(?:[+-]?[0-9]{1,30}\n)+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -76,7 +76,7 @@ class TimeReader:
 
         A local time that comes twice is the first of the two until `settle` has seen the streams.
         """
-        kinds = set(map(type, raw))
+        kinds = {int} if isinstance(raw, np.ndarray) else set(map(type, raw))
         if len(kinds) == 1:
             ns, naive = self._column(raw, kinds.pop())
         else:

@@ -18,12 +18,12 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.pipeline.scoring.companions.usual_noise import LOUD
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.scoring.false_alarms import TINY, log_scores
 from monitor.pipeline.scoring.stream_scaling import Profile
 from monitor.pipeline.scoring.surprise import MOST_SCORE
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Bool, Float32, Float64, Int32
+from monitor.records.compiled import compiled
 
 MEMORY = 1000.0  # windows
 FEWEST = 16.0  # of which something must be known; the training's are more

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float32, Int32, Int64
+from monitor.records.compiled import compiled
 
 
 class Smoothed:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY
-from monitor.pipeline.scoring.compiled import compiled, part
 from monitor.pipeline.state.columns import Columns, Spec, layout
 from monitor.records.batches import Float32, Float64, Int32, Int64
+from monitor.records.compiled import compiled, part
 
 FEWEST = 30  # scores of a stream before its next one has a scale
 SETTLING, LASTING = (

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -22,11 +23,14 @@ from monitor.config.families import Family
 from monitor.records.batches import Bool, DeadLetter, Float32, Float64, Int64, Readings
 from monitor.records.streams import StreamIndex
 from monitor.sources.decode import Assembly, Records, stream_codes, time_reader, value_fields, wrong_length
+from monitor.sources.formats.alike import AlikeBodies
 from monitor.sources.formats.channels import ChannelNames
 from monitor.sources.formats.json_bodies import JsonBodies, key_and_time
 from monitor.sources.formats.json_layouts import Place
 from monitor.sources.notation import Notation
 from monitor.sources.quality import Code, Quality
+
+_PLAIN = re.compile(r"[\w-]+", re.ASCII)  # names that are neither paths nor spelt in two ways
 
 
 class JsonDecoder:
@@ -47,18 +51,26 @@ class JsonDecoder:
         self._width = family.shape.width
         self._vector = family.window.rules.whole
         kind = list[float | None] if self._vector else float | None
-        values: list[Place] = [("value", name, kind) for name in value_fields(family)]
+        names = value_fields(family)
+        values: list[Place] = [("value", name, kind) for name in names]
         values += [("channel", name, str | int) for name in family.format.channel_fields]
         self._channels = ChannelNames(family.channels)
         self._reader = time_reader(family)
         self._quality, self._notation = Quality(family.format, family.channels), Notation(family.format)
         values += [("quality", name, Code) for name in self._quality.names]
         self._bodies = JsonBodies([*key_and_time(family.format), *values], family.format, many=self._many)
+        flat = not (self._many or self._vector or len(values) > len(names) or family.format.key_fields)
+        plain = all(map(_PLAIN.fullmatch, [family.format.time, *names]))
+        self._alike = AlikeBodies(family.format.time, names) if flat and plain else None
 
     def decode(self, records: Records) -> tuple[Readings, list[DeadLetter]]:
         """See `monitor.sources.decode.Decoder`."""
         assembly = Assembly(records)
+        if self._alike is not None and (numbers := self._alike.read(records.values)) is not None:
+            return self._finished(assembly, *numbers)
         messages, rows = self._bodies.parse(assembly)
+        if self._alike is not None and not assembly.faults:
+            self._alike.learn(records.values)
         if self._format.time_fields:
             (moment,) = self._bodies.getters("time")
             time = assembly.times(list(map(moment, messages)), rows, self._reader)
@@ -69,6 +81,14 @@ class JsonDecoder:
             values = self._channels.spread(assembly, list(map(channel, messages)), rows, values)
         keys = self._bodies.keys(self._format, messages)
         stream = stream_codes(self._index, assembly, keys, rows, self._format.key_encoding)
+        return assembly.finish(rows, stream, time, values)
+
+    def _finished(self, assembly: Assembly, raw: Int64, numbers: Float64) -> tuple[Readings, list[DeadLetter]]:
+        """The readings of all records, one each, from times and values that are numbers."""
+        rows = np.arange(len(raw))
+        time = assembly.times(raw, rows, self._reader)
+        values = assembly.values(numbers, rows, self._notation)
+        stream = stream_codes(self._index, assembly, None, rows, self._format.key_encoding)
         return assembly.finish(rows, stream, time, values)
 
     def _numbers(self, assembly: Assembly, messages: list[Any], rows: Int64) -> Float32:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.pipeline.scoring.compiled import inlined
 from monitor.records.batches import Float32
+from monitor.records.compiled import inlined
 
 BINS = 24
 BIN = 3600 * 10**9  # ns

@@ -15,9 +15,9 @@ import math
 import numpy as np
 
 from monitor.pipeline.scoring.companions.moments import Moments, deviation, learn, moment_columns
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float32, Int32, Windows
+from monitor.records.compiled import compiled
 
 FEWEST = 100  # readings of a channel before the next one is scored
 TAIL = 25.0  # deviations beyond which the series of the tail is used: near 38 its probability is below all numbers

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from monitor.pipeline.scoring.companions.half_spaces import HEIGHT, NODES, TREES, Forest, forest
 from monitor.pipeline.scoring.companions.moments import Moments, deviation, learn, moment_columns
-from monitor.pipeline.scoring.compiled import compiled, inlined
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Bool, Float32, Float64, Int32, Windows
+from monitor.records.compiled import compiled, inlined
 
 LAGS = 3
 WINDOW = 250

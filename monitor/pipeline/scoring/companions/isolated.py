@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled, part
 from monitor.pipeline.state.columns import Columns, layout
 from monitor.records.batches import Float32, Float64, Int32, Windows
+from monitor.records.compiled import compiled, part
 
 BEFORE, LEAST = 5, 3  # readings; fewer than so many known ones have no median here
 FEWEST = 150  # distances of a channel before another one has a ratio

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float32, Float64, Int32, Int64
+from monitor.records.compiled import compiled
 
 READINGS = 20
 HORIZON = 150

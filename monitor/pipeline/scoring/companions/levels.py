@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY, forecast, rate
-from monitor.pipeline.scoring.compiled import compiled, inlined
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float32, Float64, Int32, Int64, Windows
+from monitor.records.compiled import compiled, inlined
 
 SLOWEST = 0.02  # rate for readings every five minutes
 CLIP = 6.0

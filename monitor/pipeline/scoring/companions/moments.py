@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import Float64
+from monitor.records.compiled import compiled
 
 SOON, ABSURD = 10, 100.0
 FLOOR, TINY = 1e-4, 1e-6  # of the mean, and in all: the deviation that is usual even of a channel at rest

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
+from monitor.records.compiled import compiled
 
 FAST, SLOW = 0.012, 0.04  # s, standard deviations of the two filters between which the compared band lies
 BEFORE, AFTER = 0.08, 0.1  # s around the R-peak

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled, part
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float32, Float64, Int32, Windows
+from monitor.records.compiled import compiled, part
 
 SLIGHTEST = 1e-2
 SOON, FEWEST = 10, 300  # readings of a channel before one is bounded, and before another one can be a record

@@ -27,9 +27,9 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.pipeline.scoring.companions.usual_noise import LOUD
-from monitor.pipeline.scoring.compiled import compiled, part
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
+from monitor.records.compiled import compiled, part
 
 MEMORY, FEWEST = 8, 3  # intervals
 USUAL, MOST = 0.1, 0.6  # shares of the interval by which a beat is a little and at most early

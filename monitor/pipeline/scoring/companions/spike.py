@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.pipeline.scoring.companions.level import SICK
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
+from monitor.records.compiled import compiled
 
 BEFORE = 10
 TIMES = 4.0

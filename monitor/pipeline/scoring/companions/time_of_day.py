@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.pipeline.scoring.companions.day import BIN, BINS, DAY, forecast, rate
-from monitor.pipeline.scoring.compiled import compiled, inlined, part
 from monitor.pipeline.state.columns import Columns, Spec
 from monitor.records.batches import Float32, Float64, Int32, Int64, Windows
+from monitor.records.compiled import compiled, inlined, part
 
 SLOWEST = 0.05  # rate for readings every five minutes
 CLIP = 6.0

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Float64, Int32, Int64
+from monitor.records.compiled import compiled
 
 LOUD = 2.2  # times the usual level
 FOLLOW, CLIP = 300.0, 0.5  # beats after which the usual level is another, and logs by which one of them may move it

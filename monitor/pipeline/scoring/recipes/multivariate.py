@@ -20,7 +20,6 @@ from monitor.pipeline.scoring.companions import shift, spike
 from monitor.pipeline.scoring.companions.level import Level, Scale
 from monitor.pipeline.scoring.companions.shift import Shift
 from monitor.pipeline.scoring.companions.spike import Spike
-from monitor.pipeline.scoring.compiled import compiled
 from monitor.pipeline.scoring.learned_limits import learned_columns, learned_of
 from monitor.pipeline.scoring.mixture import DETECTOR, Components, Facts
 from monitor.pipeline.scoring.recipe import MOST_RATIO, Recipe
@@ -32,6 +31,7 @@ from monitor.pipeline.state.columns import Columns
 from monitor.pipeline.thresholds.base import Threshold
 from monitor.pipeline.thresholds.fixed import FixedThreshold
 from monitor.records.batches import Bool, Float32, Float64, Int32, Windows
+from monitor.records.compiled import compiled
 from monitor.records.shifts import Shifts
 
 LEVEL, SHIFT, SPIKE = "level", "shift", "spike"
