@@ -71,7 +71,7 @@ CATALOGUE: Final = {
         "Slow drifts and long faults, which become the past it predicts from.", ONE_PASS,
     ),
     "gan": Entry(
-        ADVERSARIAL, "Research: a discriminator as a score, and the base of anogan and fanogan.",
+        ADVERSARIAL, "Research: the features of a discriminator as a score, and the base of anogan and fanogan.",
         "Production, as the only detector: its score depends on how the game between both nets ended.", ONE_PASS,
     ),
     "anogan": Entry(
@@ -96,7 +96,7 @@ CATALOGUE: Final = {
     ),
     "alocc": Entry(
         ADVERSARIAL, "Windows for which a yes or no, and no picture, is enough.",
-        "Long trainings: the longer it trains, the less its discriminator says.", TWO_PASSES,
+        "Readings that are to be explained: it says how unusual a window is, not where.", TWO_PASSES,
     ),
     "deep_svdd": Entry(
         ONE_CLASS, "Normal windows that form one cloud, with shapes that a distance of readings does not see.",

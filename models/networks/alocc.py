@@ -1,9 +1,10 @@
 """ALOCC: one net refines windows, another judges what it made of them.
 
 Sabokrou 2018, arXiv 1802.09088. R makes normal windows out of noisy ones, with the loss -log D(R(x + noise)) + .4 *
-|x - R(x + noise)|^2 (mean); D separates them from real ones. R spoils what it has not learned, so the score is
--log D(R(x)): 1 - D(R(x)) without saturation. Departures:
+|x - R(x + noise)|^2 (mean); D separates them from real ones. R spoils what it has not learned, so the score with
+`judged_by = "discriminator"` is -log D(R(x)): 1 - D(R(x)) without saturation. Departures:
 
+- By default the score is the distance of the features of D(R(x)) from those of normal windows, as in `gan`.
 - Training takes all its epochs, where the paper stops once |x - R(x)|^2 is small enough. Without the disturbed windows
   below D would be of no use by then; the epoch in which D is the most lenient is not the best one.
 - R takes off what it holds for noise (Zhang 2017, arXiv 1608.03981), up to a bound. A net with a narrow code would turn
@@ -69,6 +70,7 @@ class Alocc(Net):
         fakes = refined.detach(), disturbed(x).flatten(1)
         judged = torch.stack([as_fake(judge(fake)).mean() for fake in fakes]).mean()
         self.step(reduce(judge.judging(rows)) + judged, of_discriminator)
+        judge.remember(self.refine(rows))
         return loss.detach()
 
     def optimizers(self, learning_rate: float) -> Optimizers:
@@ -76,9 +78,10 @@ class Alocc(Net):
         return [adam(learning_rate, self.change), adam(learning_rate, self.discriminator)]
 
     def score(self, x: Tensor) -> Tensor:
-        """See `Net.score`: -log D(R(x))."""
-        return as_real(self.discriminator(self.refine(x.flatten(1))))
+        """See `Net.score`: of R(x)."""
+        return self.discriminator.score(self.refine(x.flatten(1)), self.config.judged_by)
 
     def outputs(self, graph: Graph, x: str) -> Outputs:
         """See `Net.outputs`."""
-        return Outputs(self.discriminator.export(graph, graph.node("Add", x, sequential(graph, x, self.change))))
+        refined = graph.node("Add", x, sequential(graph, x, self.change))
+        return Outputs(self.discriminator.export(graph, refined, self.config.judged_by))

@@ -2,8 +2,11 @@
 
 Schlegl 2019, doi:10.1016/j.media.2019.01.010. A Wasserstein GAN with gradient penalty first; then, with both its nets
 frozen, an encoder E with the loss |x - G(E(x))|^2 + kappa * |f(x) - f(G(E(x)))|^2 (izi_f: means over the numbers of
-each, f are features of the critic, kappa = 1). The score is the same. Departures: the root of it is taken; dense layers
-instead of residual convolutions, the last of them linear.
+each, f are features of the critic, kappa = 1). The score is the same. Departures:
+
+- The root of the score is taken.
+- What G makes of a channel that moves by far more than its scaled unit is in units of these moves (see `reach_of`).
+- Dense layers instead of residual convolutions, the last of them linear.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from models.networks.adversarial import (
     encoder,
     generator,
     hidden_widths,
+    reach_of,
 )
 from models.networks.base import Net, Optimizers, Reduce
 from models.networks.fanogan_options import FanoganConfig
-from models.networks.layers import sequential
+from models.networks.layers import array, sequential
 from models.networks.wasserstein import CRITIC_STEPS, WASSERSTEIN_BETAS, critic_loss
 
 
@@ -32,6 +36,7 @@ class Fanogan(Net):
     """G and the critic in the first phase, E in the second."""
 
     phases = 2
+    reach: Tensor
 
     def __init__(self, length: int, channels: int, config: FanoganConfig) -> None:
         super().__init__(length, channels, config)
@@ -39,19 +44,27 @@ class Fanogan(Net):
         self.code = code_size(inputs)
         self.encoder, self.generator = encoder(inputs, self.code), generator(self.code, inputs)
         self.critic = Discriminator(inputs)
+        self.register_buffer("reach", torch.ones(inputs))  # of what is made, one for each number of a window
         self._phase = self._steps = 0
 
     def start(self, phase: int, windows: Tensor) -> None:
         """See `Net.start`."""
         self._phase = phase
         self.stops_early = phase == 1
+        if phase == 0:
+            self.reach.copy_(reach_of(windows))
         for net in (self.generator, self.critic):
             net.requires_grad_(phase == 0)
+
+    def make(self, codes: Tensor) -> Tensor:
+        """G: codes to rows of windows."""
+        made: Tensor = self.generator(codes) * self.reach
+        return made
 
     def loss(self, x: Tensor) -> Tensor:
         """See `Net.loss`: that of the encoder."""
         rows = x.flatten(1)
-        rebuilt: Tensor = self.generator(self.encoder(rows))
+        rebuilt = self.make(self.encoder(rows))
         features = self.critic.feature_error(rows, rebuilt)
         kappa: float = self.config.kappa
         return (rows - rebuilt).square().mean(1) + kappa * features
@@ -61,7 +74,7 @@ class Fanogan(Net):
         if self._phase == 1:
             return super().training_step(x, optimizers, reduce)
         of_generator, of_critic = optimizers
-        made: Tensor = self.generator(x.new_empty(len(x), self.code).normal_())
+        made = self.make(x.new_empty(len(x), self.code).normal_())
         loss = critic_loss(self.critic, x.flatten(1), made.detach(), reduce)
         self.step(loss, of_critic)
         self._steps += 1
@@ -82,7 +95,8 @@ class Fanogan(Net):
     def outputs(self, graph: Graph, x: str) -> Outputs:
         """See `Net.outputs`."""
         inputs = self.length * self.channels
-        rebuilt = sequential(graph, sequential(graph, x, self.encoder), self.generator)
+        made_of = sequential(graph, sequential(graph, x, self.encoder), self.generator)
+        rebuilt = graph.node("Mul", made_of, graph.constant(array(self.reach)))
         seen, made = (sequential(graph, rows, self.critic.features) for rows in (x, rebuilt))
         residual = graph.mean_square(x, rebuilt, inputs)
         features = graph.mean_square(seen, made, hidden_widths(inputs)[-1])
@@ -90,5 +104,5 @@ class Fanogan(Net):
 
     def collapsed(self, windows: Tensor) -> str:
         """See `Net.collapsed`."""
-        made = self.generator(torch.randn(len(windows), self.code, device=windows.device))
+        made = self.make(torch.randn(len(windows), self.code, device=windows.device))
         return "the generator always makes the same window" if all_alike(made, windows.flatten(1)) else ""

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import models
 from models import registry
-from models.networks.adversarial import all_alike, code_size, disturbed, hidden_widths
+from models.networks.adversarial import Judge, all_alike, code_size, disturbed, hidden_widths, reach_of
 
 KINDS = ("alocc", "anogan", "efficientgan", "fanogan", "gan", "ganomaly", "skip_ganomaly")
 
@@ -24,6 +25,69 @@ def test_a_net_that_says_the_same_of_all_windows_has_collapsed() -> None:
     assert all_alike(torch.ones(50, 4) + 1e-5 * windows[:, :4], windows)
     assert not all_alike(windows[:, :4], windows)
     assert not all_alike(torch.ones(50, 4), torch.ones(50, 16))
+
+
+def test_a_channel_of_large_jumps_makes_no_collapse_of_a_net_that_knows_the_others() -> None:
+    windows = torch.randn(50, 16, generator=torch.Generator().manual_seed(0))
+    jumping = torch.cat([windows[:, :15], 1e4 * windows[:, 15:]], 1)
+
+    assert not all_alike(0.2 * windows, jumping)
+    assert all_alike(torch.ones(50, 16), jumping)
+
+
+def test_only_what_jumps_by_many_of_its_scaled_units_is_made_in_units_of_its_jumps() -> None:
+    windows = torch.randn(200, 4, 3, generator=torch.Generator().manual_seed(0))
+    windows[::5, :, 1] += 300  # another level, a fifth of the time
+    windows[::20, :, 2] += 1e6  # faults
+
+    reach = reach_of(windows)
+
+    assert reach.view(4, 3)[:, [0, 2]].tolist() == [[1.0, 1.0]] * 4
+    assert 100 < float(reach[1]) < 150
+
+
+def test_features_far_from_those_of_real_rows_are_far() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        judge, rows = Judge(16), torch.randn(500, 16)
+        for start in range(0, len(rows), 50):
+            judge.remember(rows[start : start + 50])
+        usual, far = judge.distance(rows).detach(), judge.distance(20 * torch.randn(50, 16)).detach()
+
+    assert usual.square().mean() == pytest.approx(1, abs=0.2)
+    assert far.min() > usual.max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_short_histories_of_several_channels_make_no_training_fail(kind: str) -> None:
+    """Eight channels as of a pump: noise, steps, one that rests but for the last digit and jumps, one that is still."""
+    for seed in range(2):
+        detector = models.create(kind, length=12, channels=8, seed=seed, epochs=60).fit(pump(240, seed))
+
+        assert detector.history is not None
+        assert detector.history.retried == ""
+        assert np.isfinite(detector.score(pump(100, 9))).all()
+
+
+def pump(rows: int, seed: int) -> NDArray[np.float32]:
+    """Windows of 12 rows that end at each row."""
+    random = np.random.default_rng(seed)
+    values = random.normal([10, 0.2, -3, 50, 80, 230, 7, 0], [1, 0.01, 0.5, 2, 5, 0.5, 0, 0], (rows, 8))
+    values[:, 4] += random.normal(size=rows).cumsum()
+    values[:, 7] = 32 + (random.random(rows) < 0.2) + random.normal(0, 1e-3, rows)
+    return np.stack([values[row : row + 12] for row in range(rows - 11)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["gan", "alocc"])
+def test_a_discriminator_scores_by_its_own_word_where_it_is_asked_to(kind: str) -> None:
+    windows = np.random.default_rng(0).normal(size=(60, 8, 1)).astype(np.float32)
+    found = [
+        models.create(kind, length=8, channels=1, epochs=3, judged_by=how).fit(windows).score(windows)
+        for how in ("features", "discriminator")
+    ]
+
+    assert np.isfinite(found).all()
+    assert not np.allclose(found[0], found[1])
 
 
 def test_disturbed_windows_differ_by_little_and_by_much() -> None:
@@ -72,6 +136,7 @@ def test_an_adversarial_net_judges_by_conditions() -> None:
     [
         ("ganomaly", {"residual": 1.5}), ("ganomaly", {"given": -1}), ("skip_ganomaly", {"masked": 1.0}),
         ("alocc", {"noise": 0.0}), ("gan", {"loss": "hinge"}), ("gan", {"loss": 3}), ("gan", {"given": -1}),
+        ("gan", {"judged_by": "eye"}), ("alocc", {"judged_by": "eye"}),
         ("fanogan", {"kappa": -1.0}), ("efficientgan", {"cycle": -1.0}), ("anogan", {"steps": 0}),
         ("anogan", {"steps": 100_000}),
     ],
