@@ -112,7 +112,7 @@ class HeartbeatThread:
             return
         self._written()
         self._lost.look(heartbeats, self._report.id)
-        self._elsewhere.look(self._counts(), heartbeats, self._report.id, time.monotonic())
+        self._elsewhere.look(self._counts(ask=ask), heartbeats, self._report.id, time.monotonic())
 
     def _ask(self, owned: Owned) -> Mapping[TopicPartition, Lag]:
         try:
@@ -125,12 +125,12 @@ class HeartbeatThread:
         self._growth.look(list(self._lags.values()), time.time_ns())
         return self._lags
 
-    def _counts(self) -> Mapping[str, int]:
-        """Partitions of the topics, asked now and then; {} where that is not known."""
+    def _counts(self, *, ask: bool) -> Mapping[str, int]:
+        """Partitions of the topics, asked now and then where the broker may be; {} where that is not known."""
         at, counts = self._counted
         if self._broker.since is not None:
             return {}
-        if time.monotonic() - at >= COUNT_S:
+        if ask and time.monotonic() - at >= COUNT_S:
             try:
                 counts = self._count(sorted({*self._report.families.values()}))
             except SourceError:  # the next question about lag says so

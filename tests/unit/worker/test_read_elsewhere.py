@@ -117,3 +117,17 @@ def test_a_broker_that_does_not_say_how_many_there_are_is_asked_again_later() ->
     bench.own(p0=17)
     bench.thread.beat()
     assert bench.kept().report.elsewhere == 0
+
+
+def test_the_start_and_the_end_ask_nothing() -> None:
+    """A broker that is away would delay them, and with them every process that starts a worker."""
+    asked: list[Collection[str]] = []
+
+    def count(topics: Collection[str]) -> dict[str, int]:
+        asked.append(topics)
+        return {}
+
+    bench = Bench()
+    bench.thread = HeartbeatThread(bench.report, bench.progress, bench.heartbeats, bench.broker, count=count)
+    bench.thread.beat(ask=False)
+    assert asked == []
