@@ -24,7 +24,7 @@ CONFIG = """
 models = "{folder}/artefacts"
 [kafka]
 bootstrap_servers = "{servers}"
-group = "g"
+group = "{topic}"
 [store]
 url = "sqlite:///{folder}/w.db"
 [families.m]
