@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from sqlalchemy.engine import make_url
 from monitor.errors import FencedError, StoreError
 from monitor.ports.store import Commit, HistoryBlock, Position
 from monitor.records.batches import DeadLetter
-from monitor.store import history
+from monitor.store import history, postgres
 from monitor.store.migrations import upgrade
 from monitor.store.queries import open_reader
 from monitor.store.sql import SqlStore, open_store
@@ -179,8 +180,10 @@ def test_taking_waits_for_the_commit_in_flight(store: SqlStore, url: str) -> Non
 def test_a_worker_that_stands_still_within_a_copy_does_not_hold_its_successor_up(
     store: SqlStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server's own timeouts do not end a COPY whose client sends nothing more."""
+    """The server's own timeouts do not end a COPY whose client sends nothing more. All of them are a tenth here."""
     commit = commit_for(store)
+    for name in ("_TIMEOUTS", "_END_FROZEN"):
+        monkeypatch.setattr(postgres, name, re.sub(r"(\d+) ?s(econds)?\b", r"\g<1>00ms", getattr(postgres, name)))
     stands, goes_on = threading.Event(), threading.Event()
 
     def stand_still(_copy: psycopg.Copy, _rows: bytes) -> None:
@@ -192,18 +195,19 @@ def test_a_worker_that_stands_still_within_a_copy_does_not_hold_its_successor_up
             frozen.commit(commit)
 
     monkeypatch.setattr(psycopg.Copy, "write", stand_still)
-    frozen = open_store(url)
+    frozen, successor = open_store(url), open_store(url)
     zombie = threading.Thread(target=freeze)
     zombie.start()
     assert stands.wait(20)
     with pytest.raises(StoreError, match="another transaction has held a lock") as caught:
-        store.take("live", [TOPIC])
+        successor.take("live", [TOPIC])
     assert caught.value.transient
-    assert store.take("live", [TOPIC])[TOPIC].epoch > commit.positions[TOPIC][0]
+    assert successor.take("live", [TOPIC])[TOPIC].epoch > commit.positions[TOPIC][0]
     goes_on.set()
     zombie.join(20)
     assert not zombie.is_alive()
     frozen.close()
+    successor.close()
 
 
 def test_many_streams_and_their_states(store: SqlStore) -> None:
