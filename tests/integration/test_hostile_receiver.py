@@ -98,7 +98,7 @@ def test_every_change_arrives_in_order_and_repeats_have_equal_ids(url: str, tmp_
 
 def test_at_most_one_try_per_retry_after(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "AT_ONCE", 1)  # nothing else is in flight when the receiver asks for a pause
-    flood.fill(url, 4, ("ops",))
+    flood.fill(url, 3, ("ops",))
     log = tmp_path / "log"
     with receiver(log, "204", "429:2", "429:1", "204", "503:2") as at:
         delivered(url, at)
