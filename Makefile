@@ -18,7 +18,7 @@ demo: $(READY)  ## the whole product on simulated plants, in memory
 	$(BIN)/watchkeeper demo $(ARGS)
 
 test: $(READY)  ## all tests, with branch coverage and the reason of every skip; `chaos` in its short form
-	$(BIN)/pytest --numprocesses=2 --dist=loadfile --ignore=tests/benchmarks --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --ignore=tests/benchmarks --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
 
 check: $(READY)  ## lint, format, types and import rules
 	$(BIN)/ruff check

@@ -2,7 +2,9 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,22 @@ settings.load_profile("patient")
 
 # Where it is set, every worker that a test starts would compile all of its imports anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+# Files of the folders to the left take longer, by their waits or trainings: where processes share the files, none is
+# left alone with a long one at the end.
+ORDER = ("integration", "chaos", "property", "contract", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """By folder, and in a folder the files with the most tests first; benchmarks in their order."""
+    count = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return (ORDER.index(folder), -count[item.path]) if folder in ORDER else (len(ORDER), 0)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
