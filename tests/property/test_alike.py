@@ -57,7 +57,14 @@ def records(bodies: list[bytes | None]) -> Records:
 def shown(found: tuple[Readings, list[Any]]) -> Any:
     """All that was read, to the bit."""
     readings, dead = found
-    columns = [readings.stream, readings.time, readings.values, readings.partition, readings.offset, readings.sent]
+    columns: list[Any] = [
+        readings.stream,
+        readings.time,
+        readings.values,
+        readings.partition,
+        readings.offset,
+        readings.sent,
+    ]
     return [(column.dtype, column.shape, column.tobytes()) for column in columns if column is not None], dead
 
 

@@ -14,7 +14,7 @@ from monitor.records.batches import Float64, Int64, UInt8
 FULL = 4_096  # bodies of a batch that tells of a backlog, or of a great many streams
 PATIENCE = 16  # such batches before a loop is compiled, which takes as long as some million bodies save
 _MISSES = 16  # batches in a row whose bodies are not alike, before no other one is tried
-_COMPILER = "numba"  # takes 100 MB: it is used where the recipe has brought it along
+_COMPILER = "numba"  # takes 100 MB: it is used where the recipe has brought it along (decision 61)
 _NUMBER = rb"(-?[0-9][0-9.eE+-]*|null)\s*[,}]"
 _TIME = rb"([0-9]+)\s*[,}]"
 
