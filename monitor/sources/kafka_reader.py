@@ -19,7 +19,6 @@ from monitor.sources.kafka_records import Message
 from monitor.sources.kafka_refused import TRIES, Failures, RefusedBatch, lost_reason, place, refused_reason
 
 BATCH = 131_072  # records of one poll at most, and about as many readings where a record holds several
-TURN_S = 0.5  # seconds that processing a poll is to take, so that a worker with a slow detector stops promptly, too
 BYTES = 2**23  # of the records of one poll, but for the last `FIRST`
 PIECE = 8_192  # records that are fetched at once: they are decoded while they are in the processor's cache
 FIRST = 64  # records that are taken at first, before bytes are counted; then up to as many as there are
@@ -62,7 +61,6 @@ class Reader:
         self._logged: dict[tuple[str, str], float] = {}
         self.fetched = self.size = 0  # messages and bytes of the last `read`
         self._each = 1.0  # readings that a message has held lately
-        self._room, self._brought, self._ended = BATCH / 4, 0.0, 0.0  # readings of the next poll, and of the last one
 
     def adapt_fetch_size(self, messages: int, readings: int) -> None:
         """Count the next pieces in readings, as the last `messages` held so many `readings`."""
@@ -70,21 +68,12 @@ class Reader:
             self._each = max(1.0, readings / messages, self._each / 2)  # one small message says little of the next
 
     def pieces(self, timeout: float) -> Iterator[tuple[list[Message], Reached]]:
-        """What has arrived, as `read` returns it, until no more is there or a batch is full; one piece at least.
-
-        A batch is what is processed in `TURN_S`, by the time that has passed since the last one was complete.
-        """
-        if self._brought >= PIECE:  # less says little
-            fit = self._brought * TURN_S / max(time.monotonic() - self._ended, 1e-3)
-            self._room = min(max(fit, PIECE), BATCH)
-        room, size, more = self._room, BYTES, True  # readings and bytes
-        try:
-            while more:
-                yield self.read(timeout, most := max(1, int(min(PIECE, room) / self._each)), size)
-                timeout, room, size = 0, room - self.fetched * self._each, size - self.size
-                more = self.fetched >= most and room >= self._each and size > 0
-        finally:
-            self._brought, self._ended = self._room - room, time.monotonic()
+        """What has arrived, as `read` returns it, until no more is there or a batch is full; one piece at least."""
+        room, size, more = float(BATCH), BYTES, True  # readings and bytes
+        while more:
+            yield self.read(timeout, most := max(1, int(min(PIECE, room) / self._each)), size)
+            timeout, room, size = 0, room - self.fetched * self._each, size - self.size
+            more = self.fetched >= most and room >= self._each and size > 0
 
     def read(self, timeout: float, most: int = PIECE, size: int = BYTES) -> tuple[list[Message], Reached]:
         """Up to `most` messages that have arrived, of about `size` bytes, and the end offsets that were reached."""

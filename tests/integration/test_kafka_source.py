@@ -25,7 +25,7 @@ from monitor.sources.formats.json_batch import JsonBatchDecoder
 from monitor.sources.formats.json_messages import JsonDecoder
 from monitor.sources.kafka import KafkaSource
 from monitor.sources.kafka_client import ensure_topic
-from monitor.sources.kafka_reader import BATCH, PIECE, TURN_S
+from monitor.sources.kafka_reader import BATCH
 from monitor.sources.kafka_records import Decoders, Message
 from tests.integration.broker import KafkaBroker
 
@@ -136,27 +136,6 @@ def test_messages_of_many_readings_come_in_smaller_polls(kafka: KafkaBroker) -> 
     source.close()
 
     assert max(counts) <= BATCH // each
-
-
-def test_who_takes_long_gets_smaller_polls(kafka: KafkaBroker) -> None:
-    """About what is processed in half a second, but a piece at least; and more again when it goes quicker."""
-    topic = kafka.topic()
-    produce(kafka, topic, 12 * PIECE, 1)
-    source = KafkaSource(kafka.settings(), decoders(topic))
-    sizes: list[int] = []
-    deadline = time.monotonic() + 60
-    while sum(sizes) < 12 * PIECE:
-        assert time.monotonic() < deadline
-        if brought := source.poll(0.2).records:
-            sizes.append(brought)
-            time.sleep(0 if len(sizes) > 4 else max(0.3, 3 * TURN_S * brought / PIECE))
-    source.close()
-
-    assert sizes[0] <= BATCH / 4
-    full = [(one, two) for one, two in pairwise(sizes[:5]) if one >= PIECE]
-    assert full
-    assert all(two <= PIECE for _, two in full)
-    assert max(sizes[5:]) > PIECE
 
 
 @pytest.mark.parametrize("back", [False, True])
