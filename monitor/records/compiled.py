@@ -1,4 +1,4 @@
-"""Loops over readings that follow one another: compiled to machine code, for statistics that no array operation gives.
+"""Loops over readings that follow one another: compiled to machine code, for what no array operation gives.
 
 A stream's next value depends on its last one, so that numpy would need a Python loop over readings or over streams.
 Compiled loops add in the order of the readings: any cut of the input into batches gives the same bits.

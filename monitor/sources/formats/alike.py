@@ -11,12 +11,13 @@ import numpy as np
 
 from monitor.records.batches import Float64, Int64, UInt8
 
+TIME = -1  # the column of a number that is the time
 FULL = 4_096  # bodies of a batch that tells of a backlog, or of a great many streams
 PATIENCE = 16  # such batches before a loop is compiled, which takes as long as some million bodies save
 _MISSES = 16  # batches in a row whose bodies are not alike, before no other one is tried
 _COMPILER = "numba"  # takes 100 MB: it is used where the recipe has brought it along (decision 61)
 _NUMBER = rb"(-?[0-9][0-9.eE+-]*|null)\s*[,}]"
-_TIME = rb"([0-9]+)\s*[,}]"
+_WHOLE = rb"([0-9]+)\s*[,}]"
 
 
 class Template(NamedTuple):
@@ -45,7 +46,7 @@ class AlikeBodies:
         if self._template is None or not bodies:
             return None
         try:
-            ends = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)))  # type: ignore[arg-type]  # see below
+            ends = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)))  # type: ignore[arg-type]
         except TypeError:  # one has no body
             return None
         from monitor.sources.formats.alike_scan import scan
@@ -71,9 +72,9 @@ def template(body: bytes, time: str, values: Sequence[str]) -> Template | None:
     if body.count(b"{") != 1 or b"[" in body or b"\\" in body:
         return None
     slots: list[tuple[int, int, int]] = []  # begin and end of each number, and its column
-    for column, name in enumerate([time, *values], -1):
+    for column, name in enumerate([time, *values], TIME):
         quoted = b'"%s"' % name.encode()
-        found = re.search(re.escape(quoted) + rb"\s*:\s*" + (_TIME if column < 0 else _NUMBER), body)
+        found = re.search(re.escape(quoted) + rb"\s*:\s*" + (_WHOLE if column == TIME else _NUMBER), body)
         if found is None or body.count(quoted) != 1:
             return None
         slots.append((*found.span(1), column))

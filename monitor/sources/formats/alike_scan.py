@@ -12,8 +12,8 @@ import numpy as np
 
 from monitor.records.batches import Float64, Int64, UInt8
 from monitor.records.compiled import compiled, inlined
+from monitor.sources.formats.alike import TIME
 
-TIME: Final = -1  # the column of a slot that holds the time
 _FULL: Final = 10**17  # a number of so much takes one more digit, and int64 holds it for sure
 _EXACT: Final = 2**53  # below it every whole number is a float
 _POWERS: Final = np.array([10.0**power for power in range(23)])  # exact, and the last that is
