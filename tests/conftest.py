@@ -1,4 +1,4 @@
-"""What tests of several folders share: servers, logs that no test leaves behind, hypothesis without a stopwatch."""
+"""What tests of several folders share: servers, no logs left behind, hypothesis without a stopwatch, traced threads."""
 
 import gc
 import os
@@ -12,6 +12,7 @@ import structlog
 from hypothesis import settings
 
 from tests.integration.postgres import postgres, postgres_url
+from tests.tracing import one_by_one
 
 __all__ = ["postgres", "postgres_url"]
 
@@ -37,6 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return (ORDER.index(folder), -count[item.path]) if folder in ORDER else (len(ORDER), 0)
 
     items.sort(key=place)
+
+
+def pytest_collection() -> None:
+    """Coverage, where it is asked for, has started by now."""
+    one_by_one()
 
 
 @pytest.fixture(autouse=True)

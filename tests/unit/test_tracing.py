@@ -1,0 +1,37 @@
+"""No thread ends because another one begins to be traced."""
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+THREADS = 40
+PROGRAM = f"""
+import sys, threading, time
+from tests.tracing import one_by_one
+
+sys.addaudithook(lambda event, _: time.sleep(0.001) if event == "sys.settrace" else None)  # threads change here
+traced, ran = [], []
+
+def trace(frame, event, argument):
+    sys.settrace(None)
+    traced.append(event)
+
+threading.excepthook = sys.unraisablehook = lambda _: None
+threading.settrace(trace)
+SERIAL
+threads = [threading.Thread(target=ran.append, args=(None,)) for _ in range({THREADS})]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(traced), len(ran))
+"""
+
+
+@pytest.mark.parametrize(("serial", "all_run"), [("one_by_one()", True), ("", sys.version_info >= (3, 12))])
+def test_every_thread_is_traced_and_runs(serial: str, all_run: bool) -> None:
+    program = dedent(PROGRAM).replace("SERIAL", serial)
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert (done.stdout.split() == [str(THREADS)] * 2) is all_run
