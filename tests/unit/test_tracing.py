@@ -30,8 +30,16 @@ print(len(traced), len(ran))
 """
 
 
-@pytest.mark.parametrize(("serial", "all_run"), [("one_by_one()", True), ("", sys.version_info >= (3, 12))])
-def test_every_thread_is_traced_and_runs(serial: str, all_run: bool) -> None:
+def run(serial: str) -> list[str]:
     program = dedent(PROGRAM).replace("SERIAL", serial)
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert (done.stdout.split() == [str(THREADS)] * 2) is all_run
+    return done.stdout.split()
+
+
+def test_every_thread_is_traced_and_runs() -> None:
+    assert run("one_by_one()") == [str(THREADS)] * 2
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="only Python up to 3.11 is known to end threads")
+def test_without_it_threads_end() -> None:
+    assert run("") != [str(THREADS)] * 2
