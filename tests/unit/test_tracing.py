@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
-from textwrap import dedent
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 THREADS = 40
 PROGRAM = f"""
 import sys, threading, time
@@ -31,9 +32,8 @@ print(len(traced), len(ran))
 
 
 def run(serial: str) -> list[str]:
-    program = dedent(PROGRAM).replace("SERIAL", serial)
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    return done.stdout.split()
+    command = [sys.executable, "-c", PROGRAM.replace("SERIAL", serial)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
 
 
 def test_every_thread_is_traced_and_runs() -> None:
