@@ -16,6 +16,7 @@ from monitor.pipeline.alignment.leaving_out import leave_out
 from monitor.pipeline.alignment.long_fills import LongFills
 from monitor.pipeline.health.changes import ChangeAlerts
 from monitor.pipeline.health.closing import SWITCHED_OFF, ClosedAlerts
+from monitor.pipeline.health.counted import Counted
 from monitor.pipeline.health.no_beat import NoBeat
 from monitor.pipeline.health.silence import Quiet
 from monitor.pipeline.health.stream_health import Health
@@ -32,7 +33,7 @@ from monitor.pipeline.state.codec import Section, StateCodec, signature
 from monitor.pipeline.state.segments import Gridded
 from monitor.pipeline.windowing.registry import windower
 from monitor.ports.scorer import Scorer
-from monitor.records.batches import NEVER, Bool, Float64, Int32, Int64, Readings, Scores, Windows
+from monitor.records.batches import NEVER, Bool, Float64, Int32, Int64, Readings, Windows
 from monitor.records.counters import GRID
 from monitor.records.streams import StreamIndex
 
@@ -52,7 +53,8 @@ class Pipeline:
         self.expected, self.overrides = self.judging.expected, Overrides(family, index)
         self.maintenance = Switches(name, index)
         self._health = Health(run, name, family, index, recipe.detector.profiles, self.overrides)
-        self._unscored, self._no_beat = Unscored(family, index), NoBeat(family, index)
+        self._unscored, self._counted = Unscored(family, index), Counted(family, self.has_model)
+        self._no_beat = NoBeat(family, index)
         self._changes = ChangeAlerts(family.channels, index, watches=recipe.finds_changes)
         closable = (self.judging.alerter, *self._health.closable, self._unscored, self._no_beat, self._changes)
         self._closed = ClosedAlerts(run, name, closable)
@@ -270,8 +272,8 @@ class Pipeline:
         limits = self.overrides.limits(windows.stream)
         judged = self.judging.judge(windows, self._windower.cold_start, limits, known, off)
         self._changes.take(windows, judged.shifts, facts, off.score)
-        waiting = self._waiting(judged.scores, windows) | (False if off.score is None else off.score)
-        self._unscored.take(Batch(arrived, gridded, aligner, judged.scores, waiting, self._no_beat.covers), facts)
+        counts = self._counted.judged(judged.scores, windows, off.score)
+        self._unscored.take(Batch(arrived, gridded, aligner, judged.scores, counts, self._no_beat.covers), facts)
         return Outcome(
             scores=judged.scores,
             facts=judged.facts + facts.facts,
@@ -290,10 +292,3 @@ class Pipeline:
             windows, rr = windows.take(~off), None if rr is None else rr[~off]
         self._health.watch(self._aligner.released, windows, facts, self._score)
         self._no_beat.take(gridded, at, windows, rr, facts, self._score.at(gridded.stream, at))
-
-    def _waiting(self, scores: Scores, windows: Windows) -> Bool:
-        """Windows that nothing can score before the stream has a model, though they hold enough readings."""
-        none = np.isnan(scores.score)
-        if not self.family.judges_parts:
-            none &= (scores.imputed <= self.family.align.max_imputed) & ~np.isnan(windows.values[:, -1]).all(axis=1)
-        return np.asarray(none & ~self.has_model(scores.stream)) if none.any() else none

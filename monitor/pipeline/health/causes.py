@@ -72,18 +72,26 @@ def _poor(count: str, tally: Tally, family: Kinds) -> str:
     if family.beats:
         return f"{count} heartbeats in a signal too noisy to judge them, or with too many samples missing"
     names = sorted((name for name in absent if absent[name]), key=lambda name: -absent[name])[:3]
+    if not names and (step := _slower(tally, family)):
+        return f"{count} windows with too few readings, {step}"
     which = f": {', '.join(f'{name} at {absent[name]:,} readings' for name in names)}" if names else ""
     return f"{count} windows with too many values missing{which}"
 
 
 def _incomplete(count: str, tally: Tally, family: Kinds) -> str:
-    gaps = tally.counts["gaps"]
-    if gaps > 1 and family.interval is not None:
-        step = rounded(tally.sizes["gaps"])
-        return f"{gaps:,} gaps: seems to send every {step}, interval is {format_duration(family.interval)}"
+    if step := _slower(tally, family):
+        return step
     if family.beats:
         return "no heartbeat was found"
-    return f"no whole window at {count} readings" + (", after a gap" if gaps else "")
+    return f"no whole window at {count} readings" + (", after a gap" if tally.counts["gaps"] else "")
+
+
+def _slower(tally: Tally, family: Kinds) -> str:
+    """The step that the stream seems to have, where gaps are most of its time; empty where they are not."""
+    gaps, interval = tally.counts["gaps"], family.interval
+    if gaps <= 1 or interval is None or 2 * gaps * tally.sizes["gaps"] < tally.counts["slots"] * interval:
+        return ""
+    return f"{gaps:,} gaps: seems to send every {rounded(tally.sizes['gaps'])}, interval is {format_duration(interval)}"
 
 
 _REASONS: Final = dict(

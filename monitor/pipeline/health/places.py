@@ -8,11 +8,11 @@ import numpy as np
 
 from monitor.config.families import Family
 from monitor.pipeline.alignment.aligner import Aligner
-from monitor.pipeline.alignment.sorted_readings import Aside
+from monitor.pipeline.alignment.sorted_readings import Aside, Sorted
 from monitor.pipeline.health.stretches import SIZES, Stretches
 from monitor.pipeline.state.codec import Codes
 from monitor.pipeline.state.columns import Columns
-from monitor.pipeline.state.segments import Gridded
+from monitor.pipeline.state.segments import Gridded, segment_starts
 from monitor.records.batches import NEVER, Bool, Float64, Int64
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class Places:
         """What the batch says about the stretches of these streams."""
         placed, gridded = columns["placed"], batch.gridded
         rows = slow[gridded.stream]
+        released = batch.aligner.released
         if not rows.all():
             gridded = Gridded(*(getattr(gridded, name)[rows] for name in Gridded.__slots__))
-        found = [*self._of_rows(gridded, columns), self._of_windows(gridded, batch, slow, placed)]
+            released = released.take(slow[released.stream])
+        found = [*self._of_rows(gridded, released, columns), self._of_windows(gridded, batch, slow, placed)]
         for name, aside in batch.aligner.aside:
             number = self._of(gridded, aside.stream, aside.clock, placed)
             ones = np.ones(len(number), np.int64)
@@ -93,29 +95,29 @@ class Places:
     def _numbers(self, slot: Int64) -> Int64:
         return np.asarray((slot if self.grid.interval else slot // self._step) // self.stretch)
 
-    def _of_rows(self, gridded: Gridded, columns: Columns) -> list[Stretches]:
-        """Readings on the grid; and how long after the reading before it each restart came, ns."""
-        stream, slot = gridded.stream, gridded.slot
-        number = self._of(gridded, stream, slot, columns["placed"])
+    def _of_rows(self, gridded: Gridded, released: Sorted, columns: Columns) -> list[Stretches]:
+        """Slots with readings or filled in; and how long after the reading before it each came over a gap, ns."""
+        stream = gridded.stream
+        number = self._of(gridded, stream, gridded.slot, columns["placed"])
         first = _runs(stream, number)
         size = np.diff(np.append(first, len(stream)))
         found = [Stretches.of(stream[first], number[first], self._channels, slots=size)]
-        rows = np.flatnonzero(gridded.restart)
-        if len(rows) and self.grid.interval:
-            before = slot[rows - 1]
-            begins = (rows == 0) | (stream[rows] != stream[rows - 1])
-            before[begins] = columns["newest"][stream[rows[begins]]]
-            rows, before = rows[before != NEVER], before[before != NEVER]  # the first reading of all ends no gap
+        if self.grid.interval:
+            before = np.roll(released.slot, 1)
+            begins = segment_starts(released.stream)
+            before[begins] = columns["newest"][released.stream[begins]]
+            step = released.slot - before
+            rows = np.flatnonzero((step > 1) & (before != NEVER))  # the first reading of all ends no gap
             ones = np.ones(len(rows), np.int64)
-            table = Stretches.of(stream[rows], number[rows], self._channels, gaps=ones)
-            table.sizes[:, SIZES.index("gaps")] = (slot[rows] - before) * self.grid.interval
+            table = Stretches.of(released.stream[rows], self._numbers(released.slot[rows]), self._channels, gaps=ones)
+            table.sizes[:, SIZES.index("gaps")] = step[rows] * self.grid.interval
             found.append(table)
         return found
 
     def _of_windows(self, gridded: Gridded, batch: Batch, slow: Bool, placed: Int64) -> Stretches:
         rows = np.flatnonzero(slow[batch.scores.stream])
         stream, end = batch.scores.stream[rows], self.grid.slots(batch.scores.end[rows])
-        judged = ~np.isnan(batch.scores.ratio[rows]) | batch.waiting[rows]
+        judged = batch.judged[rows]
         number = self._of(gridded, stream, end, placed)
         first = _runs(stream, number)
         good = np.add.reduceat(judged, first, dtype=np.int64) if len(first) else first

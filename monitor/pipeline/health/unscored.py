@@ -6,8 +6,7 @@ and resolves at the end of one of which at most `CLEAR` was not; a stretch with 
 It opens at once where a stretch has as many readings set aside as it has places, and after `RUN` readings from the
 future with no other between them.
 
-A window that is judged counts for as many readings as lie between windows. So does one that nothing can score before
-the stream has a model: that stream waits for its training, which is no fault.
+A window that is judged counts for as many readings as lie between windows; `counted` says which windows are.
 """
 
 from __future__ import annotations
@@ -53,14 +52,14 @@ NOTHING = Arrived(np.zeros(0, np.int32), None)
 
 
 class Batch(NamedTuple):
-    """What became of a batch: `waiting` marks scores of windows that nothing can score before there is a model,
-    `covered` says of a stream and a span, ns, whether another alert says already why nothing was judged."""
+    """What became of a batch: `judged` says which scores count as those of judged windows, (m,), `covered` of a stream
+    and a span, ns, whether another alert says already why nothing was judged."""
 
     arrived: Arrived
     gridded: Gridded
     aligner: Aligner
     scores: Scores
-    waiting: Bool
+    judged: Bool
     covered: Callable[[int, int, int], bool]
 
 
@@ -69,6 +68,7 @@ class Unscored:
 
     def __init__(self, family: Family, index: StreamIndex) -> None:
         self._index, self._channels = index, family.channels
+        self._by = " by the model" if family.judges_parts else ""  # a sentence's end; companions judge some without it
         self._kinds = Kinds(family.grid.interval, family.window.rules.found)
         self._places = places = Places(family)
         absent: Spec = (np.int32, (2, len(family.channels)), 0)
@@ -122,8 +122,8 @@ class Unscored:
         if self._places.late_windows:
             slow[scores.stream] = True
         slow[gridded.stream[gridded.restart]] = True
-        if (unknown := np.isnan(scores.ratio)).any():
-            slow[scores.stream[unknown]] = True
+        slow[gridded.stream[gridded.imputed]] = True
+        slow[scores.stream[~batch.judged]] = True
         for _, aside in batch.aligner.aside:
             slow[aside.stream] = True
         if batch.aligner.missing is not None:
@@ -292,7 +292,7 @@ class Unscored:
         sizes = dict(zip(SIZES, found.sizes[row].tolist(), strict=True))
         absent = dict(zip(self._channels, found.absent[row].tolist(), strict=True))
         why = why_unscored(Tally(counts, sizes, absent), self._kinds)
-        return f"{unjudged:,} of the last {found.readings[row]:,} readings were not judged: {why}"
+        return f"{unjudged:,} of the last {found.readings[row]:,} readings were not judged{self._by}: {why}"
 
     def _episode(self, code: int, share: float, cause: str) -> Episode:
         names = ("opened", "started", "last", "bad")
