@@ -75,6 +75,7 @@ class Pipeline:
             **self.judging.sections,
             **self._health.sections,
             **self._unscored.sections,
+            **self._counted.sections,
             **self._no_beat.sections,
             **self._changes.sections,
         }

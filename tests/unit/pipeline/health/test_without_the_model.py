@@ -62,7 +62,7 @@ def test_a_longer_step_is_an_alert_that_says_so(step: int, words: str) -> None:
 
 
 def test_it_is_over_when_the_step_is_again_what_it_was() -> None:
-    slow = then(300 * MINUTE, 100, SLOW)
+    slow = then(300 * MINUTE, 300, SLOW)
     (alert,) = unscored(pipeline(), [*then(0, 300, MINUTE), *slow, *then(slow[-1] + MINUTE, 300, MINUTE)])
     assert alert.resolved_at is not None
 
@@ -70,13 +70,18 @@ def test_it_is_over_when_the_step_is_again_what_it_was() -> None:
 @pytest.mark.parametrize("pieces", [7, 200])
 def test_any_cut_of_the_input_gives_the_same_alert(pieces: int) -> None:
     lost = [at for i, at in enumerate(then(200 * MINUTE, 200, MINUTE)) if i % 3]
-    times = [*then(0, 200, MINUTE), *lost, *then(400 * MINUTE, 200, SLOW)]
+    times = [*then(0, 200, MINUTE), *lost, *then(400 * MINUTE, 300, SLOW)]
     assert unscored(pipeline(), times, pieces) == unscored(pipeline(), times) != []
 
 
 def test_a_reading_lost_now_and_then_and_one_outage_are_none() -> None:
     one_of_ten = [at for i, at in enumerate(then(0, 600, MINUTE)) if i % 10]
     assert unscored(pipeline(), [*one_of_ten, *then(700 * MINUTE, 300, MINUTE)]) == []
+
+
+def test_what_does_not_last_is_none() -> None:
+    slow = then(300 * MINUTE, 150, SLOW)  # 450 minutes, of twenty times 24
+    assert unscored(pipeline(), [*then(0, 300, MINUTE), *slow, *then(slow[-1] + MINUTE, 300, MINUTE)]) == []
 
 
 def test_before_there_is_a_model_companions_are_all_there_is() -> None:
