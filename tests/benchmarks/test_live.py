@@ -1,8 +1,8 @@
 """10,000 streams that send a reading every 10 s, judged one by one by `default`: how often they fit into one core.
 
-The worker reads a real Kafka, a thousand readings a second, looks for drifts, keeps readings to train on, and commits
-into SQLite. To its share of a core comes that of training, as a worker starts it, on a first training's history of all
-of them: twice as long a week, once as the schedule has it and once for a drift.
+Five times as many readings come as that: 5,000 a second. The worker reads them from a real Kafka, looks for drifts,
+keeps some to train on, and commits into SQLite. To its share of a core comes that of training, as a worker starts it,
+on a first training's history of all streams: twice a week, once as the schedule has it and once for a drift.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.benchmarks.test_latency import wait
 from tests.integration.broker import KafkaBroker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(3600)]
-STREAMS, INTERVAL = scaled(10_000, 200), 10  # s
-STEPS = scaled(9, 3)  # of each stream, live
+STREAMS, INTERVAL, FASTER = scaled(10_000, 200), 10, 5  # s; times
+STEPS = scaled(30, 10)  # of each stream, live
 PIECES = 100  # of a step, in which messages go out
 WEEK = 7 * 86_400  # s
 TRAININGS = 2  # a week
@@ -42,14 +42,15 @@ def test_one_core_holds_many_streams(kafka: KafkaBroker, tmp_path: Path, report:
     worker = start("live.share", config, STREAMS * (1 + STEPS), STREAMS)
     wait(worker)
     for step in range(1, 1 + STEPS):
-        send(sender, rig, step, INTERVAL)
+        send(sender, rig, step, INTERVAL / FASTER)
     live = finish(worker)
     assert live["readings"] == STREAMS * (1 + STEPS)
 
     learn(config)
     trained = lane("live.training", config)
-    share = live["share"] + TRAININGS * trained["cpu_s"] / WEEK
-    detail = {"worker": round(live["share"], 3), "training_cpu_s": round(trained["cpu_s"]), "seconds": live["seconds"]}
+    share = live["share"] / FASTER + TRAININGS * trained["cpu_s"] / WEEK
+    detail = {"worker_at_5_times": round(live["share"], 3), "training_cpu_s": round(trained["cpu_s"]),
+              "seconds": live["seconds"]}  # fmt: skip
     name = f"{STREAMS:,} streams at {INTERVAL} s, `default`, with training and drifts: how often one core holds them"
     report.add(Figure(name, round(1 / share, 1), (5, 7, 10), "times", detail=detail))
 
