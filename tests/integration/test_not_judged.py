@@ -82,3 +82,17 @@ def test_a_heart_that_stops_is_an_alert(tmp_path: Path, capsys: pytest.CaptureFi
     assert (alert["state"], alert["severity"]) == ("open", "critical")
     assert alert["cause"].endswith("the line is flat at -0.1")
     assert "warning: no-beat of mv: no heartbeat for" in capsys.readouterr().err
+
+
+def test_hours_without_a_value_are_no_anomaly(tmp_path: Path) -> None:
+    """`default` would find its last value, which stands in for it, far from what is usual hours later."""
+    rng = np.random.default_rng(7)
+    at = np.arange(2_500)
+    values = [f"{value:.3f}" for value in 50 + 10 * np.sin(2 * np.pi * at / 288) + rng.normal(0, 0.5, len(at))]
+    values[1_512:1_656] = [""] * 144  # from the highest on, for twelve hours
+    file = write(tmp_path / "in.csv", (300 * at).tolist(), values)
+    summary, said = score_in_part(file, "--time", "timestamp", "--detector", "mahalanobis")
+    assert summary["recipe"] == "default"
+    assert {alert["kind"] for alert in summary["alerts"]} == {"missing", "unscored"}
+    assert summary["states"]["insufficient"] == 141  # three are filled in
+    assert "141 at the end of no whole window, after gaps or with values missing" in said

@@ -15,12 +15,12 @@ from monitor.pipeline.state.segments import Gridded
 MAX_GAP = 2
 
 
-def family(channels: int) -> Family:
+def family(channels: int, recipe: str = "plain") -> Family:
     names = [f"c{i}" for i in range(channels)]
     raw = {
         "topic": "t",
         "interval": "10s",
-        "recipe": "plain",
+        "recipe": recipe,
         "window": {"length": 4},
         "channels": names,
         "align": {"max_gap": MAX_GAP},
@@ -46,17 +46,29 @@ def slots(streams: list[list[bool]], channels: int = 1) -> Gridded:
 STREAMS = st.lists(st.lists(st.booleans(), max_size=20), min_size=2, max_size=3)
 
 
-@given(streams=STREAMS, edges=st.lists(st.integers(0, 20), max_size=4))
-def test_restarts_are_those_of_a_plain_loop(streams: list[list[bool]], edges: list[int]) -> None:
-    fills = LongFills(family(1))
-    fills.columns.grow(3)
-    found: list[list[bool]] = [[] for _ in streams]
-    for begin, end in pairwise(sorted({0, *edges, 20})):
-        cut = fills.cut(slots([rows[begin:end] for rows in streams]))
-        for code in range(len(streams)):
-            found[code] += cut.restart[cut.stream == code].tolist()
+def unknown(imputed: list[bool]) -> list[bool]:
+    found, run = [], 0
+    for filled in imputed:
+        run = run + 1 if filled else 0
+        found.append(run > MAX_GAP)
+    return found
 
-    assert found == [expected(rows) for rows in streams]
+
+@given(streams=STREAMS, edges=st.lists(st.integers(0, 20), max_size=4))
+def test_restarts_and_what_is_not_known_are_those_of_a_plain_loop(streams: list[list[bool]], edges: list[int]) -> None:
+    for recipe in ("plain", "default"):
+        fills = LongFills(family(1, recipe))
+        fills.columns.grow(3)
+        found: list[list[bool]] = [[] for _ in streams]
+        blank: list[list[bool]] = [[] for _ in streams]
+        for begin, end in pairwise(sorted({0, *edges, 20})):
+            cut = fills.cut(slots([rows[begin:end] for rows in streams]))
+            for code in range(len(streams)):
+                found[code] += cut.restart[cut.stream == code].tolist()
+                blank[code] += np.isnan(cut.values[cut.stream == code, 0]).tolist()
+
+        assert found == [expected(rows) for rows in streams]
+        assert blank == [unknown(rows) if recipe == "default" else [False] * len(rows) for rows in streams]
 
 
 def test_streams_of_several_channels_are_left_alone() -> None:

@@ -1,7 +1,8 @@
 """Streams of one channel that sent no value for a long time: their windows restart with the next value.
 
 A short run of missing values is filled in, and a window with few of them is judged. Of a run longer than `max_gap` the
-fill says nothing any more, as of readings that never came: no window reaches over it.
+fill says nothing any more, as of readings that never came: no window reaches over it, and companions, which judge the
+newest reading and learn from it, see none.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ class LongFills:
     def __init__(self, family: Family) -> None:
         self._longest = family.grid.max_gap
         self._watches = family.grid.interval is not None and family.shape.width == 1
+        self._blank = family.judges_parts
         self.columns = Columns({"run": (np.int32, (), 0)})
         self.sections = {"fills": Section(self.columns, signature("fills"))} if self._watches else {}
 
     def cut(self, gridded: Gridded) -> Gridded:
-        """The same slots, with a restart at the first value behind a long run without one."""
+        """The same slots, with a restart at the first value behind a long run without one; where companions judge, the
+        rest of such a run is NaN."""
         if not self._watches or not len(gridded):
             return gridded
         first, size = segments(gridded.stream)
@@ -41,4 +44,7 @@ class LongFills:
         run = np.where(before >= begin, row - before - 1, carry + row - begin)  # filled slots before each row
         last = first + size - 1
         self.columns["run"][streams] = np.where(gridded.imputed[last], run[last] + 1, 0)
-        return replace(gridded, restart=gridded.restart | (~gridded.imputed & (run > self._longest)))
+        values, unknown = gridded.values, gridded.imputed & (run >= self._longest)
+        if self._blank and unknown.any():
+            values = np.where(unknown[:, None], np.float32(np.nan), values)
+        return replace(gridded, values=values, restart=gridded.restart | (~gridded.imputed & (run > self._longest)))

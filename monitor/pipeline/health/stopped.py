@@ -63,18 +63,20 @@ class Stopped:
         """Take in windows, sorted by stream and time."""
         if not self.watches or not len(windows):
             return
-        rests, opened = _at_rest(windows.values[:, :, 0]), self._alerts.columns["opened"][:, 0]
+        filled = windows.imputed >= 1  # it has no value: that is no rest
+        rests = _at_rest(windows.values[:, :, 0]) & ~filled
+        opened = self._alerts.columns["opened"][:, 0]
         concerned = (self.columns["since"][:, 0] != NEVER) | (opened != NEVER)
         concerned[windows.stream[rests]] = True
         rows = np.flatnonzero(concerned[windows.stream])
         if not len(rows):
             return
-        some, rests = windows.take(rows), rests[rows]
+        some, rests, filled = windows.take(rows), rests[rows], filled[rows]
         frozen = np.full(len(some), NEVER)
         for rest in self._rests(some, rests):
             self._take(rest, some.end, frozen)
         alerted = np.isin(some.stream, np.concatenate([np.flatnonzero(opened != NEVER), some.stream[frozen != NEVER]]))
-        moves = ~(rests | np.isnan(some.values).any(axis=(1, 2)))
+        moves = ~(rests | filled | np.isnan(some.values).any(axis=(1, 2)))
         for row in np.flatnonzero((frozen != NEVER) | (moves & alerted)).tolist():
             cell, end = (int(some.stream[row]), 0), int(some.end[row])
             if rests[row]:

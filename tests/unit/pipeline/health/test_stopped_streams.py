@@ -78,6 +78,25 @@ def test_a_gap_ends_a_rest() -> None:
     assert frozen_of(*learned().process(stream(400, range(50, 400)).take(there)).facts) == []
 
 
+@pytest.mark.parametrize("recipe", ["plain", "default"])
+def test_what_has_no_value_does_not_rest(recipe: str) -> None:
+    """Its last one stands in for it; the alert about that is of kind `missing`."""
+    batch = stream(400)
+    batch.values[50:250] = NAN
+    kinds = {fact.alert_kind for fact in learned(recipe=recipe).process(batch).facts}
+    assert "missing" in kinds
+    assert "frozen" not in kinds
+
+
+def test_an_alert_goes_on_where_no_value_comes() -> None:
+    batch = stream(400, range(50, 160))
+    batch.values[130:200] = NAN
+    assert frozen_of(*learned().process(batch).facts) == [
+        ("value", "opened", 50 + PATIENCE),
+        ("value", "cleared", 203),
+    ]
+
+
 def test_any_cut_and_any_restart_give_the_same_alerts() -> None:
     rng = np.random.default_rng(3)
     batch = stream(3000, range(50, 400), range(600, 700), range(720, 1100), range(1500, 1590), range(1591, 2900))
