@@ -1,4 +1,5 @@
-"""What the times of a file say about the file as a whole: counted otherwise, several streams in one, local time.
+"""What the times of a file say about the file as a whole: counted otherwise, several streams in one, newest row first,
+local time.
 
 Looked for while it is read, without looking at any row twice.
 """
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.errors import SettingsError
-from monitor.records.batches import Bool, Int32, Int64
+from monitor.records.batches import Int32, Int64
 from monitor.records.clock_shift import hour_blocks, hour_cause
 from monitor.records.streams import StreamIndex
 from monitor.sources.files.cells import iso
@@ -20,6 +21,7 @@ from monitor.sources.timestamps import TimeReader
 _JUDGED = 100  # rows by which a file is judged
 _HEAD, _TAIL = 50, 64  # times of a stream's start, and of its end so far, that are remembered
 _REPEATED = 0.25  # share of rows with the time of the one before that is too much
+_BACKWARDS = 0.75  # and of rows with an earlier one
 
 
 class _Past(NamedTuple):
@@ -40,7 +42,7 @@ class TimeChecks:
         self._column, self._index = column, index
         self._rows = self._read = 0
         self._misread: list[str] = []
-        self._repeated = 0
+        self._repeated = self._backwards = 0
         self._past: dict[int, _Past] = {}  # by stream
 
     def units(self, wrong: Sequence[tuple[int, str]], reader: TimeReader, rows: int, place: str) -> None:
@@ -64,25 +66,33 @@ class TimeChecks:
     def add(self, stream: Int32, time: Int64) -> None:
         """Take in the readable rows of a poll, with the code of each one's stream.
 
-        Raises SettingsError where so many rows repeat a time of their stream that there must be several in one.
+        Raises SettingsError where so many rows repeat a time of their stream that there must be several in one, or
+        where the times run backwards.
         """
         if not len(time):
             return
         low, high = int(time.min()), int(time.max())
         self.first = low if self.first is None else min(self.first, low)
         self.last = high if self.last is None else max(self.last, high)
-        same = np.zeros(len(time), np.bool_)
+        step = np.ones(len(time), np.int64)
         order = np.argsort(stream, kind="stable")
         edges = np.flatnonzero(np.diff(stream[order])) + 1
         for rows in np.split(order, edges):
-            same[rows] = self._of_stream(int(stream[rows[0]]), time[rows])
+            step[rows] = self._of_stream(int(stream[rows[0]]), time[rows])
         before, self._read = self._read, self._read + len(time)
-        self._repeated += int(np.count_nonzero(same[: max(_JUDGED - before, 0)]))
+        early = step[: max(_JUDGED - before, 0)]
+        self._repeated += int(np.count_nonzero(early == 0))
+        self._backwards += int(np.count_nonzero(early < 0))
         if self._read >= _JUDGED and self._repeated > _REPEATED * _JUDGED:
             raise SettingsError(self._several(self._repeated, _JUDGED))
+        if self._read >= _JUDGED and self._backwards > _BACKWARDS * _JUDGED:
+            raise SettingsError(
+                f"{self._column} runs backwards: {self._backwards:,} of the first {_JUDGED:,} rows are earlier than "
+                "the row before; sort the rows by time, the oldest first"
+            )
 
-    def _of_stream(self, code: int, time: Int64) -> Bool:
-        """Take in the rows of one stream; which of them have the time of the one before."""
+    def _of_stream(self, code: int, time: Int64) -> Int64:
+        """Take in the rows of one stream; how much later each is than the one before, ns; 1 for the first."""
         past = self._past.get(code) or _Past(time[:0], time[:0])
         known = np.concatenate([past.tail, time])
         new = len(past.tail)
@@ -98,7 +108,7 @@ class TimeChecks:
                 (when,) = iso(known[row : row + 1])
                 self.notes.append(f"{self._index.name(code)}, from {when[:19]} on: {hour_cause(rows)}")
         self._past[code] = _Past(head, known[-_TAIL:], again)
-        return np.asarray(np.diff(known, prepend=known[0] - 1)[new:] == 0)
+        return np.diff(known, prepend=known[0] - 1)[new:]
 
     def _several(self, rows: int, among: int) -> str:
         return (

@@ -54,6 +54,19 @@ def naive(when: Sequence[datetime], zone: str = "Europe/Berlin") -> list[str]:
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 64, 10_000])
+def test_a_file_with_its_newest_row_first_is_an_error_that_says_so(tmp_path: Path, chunk_rows: int) -> None:
+    path = write(tmp_path, moments(150)[::-1])
+    with pytest.raises(SettingsError, match=r"when runs backwards: 99 of the first 100 rows .* the oldest first"):
+        read(source_of(path, chunk_rows))
+
+
+def test_rows_that_come_late_now_and_then_are_read(tmp_path: Path) -> None:
+    rows = moments(600)
+    rows = [row for begin in range(0, 600, 3) for row in rows[begin : begin + 3][::-1]]  # two in three are late
+    assert len(read(source_of(write(tmp_path, rows)))[0]) == 600
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 64, 10_000])
 def test_a_column_of_another_calendar_is_an_error_that_names_it(tmp_path: Path, chunk_rows: int) -> None:
     ticks = [621_355_968_000_000_000 + int(moment.timestamp()) * 10**7 for moment in moments(150)]
     path = write(tmp_path, ticks)
