@@ -18,7 +18,7 @@ from monitor.cli.rendering.maintenance import concerned, next_text, switched_off
 from monitor.cli.rendering.output import echo_json, terminal
 from monitor.config.channel_problems import channel_warnings
 from monitor.config.durations import format_duration
-from monitor.config.families import Alerts, Family
+from monitor.config.families import Alerts, Family, Threshold
 from monitor.config.incidents import Incidents
 from monitor.config.maintenance import planned
 from monitor.config.overrides import Override
@@ -106,11 +106,8 @@ def state_bytes(family: Family, streams: int) -> int:
 
 
 def _family(family: Family) -> dict[str, str]:
-    threshold, alerts, interval = family.threshold, family.alert_rule, family.interval
+    alerts, interval = family.alert_rule, family.interval
     (window, hop), recipe = _window(family), bootstrap.recipe(family)
-    limit = f"mean + {threshold.n_std:g}·std of "
-    limit += f"the last {threshold.history}" if threshold.kind == "rolling" else "the training scores"
-    limit = _OWN_LIMITS.get(recipe.name) or f"{threshold.kind}: {limit}"
     return {
         "topic": family.topic,
         "channels": ", ".join(family.channels),
@@ -119,7 +116,7 @@ def _family(family: Family) -> dict[str, str]:
         "hop": hop,
         "recipe": ", ".join((f"{recipe.name}, version {recipe.version}", *family.companions)),
         "detector": f"{_detector(family)}, trained after {_steps(family.train_after, family.interval)}",
-        "limit": limit,
+        "limit": _OWN_LIMITS.get(recipe.name) or f"{family.threshold.kind}: {_limit(family.threshold)}",
         "alert opens": f"at {alerts.open_count} of {alerts.open_of} windows over the limit",
         "next alert": _next_alert(alerts),
         "alert resolves": f"after {alerts.resolve_after} windows below {alerts.resolve_below:g} of it",
@@ -127,6 +124,19 @@ def _family(family: Family) -> dict[str, str]:
         **{f"streams {override.streams}": _override(override) for override in family.overrides},
         "state": f"about {state_bytes(family, 10_000) / 2**20:,.0f} MiB for 10,000 streams",
     }
+
+
+def _limit(of: Threshold) -> str:
+    """How the limit follows from the normal scores."""
+    last, share = f"the last {of.history}", f"one normal window in {1 / of.rate:,.0f}"
+    return {
+        "rolling": f"mean + {of.n_std:g}·std of {last}",
+        "static": f"mean + {of.n_std:g}·std of the training scores",
+        "quantile": f"median + {of.margin:g}·({of.quantile:g} quantile - median) of {last}",
+        "mad": f"median + {of.n_std:g}·1.48·MAD of {last}",
+        "pot": f"{share} above it, by the tail of {last}",
+        "conformal": f"{share} above it, by the first {4 / of.rate:,.0f}",
+    }[of.kind]
 
 
 def _detector(family: Family) -> str:
