@@ -6,7 +6,8 @@ that are rarer than that make it blind. Channels that mostly rest have no such d
 never moved in the learned part is compared with `RESTS` of its level, and its ratio is `MOST_AT_REST` at most: a switch
 that is used more often than it was then raises the bar of its stream instead of alarming each time.
 
-Streams that nothing was learned of yet are compared with `EARLY` root mean squares of all their distances before.
+Streams that nothing was learned of yet are compared with `EARLY` root mean squares of all their distances before, for
+each channel from where it first moved.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import numpy as np
 from monitor.pipeline.scoring.companions.level import SICK
 from monitor.pipeline.state.columns import Columns
 from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
-from monitor.records.compiled import compiled
+from monitor.records.compiled import compiled, part
 
 BEFORE = 10
 TIMES = 4.0
 EARLY = 6.0
 FEWEST = 150  # distances of a channel before the next one is compared with them
-ABSURD = 100.0  # root mean squares: what lies further out is learned from as no more than that
+FURTHEST = 3.0  # root mean squares: what lies further out is learned from as no more than that
+ABSURD = 1e4  # times a distance: a first root mean square that is larger is garbage, and is forgotten
 FLOOR = 1e-4  # of the level: the last digit is no spike
 RESTS, TINY = 0.01, 1e-6  # of the level, and at least: further goes no last digit of a channel that never moved
 MOST_AT_REST = 2.0  # ratio
@@ -109,6 +111,23 @@ def _follow(stream: Int32, values: Float32, last: Float32, count: Int64, away: F
         count[of] += 1
 
 
+@part
+def _early(known: _Known, of: int, channel: int, away: float) -> float:
+    """The limit of a distance by those before it, NaN while they are too few; the distance is learned from."""
+    number = known.distances[of, channel]
+    usual, most = math.sqrt(known.squares[of, channel] / max(number, 1)), np.nan
+    if away == 0 and usual == 0:
+        return most
+    if number >= FEWEST:
+        most = EARLY * usual
+    elif 0 < ABSURD * away < usual:
+        known.squares[of, channel] = number = 0
+    learned = away if number == 0 else min(away, FURTHEST * usual)
+    known.squares[of, channel] += learned * learned
+    known.distances[of, channel] = number + 1
+    return most
+
+
 @compiled
 def _compare(stream: Int32, away: Float64, known: _Known, score: Float32, decided: Int32) -> None:
     rows, channels = away.shape
@@ -120,13 +139,7 @@ def _compare(stream: Int32, away: Float64, known: _Known, score: Float32, decide
                 continue
             most = float(known.limit[of, channel])
             if not known.learned[of]:
-                usual, most = np.inf, np.nan
-                if known.distances[of, channel] >= FEWEST:
-                    usual = math.sqrt(known.squares[of, channel] / known.distances[of, channel])
-                    most = EARLY * usual
-                value = min(value, ABSURD * usual)
-                known.squares[of, channel] += value * value
-                known.distances[of, channel] += 1
+                most = _early(known, of, channel, value)
             ratio = np.nan
             if most > 0:
                 ratio = value / most

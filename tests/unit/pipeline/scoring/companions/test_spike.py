@@ -88,3 +88,24 @@ def test_streams_that_were_not_learned_are_compared_with_all_their_readings_befo
 
     assert np.isnan(found[: FEWEST + BEFORE // 2 - 1]).all()
     assert found[-1] == pytest.approx(2, rel=0.02)
+
+
+@pytest.mark.parametrize("at", [0, 5, 60, 200])
+@pytest.mark.parametrize("absurd", [4.3e9, -3.4e38])
+def test_one_absurd_reading_hides_no_spike_before_there_is_a_model(at: int, absurd: float) -> None:
+    values = np.random.default_rng(0).normal(0, 0.1, 450)
+    values[[350, 380, 420]] += 4
+    values[at] = absurd
+
+    assert (ratio(column(*values), limit=None)[[350, 380, 420]] > 1).all()
+
+
+def test_a_channel_that_rested_is_compared_with_how_it_moves_since() -> None:
+    values = np.random.default_rng(0).normal(0, 0.1, 450)
+    values[:160] = 0
+    values[[350, 380, 420]] += 4
+
+    found = ratio(column(*values), limit=None)
+
+    assert np.isnan(found[: 160 + FEWEST]).all()
+    assert (np.flatnonzero(found > 1) == [350, 380, 420]).all()
