@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from models.contract import Outputs
 from models.errors import ConfigError
-from models.statistical.past import Float64, PastConfig, PastEstimator, clean_rows
+from models.statistical.past import Float64, PastConfig, PastEstimator, clean_rows, unknown
 from models.statistical.references import References, hop, narrow_root, widened
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class FittedMatrixProfile:
         described = graph.node("Concat", *scaled, axis=3)
         rows = graph.node("Reshape", described, graph.constant([-1, self._channels * (size + 2)]))
         nearest = graph.node("Reshape", self._past.add_nearest(graph, rows), graph.constant([-1, len(columns)]))
-        return Outputs(narrow_root(graph, graph.node("ReduceMax", nearest, graph.constant([1]), keepdims=0)))
+        largest = graph.node("ReduceMax", nearest, graph.constant([1]), keepdims=0)
+        return Outputs(narrow_root(graph, unknown(graph, largest, nearest, len(columns), np.float64)))
 
     def score(self, windows: Float32) -> Float32:
         """See `Fitted.score`."""

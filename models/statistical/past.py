@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from models.artefacts.clean import clean_mode
 from models.contract import HELD_OUT
@@ -26,6 +26,7 @@ from models.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32
+    from models.graph import Graph
 
 FEWEST = 2  # windows that have a covariance
 ROUNDS = 2  # the first knows the most usual windows, the second rarer ones too
@@ -164,3 +165,12 @@ def wide_distances(rows: Float64, learned: Float64) -> Float64:
 def whitened_distances(rows: NDArray[np.floating], mean: Float64, whitening: Float64) -> Float64:
     """Root mean square of the cells of each row after whitening, (n,)."""
     return np.asarray(np.sqrt(np.square((rows - mean) @ whitening).mean(axis=1)))
+
+
+def unknown(graph: Graph, values: str, rows: str, width: int, dtype: DTypeLike = np.float32) -> str:
+    """Values (n,) of a graph, and NaN where their row (n, width) of the same type holds NaN or infinity.
+
+    ReduceMax and ReduceMin leave NaN out, or not, by where it stands.
+    """
+    nothing = graph.node("MatMul", rows, graph.constant(np.zeros((width, 1), dtype)))
+    return graph.node("Add", values, graph.node("Squeeze", nothing, graph.constant([1])))

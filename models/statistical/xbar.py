@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from models.contract import Outputs
 from models.options import refuse_unknown
 from models.statistical import charts
-from models.statistical.past import NOISE, Float64, PastConfig, PastEstimator, clean_rows
+from models.statistical.past import NOISE, Float64, PastConfig, PastEstimator, clean_rows, unknown
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32
@@ -87,7 +87,8 @@ class FittedXbar:
         moved = graph.node("Sub", x, graph.floats(self._mean.ravel()))
         chart = _ChartGraph(graph, moved, self._filters)
         excess = {XBAR: chart.xbar, EWMA: chart.ewma, CUSUM: chart.cusum}[self._config.chart]()
-        return Outputs(graph.node("ReduceMax", excess, graph.constant([1, 2]), keepdims=0))
+        largest = graph.node("ReduceMax", excess, graph.constant([1, 2]), keepdims=0)
+        return Outputs(unknown(graph, largest, moved, self._mean.size))
 
     def score(self, windows: Float32) -> Float32:
         """See `Fitted.score`."""

@@ -292,6 +292,14 @@ def test_incomplete_windows_score_nan_and_leave_the_others_alone(fitted: Fitted)
         assert np.isnan(ask(holed)).all(axis=(1, 2)).tolist() == [False, False, True, False, True, False]
 
 
+def test_a_window_without_one_reading_scores_nan_wherever_that_is(fitted: Fitted) -> None:
+    holed = waves(LENGTH, fitted.channels, seed=9)
+    holed[np.arange(LENGTH), np.arange(LENGTH), -1] = np.nan
+
+    assert np.isnan(fitted.detector.score(holed)).all()
+    assert all(np.isnan(fitted.detector.score(window)).all() for window in holed[:, np.newaxis])
+
+
 def test_huge_values_are_no_missing_ones(fitted: Fitted) -> None:
     windows = waves(2, fitted.channels, seed=9)
     windows[1] = 1e30

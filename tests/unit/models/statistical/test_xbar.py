@@ -97,3 +97,7 @@ def test_many_channels_take_a_product_for_each(chart: str, monkeypatch: pytest.M
     for size in (1, 7, 33):
         parts = [each.score(windows[begin : begin + size]) for begin in range(0, len(windows), size)]
         assert np.concatenate(parts).tobytes() == scores.tobytes()
+    for place in range(20):
+        holed = windows[:3].copy()
+        holed[1, place, 2] = np.nan
+        assert np.isnan(each.score(holed)).tolist() == [False, True, False]
