@@ -25,6 +25,7 @@ ONE_BELOW = 0.16  # this quantile of a normal distribution is one standard devia
 SMALLEST_GAP = 0.1  # of logs: a tenth more is no fault, however alike the other windows are
 ROUNDING = 1e-5  # a loss may come out this much larger when computed in another batch
 TINY = float(np.finfo(np.float32).tiny)
+HUGE = float(np.finfo(np.float64).max)  # a loss may be infinite: between two of them there is no gap
 
 Float64 = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ def clean_edge(losses: Float64, keep: float, reach: float) -> float:
 
 
 def _logs(values: Float64) -> Float64:
-    return np.log(np.maximum(np.sort(values), TINY))
+    return np.log(np.clip(np.sort(values), TINY, HUGE))
 
 
 def _centre_and_spread(logs: Float64) -> tuple[float, float]:

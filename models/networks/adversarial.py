@@ -112,6 +112,11 @@ class Judge(Discriminator):
         logits = self(rows)
         return SMOOTH * as_real(logits) + (1 - SMOOTH) * as_fake(logits)
 
+    def forget(self) -> None:
+        """Begin again with the features of real rows: those of faults must not stay for the run on clean windows."""
+        for moments in (self.seen, self.mean, self.square):
+            moments.zero_()
+
     @torch.no_grad()
     def remember(self, rows: Tensor) -> None:
         """Count the features of a batch of real rows among those of the batches before."""

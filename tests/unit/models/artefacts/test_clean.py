@@ -43,3 +43,10 @@ def test_constant_and_single_values_are_clean() -> None:
     for values in (np.zeros(5), np.ones(1)):
         assert len(clean_mode(values)) == len(values)
         assert (values <= clean_edge(values, KEEP, REACH)).all()
+
+
+def test_losses_too_large_for_a_number_lie_beyond_the_gap() -> None:
+    losses = np.concatenate([lognormal(100), [np.inf, np.inf, np.inf]])
+
+    assert lognormal(100).max() <= clean_edge(losses, KEEP, REACH) < np.inf
+    assert clean_mode(losses).max() < np.inf

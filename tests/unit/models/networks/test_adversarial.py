@@ -58,6 +58,20 @@ def test_features_far_from_those_of_real_rows_are_far() -> None:
     assert far.min() > usual.max()
 
 
+@pytest.mark.parametrize("kind", ["alocc", "gan"])
+def test_features_of_faults_are_forgotten_before_a_run_on_clean_windows(kind: str) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = registry.resolve(registry.kind_of(kind).made_by)(16, 1, registry.configs(kind, {})[0])
+        rows = torch.randn(100, 16)
+    net.discriminator.remember(-3000 * torch.ones(10, 16))  # of a sensor that has failed
+
+    net.start(0, rows[:, :, None])
+    net.discriminator.remember(rows)
+
+    assert net.discriminator.distance(rows).square().mean().item() == pytest.approx(1, abs=0.2)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_short_histories_of_several_channels_make_no_training_fail(kind: str) -> None:
     """Eight channels as of a pump: noise, steps, one that rests but for the last digit and jumps, one that is still."""
