@@ -191,7 +191,8 @@ class _Direct:
 
     def run(self, output: str, windows: Float32) -> Float32:
         """See `Engine.run`."""
-        return self._fitted.score(self._scaler.forward(windows))
+        with np.errstate(all="ignore"):  # values too large for float32 are infinite, as in every engine
+            return self._fitted.score(self._scaler.forward(windows))
 
 
 def _export(fitted: Fitted, scaler: Scaler, length: int) -> bytes:

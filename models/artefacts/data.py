@@ -15,11 +15,15 @@ MIN_LEARNED = 5  # below this nothing is known of how windows vary
 MIN_WINDOWS = 20  # below this a held-out part says nothing about the spread of scores
 NORMAL_IQR = 1.349  # interquartile range of a standard normal
 RESOLUTION = 1e-6  # a spread below this share of the level is float32 rounding, not signal
+LEAST_SCALE = float(np.finfo(np.float32).tiny)  # the inverse of a smaller one would be infinite
 
 
 def as_windows(values: ArrayLike, length: int, channels: int) -> Float32:
     """`values` as float32 (n, length, channels). Raises ShapeError otherwise."""
-    windows = np.ascontiguousarray(values, dtype=np.float32)
+    try:
+        windows = np.ascontiguousarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:  # words, or rows of unequal length
+        raise ShapeError(f"windows must be an array of numbers, (n, {length}, {channels}): {error}") from error
     if windows.ndim != 3 or windows.shape[1:] != (length, channels):
         raise ShapeError(
             f"windows have shape {windows.shape}, expected (n, {length}, {channels}): n windows of {length} steps "
@@ -73,7 +77,7 @@ class Scaler:
         floor = RESOLUTION * np.abs(centre)
         spread = np.where(spread > floor, spread, cells.std(axis=0))
         still = np.where(centre == 0, 1.0, 0.01 * np.abs(centre))
-        scale = np.where(spread > floor, spread, still)
+        scale = np.maximum(np.where(spread > floor, spread, still), LEAST_SCALE)
         return cls(centre.astype(np.float32), scale.astype(np.float32))
 
     @classmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,12 @@ def test_wrong_shape_says_expected_and_got() -> None:
         as_windows(np.zeros((3, 4)), 4, 1)
 
 
+@pytest.mark.parametrize("values", [[[[1.0], [2.0]], [[3.0]]], [[["high"], ["low"]]], [[[None], [{}]]]])
+def test_what_is_no_array_of_numbers_is_refused(values: Any) -> None:
+    with pytest.raises(ShapeError, match=r"array of numbers, \(n, 2, 1\)"):
+        as_windows(values, 2, 1)
+
+
 def test_robust_scaling_ignores_a_few_faults() -> None:
     windows = np.random.default_rng(0).normal(50, 3, (500, 4, 1)).astype(np.float32)
     faulty = windows.copy()
@@ -70,6 +78,15 @@ def test_scaling_of_channels_that_hardly_or_never_move() -> None:
     assert scale[0] == pytest.approx(windows[:, :, 0].std())
     assert scale[1] == pytest.approx(0.2)
     assert scale[2] == 1
+
+
+def test_no_channel_moves_so_little_that_its_inverse_scale_is_infinite() -> None:
+    windows = (np.random.default_rng(0).normal(0, 1, (100, 4, 1)) * 1e-42).astype(np.float32)
+
+    scaler = Scaler.robust(windows)
+
+    assert np.isfinite(1 / scaler.scale).all()
+    assert np.isfinite(scaler.forward(windows)).all()
 
 
 def test_back_and_forth_and_through_json() -> None:
