@@ -50,7 +50,7 @@ def train(
     """
     net.to(windows.device)
     windows, aside = _set_aside(windows, config.validation) if net.settles else (windows, windows[:0])
-    with seeded(seed), _bar(progress) as advance:
+    with seeded(seed), _numbers_only(), _bar(progress) as advance:
         history = _run(net, windows, held_out, config, Trim(config.keep, config.reach), advance)
         if config.keep < 1:
             history = _refit(net, windows, held_out, config, history, advance)
@@ -84,12 +84,24 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _numbers_only() -> Iterator[None]:
+    """A matrix that cannot be factored is of a net that diverged."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # the types of torch leave it out
+        raise TrainingError(f"the training diverged: {error}") from error
+
+
 def _refit(
     net: Net, windows: Tensor, held_out: Tensor, config: TrainingConfig, first: History, advance: Advance
 ) -> History:
     """The second run, on the clean windows of both parts; histories joined."""
     losses, held_out_losses = _of_all(net.surprise, windows), _of_all(net.surprise, held_out)
-    all_losses = torch.cat([losses, held_out_losses]).double().cpu().numpy()
+    both = torch.cat([losses, held_out_losses])
+    if both.isnan().any():
+        raise TrainingError("the training diverged: the losses of its windows are no numbers")
+    all_losses = both.double().cpu().numpy()
     edge = clean_edge(all_losses, config.keep, config.reach)
     clean, held_out_clean = windows[losses <= edge], held_out[held_out_losses <= edge]
     second = _run(net, clean, held_out_clean if len(held_out_clean) else held_out, config, Trim(), advance)

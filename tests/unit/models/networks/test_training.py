@@ -202,3 +202,12 @@ def test_a_net_with_conditions_settles_as_the_net_inside() -> None:
     assert not Given(net, 1).settles
     net.settles = True
     assert Given(net, 1).settles
+
+
+@pytest.mark.parametrize("kind", ["dagmm", "deep_svdd", "efficientgan", "fanogan", "ganomaly", "skip_ganomaly"])
+def test_a_net_that_diverges_between_its_runs_is_tried_again_and_reported(kind: str) -> None:
+    windows = np.random.default_rng(0).normal(0, 1, (120, 12, 1))
+    options: dict[str, Any] = {"epochs": 3, "learning_rate": 1e12}
+
+    with pytest.raises(models.TrainingError, match=r"diverged.*before, at learning_rate = 1e\+12: .*diverged"):
+        models.create(kind, length=12, channels=1, **options).fit(windows, progress=False)
