@@ -2,13 +2,17 @@
 
 Zong et al. 2018 (ICLR, "Deep Autoencoding Gaussian Mixture Model for Unsupervised Anomaly Detection"). An autoencoder
 gives z = [code, relative Euclidean error, cosine similarity]; a second net says to which Gaussian z belongs; all of it
-is trained together, on the squared error + `ENERGY` x energy + `SINGULAR` x sum of 1 / variances. The score is the root
-of twice the energy. Where this departs from the paper:
+is trained together, on the squared error + `ENERGY` x energy + `SINGULAR` x `NOISE` x sum of 1 / variances. The score
+is the root of twice the energy. Where this departs from the paper:
 
+- The energy is counted from the least that the batch's mixture has, without the log of its determinants: windows are
+  drawn to the Gaussians, and these are not drawn together.
+- The penalty of small variances has the factor `NOISE`. By its full weight the autoencoder rebuilds some windows badly
+  on purpose, which widens the two features of its error: waves far from all that was learned lay below the limit then.
 - The mixture that scores is fixed: that of clean windows set aside, not that of the windows scored together. While
   training, it is a moving mean of the batches' mixtures.
 - The autoencoder is trained alone first, so that the mixture begins with codes that say something.
-- `NOISE` is added to the variances, 1e-12 there: so a density has a maximum, from which the energy is counted, >= 0.
+- `NOISE` is added to the variances, 1e-12 there: so a density has a maximum, and the energy counted from it is >= 0.
 - Errors and norms are means over the cells, so that the weights do not depend on the length of a window, and norms have
   `SMALLEST` added.
 """
