@@ -16,6 +16,8 @@ from models.contract import Outputs
 from models.graph import Graph
 from models.networks.layers import sequential
 
+WORSE = 4.0  # times the error of one window for all: a reconstruction that is none
+ONE_SCORE = 1e-6  # of the largest score: a spread of scores that is none
 Reduce = Callable[[Tensor], Tensor]  # losses (batch,) -> the one number to learn from
 Optimizers = Sequence[torch.optim.Optimizer]
 
@@ -83,9 +85,13 @@ class Net(nn.Module, ABC):
     def collapsed(self, windows: Tensor) -> str:
         """What a training has made useless, in words; empty for a sound net. Called once after each training.
 
-        `windows` are some of those learned from. A training that collapses is repeated once at a lower rate.
+        `windows` are some of those learned from. A training that collapses is repeated once at a lower rate. Here: one
+        score for windows that differ.
         """
-        return ""
+        score = self.score(windows)
+        largest, spread = score.abs().max().item(), (score.max() - score.min()).item()
+        well = torch.equal(windows, windows[:1].expand_as(windows)) or spread > ONE_SCORE * largest
+        return "" if well or largest == 0 else "all windows have one score"
 
     def optimizers(self, learning_rate: float) -> Optimizers:
         """The optimisers that `training_step` drives."""
@@ -157,3 +163,11 @@ class Autoencoder(Net):
         """See `Net.loss`: mean squared error."""
         rebuilt: Tensor = self(x)
         return (x - rebuilt).square().flatten(1).mean(1)
+
+    def collapsed(self, windows: Tensor) -> str:
+        """See `Net.collapsed`: also a net that rebuilds windows far worse than their median does, in scaled units."""
+        rebuilt: Tensor = self(windows)
+        error, spread = ((windows - other).square().mean() for other in (rebuilt, windows.median(0).values))
+        if error > WORSE * (1 + spread):
+            return f"it rebuilds windows with an error of {error.sqrt():.3g}, their median with {spread.sqrt():.3g}"
+        return super().collapsed(windows)

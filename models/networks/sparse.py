@@ -69,4 +69,6 @@ class Sparse(Autoencoder):
         code: Tensor = self.layers[: self._depth](windows.flatten(1))
         spread = code.std(0).max().item() if len(windows) > 1 else 1.0
         moving = bool((windows.flatten(1).std(0) > 0).any()) if len(windows) > 1 else False
-        return "its code is the same for every window; lower the option weight" if moving and spread < 1e-4 else ""
+        if moving and spread < 1e-4:
+            return "its code is the same for every window; lower the option weight"
+        return super().collapsed(windows)

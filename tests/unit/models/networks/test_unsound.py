@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import models
 from models.errors import ConfigError, TrainingError
 from models.networks.base import Optimizers, Reduce
 from models.networks.dense import Dense
@@ -74,3 +75,23 @@ def test_a_gpu_is_chosen_for_large_batches_only(
     made = NetworkEstimator(Dense, DenseConfig(), TrainingConfig(batch_size=batch_size), seed=0)
 
     assert made._device == chosen
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "denoising", "conv", "unet", "lstm", "forecast"])
+@pytest.mark.parametrize("rate", [100.0, 1e9])
+def test_a_net_that_rebuilds_nothing_is_not_kept(kind: str, rate: float) -> None:
+    windows = np.random.default_rng(0).normal(size=(200, 16, 1)).astype(np.float32)
+    detector = models.create(kind, length=16, channels=1, learning_rate=rate, epochs=2)
+
+    with pytest.raises(TrainingError, match=r"collapsed|diverged"):
+        detector.fit(windows, progress=False)
+
+
+class Alike(Dense):
+    def score(self, x: Tensor) -> Tensor:
+        return 1 + 0 * super().score(x)
+
+
+def test_a_net_with_one_score_for_all_windows_is_not_kept() -> None:
+    with pytest.raises(TrainingError, match="collapsed: all windows have one score"):
+        estimator(Alike, 0.01).fit(*PARTS, progress=False)
