@@ -1,8 +1,8 @@
 """A trained detector on disk: a folder with `model.onnx`, `weights.safetensors` and `manifest.json`, never a pickle.
 
 The model is what scores: a graph, or `model.safetensors` where the engine is torch. The weights are what it was written
-from, for training and other tools to go on with. The manifest holds everything else, and the sha256 of both. Loading
-reads nothing that could run code, and refuses files that are not the ones the manifest was written for.
+from, for training and other tools to go on with. The manifest holds everything else, the sha256 of both, and that of
+itself. Loading reads nothing that could run code, and refuses files that are not the ones that were written.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any
 from models.contract import Capabilities
 from models.errors import ArtefactError
 
-FORMAT = 4
-READABLE = (3, FORMAT)  # 3 knew autoencoders only: its manifests name no capabilities
+FORMAT = 5
+READABLE = (3, 4, FORMAT)  # 3 knew autoencoders only: its manifests name no capabilities; up to 4 none has its own hash
 GRAPH = "model.onnx"
 MODELS = {"onnx": GRAPH, "torch": "model.safetensors"}  # the file that scores, by engine
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
 HASH, MODEL_HASH = "sha256", "graph_sha256"  # where the manifest has the hash of the weights, and of the model
+OWN_HASH = "manifest_sha256"  # and of everything else that it says
 
 MOST_MANIFEST = 2**24  # bytes; one of ours has some kB, with a loss curve some hundred
 TRIES = 10  # to put an artefact where other processes put theirs at the same time
@@ -43,7 +44,8 @@ def save(path: Path, model: bytes, weights: bytes, manifest: Manifest) -> None:
     """
     bodies = {MODELS[manifest["capabilities"]["engine"]]: model, WEIGHTS: weights}
     hashes = {HASH: hashlib.sha256(weights).hexdigest(), MODEL_HASH: hashlib.sha256(model).hexdigest()}
-    text = json.dumps({"format": FORMAT, **hashes, **manifest}, indent=2) + "\n"
+    whole = {"format": FORMAT, **hashes, **manifest}
+    text = json.dumps({**whole, OWN_HASH: own_hash(whole)}, indent=2) + "\n"
     if _is_other(path):
         raise ArtefactError(f"{path} exists and is not an artefact; choose another path")
     try:
@@ -102,11 +104,18 @@ def _manifest(path: Path) -> Manifest:
         raise ArtefactError(f"{path / MANIFEST} is not JSON: {error}; restore it, or train the model again") from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if found not in READABLE:
-        known = " and ".join(map(str, READABLE))
         raise ArtefactError(
-            f"{path / MANIFEST} is of format {found}, but this version reads {known}; train the model again"
+            f"{path / MANIFEST} is of format {found}, but this version reads {READABLE[0]} to {FORMAT}; "
+            "train the model again"
         )
+    if found == FORMAT and manifest.pop(OWN_HASH, None) != own_hash(manifest):
+        raise ArtefactError(f"{path / MANIFEST} was changed since it was written (sha256 differs); restore it")
     return {"capabilities": asdict(Capabilities()), **manifest} if found == 3 else dict(manifest)
+
+
+def own_hash(manifest: Manifest) -> str:
+    """The sha256 of what a manifest says, but for that hash."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path: Path, most: int) -> bytes:

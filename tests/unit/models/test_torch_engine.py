@@ -16,6 +16,7 @@ from models.artefacts.artefact import MANIFEST, WEIGHTS
 from models.artefacts.described import describe, described
 from models.contract import SCORE
 from models.torch_engine import TorchEngine
+from tests.manifests import rewrite
 
 MODEL = "model.safetensors"
 WITHOUT_TORCH = """
@@ -121,9 +122,8 @@ def test_it_fits_its_shape_and_gives_scores_only(saved: Path) -> None:
 def test_an_engine_that_is_not_known_is_refused(saved: Path, tmp_path: Path, engine: object) -> None:
     for name in (MANIFEST, MODEL, WEIGHTS):
         (tmp_path / name).write_bytes((saved / name).read_bytes())
-    manifest = json.loads((tmp_path / MANIFEST).read_text())
-    manifest["capabilities"]["engine"] = engine
-    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    known = json.loads((tmp_path / MANIFEST).read_text())["capabilities"]
+    rewrite(tmp_path, capabilities=known | {"engine": engine})
 
     with pytest.raises(models.ArtefactError, match="names the engine"):
         models.load(tmp_path)

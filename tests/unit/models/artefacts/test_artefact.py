@@ -18,6 +18,7 @@ import pytest
 import models
 from models.artefacts.artefact import GRAPH, MANIFEST, MOST_MANIFEST, WEIGHTS
 from models.networks.dense import Dense
+from tests.manifests import rewrite
 
 if TYPE_CHECKING:
     from models.detector import Detector
@@ -36,11 +37,6 @@ def detector() -> Detector:
 def saved(detector: Detector, tmp_path: Path) -> Path:
     detector.save(tmp_path / "pump", channel_names=["bearing"], span=(10, 20))
     return tmp_path / "pump"
-
-
-def rewrite(folder: Path, **changes: Any) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps({**manifest, **changes}))
 
 
 def test_manifest_says_what_people_ask_about(saved: Path) -> None:
@@ -86,6 +82,20 @@ def test_changed_files_are_refused(saved: Path, name: str) -> None:
         models.load(saved)
 
 
+@pytest.mark.parametrize("key", ["scaler", "config", "chunk", "training_scores", "capabilities", "manifest_sha256"])
+def test_a_changed_manifest_is_refused(saved: Path, key: str) -> None:
+    manifest = json.loads((saved / MANIFEST).read_text())
+    value = manifest.pop(key)
+    (saved / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(
+        models.ArtefactError, match=r"was changed since it was written \(sha256 differs\)|names the engine"
+    ):
+        models.load(saved)
+
+    (saved / MANIFEST).write_text(json.dumps(dict(reversed((manifest | {key: value}).items()))))
+    models.load(saved)
+
+
 def test_a_graph_for_another_shape_is_refused(saved: Path) -> None:
     rewrite(saved, length=9)
 
@@ -128,7 +138,7 @@ def test_another_manifest_is_refused(saved: Path, text: str) -> None:
 def test_a_format_too_old_asks_for_a_training(saved: Path) -> None:
     rewrite(saved, format=2)
 
-    with pytest.raises(models.ArtefactError, match="format 2, but this version reads 3 and 4; train the model again"):
+    with pytest.raises(models.ArtefactError, match="format 2, but this version reads 3 to 5; train the model again"):
         models.load(saved)
 
 
