@@ -26,8 +26,8 @@ BEFORE = 10
 TIMES = 4.0
 EARLY = 6.0
 FEWEST = 150  # distances of a channel before the next one is compared with them
-FURTHEST = 3.0  # root mean squares: what lies further out is learned from as no more than that
-ABSURD = 1e4  # times a distance: a first root mean square that is larger is garbage, and is forgotten
+ABSURD, INSTEAD = 100.0, 3.0  # root mean squares: what lies further out is learned from as this many
+GARBAGE = 1e4  # times a distance: a first root mean square that is larger is forgotten
 FLOOR = 1e-4  # of the level: the last digit is no spike
 RESTS, TINY = 0.01, 1e-6  # of the level, and at least: further goes no last digit of a channel that never moved
 MOST_AT_REST = 2.0  # ratio
@@ -120,9 +120,9 @@ def _early(known: _Known, of: int, channel: int, away: float) -> float:
         return most
     if number >= FEWEST:
         most = EARLY * usual
-    elif 0 < ABSURD * away < usual:
+    elif 0 < GARBAGE * away < usual:
         known.squares[of, channel] = number = 0
-    learned = away if number == 0 else min(away, FURTHEST * usual)
+    learned = INSTEAD * usual if number > 0 and away > ABSURD * usual else away
     known.squares[of, channel] += learned * learned
     known.distances[of, channel] = number + 1
     return most

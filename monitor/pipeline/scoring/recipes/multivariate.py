@@ -182,6 +182,6 @@ def _summary(scores: Float64) -> Float32:
 
 
 def multivariate(family: Family, threshold: Threshold) -> Recipe:
-    """Version 2, without streams or model."""
+    """Version 3, without streams or model."""
     del threshold  # its limits come from the training
-    return Recipe("multivariate", 2, family, FixedThreshold(1.0), Largest(family))
+    return Recipe("multivariate", 3, family, FixedThreshold(1.0), Largest(family))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RECIPES: Final = {  # by name and version
     ("plain", 1): "monitor.pipeline.scoring.recipes.plain:plain",
     ("default", 2): "monitor.pipeline.scoring.recipes.default:default",
-    ("multivariate", 2): "monitor.pipeline.scoring.recipes.multivariate:multivariate",
+    ("multivariate", 3): "monitor.pipeline.scoring.recipes.multivariate:multivariate",
     ("vectors", 3): "monitor.pipeline.scoring.recipes.vectors:vectors",
 }
 NEWEST: Final = {"plain": 1, "default": 2, "multivariate": 2, "vectors": 3}
