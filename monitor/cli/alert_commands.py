@@ -55,10 +55,16 @@ def verdict(  # noqa: PLR0913, PLR0917 (an argument is an option)
     verdict: Annotated[Verdict, typer.Argument(help="What the alert was.", metavar="true|false|expected|unsure")],
     reason: Note = "",
     start: Annotated[
-        int | None, typer.Option("--from", parser=bounds.moment, help="Where it began [default: as the alert says].")
+        int | None,
+        typer.Option(
+            "--from", parser=bounds.moment, metavar="<time>", help="Where it began [default: as the alert says]."
+        ),
     ] = None,
     end: Annotated[
-        int | None, typer.Option("--to", parser=bounds.moment, help="Where it ended [default: as the alert says].")
+        int | None,
+        typer.Option(
+            "--to", parser=bounds.moment, metavar="<time>", help="Where it ended [default: as the alert says]."
+        ),
     ] = None,
     by: By = "",
     config: Config = None,

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Until = Annotated[
     int | None,
     typer.Option(
-        parser=bounds.moment, help="Event time at which it ends [default: now; of a replay its newest reading]."
+        parser=bounds.moment,
+        metavar="<time>",
+        help="Event time at which it ends [default: now; of a replay its newest reading].",
     ),
 ]
 _MONTH = 30 * 86_400 * 10**9  # ns
@@ -34,7 +36,13 @@ def kpi(  # noqa: PLR0913, PLR0917 (an argument is an option)
     url: Url = None,
     run: RunName = LIVE,
     since: Annotated[
-        int, typer.Option(parser=bounds.duration, show_default="30d", help="How much time before --until, such as 24h.")
+        int,
+        typer.Option(
+            parser=bounds.duration,
+            metavar="<duration>",
+            show_default="30d",
+            help="How much time before --until, such as 24h.",
+        ),
     ] = _MONTH,
     until: Until = None,
     local: Local = False,

@@ -105,7 +105,10 @@ def show(
 @app.command()
 def redrive(
     since: Annotated[
-        int, typer.Option(parser=bounds.duration, help="What was given up within this time, such as 2h or 3d.")
+        int,
+        typer.Option(
+            parser=bounds.duration, metavar="<duration>", help="What was given up within this time, such as 2h or 3d."
+        ),
     ],
     config: Config = None,
     url: Url = None,

@@ -65,7 +65,7 @@ def _measured(kind: str, length: int, channels: int) -> dict[str, Any]:
     try:
         cost = costs.measure(kind, length, channels)
     except models.ModelsError as error:
-        return dict.fromkeys(FIGURES) | {"problem": str(error)}
+        return dict.fromkeys(FIGURES) | {"problem": str(error).removeprefix(f"{kind}: ")}
     figures = cost.parameters, round(cost.milliseconds, 2), cost.memory.model, cost.memory.working
     return dict(zip(FIGURES, figures, strict=True)) | {"problem": None}
 

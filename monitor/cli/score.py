@@ -250,7 +250,11 @@ def _show(summary: Summary, family: Family, target: Path) -> None:
         f"recipe {family.judged_by}",
         *time_lines(summary),
         ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items())),
-        *([f"{summary.garbage:,} garbage readings were not learned from"] if summary.garbage else []),
+        *(
+            [f"not learned from, as garbage: {summary.garbage:,} {'reading' if summary.garbage == 1 else 'readings'}"]
+            if summary.garbage
+            else []
+        ),
         *([f"not judged, as they hardly ever have a value in those rows: {unlearned}"] if unlearned else []),
         *(f"trained again behind reading {at:,}{why and ', refused: '}{why}" for at, why in summary.trainings),
         *(f"{sentence}: a counter? --counter judges its rise" for sentence in summary.growing),

@@ -36,11 +36,17 @@ def simulate(  # noqa: PLR0913 (one argument per option)
     duration: Annotated[
         int,
         typer.Option(
-            parser=bounds.duration, show_default="6h", help="How much time the plant runs for, e.g. 90m, 24h."
+            parser=bounds.duration,
+            metavar="<duration>",
+            show_default="6h",
+            help="How much time the plant runs for, e.g. 90m, 24h.",
         ),
     ] = parse_duration("6h"),
     start: Annotated[
-        int, typer.Option(parser=bounds.moment, show_default=FIRST, help="Time of the first reading, ISO 8601.")
+        int,
+        typer.Option(
+            parser=bounds.moment, metavar="<time>", show_default=FIRST, help="Time of the first reading, ISO 8601."
+        ),
     ] = parse_time(FIRST),
     speed: SPEED = "max",
     seed: Annotated[int, typer.Option(parser=bounds.SEED, help="Equal seeds give equal plants.")] = 0,

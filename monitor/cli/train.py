@@ -47,9 +47,12 @@ def train(  # noqa: PLR0913 (an argument is an option)
         str | None, typer.Option(parser=bounds.name, help="Only this family; all of them by default.")
     ] = None,
     start: Annotated[
-        int | None, typer.Option("--from", parser=bounds.moment, help=f"Read Kafka. {event_times.FROM}")
+        int | None,
+        typer.Option("--from", parser=bounds.moment, metavar="<time>", help=f"Read Kafka. {event_times.FROM}"),
     ] = None,
-    end: Annotated[int | None, typer.Option("--to", parser=bounds.moment, help=event_times.TO)] = None,
+    end: Annotated[
+        int | None, typer.Option("--to", parser=bounds.moment, metavar="<time>", help=event_times.TO)
+    ] = None,
     run: Annotated[
         str, typer.Option(parser=bounds.name, help="The run whose collected history is used without --from.")
     ] = LIVE,
@@ -62,7 +65,11 @@ def train(  # noqa: PLR0913 (an argument is an option)
     ] = None,
     search: Annotated[
         int | None,
-        typer.Option(parser=bounds.duration, help="Search for better options first, for as long as this: 10m."),
+        typer.Option(
+            parser=bounds.duration,
+            metavar="<duration>",
+            help="Search for better options first, for as long as this: 10m.",
+        ),
     ] = None,
     device: Annotated[
         Device | None,

@@ -98,10 +98,13 @@ def learn(
     try:
         detector, profiles = fit.train(pipeline.family, history, create, normal)
     except ModelError:
+        rows = sum(len(block.values) for _, block in history)
         whole = sum(int((~np.isnan(block.values)).all(axis=1).sum()) for _, block in history)
         unread = f"{len(dead)} of the training rows cannot be read, the first is {dead[0].error}; " if dead else ""
         garbage = sum(int(robust_scale(b.values).garbage(b.values).any(axis=1).sum()) for _, b in history)
         unread += f"{garbage:,} of them are garbage, absurdly far from the others; " if garbage else ""
+        if 4 * (rows - whole) > rows > rows - whole:
+            unread += f"{rows - whole:,} of {rows:,} lack a value for longer than align.max_gap: leave those rows out; "
         raise ModelError(
             f"{unread}the training rows hold {whole} readings without missing values, but fewer than {FEWEST_WINDOWS} "
             f"complete windows of {pipeline.family.shape.length}; "

@@ -55,7 +55,8 @@ class NotJudged:
         """What was not judged and why; empty where everything was."""
         if not self.bad:
             return []
-        found = [f"{self.bad:,} of {self.rows:,} rows were not judged, {self.run:,} of them in a row"]
+        together = f", {self.run:,} of them in a row" if self.run > 1 else ""
+        found = [f"{self.bad:,} of {self.rows:,} rows were not judged{together}"]
         found += [f"{reason.rows:,} {name}; the first is {reason.first}" for name, reason in self.reasons.items()]
         if step := self._usual_step():
             found.append(

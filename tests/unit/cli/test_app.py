@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -421,3 +422,10 @@ def test_a_folder_called_models_does_not_hide_the_package(tmp_path: Path) -> Non
         [sys.executable, "-m", "monitor", "detectors"], cwd=tmp_path, capture_output=True, check=False, text=True
     )
     assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_help_calls_times_and_durations_what_they_are() -> None:
+    folder, shown = Path(app.__file__).parent, {"moment": "<time>", "duration": "<duration>"}
+    for text in (path.read_text() for path in folder.rglob("*.py")):
+        for kind, rest in re.findall(r"parser=bounds\.(moment|duration),\s*(.*)", text):
+            assert rest.startswith(f'metavar="{shown[kind]}"')

@@ -19,7 +19,7 @@ RECIPES: Final = {  # by name and version
     ("multivariate", 3): "monitor.pipeline.scoring.recipes.multivariate:multivariate",
     ("vectors", 3): "monitor.pipeline.scoring.recipes.vectors:vectors",
 }
-NEWEST: Final = {"plain": 1, "default": 2, "multivariate": 2, "vectors": 3}
+NEWEST: Final = {"plain": 1, "default": 2, "multivariate": 3, "vectors": 3}
 LEVELS: Final = {  # recipes whose score follows a new level while an alert is open, and what knows the one before
     "default": "monitor.pipeline.scoring.companions.levels:Levels",
 }
