@@ -441,5 +441,5 @@ def test_rows_that_cannot_be_read_are_the_reason_for_too_few(tmp_path: Path, qui
     with pytest.raises(ModelError, match="hold 0 readings without missing values"):
         score(write(tmp_path / "in.csv", empty), "--time", "timestamp", *quick)
     seldom = [[at, value if number % 6 == 0 else ""] for number, (at, value) in enumerate(table())]
-    with pytest.raises(ModelError, match="lack a value for longer than align.max_gap: leave those rows out"):
+    with pytest.raises(ModelError, match=r"lack a value for longer than align\.max_gap: leave those rows out"):
         score(write(tmp_path / "in.csv", seldom), "--time", "timestamp")
