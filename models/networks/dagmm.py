@@ -3,16 +3,18 @@
 Zong et al. 2018 (ICLR, "Deep Autoencoding Gaussian Mixture Model for Unsupervised Anomaly Detection"). An autoencoder
 gives z = [code, relative Euclidean error, cosine similarity]; a second net says to which Gaussian z belongs; all of it
 is trained together, on the squared error + `ENERGY` x energy + `SINGULAR` x `NOISE` x sum of 1 / variances. The score
-is the root of twice the energy. Where this departs from the paper:
+is the root of twice the energy, counted from the least that the mixture has: a constant. Departures from the paper:
 
-- The energy is counted from the least that the batch's mixture has, without the log of its determinants: windows are
-  drawn to the Gaussians, and these are not drawn together.
 - The penalty of small variances has the factor `NOISE`. By its full weight the autoencoder rebuilds some windows badly
   on purpose, which widens the two features of its error: waves far from all that was learned lay below the limit then.
 - The mixture that scores is fixed: that of clean windows set aside, not that of the windows scored together. While
   training, it is a moving mean of the batches' mixtures.
 - The autoencoder is trained alone first, so that the mixture begins with codes that say something.
-- `NOISE` is added to the variances, 1e-12 there: so a density has a maximum, and the energy counted from it is >= 0.
+- `NOISE` is added to the variances, 1e-12 there: so a density has a maximum, and the loss counts the energy from the
+  least that any mixture can have. With so weak a penalty the determinants may draw the spread of a code below that of
+  `NOISE`, as in the largest Gaussian of heartbeats; less than `NOISE` gains them nothing.
+- Trimming a batch compares losses as multiples of one another, and so without the log of the determinants, which is the
+  same for all its windows and is added behind it. `loss`, by which epochs are compared, has it.
 - Errors and norms are means over the cells, so that the weights do not depend on the length of a window, and norms have
   `SMALLEST` added.
 """
@@ -63,6 +65,7 @@ class DAGMM(Net):
         super().__init__(length, channels, replace(config, hidden=hidden))
         widths, size = (length * channels, *hidden), hidden[-1] + 2
         self._phase = 0
+        self._lowest = size * math.log(2 * math.pi * NOISE) / 2  # energy of a Gaussian without spread, at its mean
         self.encoder, self.decoder = perceptron(widths), perceptron(widths[::-1])
         self.gate = nn.Sequential(*perceptron((size, GATE, config.clusters)), nn.Softmax(1))
         self.register_buffer("share", torch.full((config.clusters,), 1 / config.clusters))
@@ -93,6 +96,10 @@ class DAGMM(Net):
         whitened = torch.einsum("bki,kij->bkj", z[:, None] - mean, whitening)
         return constant.logsumexp(0) - (constant - whitened.square().sum(2) / 2).logsumexp(1)
 
+    def _least(self, share: Tensor, covariance: Tensor) -> Tensor:
+        """The least energy of a mixture, with the log of its determinants, (): not below `self._lowest`."""
+        return -_standard(share, covariance)[0].logsumexp(0)
+
     def start(self, phase: int, windows: Tensor) -> None:
         """See `Net.start`: phase 0 trains the autoencoder, phase 1 all."""
         self._phase = phase
@@ -102,7 +109,9 @@ class DAGMM(Net):
         z, error = self._described(x)
         if self._phase == 0:
             return error
-        return error + ENERGY * self._energy(z, self.share, self.mean, self.covariance)
+        least = self._least(self.share, self.covariance)
+        energy = self._energy(z, self.share, self.mean, self.covariance) + least - self._lowest
+        return error + ENERGY * energy
 
     def training_step(self, x: Tensor, optimizers: Optimizers, reduce: Reduce) -> Tensor:
         """See `Net.training_step`. In phase 1 each batch has a mixture, which the one that scores follows."""
@@ -112,7 +121,8 @@ class DAGMM(Net):
         mixture = self._mixture(z, self.gate(z))
         variances = torch.diagonal(mixture[2], dim1=1, dim2=2) + NOISE
         losses = error + ENERGY * self._energy(z, *mixture)
-        loss = reduce(losses) + SINGULAR * NOISE * (1 / variances).sum()
+        least = self._least(mixture[0], mixture[2]) - self._lowest
+        loss = reduce(losses) + ENERGY * least + SINGULAR * NOISE * (1 / variances).sum()
         self.step(loss, optimizers[0])
         with torch.no_grad():
             for kept, found in zip((self.share, self.mean, self.covariance), mixture, strict=True):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
 import models
 from models.detector import Detector
 from models.errors import ConfigError
 from models.networks.autoregressive import Autoregressive
 from models.networks.autoregressive_options import AutoregressiveConfig
-from models.networks.dagmm import DAGMM
+from models.networks.dagmm import DAGMM, ENERGY, NOISE, SINGULAR
 from models.networks.dagmm_options import DAGMMConfig
 from models.networks.deep_svdd import DeepSVDD
 from models.networks.deep_svdd_options import DeepSVDDConfig
@@ -154,6 +154,27 @@ def test_the_mixture_that_scores_is_that_of_the_held_out_windows() -> None:
 
     torch.testing.assert_close(net.mean[0], z.mean(0), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(net.covariance[0], torch.cov(z.T, correction=0), rtol=1e-3, atol=1e-5)
+
+
+def test_the_loss_has_the_energy_of_the_textbook_with_the_log_of_the_determinants() -> None:
+    torch.manual_seed(0)
+    net = DAGMM(LENGTH, 1, DAGMMConfig(clusters=2)).double()
+    windows = torch.from_numpy(waves(80, seed=0)).double()
+    net.start(1, windows)
+    with torch.inference_mode():
+        z, error = net._described(windows)
+        share, mean, covariance = net._mixture(z, net.gate(z))
+    noisy = covariance + NOISE * torch.eye(z.shape[1])
+    parts = [multivariate_normal(*each).pdf(z) for each in zip(mean.numpy(), noisy.numpy(), strict=True)]
+    lowest = -np.log(multivariate_normal(np.zeros(z.shape[1]), NOISE * np.eye(z.shape[1])).pdf(np.zeros(z.shape[1])))
+    energy = -np.log(share.numpy() @ np.stack(parts)) - lowest
+    penalty = (1 / torch.diagonal(noisy, dim1=1, dim2=2)).sum()
+
+    loss = net.training_step(windows, net.optimizers(1e-3), torch.mean)
+
+    expected = (error.numpy() + ENERGY * energy).mean() + SINGULAR * NOISE * penalty.item()
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+    assert (energy > 0).all()
 
 
 @pytest.mark.parametrize("predictor", ["cnn", "linear"])
