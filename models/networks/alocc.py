@@ -53,10 +53,6 @@ class Alocc(Net):
         change: Tensor = self.change(rows)
         return rows + change
 
-    def start(self, phase: int, windows: Tensor) -> None:
-        """See `Net.start`."""
-        self.discriminator.forget()
-
     def loss(self, x: Tensor) -> Tensor:
         """See `Net.loss`: that of R without noise, with the odds of a fake for their logarithm."""
         rows = x.flatten(1)

@@ -56,10 +56,6 @@ class Gan(Net):
         self.wasserstein = config.loss == "wgan-gp"
         self._steps = 0
 
-    def start(self, phase: int, windows: Tensor) -> None:
-        """See `Net.start`."""
-        self.discriminator.forget()
-
     def loss(self, x: Tensor) -> Tensor:
         """See `Net.loss`: the error of the nearest of 64 generated windows, the larger the odds of a fake are."""
         rows = x.flatten(1)
