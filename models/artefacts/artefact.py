@@ -100,6 +100,7 @@ def _manifest(path: Path) -> Manifest:
     body = _read(path / MANIFEST, MOST_MANIFEST)
     try:
         manifest = json.loads(body)
+        whole = not isinstance(manifest, dict) or manifest.pop(OWN_HASH, None) == own_hash(manifest)
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path / MANIFEST} is not JSON: {error}; restore it, or train the model again") from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
@@ -108,7 +109,7 @@ def _manifest(path: Path) -> Manifest:
             f"{path / MANIFEST} is of format {found}, but this version reads {READABLE[0]} to {FORMAT}; "
             "train the model again"
         )
-    if found == FORMAT and manifest.pop(OWN_HASH, None) != own_hash(manifest):
+    if found == FORMAT and not whole:
         raise ArtefactError(f"{path / MANIFEST} was changed since it was written (sha256 differs); restore it")
     return {"capabilities": asdict(Capabilities()), **manifest} if found == 3 else dict(manifest)
 

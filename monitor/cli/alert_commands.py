@@ -56,15 +56,11 @@ def verdict(  # noqa: PLR0913, PLR0917 (an argument is an option)
     reason: Note = "",
     start: Annotated[
         int | None,
-        typer.Option(
-            "--from", parser=bounds.moment, metavar="<time>", help="Where it began [default: as the alert says]."
-        ),
+        typer.Option("--from", **bounds.TIME, help="Where it began [default: as the alert says]."),
     ] = None,
     end: Annotated[
         int | None,
-        typer.Option(
-            "--to", parser=bounds.moment, metavar="<time>", help="Where it ended [default: as the alert says]."
-        ),
+        typer.Option("--to", **bounds.TIME, help="Where it ended [default: as the alert says]."),
     ] = None,
     by: By = "",
     config: Config = None,

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 Until = Annotated[
     int | None,
     typer.Option(
-        parser=bounds.moment,
-        metavar="<time>",
+        **bounds.TIME,
         help="Event time at which it ends [default: now; of a replay its newest reading].",
     ),
 ]
@@ -38,8 +37,7 @@ def kpi(  # noqa: PLR0913, PLR0917 (an argument is an option)
     since: Annotated[
         int,
         typer.Option(
-            parser=bounds.duration,
-            metavar="<duration>",
+            **bounds.DURATION,
             show_default="30d",
             help="How much time before --until, such as 24h.",
         ),

@@ -29,7 +29,7 @@ def shelve(  # noqa: PLR0913, PLR0917 (an argument is an option)
     id_: Id,
     span: Annotated[
         int | None,
-        typer.Option("--for", parser=bounds.duration, metavar="<duration>", help="How long, e.g. 2h; 7d at most."),
+        typer.Option("--for", **bounds.DURATION, help="How long, e.g. 2h; 7d at most."),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Until this alert is resolved; 7 days at most.")] = False,
     note: Note = "",

@@ -106,9 +106,7 @@ def show(
 def redrive(
     since: Annotated[
         int,
-        typer.Option(
-            parser=bounds.duration, metavar="<duration>", help="What was given up within this time, such as 2h or 3d."
-        ),
+        typer.Option(**bounds.DURATION, help="What was given up within this time, such as 2h or 3d."),
     ],
     config: Config = None,
     url: Url = None,

@@ -57,7 +57,7 @@ LocalTime = Annotated[
 End = Annotated[datetime | None, typer.Option("--end", parser=local_time, help="When it ends, or give --for.")]
 For = Annotated[
     int | None,
-    typer.Option("--for", parser=bounds.duration, metavar="<duration>", help="How long it lasts, such as 2h."),
+    typer.Option("--for", **bounds.DURATION, help="How long it lasts, such as 2h."),
 ]
 Rule = Annotated[str, typer.Option(parser=bounds.text, help="How often it comes back, RFC 5545: FREQ=WEEKLY;BYDAY=SU.")]
 Except = Annotated[

@@ -52,12 +52,8 @@ def replay(  # noqa: PLR0913 (one argument per option)
     config: ConfigFile,
     *,
     name: ReplayName,
-    start: Annotated[
-        int | None, typer.Option("--from", parser=bounds.moment, metavar="<time>", help=event_times.FROM)
-    ] = None,
-    end: Annotated[
-        int | None, typer.Option("--to", parser=bounds.moment, metavar="<time>", help=event_times.TO)
-    ] = None,
+    start: Annotated[int | None, typer.Option("--from", **bounds.TIME, help=event_times.FROM)] = None,
+    end: Annotated[int | None, typer.Option("--to", **bounds.TIME, help=event_times.TO)] = None,
     family: Annotated[
         str | None, typer.Option(parser=bounds.name, help="Only this family; with --file, the one it belongs to.")
     ] = None,

@@ -36,17 +36,14 @@ def simulate(  # noqa: PLR0913 (one argument per option)
     duration: Annotated[
         int,
         typer.Option(
-            parser=bounds.duration,
-            metavar="<duration>",
+            **bounds.DURATION,
             show_default="6h",
             help="How much time the plant runs for, e.g. 90m, 24h.",
         ),
     ] = parse_duration("6h"),
     start: Annotated[
         int,
-        typer.Option(
-            parser=bounds.moment, metavar="<time>", show_default=FIRST, help="Time of the first reading, ISO 8601."
-        ),
+        typer.Option(**bounds.TIME, show_default=FIRST, help="Time of the first reading, ISO 8601."),
     ] = parse_time(FIRST),
     speed: SPEED = "max",
     seed: Annotated[int, typer.Option(parser=bounds.SEED, help="Equal seeds give equal plants.")] = 0,

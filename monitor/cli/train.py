@@ -48,11 +48,9 @@ def train(  # noqa: PLR0913 (an argument is an option)
     ] = None,
     start: Annotated[
         int | None,
-        typer.Option("--from", parser=bounds.moment, metavar="<time>", help=f"Read Kafka. {event_times.FROM}"),
+        typer.Option("--from", **bounds.TIME, help=f"Read Kafka. {event_times.FROM}"),
     ] = None,
-    end: Annotated[
-        int | None, typer.Option("--to", parser=bounds.moment, metavar="<time>", help=event_times.TO)
-    ] = None,
+    end: Annotated[int | None, typer.Option("--to", **bounds.TIME, help=event_times.TO)] = None,
     run: Annotated[
         str, typer.Option(parser=bounds.name, help="The run whose collected history is used without --from.")
     ] = LIVE,
@@ -66,8 +64,7 @@ def train(  # noqa: PLR0913 (an argument is an option)
     search: Annotated[
         int | None,
         typer.Option(
-            parser=bounds.duration,
-            metavar="<duration>",
+            **bounds.DURATION,
             help="Search for better options first, for as long as this: 10m.",
         ),
     ] = None,

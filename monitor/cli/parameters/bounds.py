@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 
@@ -96,6 +96,8 @@ def moment(given: str | int) -> int:
     return time
 
 
+TIME: Final[dict[str, Any]] = {"parser": moment, "metavar": "<time>"}  # of options, with what help calls it
+DURATION: Final[dict[str, Any]] = {"parser": duration, "metavar": "<duration>"}
 COUNT = whole(1, 10**9)  # of rows, messages, readings
 PARTITION, OFFSET = whole(0, 2**31 - 1), whole(0, 2**63 - 1)
 SEED = whole(0, 2**32 - 1)  # as every library takes

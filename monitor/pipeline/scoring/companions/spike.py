@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.pipeline.scoring.companions.level import SICK
-from monitor.pipeline.state.columns import Columns
+from monitor.pipeline.state.columns import Columns, layout
 from monitor.records.batches import Bool, Float32, Float64, Int32, Int64
 from monitor.records.compiled import compiled, part
 
@@ -26,7 +26,8 @@ BEFORE = 10
 TIMES = 4.0
 EARLY = 6.0
 FEWEST = 150  # distances of a channel before the next one is compared with them
-ABSURD, INSTEAD = 100.0, 3.0  # root mean squares: what lies further out is learned from as this many
+ABSURD, INSTEAD = 100.0, 3.0  # root mean squares: what lies further out is learned from as this many, and, where more
+# such distances follow one another than hold one reading, as no more than the first: it is how the channel moves now
 GARBAGE = 1e4  # times a distance: a first root mean square that is larger is forgotten
 FLOOR = 1e-4  # of the level: the last digit is no spike
 RESTS, TINY = 0.01, 1e-6  # of the level, and at least: further goes no last digit of a channel that never moved
@@ -60,20 +61,21 @@ class _Known(NamedTuple):
     learned: Bool
     squares: Float64
     distances: Int64
+    absurd: Int64  # distances in a row up to the newest
 
 
 class Spike:
     """The last readings of every stream, and how far they usually are from those before them."""
 
     def __init__(self, channels: int) -> None:
-        self.columns = Columns(
-            {
-                "last": (np.float32, (BEFORE, channels), np.nan),
-                "count": (np.int64, (), 0),
-                "squares": (np.float64, (channels,), 0.0),
-                "distances": (np.int64, (channels,), 0),
-            }
-        )
+        since_1 = {
+            "last": (np.float32, (BEFORE, channels), np.nan),
+            "count": (np.int64, (), 0),
+            "squares": (np.float64, (channels,), 0.0),
+            "distances": (np.int64, (channels,), 0),
+        }
+        self.columns = Columns(since_1 | {"absurd": (np.int64, (channels,), 0)})
+        self.earlier = layout(since_1)
 
     def score(self, stream: Int32, values: Float32, limit: Float32, learned: Bool) -> tuple[Float32, Int32]:
         """Ratio (n,) of readings (n, channels), 1 = at the limit, and the channel that decided it; NaN and -1 for none.
@@ -82,7 +84,7 @@ class Spike:
         """
         away = self.distances(stream, values)
         score, channel = np.full(len(stream), np.nan, np.float32), np.full(len(stream), -1, np.int32)
-        known = _Known(limit, learned, self.columns["squares"], self.columns["distances"])
+        known = _Known(limit, learned, *(self.columns[name] for name in ("squares", "distances", "absurd")))
         _compare(stream, away, known, score, channel)
         return score, channel
 
@@ -122,7 +124,11 @@ def _early(known: _Known, of: int, channel: int, away: float) -> float:
         most = EARLY * usual
     elif 0 < GARBAGE * away < usual:
         known.squares[of, channel] = number = 0
-    learned = INSTEAD * usual if number > 0 and away > ABSURD * usual else away
+    absurd = number > 0 and away > ABSURD * usual
+    known.absurd[of, channel] = known.absurd[of, channel] + 1 if absurd else 0
+    learned = away
+    if absurd:
+        learned = usual * (INSTEAD if known.absurd[of, channel] <= BEFORE + 1 else ABSURD)
     known.squares[of, channel] += learned * learned
     known.distances[of, channel] = number + 1
     return most

@@ -69,6 +69,11 @@ class Largest:
         }
 
     @property
+    def earlier(self) -> Mapping[str, tuple[np.dtype[np.void], ...]]:
+        """See `Continued`: versions 1 and 2 did not count absurd distances."""
+        return {SPIKE: (self._spike.earlier,)}
+
+    @property
     def calibration(self) -> Mapping[str, StreamPart]:
         """See `Mixture`."""
         return {"limits": self._learned, "smoothed": self._smoothed.columns, "held": self._held}

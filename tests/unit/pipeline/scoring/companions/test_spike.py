@@ -109,3 +109,13 @@ def test_a_channel_that_rested_is_compared_with_how_it_moves_since() -> None:
 
     assert np.isnan(found[: 160 + FEWEST]).all()
     assert (np.flatnonzero(found > 1) == [350, 380, 420]).all()
+
+
+def test_a_channel_that_moves_a_thousand_times_as_far_for_good_is_soon_usual() -> None:
+    values = np.random.default_rng(0).normal(0, 1, 600)
+    values[:200] /= 1000
+
+    found = ratio(column(*values), limit=None)
+
+    assert (found[200:210] > 1).all()
+    assert (found[250:] > 1).mean() < 0.02
