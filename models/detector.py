@@ -106,7 +106,7 @@ class Detector:
         expected = fitted.score(scaler.forward(newest))
         for each in dict.fromkeys((first, engine)):
             _compare(self.kind, expected, each.run(SCORE, newest))
-        summary = ScoreSummary.of(engine.run(SCORE, held_out))
+        summary = ScoreSummary.of(engine.run(SCORE, held_out), engine.run(SCORE, whole))
         scorer = Scorer(self.kind, self.capabilities, shape, engine, scaler, summary)
         data = {"windows": len(whole), "incomplete": len(given) - len(whole), "sha256": _digest(whole)}
         self._trained = _Trained(fitted, scorer, body, chunk, scaler, data)

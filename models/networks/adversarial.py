@@ -24,7 +24,6 @@ from models.networks.stacks import perceptron, power_of_two
 LEAST_SPREAD = 1e-3  # of what a net says of windows that differ, relative to their own spread
 TENTHS = 2.563  # standard deviations between the lowest and the highest tenth of a normal distribution
 MEMORY = 0.99  # of the running moments of features
-FAULT = 20.0  # times the median size of the rows of a batch, or scaled units: no feature of such a row is remembered
 SHARE = 0.01  # of the mean variance of features, added to each: what hardly ever moves must not drown the others
 FAR = 10.0  # scaled units: a spread that no channel has whose readings are of one mode
 LANES = 16  # numbers that a processor computes at once, at most
@@ -115,14 +114,11 @@ class Judge(Discriminator):
 
     @torch.no_grad()
     def remember(self, rows: Tensor) -> None:
-        """Count the features of a batch of real rows among those of the batches before; faults of the past are none."""
-        size = rows.square().mean(1, keepdim=True).sqrt()
-        near = size <= FAULT * size.nanmedian().clamp(min=1)
-        said = torch.where(near, self._described(rows), 0.0).double()
-        count = near.sum().clamp(min=1)
+        """Count the features of a batch of real rows among those of the batches before."""
+        said = self._described(rows).double()
         self.seen.lerp_(torch.ones_like(self.seen), 1 - MEMORY)
-        self.mean.lerp_(said.sum(0) / count, 1 - MEMORY)
-        self.square.lerp_(said.T @ said / count, 1 - MEMORY)
+        self.mean.lerp_(said.mean(0), 1 - MEMORY)
+        self.square.lerp_(said.T @ said / len(said), 1 - MEMORY)
 
     def distance(self, rows: Tensor) -> Tensor:
         """Mahalanobis distance from the real rows, (batch,): of the features and the root mean square of a row."""

@@ -6,7 +6,8 @@ The past that a monitor learns from holds faults already, so by default training
 then a refit on what it found to be clean: Rousseeuw and Leroy 1987, doi:10.1002/0471725382):
 
 1. trimmed: each batch learns from its best explained windows only, the share `keep` of them and every other window
-   whose loss is below `reach` times the largest of those;
+   whose loss is below `reach` times the largest of those; windows far larger than any other are in no batch, as what
+   plays against a net, or normalises it, knows of no trimming;
 2. refit: faults now stand apart. Windows above the first gap in the losses are left out, the others count alike, so
    that rare but gradual varieties of normal are learned too.
 """
@@ -29,6 +30,7 @@ from models.networks.base import Net, Reduce
 from models.networks.training_options import TrainingConfig
 
 EVALUATION_BATCH = 1024
+FAULT = 20.0  # times the median size of windows, or scaled units: beyond it, and beyond a gap, a window is a fault
 
 Advance = Callable[[float], None]
 
@@ -51,12 +53,13 @@ def train(
     net.to(windows.device)
     windows, aside = _set_aside(windows, config.validation) if net.settles else (windows, windows[:0])
     with seeded(seed), _numbers_only(), _bar(progress) as advance:
-        history = _run(net, windows, held_out, config, Trim(config.keep, config.reach), advance)
+        near = windows[_near(windows, config)]
+        history = _run(net, near, held_out, config, Trim(config.keep, config.reach), advance)
         if config.keep < 1:
             history = _refit(net, windows, held_out, config, history, advance)
         if net.settles:
             _settle(net, windows, aside, config)
-        _refuse_unsound(net, windows, history)
+        _refuse_unsound(net, near, history)
     net.to("cpu").eval()
     return history
 
@@ -91,6 +94,15 @@ def _numbers_only() -> Iterator[None]:
         yield
     except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # the types of torch leave it out
         raise TrainingError(f"the training diverged: {error}") from error
+
+
+def _near(windows: Tensor, config: TrainingConfig) -> Tensor:
+    """Which windows are no faults by their size alone, (n,)."""
+    if config.keep == 1:
+        return torch.ones(len(windows), dtype=torch.bool)
+    size = windows.flatten(1).square().mean(1).sqrt().cpu()
+    edge = clean_edge(size.double().numpy(), config.keep, config.reach)
+    return size <= max(edge, FAULT, FAULT * float(size.median()))
 
 
 def _refit(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from monitor.config.families import Family
+from monitor.config.families import FEWEST_WINDOWS, Family
 from monitor.config.formats import REGISTRY
 from monitor.config.references import resolve
 from monitor.config.settings import Settings
@@ -218,9 +219,8 @@ def normal_scores() -> NormalScores:
     """Where limits begin: from the clean ones among the scores of windows that were not learned from."""
     from models.artefacts.scores import ScoreSummary
     from models.contract import HELD_OUT
-    from monitor.training.fit import NormalScores
 
-    return NormalScores(HELD_OUT, ScoreSummary.of)
+    return partial(ScoreSummary.of_newest, share=HELD_OUT, least=FEWEST_WINDOWS)
 
 
 def load_detector(folder: Path) -> Scorer:

@@ -354,16 +354,30 @@ def test_too_few_windows_to_learn_from(kind: str) -> None:
         models.create(kind, length=LENGTH, channels=1).fit(windows)
 
 
-def test_faults_in_the_history_are_not_learned(kind: str) -> None:
-    clean = waves(600, 1, seed=13)
-    dirty = clean.copy()
-    dirty[::15] = with_spike(dirty[::15])  # 7 %
-    test = waves(100, 1, seed=14)
+@pytest.mark.parametrize("fault", ["spikes", "outages"])
+def test_faults_in_the_history_are_not_learned(kind: str, fault: str) -> None:
+    dirty, test = waves(600, 1, seed=13), waves(100, 1, seed=14)
+    if fault == "spikes":
+        dirty[::15] = with_spike(dirty[::15])  # 7 %
+    else:
+        dirty[::50] = -9999
     detector = models.create(kind, length=LENGTH, channels=1, **small(kind)).fit(dirty)
 
     scores = detector.score(np.concatenate([test, with_spike(test)]))
 
     assert roc_auc_score(np.repeat([0, 1], 100), scores) > LEAST_AUC.get(kind, 0.98)
+
+
+def test_another_way_of_running_that_is_a_third_of_the_past_is_learned(kind: str) -> None:
+    both = waves(600, 1, seed=18)
+    second = np.arange(len(both)) // 30 % 3 == 2  # in blocks, the last of them at the end
+    both[second] += 6 * np.ptp(both[~second])
+    detector = models.create(kind, length=LENGTH, channels=1, **small(kind, keep=0.6)).fit(both)
+
+    ratio = detector.score(both) / detector.training_scores.limit(n_std=6)
+
+    assert np.median(ratio[second]) < 2  # of faults it is tens
+    assert (ratio[~second] > 1).mean() < 0.05
 
 
 def test_windows_unlike_any_score_above_the_limit(fitted: Fitted) -> None:

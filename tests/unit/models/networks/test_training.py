@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -214,3 +215,32 @@ def test_a_net_that_diverges_between_its_runs_is_tried_again_and_reported(kind: 
 
     with pytest.raises(models.TrainingError, match=r"diverged.*before, at learning_rate = 1e\+12: .*diverged"):
         models.create(kind, length=12, channels=1, **options).fit(windows, progress=False)
+
+
+class Seeing(Level):
+    """Keeps the largest number that it was shown."""
+
+    largest = 0.0
+
+    def training_step(self, x: Tensor, optimizers: Optimizers, reduce: Reduce) -> Tensor:
+        self.largest = max(self.largest, float(x.abs().max()))
+        return super().training_step(x, optimizers, reduce)
+
+
+@pytest.mark.parametrize(("fault", "keep", "shown"), [(-3000.0, 0.6, 1.0), (1e38, 0.6, 1.0), (-3000.0, 1.0, 3000.0)])
+def test_readings_of_a_failed_sensor_are_in_no_batch(fault: float, keep: float, shown: float) -> None:
+    net = Seeing()
+
+    train(
+        net, constant(*np.linspace(0.5, 1, 95), *[fault] * 5), constant(0.7), replace(PLAIN, keep=keep), progress=False
+    )
+
+    assert net.largest == shown
+
+
+def test_windows_that_move_among_many_at_rest_are_shown() -> None:
+    net = Seeing()
+
+    train(net, constant(*[0.0] * 80, *[10.0] * 20), constant(0.0), replace(PLAIN, keep=0.6), progress=False)
+
+    assert net.largest == 10
