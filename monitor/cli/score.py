@@ -24,6 +24,7 @@ from monitor.cli.score_family import (
     family_layout,
     family_of_file,
     most_rows,
+    rows_given,
     value_names,
     with_layout,
 )
@@ -65,7 +66,7 @@ def score(  # noqa: PLR0913 (one argument per option)
         typer.Option(
             parser=bounds.COUNT,
             help=f"First rows, to learn from  [default: {SHARE:.0%} of the file, at most {EARLY}; "
-            f"{MOST:,} if the recipe is not `default`].",
+            f"{MOST:,} if the recipe is not `default`; train.after of --config, where the file has more].",
         ),
     ] = None,
     train_file: Annotated[
@@ -137,7 +138,9 @@ def score(  # noqa: PLR0913 (one argument per option)
         channels=taken.channels if taken else names,
         only=chosen_stream(file, head, key_column, key),
     )  # fmt: skip
-    files = Files(file, output or beside(file), train_file, train_rows, most_rows(taken, columns, tuned))
+    files = Files(
+        file, output or beside(file), train_file, train_rows, most_rows(taken, columns, tuned), rows_given(taken)
+    )
     files.check(columns)
 
     def family_of(time: Int64) -> Family:

@@ -83,6 +83,12 @@ def most_rows(taken: Family | None, columns: FileColumns, tuned: dict[str, Any])
     return EARLY if early else MOST
 
 
+def rows_given(taken: Family | None) -> int | None:
+    """How many rows to learn from by the settings, if they say that; of heartbeats they count beats."""
+    said = taken is not None and taken.train.after is not None and not taken.window.rules.found
+    return taken.train_after if taken is not None and said else None
+
+
 def _of_option(problem: str) -> str:
     """A problem of the family as one of the option that it came from."""
     key, _, reason = problem.removeprefix("families.file.").partition(": ")

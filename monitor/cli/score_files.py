@@ -28,6 +28,7 @@ class Files:
     learned: Path | None = None
     rows: int | None = None  # None = a share, see `training_rows`
     most: int = MOST  # rows of that share
+    after: int | None = None  # rows to learn from where there are more than these
 
     def check(self, columns: FileColumns) -> None:
         """Raise SettingsError where the output would replace an input, or has a column of these names already."""
@@ -52,9 +53,12 @@ class Files:
             return self.rows or MOST, None
         if self.rows is not None:
             return self.rows, None
-        counted = round(MOST / SHARE)
+        counted = max(round(MOST / SHARE), self.after or 0)
         rows = count_rows(self.read, columns.head, counted, columns.only)
-        return min(max(int(SHARE * rows), FEWEST), self.most), rows if rows <= counted else None
+        known = rows if rows <= counted else None
+        if self.after is not None and self.after < rows:
+            return self.after, known
+        return min(max(int(SHARE * rows), FEWEST), self.most), known
 
 
 def beside(file: Path) -> Path:

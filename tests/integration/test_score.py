@@ -311,6 +311,19 @@ def test_settings_come_from_a_file(tmp_path: Path) -> None:
     assert read(tmp_path / "in.scored.csv")["limit"][TRAIN:].nunique() == 1
 
 
+@pytest.mark.parametrize(("after", "learned"), [(200, 200), (100_000, 100)])
+def test_as_many_rows_are_learned_as_settings_say_where_the_file_has_more(
+    tmp_path: Path, after: int, learned: int
+) -> None:
+    settings = f'[families.pumps]\ntopic = "pumps"\ninterval = "5m"\nrecipe = "plain"\ntrain = {{ after = {after} }}\n'
+    (tmp_path / "plant.toml").write_text(settings + 'detector = { kind = "mahalanobis" }\nwindow = { length = 10 }\n')
+    path = write(tmp_path / "in.csv", table())
+
+    summary = score(path, "--time", "timestamp", "--config", tmp_path / "plant.toml")
+
+    assert summary["training_rows"] == learned
+
+
 def test_defaults_learn_from_the_first_15_percent_and_see_the_fault(tmp_path: Path) -> None:
     summary = score(write(tmp_path / "in.csv", table(1000)), "--time", "timestamp")
     assert (summary["training_rows"], summary["interval"], summary["detector"]) == (150, "5m", "dense")
