@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from safetensors import numpy as safetensors
 
 from models.artefacts import artefact
-from models.artefacts.data import Float32, Scaler, as_windows, complete, split
+from models.artefacts.data import Float32, Scaler, as_windows, complete, shared, split
 from models.artefacts.described import describe
 from models.artefacts.runtime import Runtime
 from models.artefacts.scorer import Scorer
@@ -106,7 +106,7 @@ class Detector:
         expected = fitted.score(scaler.forward(newest))
         for each in dict.fromkeys((first, engine)):
             _compare(self.kind, expected, each.run(SCORE, newest))
-        summary = ScoreSummary.of(engine.run(SCORE, held_out), engine.run(SCORE, whole))
+        summary = ScoreSummary.of_newest(engine.run(SCORE, whole), len(held_out), shared(whole))
         scorer = Scorer(self.kind, self.capabilities, shape, engine, scaler, summary)
         data = {"windows": len(whole), "incomplete": len(given) - len(whole), "sha256": _digest(whole)}
         self._trained = _Trained(fitted, scorer, body, chunk, scaler, data)

@@ -4,20 +4,18 @@ Scores and losses of clean windows are near log-normal, and faults only make the
 taken from the smallest values, on a log scale, and the spread below the centre only. From there, three questions:
 
 - `clean_mode`: whose scores does a limit start from? Those within `REACH` spreads of the centre.
-- `clean_past`: up to which score, or distance, is the past clean? The same, of the whole past.
 - `clean_edge`: what may a net learn? Everything up to the first gap, rare but gradual kinds of normal too. On ECG5000 a
   net that learns the mode only loses .01 of its AUC, and a limit that starts from everything up to the gap is too high.
-
-What is more than a quarter of the past is no fault, but another way in which the machine runs: a weekend, a night
-shift, a second product. Where the last two would leave out so many windows, they take them, up to the first gap above
-the other three quarters. The first one does not: a quarter of the newest windows, its subject, may be one fault.
+- `clean_windows`: what of that is no fault although it lies above? What lasts, and fills more than a quarter of the
+  past: another way in which the machine runs, such as a weekend, a night shift, a second product. Short faults are in
+  many windows, so only stretches count in which whole windows lie, and those windows only.
 
 >>> scores = np.concatenate([np.linspace(0.9, 1.1, 95), np.full(5, 40.0)])
 >>> len(clean_mode(scores)), round(clean_edge(scores, keep=0.6, reach=3.0), 3)
 (95, 1.1)
 >>> two_ways = np.concatenate([np.linspace(0.9, 1.1, 65), np.linspace(18.0, 20.0, 35)])
->>> round(clean_past(two_ways), 1), round(clean_edge(two_ways, keep=0.6, reach=3.0), 1)
-(20.0, 20.0)
+>>> int(clean_windows(two_ways, edge=1.1, shared=3).sum())
+100
 """
 
 from __future__ import annotations
@@ -29,6 +27,7 @@ from numpy.typing import NDArray
 
 CORE = 0.6  # share of the smallest values that is taken to be clean
 MOST_FAULTS = 0.25  # share of the past: what happens more often is normal
+FEWEST = 10  # windows of a second way of running that say something about a limit
 REACH = 4.0  # how many spreads above its centre the clean mode goes
 ONE_BELOW = 0.16  # this quantile of a normal distribution is one standard deviation below its median
 SMALLEST_GAP = 0.1  # of logs: a tenth more is no fault, however alike the other windows are
@@ -37,6 +36,7 @@ TINY = float(np.finfo(np.float32).tiny)
 HUGE = float(np.finfo(np.float64).max)  # a loss may be infinite: between two of them there is no gap
 
 Float64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
 
 
 def clean_mode(scores: Float64) -> Float64:
@@ -51,17 +51,33 @@ def clean_mode(scores: Float64) -> Float64:
     return np.sort(scores)[:size]
 
 
-def clean_newest(newest: Float64, past: Float64) -> Float64:
-    """The clean ones among the newest scores of a past, sorted; `past` are all of its scores, or those of a part."""
-    below = newest[newest <= clean_past(past)]
-    return clean_mode(newest) if _is_one_mode(past) or not len(below) else np.sort(below)
+def clean_newest(past: Float64, count: int, shared: int | None) -> Float64:
+    """The clean ones, sorted, among the newest `count` scores of a past, in order of time: see `clean_windows`."""
+    newest, edge = past[-count:], clean_mode(past)[-1]
+    second = (clean_windows(past, edge, shared) & (past > edge))[-count:]
+    if second.sum() < FEWEST:
+        return clean_mode(newest)
+    first = newest[~second]
+    return np.sort(np.concatenate([newest[second], clean_mode(first) if len(first) else first]))
 
 
-def clean_past(scores: Float64) -> float:
-    """The score, or distance, beyond which windows of the past are faults: the end of the main mode, or a gap."""
-    if _is_one_mode(scores):
-        return float(clean_mode(scores)[-1])
-    return clean_edge(scores, keep=1 - MOST_FAULTS, reach=1)
+def clean_windows(losses: Float64, edge: float, shared: int | None) -> Bool:
+    """Which windows of a past are clean, (n,), by losses in order of time: up to the edge, or another way of running.
+
+    A window shares readings with `shared` windows before it; None where that is not known, as windows are of several
+    streams, so that nothing shows what lasts.
+    """
+    clean = np.asarray(losses <= edge)
+    if shared is None:
+        return clean
+    turns = np.flatnonzero(np.diff(~clean, prepend=False, append=False)).reshape(-1, 2)  # from, to
+    stretches = turns[np.diff(turns)[:, 0] > 2 * shared]
+    if np.sum(np.diff(stretches) - shared) <= MOST_FAULTS * len(losses):
+        return clean
+    lasting = np.zeros_like(clean)
+    for start, end in stretches:
+        lasting[start:end] = True
+    return clean | (lasting & (losses <= clean_edge(losses[lasting], keep=CORE, reach=1)))
 
 
 def clean_edge(losses: Float64, keep: float, reach: float) -> float:
@@ -73,16 +89,10 @@ def clean_edge(losses: Float64, keep: float, reach: float) -> float:
     logs = _logs(losses)
     core = logs[: math.ceil(keep * len(logs))]
     _, spread = _centre_and_spread(core)
-    learned = int((logs <= core[-1] + math.log(reach)).sum())
-    start = max(learned, math.ceil((1 - MOST_FAULTS) * len(logs)))
+    start = int((logs <= core[-1] + math.log(reach)).sum())
     gaps = np.flatnonzero(np.diff(logs[start - 1 :]) > max(spread / 2, SMALLEST_GAP))
     last = start + int(gaps[0]) - 1 if len(gaps) else len(logs) - 1
     return math.exp(logs[last]) * (1 + ROUNDING)
-
-
-def _is_one_mode(past: Float64) -> bool:
-    """Whether what lies above the main mode is not too much to be faults."""
-    return len(clean_mode(past)) >= (1 - MOST_FAULTS) * len(past)
 
 
 def _logs(values: Float64) -> Float64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ MIN_LEARNED = 5  # below this nothing is known of how windows vary
 MIN_WINDOWS = 20  # below this a held-out part says nothing about the spread of scores
 NORMAL_IQR = 1.349  # interquartile range of a standard normal
 RESOLUTION = 1e-6  # a spread below this share of the level is float32 rounding, not signal
+PAIRS = 100  # of windows that say how far apart windows are
 LEAST_SCALE = float(np.finfo(np.float32).tiny)  # the inverse of a smaller one would be infinite
 
 
@@ -55,6 +57,28 @@ def split(windows: Float32, held_out: float) -> tuple[Float32, Float32]:
             f"{MIN_LEARNED} are needed; hold out a smaller share, or give a longer history"
         )
     return windows[:cut], windows[cut:]
+
+
+def hop(windows: Float32) -> int:
+    """By how many readings each of the windows (n, length, channels) follows on the one before, at most their length.
+
+    What most of the first pairs show: windows that share no readings are a whole length apart.
+    """
+    before, after = windows[:-1][:PAIRS], windows[1:][:PAIRS]
+    length = int(windows.shape[1])
+    for step in range(1, length):
+        if (before[:, step:] == after[:, : length - step]).all(axis=(1, 2)).mean() > 0.5:
+            return step
+    return length
+
+
+def shared(windows: Float32) -> int | None:
+    """With how many windows before it each of the windows, in order of time, has readings in common.
+
+    None where that is not known: they have none, or are those of several streams.
+    """
+    step, length = hop(windows), windows.shape[1]
+    return None if step == length else math.ceil(length / step) - 1
 
 
 @dataclass(frozen=True)

@@ -32,22 +32,22 @@ class ScoreSummary:
     total: int
 
     @classmethod
-    def of(cls, scores: NDArray[np.float32], past: NDArray[np.float32] | None = None) -> ScoreSummary:
-        """Summarise the clean mode of `scores`, (n,), n >= 1.
-
-        Where `past` is given, all scores of a past whose newest ones these are, they may be of several modes, each of
-        which is too large a share of it to be faults.
-        """
-        wide = scores.astype(np.float64)
-        clean = clean_mode(wide) if past is None else clean_newest(wide, past.astype(np.float64))
-        values = np.quantile(clean, LEVELS)
-        quantiles = dict(zip(LEVELS, map(float, values), strict=True))
-        return cls(float(clean.mean()), float(clean.std()), quantiles, len(clean), len(scores))
+    def of(cls, scores: NDArray[np.float32]) -> ScoreSummary:
+        """Summarise the clean mode of `scores`, (n,), n >= 1."""
+        return cls._of(clean_mode(scores.astype(np.float64)), len(scores))
 
     @classmethod
-    def of_newest(cls, scores: NDArray[np.float32], share: float, least: int) -> ScoreSummary:
-        """Of the newest part of the scores of a past, (n,) in order of time, at least so many."""
-        return cls.of(scores[-max(least, int(share * len(scores))) :], scores)
+    def of_newest(cls, past: NDArray[np.float32], count: int, shared: int | None) -> ScoreSummary:
+        """Of the newest `count` scores of a past, in order of time; another way of running is clean, too.
+
+        `shared`: see `models.artefacts.clean.clean_windows`.
+        """
+        return cls._of(clean_newest(past.astype(np.float64), count, shared), count)
+
+    @classmethod
+    def _of(cls, clean: NDArray[np.float64], total: int) -> ScoreSummary:
+        quantiles = dict(zip(LEVELS, map(float, np.quantile(clean, LEVELS)), strict=True))
+        return cls(float(clean.mean()), float(clean.std()), quantiles, len(clean), total)
 
     def limit(self, n_std: float) -> float:
         """mean + n_std standard deviations: above it a window is anomalous. Never 0: score / limit is finite."""

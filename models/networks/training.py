@@ -23,7 +23,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.artefacts.clean import clean_edge
+from models.artefacts.clean import clean_edge, clean_windows
+from models.artefacts.data import PAIRS, shared
 from models.contract import History
 from models.errors import TrainingError
 from models.networks.base import Net, Reduce
@@ -115,7 +116,8 @@ def _refit(
         raise TrainingError("the training diverged: the losses of its windows are no numbers")
     all_losses = both.double().cpu().numpy()
     edge = clean_edge(all_losses, config.keep, config.reach)
-    clean, held_out_clean = windows[losses <= edge], held_out[held_out_losses <= edge]
+    kept = clean_windows(all_losses, edge, _shared(windows))
+    clean, held_out_clean = windows[kept[: len(windows)]], held_out[kept[len(windows) :]]
     second = _run(net, clean, held_out_clean if len(held_out_clean) else held_out, config, Trim(), advance)
     start = len(first.train)
     share = (len(clean) + len(held_out_clean)) / (len(windows) + len(held_out))
@@ -173,10 +175,14 @@ def _settle(net: Net, windows: Tensor, aside: Tensor, config: TrainingConfig) ->
 
     What it estimates fits these windows better than any others, so no limit comes from them, and no net learns them.
     """
-    losses, others = _of_all(net.surprise, aside), _of_all(net.surprise, windows)  # gaps between few are by chance
-    all_losses = torch.cat([losses, others]).double().cpu().numpy()
+    losses = torch.cat([_of_all(net.surprise, part) for part in (windows, aside)])  # gaps between few are by chance
+    all_losses = losses.double().cpu().numpy()
     edge = clean_edge(all_losses, config.keep, config.reach) if config.keep < 1 else math.inf
-    net.settle(aside[losses <= edge])
+    net.settle(aside[clean_windows(all_losses, edge, _shared(windows))[len(windows) :]])
+
+
+def _shared(windows: Tensor) -> int | None:
+    return shared(windows[: PAIRS + 1].cpu().numpy())
 
 
 def _refuse_unsound(net: Net, windows: Tensor, history: History) -> None:

@@ -16,10 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from models.artefacts.data import hop
 from models.errors import ConfigError
 from models.statistical.nearest import FittedNearest
 from models.statistical.past import PastConfig, PastEstimator, clean_rows
-from models.statistical.references import References, hop
+from models.statistical.references import References
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32

@@ -28,10 +28,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from models.artefacts.data import hop
 from models.contract import Outputs
 from models.errors import ConfigError
 from models.statistical.past import Float64, PastConfig, PastEstimator, clean_rows, unknown
-from models.statistical.references import References, hop, narrow_root, widened
+from models.statistical.references import References, narrow_root, widened
 
 if TYPE_CHECKING:
     from models.artefacts.data import Float32

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from models.artefacts.clean import clean_past
+from models.artefacts.clean import clean_mode, clean_windows
+from models.artefacts.data import shared
 from models.contract import HELD_OUT
 from models.errors import ConfigError, DataError
 
@@ -125,7 +126,7 @@ def clean_rows(windows: Float32, keep: float) -> Float64:
     clean = np.sort(np.argsort(far, kind="stable")[: max(FEWEST, math.ceil(keep * len(rows)))])
     for _ in range(ROUNDS):
         distances = _distances(rows, rows[clean])
-        clean = np.flatnonzero(distances <= clean_past(distances))
+        clean = np.flatnonzero(clean_windows(distances, clean_mode(distances)[-1], shared(windows)))
     return np.asarray(rows[clean])
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FLOAT, DOUBLE = 1, 11  # as ONNX numbers the types of values; artefacts are loaded without its library
 VALUES = 4_000_000  # numbers that references may hold: 16 MB in an artefact, 32 MB at work
 KEPT = 2000  # rows that they may have
-PAIRS = 100  # of windows that say how far apart windows are
 
 Float64 = NDArray[np.float64]
 
@@ -91,16 +90,3 @@ def widened(graph: Graph, values: str) -> str:
 def narrow_root(graph: Graph, squares: str) -> str:
     """The root as float32; squares too large for float32 are infinite, as in every detector."""
     return graph.node("Sqrt", graph.node("Cast", squares, to=FLOAT))
-
-
-def hop(windows: Float32) -> int:
-    """By how many readings each of the windows (n, length, channels) follows on the one before, at most their length.
-
-    What most of the first pairs show: windows that share no readings are a whole length apart.
-    """
-    before, after = windows[:-1][:PAIRS], windows[1:][:PAIRS]
-    length = int(windows.shape[1])
-    for step in range(1, length):
-        if (before[:, step:] == after[:, : length - step]).all(axis=(1, 2)).mean() > 0.5:
-            return step
-    return length

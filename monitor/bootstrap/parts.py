@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from monitor.config.families import FEWEST_WINDOWS, Family
+from monitor.config.families import Family
 from monitor.config.formats import REGISTRY
 from monitor.config.references import resolve
 from monitor.config.settings import Settings
@@ -219,8 +218,9 @@ def normal_scores() -> NormalScores:
     """Where limits begin: from the clean ones among the scores of windows that were not learned from."""
     from models.artefacts.scores import ScoreSummary
     from models.contract import HELD_OUT
+    from monitor.training.fit import NormalScores
 
-    return partial(ScoreSummary.of_newest, share=HELD_OUT, least=FEWEST_WINDOWS)
+    return NormalScores(HELD_OUT, ScoreSummary.of)
 
 
 def load_detector(folder: Path) -> Scorer:

@@ -66,7 +66,7 @@ class FileScores:
 
 def normal_scores(family: Family) -> fit.NormalScores:
     """Where limits begin in a file: at the scores of all training rows but those of faults."""
-    return partial(FileScores.of, longest=_longest_fault(family))
+    return fit.NormalScores(1.0, partial(FileScores.of, longest=_longest_fault(family)))
 
 
 def learn_rows(pipeline: Pipeline, gridding: Pipeline, first: Poll, create: Callable[[], fit.Trainable]) -> Learned:

@@ -35,8 +35,6 @@ MOST_WINDOWS = 20_000  # more of them cost time and teach little: neighbours sha
 STIR = np.float32(1.5)  # scales: the last digit of a channel at rest may change for good
 
 Named = tuple[str, HistoryBlock]
-NormalScores = Callable[[Float32], "Summary"]
-"""Where a limit begins: finds the normal ones among the scores of a stream's past, (n,) in order of time."""
 
 
 class Trainable(Scorer, Protocol):
@@ -76,6 +74,14 @@ class Summary(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class NormalScores:
+    """Where a limit begins: `of` finds the normal ones among the scores of a stream's newest share `share`."""
+
+    share: float
+    of: Callable[[Float32], Summary]
+
+
+@dataclass(frozen=True, slots=True)
 class AllScores:
     """Mean and standard deviation of all scores, for recipes that learn the whole past."""
 
@@ -91,7 +97,7 @@ class AllScores:
 
 
 def _beginning(family: Family, normal: NormalScores) -> NormalScores:
-    return AllScores.of if OWN[family.judged_by].whole_past else normal
+    return NormalScores(1.0, AllScores.of) if OWN[family.judged_by].whole_past else normal
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +251,11 @@ def _learned(there: Bool) -> Bool:
 
 
 def _profile(sample: _Sample, scorer: Scorer, normal: NormalScores) -> Profile:
-    found = normal(scorer.score(sample.values))
+    newest = sample.values[-max(FEWEST_WINDOWS, int(normal.share * len(sample.values))) :]
+    found = normal.of(scorer.score(newest))
     span = (int(sample.time[0]), int(sample.time[-1]), len(sample.time), sample.garbage)
     scores = (found.mean, found.std, found.count)
-    least = _least(sample.rests, sample.values, scorer)
+    least = _least(sample.rests, newest, scorer)
     return Profile(sample.usual.center, sample.usual.scale, *scores, *span, least, sample.longest, sample.constants)
 
 

@@ -56,9 +56,11 @@ class Plain:
     count: int
 
 
-def of_newest(scores: Float32) -> Plain:
-    newest = scores[-max(32, len(scores) // 5) :]
-    return Plain(float(newest.mean()), float(newest.std()), len(newest))
+def plain(scores: Float32) -> Plain:
+    return Plain(float(scores.mean()), float(scores.std()), len(scores))
+
+
+NORMAL = fit.NormalScores(0.2, plain)
 
 
 def family(**changes: object) -> Family:
@@ -76,7 +78,7 @@ def test_no_training_window_spans_a_gap() -> None:
     detector = Recording()
     history = [("a", block(0, list(range(40)))), ("a", block(100, list(range(100, 140))))]
 
-    fit.train(family(scale="none"), history, lambda: detector, of_newest)
+    fit.train(family(scale="none"), history, lambda: detector, NORMAL)
 
     steps = np.diff(detector.seen[0][:, :, 0], axis=1)
     assert len(detector.seen[0]) == 2 * 37
@@ -91,7 +93,7 @@ def test_every_stream_is_scaled_by_its_own_profile_and_pooled_in_time_order() ->
         ("cold", block(50, (10 + rng.normal(size=200)).tolist())),
     ]
 
-    _, profiles = fit.train(family(), history, lambda: detector, of_newest)
+    _, profiles = fit.train(family(), history, lambda: detector, NORMAL)
 
     assert abs(float(detector.seen[0].mean())) < 0.2
     assert abs(float(detector.seen[0].std()) - 1) < 0.2
@@ -101,13 +103,13 @@ def test_every_stream_is_scaled_by_its_own_profile_and_pooled_in_time_order() ->
 
 def test_too_little_history_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(ModelError, match=r"32 complete windows of 4 readings; collect more"):
-        fit.train(family(), [("a", block(0, [1.0] * 20))], Recording, of_newest)
+        fit.train(family(), [("a", block(0, [1.0] * 20))], Recording, NORMAL)
 
 
 def test_enrolling_leaves_out_streams_with_too_little_history() -> None:
     history = [("short", block(0, [1.0] * 10)), ("long", block(0, np.arange(60.0).tolist()))]
 
-    assert fit.enrol(family(), history, DistanceScorer(), of_newest).keys() == {"long"}
+    assert fit.enrol(family(), history, DistanceScorer(), NORMAL).keys() == {"long"}
 
 
 def test_a_constant_channel_gets_a_scale_of_its_level() -> None:
@@ -126,7 +128,7 @@ def test_one_garbage_reading_changes_no_scale_and_is_not_learned_from(garbage: f
     clean, dirty = (robust_scale(values.astype(np.float32)[:, None]) for values in (usual, spoilt))
     detector = Recording()
 
-    _, profiles = fit.train(family(), [("a", block(0, spoilt.tolist()))], lambda: detector, of_newest)
+    _, profiles = fit.train(family(), [("a", block(0, spoilt.tolist()))], lambda: detector, NORMAL)
 
     assert dirty.scale[0] == pytest.approx(clean.scale[0], rel=0.02)
     assert (profiles["a"].garbage, len(detector.seen[0])) == (1, 1997)  # filled in, as a value that never came is
@@ -140,7 +142,7 @@ def test_much_garbage_leaves_the_scale_as_it_is(garbage: float, every: int) -> N
     spoilt = np.where(np.arange(2000) % every == 1, garbage, usual)
     detector = Recording()
 
-    _, profiles = fit.train(family(), [("a", block(0, spoilt.tolist()))], lambda: detector, of_newest)
+    _, profiles = fit.train(family(), [("a", block(0, spoilt.tolist()))], lambda: detector, NORMAL)
 
     assert profiles["a"].scale[0] == pytest.approx(robust_scale(usual.astype(np.float32)[:, None]).scale[0], rel=0.1)
     assert profiles["a"].garbage == np.count_nonzero(spoilt == garbage)
@@ -152,7 +154,7 @@ def test_a_long_run_of_garbage_is_not_filled_in() -> None:
     values[100:110] = 4294967295.0
     detector = Recording()
 
-    fit.train(family(), [("a", block(0, values.tolist()))], lambda: detector, of_newest)
+    fit.train(family(), [("a", block(0, values.tolist()))], lambda: detector, NORMAL)
 
     assert len(detector.seen[0]) == 397 - 13
     assert np.isfinite(detector.seen[0]).all()
@@ -162,7 +164,7 @@ def test_a_state_that_is_rare_but_normal_is_learned_from() -> None:
     values = np.where(np.arange(2000) % 200 < 3, 5000.0, 2.0) + np.random.default_rng(0).normal(size=2000)
     detector = Recording()
 
-    fit.train(family(), [("a", block(0, values.tolist()))], lambda: detector, of_newest)
+    fit.train(family(), [("a", block(0, values.tolist()))], lambda: detector, NORMAL)
 
     assert len(detector.seen[0]) == 1997
 
@@ -172,7 +174,7 @@ def test_the_last_digit_of_a_channel_at_rest_is_no_fault_but_a_real_change_is(le
     """The digit moved now and then while it was learned from, or never."""
     for flickers in (np.zeros(600), np.arange(600) % 40 == 7):
         values = level + 0.1 * flickers
-        scorer, profiles = fit.train(family(), [("a", block(0, values.tolist()))], Spread, of_newest)
+        scorer, profiles = fit.train(family(), [("a", block(0, values.tolist()))], Spread, NORMAL)
         profile = profiles["a"]
 
         def score(value: float, scorer: Scorer = scorer, profile: Profile = profile) -> float:
@@ -187,7 +189,7 @@ def test_the_last_digit_of_a_channel_at_rest_is_no_fault_but_a_real_change_is(le
 def test_a_channel_that_moves_leaves_its_limit_without_a_floor() -> None:
     values = 20 + np.random.default_rng(0).normal(size=600)
 
-    _, profiles = fit.train(family(), [("a", block(0, values.tolist()))], Recording, of_newest)
+    _, profiles = fit.train(family(), [("a", block(0, values.tolist()))], Recording, NORMAL)
 
     assert profiles["a"].least == 0
 
@@ -205,7 +207,7 @@ def test_a_channel_that_never_had_a_value_is_not_learned_and_the_others_are() ->
     detector = Recording()
     settings_ = family(channels=["x", "y"])
 
-    _, profiles = fit.train(settings_, two_channels(np.full(200, np.nan)), lambda: detector, of_newest)
+    _, profiles = fit.train(settings_, two_channels(np.full(200, np.nan)), lambda: detector, NORMAL)
 
     assert profiles["a"].learned.tolist() == [True, False]
     assert profiles["a"].sound
@@ -221,7 +223,7 @@ def test_a_channel_that_died_meanwhile_is_learned_if_it_lived_for_half_of_the_ti
     second = np.random.default_rng(6).normal(5, 1, 200)
     second[dead_from:] = np.nan
 
-    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), lambda: detector, of_newest)
+    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), lambda: detector, NORMAL)
 
     assert profiles["a"].learned.tolist() == learned
     assert len(detector.seen[0]) == windows
@@ -231,19 +233,19 @@ def test_a_channel_that_died_meanwhile_is_learned_if_it_lived_for_half_of_the_ti
 def test_streams_without_any_value_are_left_out() -> None:
     history = [("dead", HistoryBlock(2, np.arange(200) * SECOND, np.full((200, 2), np.nan, np.float32)))]
     alive = two_channels(np.random.default_rng(7).normal(0, 1, 200))
-    _, profiles = fit.train(family(channels=["x", "y"]), [*history, *alive], Recording, of_newest)
+    _, profiles = fit.train(family(channels=["x", "y"]), [*history, *alive], Recording, NORMAL)
     assert list(profiles) == ["a"]
     with pytest.raises(ModelError, match="has 32 complete windows"):
-        fit.train(family(channels=["x", "y"]), history, Recording, of_newest)
+        fit.train(family(channels=["x", "y"]), history, Recording, NORMAL)
 
 
 def test_the_longest_rest_of_each_channel_is_kept() -> None:
     second = np.random.default_rng(8).normal(0, 1, 400)
     second[100:121] = 3.0
-    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), Recording, of_newest)
+    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), Recording, NORMAL)
     assert np.asarray(profiles["a"].rest).tolist() == [SECOND, 20 * SECOND]
     second[150:300] = 3.0  # more than an eighth of all: that says nothing
-    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), Recording, of_newest)
+    _, profiles = fit.train(family(channels=["x", "y"]), two_channels(second), Recording, NORMAL)
     assert np.asarray(profiles["a"].rest).tolist() == [SECOND, 0]
 
 
@@ -251,4 +253,4 @@ def test_a_history_of_garbage_says_so() -> None:
     values = np.where(np.arange(200) % 20 < 9, 4294967295.0, 20 + np.random.default_rng(0).normal(size=200))
 
     with pytest.raises(ModelError, match=r"90 readings are garbage"):
-        fit.train(family(window={"length": 16}), [("a", block(0, values.tolist()))], Recording, of_newest)
+        fit.train(family(window={"length": 16}), [("a", block(0, values.tolist()))], Recording, NORMAL)

@@ -23,7 +23,7 @@ from monitor.testing.in_memory import DistanceScorer
 from monitor.training import model_manager
 from monitor.training.model_library import ModelLibrary
 from monitor.training.model_manager import Champions
-from tests.unit.training.test_fit import Recording, of_newest
+from tests.unit.training.test_fit import NORMAL, Recording
 
 
 class FakeJob:
@@ -69,7 +69,7 @@ def library_of(store: MemoryStore, folder: Path) -> ModelLibrary:
 
 
 def champions_of(store: MemoryStore, folder: Path, job: FakeJob) -> Champions:
-    return Champions(store, library_of(store, folder), "live", of_newest, lambda family: job)
+    return Champions(store, library_of(store, folder), "live", NORMAL, lambda family: job)
 
 
 def put_model(
@@ -113,7 +113,7 @@ def test_a_failed_training_is_not_repeated_at_once(tmp_path: Path) -> None:
         return job
 
     store = MemoryStore()
-    serving = Champions(store, library_of(store, tmp_path), "live", of_newest, start)
+    serving = Champions(store, library_of(store, tmp_path), "live", NORMAL, start)
     serving.request(made, {"a": 1})
     job.code = 5
     serving.refresh({"pumps": made})
@@ -129,7 +129,7 @@ def test_a_training_that_cannot_be_started_is_no_end(tmp_path: Path) -> None:
         raise BlockingIOError("no more processes")
 
     store, made = MemoryStore(), pipeline(wait=True)
-    serving = Champions(store, library_of(store, tmp_path), "live", of_newest, start)
+    serving = Champions(store, library_of(store, tmp_path), "live", NORMAL, start)
 
     serving.request(made, {"a": 1})
 
@@ -204,7 +204,7 @@ def test_a_model_of_another_detector_scores_until_its_replacement_is_trained(
         started.append(family)
         return job
 
-    serving = Champions(store, library_of(store, tmp_path), "live", of_newest, start)
+    serving = Champions(store, library_of(store, tmp_path), "live", NORMAL, start)
     before = put_model(store, tmp_path, ["a"], kind="lstm")
     with capture_logs() as lines:
         serving.refresh({"pumps": made})
@@ -403,7 +403,7 @@ def test_an_enrolment_that_fails_is_no_end(tmp_path: Path) -> None:
     store, made = MemoryStore(), pipeline()
     put_model(store, tmp_path, ["a"])
     library = ModelLibrary(store.registry, tmp_path, lambda path: Broken())
-    serving = Champions(store, library, "live", of_newest)
+    serving = Champions(store, library, "live", NORMAL)
     serving.refresh({"pumps": made})
     late = store.open_streams("live", "pumps", ["late"])[0].id
     for _, block in feed(made, ["late"]):

@@ -17,7 +17,7 @@ from monitor.records.batches import Float32, Readings
 from monitor.store.memory import MemoryStore
 from monitor.training import model_manager
 from monitor.training.model_manager import Champions
-from tests.unit.training.test_fit import of_newest
+from tests.unit.training.test_fit import NORMAL
 from tests.unit.training.test_model_manager import FakeJob, library_of, put_model
 
 AFTER, EVERY = 40, 100
@@ -55,7 +55,7 @@ class World:
             return self.jobs[-1]
 
         library = library_of(self.store, self.folder)
-        serving = Champions(self.store, library, "live", of_newest, lambda family: FakeJob(), again)
+        serving = Champions(self.store, library, "live", NORMAL, lambda family: FakeJob(), again)
         serving.refresh({"pumps": made})
         return serving, made
 

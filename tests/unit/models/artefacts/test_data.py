@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.artefacts.data import Scaler, as_windows, complete, split
+from models.artefacts.data import Scaler, as_windows, complete, shared, split
 from models.errors import DataError, ShapeError
 
 
@@ -96,3 +96,11 @@ def test_back_and_forth_and_through_json() -> None:
     np.testing.assert_allclose(scaler.backward(scaler.forward(windows)), windows, rtol=1e-5)
     again = Scaler(**{name: np.array(row, np.float32) for name, row in scaler.to_dict().items()})
     np.testing.assert_array_equal(again.forward(windows), scaler.forward(windows))
+
+
+def test_windows_that_follow_one_another_share_readings_and_those_of_several_streams_show_none() -> None:
+    series = np.random.default_rng(0).normal(size=(2, 400, 1)).astype(np.float32)
+    one, other = (np.lib.stride_tricks.sliding_window_view(each, 12, axis=0).transpose(0, 2, 1) for each in series)
+
+    assert [shared(one[::step]) for step in (1, 4, 5, 12)] == [11, 2, 2, None]
+    assert shared(np.stack([one, other], 1).reshape(-1, 12, 1)) is None

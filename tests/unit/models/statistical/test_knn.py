@@ -7,11 +7,12 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
+from models.artefacts.data import hop
 from models.errors import ConfigError
 from models.statistical import references
 from models.statistical.knn import KNN, KNNConfig
 from models.statistical.nearest import FittedNearest
-from models.statistical.references import KEPT, References, hop
+from models.statistical.references import KEPT, References
 from tests.unit.models.statistical.windows import Float32, kinds, sliding
 
 
