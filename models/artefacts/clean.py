@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 CORE = 0.6  # share of the smallest values that is taken to be clean
 MOST_FAULTS = 0.25  # share of the past: what happens more often is normal
+OF_ONE_WAY = 3.0  # times the loss of most: so far apart are windows of a way that has not been learned
 FEWEST = 10  # windows of a second way of running that say something about a limit
 REACH = 4.0  # how many spreads above its centre the clean mode goes
 ONE_BELOW = 0.16  # this quantile of a normal distribution is one standard deviation below its median
@@ -70,14 +71,16 @@ def clean_windows(losses: Float64, edge: float, shared: int | None) -> Bool:
     clean = np.asarray(losses <= edge)
     if shared is None:
         return clean
-    turns = np.flatnonzero(np.diff(~clean, prepend=False, append=False)).reshape(-1, 2)  # from, to
-    stretches = turns[np.diff(turns)[:, 0] > 2 * shared]
-    if np.sum(np.diff(stretches) - shared) <= MOST_FAULTS * len(losses):
+    unlike = ~clean
+    for start, end in _runs(clean)[1:-1]:
+        unlike[start:end] |= end - start <= shared // 2  # too short for a stretch that is like the others
+    stretches = [(start, end) for start, end in _runs(unlike) if end - start > 2 * shared]
+    if sum(end - start - shared for start, end in stretches) <= MOST_FAULTS * len(losses):
         return clean
     lasting = np.zeros_like(clean)
     for start, end in stretches:
         lasting[start:end] = True
-    return clean | (lasting & (losses <= clean_edge(losses[lasting], keep=CORE, reach=1)))
+    return clean | (lasting & (losses <= clean_edge(losses[lasting], CORE, OF_ONE_WAY)))
 
 
 def clean_edge(losses: Float64, keep: float, reach: float) -> float:
@@ -93,6 +96,12 @@ def clean_edge(losses: Float64, keep: float, reach: float) -> float:
     gaps = np.flatnonzero(np.diff(logs[start - 1 :]) > max(spread / 2, SMALLEST_GAP))
     last = start + int(gaps[0]) - 1 if len(gaps) else len(logs) - 1
     return math.exp(logs[last]) * (1 + ROUNDING)
+
+
+def _runs(those: Bool) -> list[tuple[int, int]]:
+    """From where to where they are in a row."""
+    turns = np.flatnonzero(np.diff(those, prepend=False, append=False)).reshape(-1, 2)
+    return [(int(start), int(end)) for start, end in turns]
 
 
 def _logs(values: Float64) -> Float64:

@@ -55,7 +55,7 @@ def test_losses_too_large_for_a_number_lie_beyond_the_gap() -> None:
 
 
 SHARED = 23  # of windows of 24 readings, one for each reading
-SMALL, LARGE = 1.0, 30.0
+SMALL, LARGE, LARGER = 1.0, 30.0, 60.0
 
 
 def past(*stretches: tuple[int, float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -84,6 +84,12 @@ def test_what_lasts_for_more_than_a_quarter_of_the_past_is_clean() -> None:
 )
 def test_all_else_above_the_edge_is_a_fault(losses: np.ndarray[Any, np.dtype[np.float64]], shared: int | None) -> None:
     assert (clean_windows(losses, 2.0, shared) == (losses <= 2)).all()
+
+
+def test_a_way_of_running_whose_windows_are_not_all_alike_is_one() -> None:
+    losses = past(*[(200, SMALL), *[(4, LARGE), (2, SMALL), (4, LARGER)] * 12] * 10, (30, SMALL))
+
+    assert clean_windows(losses, 2.0, SHARED).all()
 
 
 def test_a_limit_starts_from_both_ways_of_running_and_from_no_long_fault_at_the_end() -> None:
