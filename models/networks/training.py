@@ -20,7 +20,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.artefacts.clean import clean_edge, clean_windows
@@ -116,7 +118,7 @@ def _refit(
         raise TrainingError("the training diverged: the losses of its windows are no numbers")
     all_losses = both.double().cpu().numpy()
     edge = clean_edge(all_losses, config.keep, config.reach)
-    kept = clean_windows(all_losses, edge, _shared(windows))
+    kept = _clean(all_losses, edge, windows)
     clean, held_out_clean = windows[kept[: len(windows)]], held_out[kept[len(windows) :]]
     second = _run(net, clean, held_out_clean if len(held_out_clean) else held_out, config, Trim(), advance)
     start = len(first.train)
@@ -178,11 +180,12 @@ def _settle(net: Net, windows: Tensor, aside: Tensor, config: TrainingConfig) ->
     losses = torch.cat([_of_all(net.surprise, part) for part in (windows, aside)])  # gaps between few are by chance
     all_losses = losses.double().cpu().numpy()
     edge = clean_edge(all_losses, config.keep, config.reach) if config.keep < 1 else math.inf
-    net.settle(aside[clean_windows(all_losses, edge, _shared(windows))[len(windows) :]])
+    net.settle(aside[_clean(all_losses, edge, windows)[len(windows) :]])
 
 
-def _shared(windows: Tensor) -> int | None:
-    return shared(windows[: PAIRS + 1].cpu().numpy())
+def _clean(losses: NDArray[np.float64], edge: float, windows: Tensor) -> Tensor:
+    """Which losses are those of clean windows; the first of them are `windows`, in order of time."""
+    return torch.from_numpy(clean_windows(losses, edge, shared(windows[: PAIRS + 1].cpu().numpy())))
 
 
 def _refuse_unsound(net: Net, windows: Tensor, history: History) -> None:
