@@ -106,7 +106,9 @@ class Detector:
         expected = fitted.score(scaler.forward(newest))
         for each in dict.fromkeys((first, engine)):
             _compare(self.kind, expected, each.run(SCORE, newest))
-        summary = ScoreSummary.of_newest(engine.run(SCORE, whole), len(held_out), shared(whole))
+        together = shared(whole)
+        past = held_out if together is None else whole  # nothing shows what lasts: no need for the scores of the rest
+        summary = ScoreSummary.of_newest(engine.run(SCORE, past), len(held_out), together)
         scorer = Scorer(self.kind, self.capabilities, shape, engine, scaler, summary)
         data = {"windows": len(whole), "incomplete": len(given) - len(whole), "sha256": _digest(whole)}
         self._trained = _Trained(fitted, scorer, body, chunk, scaler, data)

@@ -18,7 +18,7 @@ class Scorer:
     cut into batches. A window that holds NaN or infinity scores NaN, and so are its reconstruction and explanation;
     the windows beside it are not affected. Scoring runs on one CPU thread: more workers scale it, not more threads.
 
-    `training_scores` are those of the clean mode of the windows held out from training. `capabilities` says whether
+    `training_scores` are those of the clean ones among the windows held out from training. `capabilities` says whether
     windows are reconstructed and scores explained; what is not is None.
     """
 

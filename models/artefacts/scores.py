@@ -1,4 +1,4 @@
-"""What normal scores look like: the clean mode of the held-out windows' scores.
+"""What normal scores look like: the clean mode of the held-out windows' scores, and those of another way of running.
 
 Faults that hide in the history, far above the clean mode, are left out:
 

@@ -85,8 +85,9 @@ def most_rows(taken: Family | None, columns: FileColumns, tuned: dict[str, Any])
 
 def rows_given(taken: Family | None) -> int | None:
     """How many rows to learn from by the settings, if they say that; of heartbeats they count beats."""
-    said = taken is not None and taken.train.after is not None and not taken.window.rules.found
-    return taken.train_after if taken is not None and said else None
+    if taken is None or taken.train.after is None or taken.window.rules.found:
+        return None
+    return taken.train_after
 
 
 def _of_option(problem: str) -> str:

@@ -46,7 +46,10 @@ FORESEEING = {"autoregressive", "forecast"}  # a fault from the first reading on
 ABSOLUTE = {"anogan", "efficientgan"}  # sums of absolute errors: nothing that overflows is squared
 LEAST_AUC = {"deep_svdd": 0.95}  # with faults in the history, which draw its sphere wider; .98 for all others
 SECOND_ABOVE = {"aer": 0.3}  # share of a second way of running that is a little above the limit; .05 for all others
-SHORT_FOUND = {"dagmm": 0.0, "deep_svdd": 0.9}  # share of short faults that are found where they are in many windows
+SHORT_FOUND = {
+    "dagmm": 0.0,
+    "deep_svdd": 0.9,
+}  # share of the windows with a short fault that are above the limit; .95 for all others
 SPIKE = 5  # the step at which a spike is planted
 BLOCK = LENGTH // 4  # steps of a lasting fault
 
