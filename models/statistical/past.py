@@ -3,8 +3,9 @@
 The past holds faults, without labels. Mean and covariance are fitted to the share `keep` of the windows nearest to the
 median window; clean is what lies near to that by its Mahalanobis distance, judged once more by the mean and covariance
 of those, and another way of running (`clean_windows`). It is a reweighted estimate in two steps (after Rousseeuw and
-Van Driessen 1999, doi:10.1080/00401706.1999.10485670). More steps may let faults in that are alike: on ECG5000 with 5 % abnormal
-beats in the past, 2 and 4 % of these are clean after two steps (with two seeds), 2 and 89 % after as many as change it.
+Van Driessen 1999, doi:10.1080/00401706.1999.10485670). More steps may let faults in that are alike: on ECG5000 with 5 %
+abnormal beats in the past, 2 and 4 % of these are clean after two steps (with two seeds), 2 and 89 % after as many as
+change it.
 
 The covariance is shrunk towards equal variances (Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4), so that it
 can be inverted with fewer windows than cells, and each cell has measurement noise of `NOISE` added, so that a channel
